@@ -1,0 +1,27 @@
+//! What can be wrong with binlog bytes. Every error names the thing, says what was found; where the
+//! operator can do something, [`Error::hint`] says what. No row value ever stands in a message.
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("{what}: {needed} bytes needed, {left} left")]
+    Short { what: &'static str, needed: usize, left: usize },
+    #[error("{what}: {found}")]
+    Malformed { what: &'static str, found: String },
+    #[error("event checksum {stored:08x} does not match its bytes ({computed:08x})")]
+    Checksum { stored: u32, computed: u32 },
+    #[error("unsupported: {0}")]
+    Unsupported(String),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Error {
+    pub fn malformed(what: &'static str, found: impl std::fmt::Display) -> Self {
+        Self::Malformed { what, found: found.to_string() }
+    }
+
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        None
+    }
+}

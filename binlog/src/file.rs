@@ -1,0 +1,1 @@
+//! The events of a binlog file, over any `BufRead`.

@@ -1,0 +1,1 @@
+//! MySQL's binary JSON, walked in place and written as JSON text.

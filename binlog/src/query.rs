@@ -1,0 +1,1 @@
+//! QUERY events: status variables, default database, statement; transaction control told from the rest.

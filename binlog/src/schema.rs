@@ -1,0 +1,73 @@
+//! A table as the binary log describes it: names, column kinds, primary key. Built once per table map
+//! and shared by `Arc`; never changed in place. The text of the log is all there is: no schema history.
+
+use std::sync::Arc;
+
+use crate::charset::Charset;
+
+/// `database`.`table`, as the server stores the names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableName {
+    pub database: String,
+    pub table: String,
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}.{}", self.database, self.table)
+    }
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Table {
+    pub name: TableName,
+    pub columns: Vec<Column>,
+    /// Indexes into `columns`, in key order; empty without a primary key.
+    pub primary_key: Vec<usize>,
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Column {
+    pub name: String,
+    pub kind: ColumnKind,
+    pub nullable: bool,
+    pub visible: bool,
+}
+
+/// What a column's bytes mean: the type of the table map with its metadata resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ColumnKind {
+    TinyInt { unsigned: bool },
+    SmallInt { unsigned: bool },
+    MediumInt { unsigned: bool },
+    Int { unsigned: bool },
+    BigInt { unsigned: bool },
+    Float,
+    Double,
+    Decimal { precision: u8, scale: u8 },
+    /// `bits` 1..=64.
+    Bit { bits: u8 },
+    Year,
+    Date,
+    /// The pre-5.6 forms have no fraction.
+    OldTime,
+    OldDateTime,
+    OldTimestamp,
+    Time { fsp: u8 },
+    DateTime { fsp: u8 },
+    Timestamp { fsp: u8 },
+    /// CHAR, VARCHAR; `length_bytes` of the length prefix: 1 or 2.
+    Text { length_bytes: u8, charset: Charset },
+    /// TINYTEXT .. LONGTEXT: `length_bytes` 1..=4.
+    LongText { length_bytes: u8, charset: Charset },
+    /// BINARY is padded with 0x00 to `pad_to`; 0 for VARBINARY.
+    Binary { length_bytes: u8, pad_to: u32 },
+    Blob { length_bytes: u8 },
+    /// `bytes` 1 or 2 on the wire; labels already UTF-8.
+    Enum { bytes: u8, labels: Arc<[String]> },
+    /// `bytes` 1..=8 on the wire.
+    Set { bytes: u8, labels: Arc<[String]> },
+    Json { length_bytes: u8 },
+    Geometry { length_bytes: u8 },
+    Vector { length_bytes: u8 },
+}

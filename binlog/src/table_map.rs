@@ -1,0 +1,1 @@
+//! TABLE_MAP events: column types with every optional metadata field, into a [`crate::schema::Table`].

@@ -1,0 +1,58 @@
+//! From events to transactions: the state machine that knows where a transaction begins and ends.
+//!
+//! The [`Assembler`] takes one whole event (header, body, checksum) at a time and appends what it means
+//! to a list of [`Item`]s. It keeps the table maps (they die with ROTATE), counts rows before any
+//! filter, and halts with the reason at every event that it may not skip.
+
+use std::sync::Arc;
+
+use crate::{gtid::Gtid, position::FileName, rows::RowsBlock};
+
+/// Where a transaction comes from. Shared by all its changes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Transaction {
+    pub gtid: Option<Gtid>,
+    pub file: FileName,
+    /// Offset of the transaction's first event.
+    pub offset: u64,
+    pub server_id: u32,
+    /// Original commit time, microseconds since the epoch; whole seconds where the source has no more.
+    pub commit_us: u64,
+}
+
+/// A statement that is not row data.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    pub transaction: Arc<Transaction>,
+    /// Offset of the QUERY event.
+    pub event_offset: u64,
+    /// Index among all rows and DDLs of the transaction.
+    pub row: u64,
+    pub text: Arc<str>,
+    pub default_database: String,
+    pub sql_mode: u64,
+    /// Name of the client's character set, e.g. `utf8mb4`.
+    pub charset: String,
+    pub class: crate::ddl::StatementClass,
+}
+
+/// The log has been read up to here and no transaction is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boundary {
+    pub file: FileName,
+    pub offset: u64,
+    /// The transaction that ended here; none after ROTATE, FORMAT_DESCRIPTION, heartbeat.
+    pub gtid: Option<Gtid>,
+    /// Commit time of that transaction; for the rest the event's own time, 0 when it has none.
+    pub commit_us: u64,
+}
+
+#[derive(Debug, Clone)]
+pub enum Item {
+    Rows(RowsBlock),
+    Statement(Statement),
+    /// The transaction's last event has been read.
+    Commit(Boundary),
+    /// The position moved outside any transaction.
+    Moved(Boundary),
+}
