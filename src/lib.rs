@@ -1,1 +1,18 @@
-//! placeholder
+//! The program around the pipeline: settings, adapters behind the ports, command line, composition.
+//!
+//! Invariants: adapters do not import each other (whoever speaks to AWS may use [`aws`]); vendor types
+//! stop at the adapter's own file; only [`pipeline`] knows everyone.
+
+pub mod aws;
+pub mod checkpoint;
+pub mod cli;
+pub mod encode;
+pub mod exit;
+pub mod mysql;
+pub mod pipeline;
+pub mod plan;
+pub mod replay;
+pub mod secret;
+pub mod settings;
+pub mod sinks;
+pub mod telemetry;

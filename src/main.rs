@@ -1,1 +1,7 @@
-fn main() {}
+//! The `headwater` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    headwater::cli::main().into()
+}

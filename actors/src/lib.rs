@@ -1,1 +1,17 @@
-//! placeholder
+//! The pipeline: actors that carry changes from a source to a sink, in order, with nothing lost.
+//!
+//! Reader → Router → ShardWriters → sink port; barriers go back to the Router and on to the
+//! Checkpointer; the Supervisor starts, watches, restarts and drains all of them. Every decision about
+//! correctness stands in a pure twin (no clock, no random, no I/O inside); an actor moves messages and
+//! performs effects. Invariants: no actor opens a socket or a file; nothing waits with a deaf mailbox
+//! for something that reaches it by mailbox; what bounds a mailbox travels in its messages.
+//! Not here: MySQL, AWS, files, settings. They stand behind [`ports`].
+
+pub mod budget;
+pub mod checkpoint;
+pub mod failure;
+pub mod filter;
+pub mod lane;
+pub mod metrics;
+pub mod ports;
+pub mod status;

@@ -4,7 +4,11 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("{what}: {needed} bytes needed, {left} left")]
-    Short { what: &'static str, needed: usize, left: usize },
+    Short {
+        what: &'static str,
+        needed: usize,
+        left: usize,
+    },
     #[error("{what}: {found}")]
     Malformed { what: &'static str, found: String },
     #[error("event checksum {stored:08x} does not match its bytes ({computed:08x})")]
@@ -17,7 +21,10 @@ pub enum Error {
 
 impl Error {
     pub fn malformed(what: &'static str, found: impl std::fmt::Display) -> Self {
-        Self::Malformed { what, found: found.to_string() }
+        Self::Malformed {
+            what,
+            found: found.to_string(),
+        }
     }
 
     /// What the operator can do about it.

@@ -81,7 +81,12 @@ impl RowsBlock {
 impl<'a> Image<'a> {
     /// Every column of the table in its order, absent ones too.
     pub fn cells(&self) -> Cells<'a> {
-        Cells { image: *self, column: 0, present_seen: 0, rest: self.values }
+        Cells {
+            image: *self,
+            column: 0,
+            present_seen: 0,
+            rest: self.values,
+        }
     }
 }
 

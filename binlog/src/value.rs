@@ -25,13 +25,22 @@ pub enum Value<'a> {
     Time(Time),
     DateTime(DateTime),
     Timestamp(Timestamp),
-    Text { bytes: &'a [u8], charset: Charset },
+    Text {
+        bytes: &'a [u8],
+        charset: Charset,
+    },
     /// `pad` 0x00 bytes follow: the log strips them from BINARY.
-    Binary { bytes: &'a [u8], pad: usize },
+    Binary {
+        bytes: &'a [u8],
+        pad: usize,
+    },
     /// The label; "" for index 0, MySQL's mark of an invalid value.
     Enum(&'a str),
     /// Labels whose bit is set, in the order of the declaration.
-    Set { bits: u64, labels: &'a [String] },
+    Set {
+        bits: u64,
+        labels: &'a [String],
+    },
     /// MySQL's binary JSON: walk it with [`crate::json`].
     Json(&'a [u8]),
     /// SRID (4 bytes) and WKB, as MySQL stores it.

@@ -1,0 +1,47 @@
+//! Where records go.
+//!
+//! The contract: `deliver` resolves `Ok` only when the record is durable in the sink. It never
+//! reorders records of one lane, and holds what is in flight itself, by lane: a `deliver` on a lane whose
+//! earlier record has not settled (its writer died) waits until it has. It does not retry for the
+//! caller's sake: a transient failure comes back and the writer's twin decides when to say it again.
+//! A record may be durable although an error came back (a lost reply): repeating is safe, skipping never.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::BoxFuture;
+use crate::{failure::Failure, lane::Lane};
+
+pub trait Sink: Send + Sync {
+    fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>>;
+
+    /// The sink's own limit for one record: payload plus partition key, in bytes.
+    fn record_bytes_max(&self) -> usize;
+}
+
+/// One lane's bytes, ready to send.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub lane: Arc<Lane>,
+    pub bytes: Bytes,
+    /// `packing = "none"`: the row's own key; else the lane's.
+    pub partition_key: Arc<str>,
+    /// Places the record on a shard regardless of the partition key's hash.
+    pub explicit_hash_key: Option<u128>,
+    pub rows: u32,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Kinesis: where it went, for the log and the order check.
+    pub shard: Option<String>,
+}
+
+/// Why a record was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    pub failure: Failure,
+    /// The sink asks for patience; never a reason to give up.
+    pub throttled: bool,
+}

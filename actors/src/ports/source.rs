@@ -1,0 +1,52 @@
+//! Where raw binlog events come from: a server or files.
+
+use bytes::BytesMut;
+use headwater_binlog::{gtid::GtidSet, position::Position};
+
+use super::BoxFuture;
+use crate::{checkpoint::Mark, failure::Failure};
+
+/// Opens streams of events. One stream at a time is open.
+pub trait Source: Send + Sync {
+    /// Asks for all events from `from` on. The first events may be the log's own (ROTATE,
+    /// FORMAT_DESCRIPTION); rows of the first transaction before `from.mark.rows_done` are included:
+    /// the caller skips them. A server that is not the one of the checkpoint, or that no longer has
+    /// the position, is a definite failure.
+    fn open(&self, from: ResumePoint) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>>;
+
+    /// The end of the source's log now, and the bytes between `from` and it.
+    fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>>;
+}
+
+/// Where a stream goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResumePoint {
+    pub mark: Mark,
+    /// Transactions wholly done at `mark`.
+    pub gtid_set: GtidSet,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    pub position: Position,
+    pub bytes_ahead: u64,
+}
+
+pub trait EventStream: Send {
+    /// Waits for one event, then appends whole events (header, body, checksum) to `chunk` until the
+    /// source would block or `chunk` holds `bytes_soft_max` or more. A source that has ended for good
+    /// (a file) says so once nothing is left. Not cancel-safe: drop the stream with the future.
+    fn read<'a>(
+        &'a mut self,
+        chunk: &'a mut BytesMut,
+        bytes_soft_max: usize,
+    ) -> BoxFuture<'a, Result<Read, Failure>>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// `chunk` has events; `drained` when the source would have blocked.
+    Events { drained: bool },
+    /// Nothing will ever follow.
+    Ended,
+}

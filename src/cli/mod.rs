@@ -1,0 +1,7 @@
+//! The command line: arguments in, exit code out.
+
+use crate::exit::Exit;
+
+pub fn main() -> Exit {
+    Exit::Usage
+}

@@ -1,0 +1,3 @@
+//! Formats: encoders behind `headwater_actors::ports::encoder`.
+
+pub mod native;

@@ -1,0 +1,1 @@
+//! The native event: one line of JSON per change.

@@ -1,0 +1,21 @@
+//! How the process ends, as a number that an orchestrator can act on.
+
+use std::process::ExitCode;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Drained: everything delivered is stored, the next start repeats nothing.
+    Drained = 0,
+    /// Halted: a human must act; the reason and a hint are in the log.
+    Halted = 1,
+    /// Wrong usage or settings; nothing was started.
+    Usage = 2,
+    /// The grace time was over before all lanes were delivered; what was durable is stored.
+    GraceOver = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,1 @@
+//! The MySQL server: connections, checks before streaming, the stream of events.

@@ -1,0 +1,178 @@
+//! Settings checked as a whole: values that cannot be wrong any more, in the shape that the adapters take.
+//!
+//! Each error names the key and the remedy. Not here: anything that needs a server (see `check`).
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
+use headwater_binlog::{gtid::GtidSet, position::Position};
+
+use crate::secret::Secret;
+
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub name: String,
+    pub source: SourcePlan,
+    pub tables: TableFilter,
+    pub sink: SinkPlan,
+    pub format: FormatPlan,
+    pub packing: PackingPlan,
+    pub ordering: OrderingKey,
+    pub errors: ErrorsPlan,
+    pub checkpoint: CheckpointPlan,
+    pub telemetry: TelemetryPlan,
+    pub shutdown_grace: Duration,
+    pub memory: MemoryPlan,
+    /// Arbiters (threads) over which the ShardWriters are spread.
+    pub writer_threads: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct SourcePlan {
+    /// The server of `source.url` first, then `source.hosts`.
+    pub hosts: Vec<Host>,
+    pub user: String,
+    pub password: Secret,
+    pub tls: TlsPlan,
+    pub start: StartPlan,
+    /// 0: drawn at random once, kept with the checkpoint.
+    pub server_id: u32,
+    pub event_bytes_max: usize,
+    pub connect_timeout: Duration,
+    /// The server sends a heartbeat after this much silence.
+    pub heartbeat: Duration,
+    /// No bytes for this long while reading: the connection is dead.
+    pub read_timeout: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    pub name: String,
+    pub port: u16,
+}
+
+#[derive(Debug, Clone)]
+pub struct TlsPlan {
+    pub mode: TlsMode,
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    Disabled,
+    /// TLS when the server offers it, certificate not verified.
+    Preferred,
+    Required,
+    VerifyCa,
+    VerifyIdentity,
+}
+
+/// Where to begin without a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartPlan {
+    Now,
+    Earliest,
+    At(Position),
+    /// "Have these already."
+    After(GtidSet),
+}
+
+#[derive(Debug, Clone)]
+pub enum SinkPlan {
+    Kinesis(KinesisPlan),
+    Firehose(FirehosePlan),
+    File(FilePlan),
+    Stdout,
+    Null,
+}
+
+#[derive(Debug, Clone)]
+pub struct KinesisPlan {
+    pub stream: String,
+    pub aws: AwsPlan,
+    /// Bytes of one PutRecords call, about.
+    pub call_bytes: usize,
+    /// Bytes of all calls that fly at once.
+    pub in_flight_bytes_max: usize,
+    pub call_timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct FirehosePlan {
+    pub delivery_stream: String,
+    pub aws: AwsPlan,
+    pub call_bytes: usize,
+    pub in_flight_bytes_max: usize,
+    pub call_timeout: Duration,
+}
+
+/// Empty fields: the SDK's default chain decides.
+#[derive(Debug, Clone, Default)]
+pub struct AwsPlan {
+    pub region: Option<String>,
+    pub endpoint_url: Option<String>,
+    pub role_arn: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct FilePlan {
+    pub path: PathBuf,
+    /// The file is closed and a new one begun at this size.
+    pub rotate_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormatPlan {
+    Native,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackingPlan {
+    pub kind: PackingKind,
+    pub record_bytes_max: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackingKind {
+    Newline,
+    None,
+}
+
+#[derive(Debug, Clone)]
+pub struct ErrorsPlan {
+    pub oversize: OnError,
+    pub undecodable: OnError,
+    /// Set whenever one of the two is `DeadLetter`.
+    pub dead_letter_path: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    Halt,
+    DeadLetter,
+}
+
+#[derive(Debug, Clone)]
+pub struct CheckpointPlan {
+    pub file: PathBuf,
+    pub interval: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct TelemetryPlan {
+    pub listen: Option<SocketAddr>,
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// How `memory.budget_bytes` is split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryPlan {
+    pub raw_bytes: usize,
+    pub encoded_bytes: usize,
+}

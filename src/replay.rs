@@ -1,0 +1,1 @@
+//! Binlog files as a source, instead of a server.

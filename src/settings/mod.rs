@@ -1,0 +1,1 @@
+//! The raw settings tree: embedded defaults, then the file, the environment, `--set`.

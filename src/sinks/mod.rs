@@ -1,0 +1,1 @@
+//! Where records go: adapters behind `headwater_actors::ports::sink`.
