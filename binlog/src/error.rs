@@ -4,7 +4,11 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("{what}: {needed} bytes needed, {left} left")]
-    Short { what: &'static str, needed: usize, left: usize },
+    Short {
+        what: &'static str,
+        needed: usize,
+        left: usize,
+    },
     #[error("{what}: {found}")]
     Malformed { what: &'static str, found: String },
     #[error("event checksum {stored:08x} does not match its bytes ({computed:08x})")]
@@ -13,15 +17,27 @@ pub enum Error {
     Unsupported(String),
     #[error("{0}")]
     Refused(String),
+    /// The table map carries no column names: `binlog_row_metadata` was not FULL.
+    #[error("table `{table}` is logged without column names")]
+    NoColumnNames { table: String },
 }
 
 impl Error {
     pub fn malformed(what: &'static str, found: impl std::fmt::Display) -> Self {
-        Self::Malformed { what, found: found.to_string() }
+        Self::Malformed {
+            what,
+            found: found.to_string(),
+        }
     }
 
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<&'static str> {
-        None
+        match self {
+            Self::NoColumnNames { .. } => Some(
+                "SET PERSIST binlog_row_metadata = 'FULL' (on RDS and Aurora the parameter \
+                 binlog_row_metadata of the parameter group), then start after this position",
+            ),
+            _ => None,
+        }
     }
 }
