@@ -496,4 +496,4 @@ pub fn type_name(kind: &ColumnKind) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,7 +10,8 @@ fn decode(name: &'static str, bytes: &[u8]) -> String {
 #[test]
 fn every_collation_id_names_the_same_character_set_as_mysql_common() {
     for id in 1..=400_u16 {
-        let expected = match Collation::resolve(id).charset() {
+        let collation = Collation::resolve(id.into());
+        let expected = match collation.charset() {
             "unknown" => None,
             "utf8" => Some("utf8mb3"),
             name => Some(name),
@@ -116,7 +117,9 @@ proptest! {
     #[test]
     fn any_bytes_decode_or_are_refused_without_replacement(id in 0_u64..330, bytes: Vec<u8>) {
         if let Ok(text) = Charset::of_collation(id).decode(&bytes) {
-            prop_assert!(!text.contains('\u{fffd}') || bytes.len() >= 2);
+            let replaced = text.contains(char::REPLACEMENT_CHARACTER);
+            // Only the UTF family can hold the character itself.
+            prop_assert!(!replaced || bytes.len() >= 2);
         }
     }
 }

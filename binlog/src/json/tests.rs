@@ -262,10 +262,10 @@ fn any_json() -> impl Strategy<Value = Json> {
 
 proptest! {
     #[test]
-    fn every_json_reads_back_equal(value in any_json(), large: bool) {
+    fn every_json_is_written_as_serde_json_writes_it(value in any_json(), large: bool) {
         let size = if large { Size::Large } else { Size::Small };
-        let read: Json = serde_json::from_str(&text(&binary(&value, size))).unwrap();
-        prop_assert_eq!(read, value);
+        // As text: serde_json's own parser is not exact for doubles.
+        prop_assert_eq!(text(&binary(&value, size)), value.to_string());
     }
 
     #[test]
