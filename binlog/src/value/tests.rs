@@ -414,7 +414,8 @@ proptest! {
         let unit = [1_000_000, 10_000, 100, 1][bytes];
         let size = micros.unsigned_abs() / unit * unit;
         let (second, part) = (size / 1_000_000, size % 1_000_000 / unit);
-        let whole = second / 3600 << 12 | second / 60 % 60 << 6 | second % 60;
+        let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
+        let whole = (hours << 12) | (minutes << 6) | seconds;
         let packed = (whole << (8 * bytes) | part) as i64;
         let packed = (1_i64 << (8 * bytes + 23)) + if micros < 0 { -packed } else { packed };
         let wire = &packed.to_be_bytes()[8 - 3 - bytes..];
