@@ -68,7 +68,7 @@ impl Body {
     }
 
     pub(crate) fn parse(&self) -> Result<Table, Error> {
-        parse(&self.bytes(), 8).map(|(_, table)| table)
+        parse(&self.bytes(), 6).map(|(_, table)| table)
     }
 
     fn kind(&self) -> ColumnKind {
@@ -132,7 +132,7 @@ fn full() -> Body {
 
 #[test]
 fn a_full_table_map_gives_every_column_its_kind() {
-    let (id, table) = parse(&full().bytes(), 8).unwrap();
+    let (id, table) = parse(&full().bytes(), 6).unwrap();
     assert_eq!(id, 42);
     assert_eq!(table.name.to_string(), "shop.orders");
     assert_eq!(table.primary_key, [0, 2]);
@@ -184,7 +184,7 @@ fn mysql_common_reads_the_same_fields() {
     let event =
         TableMapEvent::deserialize(BinlogCtx::new(body.len(), &fde, 19), &mut ParseBuf(&body))
             .unwrap();
-    let (id, table) = parse(&body, 8).unwrap();
+    let (id, table) = parse(&body, 6).unwrap();
     assert_eq!(
         (event.table_id(), event.table_name().into_owned()),
         (id, table.name.table.clone())
@@ -418,7 +418,7 @@ fn early_5_1_table_ids_have_four_bytes() {
 proptest! {
     #[test]
     fn any_bytes_parse_or_are_refused(bytes: Vec<u8>) {
-        drop(parse(&bytes, 8));
+        drop(parse(&bytes, 6));
     }
 
     #[test]
@@ -426,8 +426,8 @@ proptest! {
         let mut bytes = full().bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        drop(parse(&bytes, 8));
+        drop(parse(&bytes, 6));
         bytes.truncate(cut.index(bytes.len()));
-        drop(parse(&bytes, 8));
+        drop(parse(&bytes, 6));
     }
 }
