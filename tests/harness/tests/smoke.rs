@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_harness::{kinesis::Kinesis, mysql::MySql};
+use headwater_harness::{kinesis::Kinesis, moto::Moto, mysql::MySql};
 use serde_json::json;
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -91,4 +91,28 @@ async fn records_come_back_in_order_also_across_a_split_and_a_kill() -> anyhow::
         .collect();
     assert_ne!(shards.first(), shards.last());
     kinesis.delete_stream("orders").await
+}
+
+#[tokio::test]
+async fn what_firehose_takes_lies_in_s3_in_the_order_of_the_calls() -> anyhow::Result<()> {
+    let moto = Moto::start().await?;
+    moto.create_bucket("lake").await?;
+    moto.create_delivery_stream("orders", "lake").await?;
+    for n in 0..5 {
+        let data = base64_simd::STANDARD.encode_to_string(format!("{{\"n\":{n}}}\n"));
+        let input =
+            json!({"DeliveryStreamName": "orders", "Records": [{"Data": data}, {"Data": data}]});
+        let output = moto.firehose().call("PutRecordBatch", &input).await?;
+        assert_eq!(output["FailedPutCount"], 0);
+    }
+    let objects = moto.read_objects("lake").await?;
+    let bodies: Vec<_> = objects
+        .iter()
+        .map(|(_, body)| String::from_utf8_lossy(body))
+        .collect();
+    let wanted: Vec<_> = (0..5)
+        .map(|n| format!("{{\"n\":{n}}}\n{{\"n\":{n}}}\n"))
+        .collect();
+    assert_eq!(bodies, wanted);
+    Ok(())
 }
