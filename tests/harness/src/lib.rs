@@ -6,10 +6,13 @@
 
 pub mod aws;
 pub mod cache;
+pub mod check;
+pub mod facts;
 pub mod http;
 pub mod kinesis;
 pub mod moto;
 pub mod mysql;
+pub mod orders;
 pub mod ports;
 pub mod process;
 pub mod program;

@@ -6,7 +6,6 @@
 
 use std::{
     convert::Infallible,
-    io::Write as _,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -227,13 +226,11 @@ fn taken(first: u64, records: u64, many: bool) -> Response<Full<Bytes>> {
         if record > 0 {
             body.push(b',');
         }
-        // Writing into a Vec cannot fail.
-        write!(
-            body,
-            "{{\"SequenceNumber\":\"4966{:052}\",\"ShardId\":\"shardId-000000000000\"}}",
-            first + record
-        )
-        .ok();
+        let number = first + record;
+        let answer = format!(
+            "{{\"SequenceNumber\":\"4966{number:052}\",\"ShardId\":\"shardId-000000000000\"}}"
+        );
+        body.extend_from_slice(answer.as_bytes());
     }
     if many {
         body.extend_from_slice(b"]}");

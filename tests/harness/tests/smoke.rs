@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_harness::{kinesis::Kinesis, moto::Moto, mysql::MySql};
+use headwater_harness::{facts::Facts, kinesis::Kinesis, moto::Moto, mysql::MySql, orders::Load};
 use serde_json::json;
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -114,5 +114,59 @@ async fn what_firehose_takes_lies_in_s3_in_the_order_of_the_calls() -> anyhow::R
         .map(|n| format!("{{\"n\":{n}}}\n{{\"n\":{n}}}\n"))
         .collect();
     assert_eq!(bodies, wanted);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_load_is_the_same_for_the_same_seed_and_the_facts_count_it() -> anyhow::Result<()> {
+    let (plain, compressed) = tokio::try_join!(
+        MySql::with(&["--gtid-mode=OFF"]),
+        MySql::with(&["--binlog-transaction-compression=ON"])
+    )?;
+    let load = Load::new(10_000).transaction_rows(700);
+    tokio::try_join!(load.run(&plain), load.run(&compressed))?;
+    let sums = "SELECT COUNT(*), SUM(CRC32(CONCAT_WS('|', id, customer_id, status, total, currency, reference, \
+                note, items, priority, placed_at, UNIX_TIMESTAMP(updated_at), attributes))) FROM shop.orders";
+    let rows = plain.query_rows(sums).await?;
+    assert_eq!(rows, compressed.query_rows(sums).await?);
+    assert_eq!(
+        rows[0][0].as_deref(),
+        Some(load.rows().to_string().as_str())
+    );
+
+    for server in [&plain, &compressed] {
+        server.exec("CREATE TABLE shop.few SELECT id, total FROM shop.orders LIMIT 3; DELETE FROM shop.few").await?;
+        let facts = Facts::of(server).await?;
+        assert_eq!(
+            facts.tables(),
+            [("shop.few", 6), ("shop.orders", 10_000)].into()
+        );
+        let (file, offset) = (facts.changes[0].file.to_string(), facts.changes[0].offset);
+        assert_eq!(
+            facts.clone().since(&file, offset + 1).changes[0]
+                .id
+                .rsplit('/')
+                .next(),
+            Some("0")
+        );
+    }
+    let with_gtid = Facts::of(&compressed)
+        .await?
+        .of_tables(&["shop.few"])
+        .changes;
+    let uuid = compressed.query_value("SELECT @@server_uuid").await?;
+    assert!(
+        with_gtid
+            .iter()
+            .all(|change| change.id.starts_with(&format!("{uuid}:")))
+    );
+    // The CREATE TABLE of the same transaction is number 0.
+    assert_eq!(with_gtid[0].id.rsplit('/').next(), Some("1"));
+    let without = Facts::of(&plain).await?.changes;
+    assert!(
+        without[0]
+            .id
+            .contains(&format!(":{}:{}/0", without[0].file, without[0].offset))
+    );
     Ok(())
 }
