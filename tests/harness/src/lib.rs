@@ -7,6 +7,7 @@
 pub mod aws;
 pub mod cache;
 pub mod check;
+pub mod consumer;
 pub mod facts;
 pub mod http;
 pub mod kinesis;

@@ -3,11 +3,12 @@
 //! A [`Launch`] can be started again and again in the same folder (where the relative paths of its config
 //! point), so a restart finds the checkpoint that the last run left.
 
+mod lines;
+
 use std::{
-    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -21,6 +22,9 @@ use crate::{
     process::{Process, Signal},
     wait::Deadline,
 };
+
+use lines::Lines;
+pub use lines::{Line, Stream};
 
 /// How to start the program: binary, folder, arguments, settings, environment.
 #[derive(Debug, Clone)]
@@ -155,19 +159,6 @@ impl Launch {
     pub async fn finish(&self, within: Duration) -> anyhow::Result<Finished> {
         self.start()?.wait_exit(within).await
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    Stdout,
-    Stderr,
-}
-
-#[derive(Debug, Clone)]
-pub struct Line {
-    pub stream: Stream,
-    pub text: String,
-    pub at: Instant,
 }
 
 /// What the program left when it ended.
@@ -399,68 +390,6 @@ impl Program {
                 .ok()
         });
         field.with_context(|| format!("{path} has no {name}"))
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-struct Lines {
-    lines: Arc<Mutex<Vec<Line>>>,
-}
-
-impl Lines {
-    fn read(
-        &self,
-        stream: Stream,
-        from: impl Read + Send + 'static,
-    ) -> anyhow::Result<JoinHandle<()>> {
-        let lines = self.clone();
-        let read = move || {
-            for line in BufReader::new(from).split(b'\n') {
-                let (text, is_over) = match line {
-                    Ok(line) => (String::from_utf8_lossy(&line).into_owned(), false),
-                    Err(error) => (format!("(its output cannot be read: {error})"), true),
-                };
-                lines.all().push(Line {
-                    stream,
-                    text,
-                    at: Instant::now(),
-                });
-                if is_over {
-                    return;
-                }
-            }
-        };
-        std::thread::Builder::new()
-            .spawn(read)
-            .context("start a reader")
-    }
-
-    fn all(&self) -> std::sync::MutexGuard<'_, Vec<Line>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn find(&self, pattern: &str) -> Option<Line> {
-        self.all()
-            .iter()
-            .find(|line| line.text.contains(pattern))
-            .cloned()
-    }
-
-    fn of(&self, stream: Stream) -> Vec<String> {
-        self.all()
-            .iter()
-            .filter(|line| line.stream == stream)
-            .map(|line| line.text.clone())
-            .collect()
-    }
-
-    fn tail(&self) -> String {
-        let lines = self.all();
-        lines
-            .iter()
-            .skip(lines.len().saturating_sub(25))
-            .map(|line| format!("\n  | {}", line.text))
-            .collect()
     }
 }
 
