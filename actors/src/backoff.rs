@@ -11,12 +11,19 @@ pub struct Backoff {
 
 impl Backoff {
     pub fn new(first: Duration, max: Duration) -> Self {
-        Self { first, max: max.max(first), attempts: 0 }
+        Self {
+            first,
+            max: max.max(first),
+            attempts: 0,
+        }
     }
 
     /// The next wait: between half and all of the current step. `random` is in 0.0..1.0.
     pub fn next_wait(&mut self, random: f64) -> Duration {
-        let step = self.first.saturating_mul(1u32 << self.attempts.min(20)).min(self.max);
+        let step = self
+            .first
+            .saturating_mul(1u32 << self.attempts.min(20))
+            .min(self.max);
         self.attempts = self.attempts.saturating_add(1);
         step.mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0))
     }

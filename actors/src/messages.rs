@@ -84,7 +84,11 @@ pub enum Part {
         /// The block's final row is the transaction's last event in this lane.
         is_last: bool,
     },
-    Statement { statement: Arc<Statement>, is_shared: bool, is_last: bool },
+    Statement {
+        statement: Arc<Statement>,
+        is_shared: bool,
+        is_last: bool,
+    },
 }
 
 /// ShardWriter → Router: everything of the lane up to and with `seq` is durable in the sink.

@@ -20,7 +20,12 @@ pub struct DeathWatch {
 
 impl DeathWatch {
     pub fn new(supervisor: Recipient<Died>, generation: Generation, actor: ActorId) -> Self {
-        Self { supervisor, generation, actor, failure: None }
+        Self {
+            supervisor,
+            generation,
+            actor,
+            failure: None,
+        }
     }
 
     /// The actor is about to stop because of `failure`.
@@ -36,6 +41,10 @@ impl Drop for DeathWatch {
         } else {
             self.failure.take().map_or(Cause::Stopped, Cause::Failed)
         };
-        self.supervisor.do_send(Died { generation: self.generation, actor: self.actor.clone(), cause });
+        self.supervisor.do_send(Died {
+            generation: self.generation,
+            actor: self.actor.clone(),
+            cause,
+        });
     }
 }

@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle,
+    WrapFuture,
+};
 
 use self::progress::{Next, Progress};
 use crate::{
@@ -19,7 +22,8 @@ use crate::{
     checkpoint::Checkpoint,
     failure::Failure,
     messages::{
-        BarrierFinished, BarrierOpened, CheckpointStatus, Drained, Generation, GetCheckpointStatus, Stop, StoreLast,
+        BarrierFinished, BarrierOpened, CheckpointStatus, Drained, Generation, GetCheckpointStatus,
+        Stop, StoreLast,
     },
     metrics as names,
     ports::store::CheckpointStore,
@@ -73,7 +77,10 @@ impl Checkpointer {
             Next::Write(checkpoint) => self.write(*checkpoint, ctx),
             Next::Done => {
                 let mark = Some(self.progress.done().mark.clone());
-                self.supervisor.do_send(Drained { generation: self.generation, mark });
+                self.supervisor.do_send(Drained {
+                    generation: self.generation,
+                    mark,
+                });
             }
         }
     }
@@ -81,10 +88,15 @@ impl Checkpointer {
     fn write(&mut self, checkpoint: Checkpoint, ctx: &mut Context<Self>) {
         let (store, begun) = (Arc::clone(&self.store), Instant::now());
         let effect = async move { store.save(checkpoint).await };
-        ctx.spawn(effect.into_actor(self).map(move |outcome, checkpointer, ctx| {
-            metrics::histogram!(names::CHECKPOINT_WRITE_SECONDS).record(begun.elapsed().as_secs_f64());
-            checkpointer.written(outcome, ctx);
-        }));
+        ctx.spawn(
+            effect
+                .into_actor(self)
+                .map(move |outcome, checkpointer, ctx| {
+                    metrics::histogram!(names::CHECKPOINT_WRITE_SECONDS)
+                        .record(begun.elapsed().as_secs_f64());
+                    checkpointer.written(outcome, ctx);
+                }),
+        );
     }
 
     fn written(&mut self, outcome: Result<(), Failure>, ctx: &mut Context<Self>) {
@@ -134,7 +146,9 @@ impl Handler<BarrierFinished> for Checkpointer {
     type Result = ();
 
     fn handle(&mut self, BarrierFinished(seq): BarrierFinished, ctx: &mut Self::Context) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         for commit_us in self.progress.finished(seq) {
             let took = now.saturating_sub(Duration::from_micros(commit_us));
             metrics::histogram!(names::COMMIT_TO_DURABLE_SECONDS).record(took.as_secs_f64());
@@ -155,7 +169,11 @@ impl Handler<StoreLast> for Checkpointer {
 impl Handler<GetCheckpointStatus> for Checkpointer {
     type Result = CheckpointStatus;
 
-    fn handle(&mut self, GetCheckpointStatus: GetCheckpointStatus, _ctx: &mut Self::Context) -> CheckpointStatus {
+    fn handle(
+        &mut self,
+        GetCheckpointStatus: GetCheckpointStatus,
+        _ctx: &mut Self::Context,
+    ) -> CheckpointStatus {
         let done = self.progress.done();
         CheckpointStatus {
             durable: done.mark.clone(),

@@ -46,7 +46,10 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(from: Checkpoint, interval: Duration) -> Self {
-        let done = Checkpoint { drained: false, ..from };
+        let done = Checkpoint {
+            drained: false,
+            ..from
+        };
         Self {
             done,
             open: VecDeque::new(),
@@ -66,7 +69,11 @@ impl Progress {
                 newest.end.commit_us = newest.end.commit_us.max(end.commit_us);
                 newest.end.mark = end.mark;
             }
-            _ => self.open.push_back(Open { seq, end, is_finished: false }),
+            _ => self.open.push_back(Open {
+                seq,
+                end,
+                is_finished: false,
+            }),
         }
     }
 
@@ -79,7 +86,9 @@ impl Progress {
         }
         let mut commit_times = Vec::new();
         while self.open.front().is_some_and(|open| open.is_finished) {
-            let Some(Open { end, .. }) = self.open.pop_front() else { break };
+            let Some(Open { end, .. }) = self.open.pop_front() else {
+                break;
+            };
             self.done.gtid_set.union(&end.gtids);
             self.done.commit_us = self.done.commit_us.max(end.commit_us);
             self.done.mark = end.mark;
@@ -107,9 +116,16 @@ impl Progress {
             return Next::Nothing;
         }
         if !self.is_dirty {
-            return if self.last.is_some() { Next::Done } else { Next::Nothing };
+            return if self.last.is_some() {
+                Next::Done
+            } else {
+                Next::Nothing
+            };
         }
-        let due = self.last_write.map(|last| last + self.interval).filter(|due| now < *due);
+        let due = self
+            .last_write
+            .map(|last| last + self.interval)
+            .filter(|due| now < *due);
         match due {
             Some(due) if self.last.is_none() => Next::At(due),
             _ => {

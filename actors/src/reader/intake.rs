@@ -12,7 +12,8 @@ use headwater_binlog::{
 };
 
 use crate::{
-    budget::Permit, checkpoint::Mark, failure::Failure, messages::SourceBatch, ports::source::ResumePoint,
+    budget::Permit, checkpoint::Mark, failure::Failure, messages::SourceBatch,
+    ports::source::ResumePoint,
 };
 
 /// Where reading ends by itself.
@@ -68,7 +69,10 @@ pub struct Intake {
 
 impl Intake {
     pub fn new(from: ResumePoint, until: Until, event_bytes_max: usize) -> Self {
-        let Mark { position, rows_done } = from.mark.clone();
+        let Mark {
+            position,
+            rows_done,
+        } = from.mark.clone();
         let mut assembler = Assembler::new(position.file, position.offset);
         assembler.skip_rows(rows_done);
         assembler.set_event_bytes_max(event_bytes_max);
@@ -131,14 +135,23 @@ impl Intake {
             return Ok(false);
         }
         let event = self.split_event()?;
-        self.assembler.push(event, &mut self.items).map_err(failure)?;
+        self.assembler
+            .push(event, &mut self.items)
+            .map_err(failure)?;
         self.needs_grant = self.assembler.has_more();
         Ok(true)
     }
 
     fn split_event(&mut self) -> Result<Bytes, Failure> {
-        let mut size = self.chunk.get(SIZE_OFFSET..SIZE_OFFSET + 4).unwrap_or_default();
-        let bytes = if size.len() == 4 { size.get_u32_le() as usize } else { 0 };
+        let mut size = self
+            .chunk
+            .get(SIZE_OFFSET..SIZE_OFFSET + 4)
+            .unwrap_or_default();
+        let bytes = if size.len() == 4 {
+            size.get_u32_le() as usize
+        } else {
+            0
+        };
         if bytes < SIZE_OFFSET || self.chunk.len() < bytes {
             let left = self.chunk.len();
             return Err(Failure::definite(format!(
@@ -167,8 +180,17 @@ impl Intake {
     }
 
     fn finish_chunk(&mut self) -> Option<SourceBatch> {
-        let held_bytes = self.items.iter().skip(self.boundary).map(image_bytes).sum::<usize>();
-        if HOLD_BYTES_MAX < held_bytes { self.slice() } else { self.cut() }
+        let held_bytes = self
+            .items
+            .iter()
+            .skip(self.boundary)
+            .map(image_bytes)
+            .sum::<usize>();
+        if HOLD_BYTES_MAX < held_bytes {
+            self.slice()
+        } else {
+            self.cut()
+        }
     }
 
     /// Everything up to the newest boundary.
@@ -183,7 +205,12 @@ impl Intake {
         let held_bytes = self.items.iter().map(image_bytes).sum();
         let held = self.permit.split(held_bytes);
         let permit = std::mem::replace(&mut self.permit, held);
-        Some(SourceBatch { items, end: self.sent.mark.clone(), permit, is_caught_up: self.is_caught_up })
+        Some(SourceBatch {
+            items,
+            end: self.sent.mark.clone(),
+            permit,
+            is_caught_up: self.is_caught_up,
+        })
     }
 
     /// Everything, though the newest transaction goes on.
@@ -194,8 +221,14 @@ impl Intake {
         self.boundary = 0;
         self.sent.gtid_set = self.ended.gtid_set.clone();
         if let Some(transaction) = self.assembler.transaction() {
-            let position = Position { file: transaction.file.clone(), offset: transaction.offset };
-            self.sent.mark = Mark { position, rows_done: self.assembler.rows_done() };
+            let position = Position {
+                file: transaction.file.clone(),
+                offset: transaction.offset,
+            };
+            self.sent.mark = Mark {
+                position,
+                rows_done: self.assembler.rows_done(),
+            };
         }
         Some(SourceBatch {
             items: std::mem::take(&mut self.items),
@@ -207,8 +240,14 @@ impl Intake {
 }
 
 fn pass(done: &mut ResumePoint, boundary: &Boundary) {
-    let position = Position { file: boundary.file.clone(), offset: boundary.offset };
-    done.mark = Mark { position, rows_done: 0 };
+    let position = Position {
+        file: boundary.file.clone(),
+        offset: boundary.offset,
+    };
+    done.mark = Mark {
+        position,
+        rows_done: 0,
+    };
     if let Some(gtid) = &boundary.gtid {
         done.gtid_set.add(gtid);
     }

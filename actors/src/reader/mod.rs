@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle,
+    WrapFuture,
+};
 use bytes::{Bytes, BytesMut};
 
 use self::intake::{Intake, Next, Until};
@@ -35,6 +38,7 @@ pub struct Reader {
     stream: Option<Box<dyn EventStream>>,
     spare: BytesMut,
     raw: ByteBudget,
+    waited: Duration,
     effect: Option<SpawnHandle>,
     router: Recipient<SourceBatch>,
     drain: Recipient<Drain>,
@@ -67,6 +71,8 @@ struct Chunk {
     stream: Box<dyn EventStream>,
     events: Bytes,
     permit: Permit,
+    /// For the budget.
+    waited: Duration,
     spare: BytesMut,
     outcome: Result<Read, Failure>,
 }
@@ -82,6 +88,7 @@ impl Reader {
             stream: None,
             spare: BytesMut::new(),
             raw: parts.raw,
+            waited: Duration::ZERO,
             effect: None,
             router: parts.router,
             drain: parts.drain,
@@ -96,10 +103,12 @@ impl Reader {
             tokio::time::sleep(after).await;
             source.open(from).await
         };
-        let effect = effect.into_actor(self).map(|outcome, reader, ctx| match outcome {
-            Ok(stream) => reader.opened(stream, ctx),
-            Err(failure) => reader.lost(failure, ctx),
-        });
+        let effect = effect
+            .into_actor(self)
+            .map(|outcome, reader, ctx| match outcome {
+                Ok(stream) => reader.opened(stream, ctx),
+                Err(failure) => reader.lost(failure, ctx),
+            });
         self.effect = Some(ctx.spawn(effect));
     }
 
@@ -134,7 +143,9 @@ impl Reader {
     }
 
     fn read(&mut self, ctx: &mut Context<Self>) {
-        let Some(stream) = self.stream.take() else { return };
+        let Some(stream) = self.stream.take() else {
+            return;
+        };
         let (raw, spare) = (self.raw.clone(), std::mem::take(&mut self.spare));
         let effect = read_chunk(stream, raw, spare).into_actor(self);
         self.effect = Some(ctx.spawn(effect.map(Self::took)));
@@ -142,6 +153,7 @@ impl Reader {
 
     fn took(chunk: Chunk, reader: &mut Self, ctx: &mut Context<Self>) {
         reader.spare = chunk.spare;
+        reader.count_waiting(chunk.waited);
         match chunk.outcome {
             Ok(Read::Events { drained }) => {
                 metrics::counter!(names::SOURCE_BYTES_TOTAL).increment(chunk.events.len() as u64);
@@ -155,6 +167,16 @@ impl Reader {
         }
     }
 
+    /// The metric counts whole seconds; what is left over is kept.
+    fn count_waiting(&mut self, waited: Duration) {
+        self.waited += waited;
+        let whole = self.waited.as_secs();
+        if 0 < whole {
+            metrics::counter!(names::BACKPRESSURE_SECONDS_TOTAL).increment(whole);
+            self.waited -= Duration::from_secs(whole);
+        }
+    }
+
     /// The connection is gone: again, from what has been sent, unless that cannot help.
     fn lost(&mut self, failure: Failure, ctx: &mut Context<Self>) {
         self.stream = None;
@@ -164,7 +186,9 @@ impl Reader {
         }
         metrics::counter!(names::SOURCE_RECONNECTS_TOTAL).increment(1);
         let wait = self.backoff.next_wait(fastrand::f64());
-        self.supervisor.state.do_send(SourceState::BackingOff(failure));
+        self.supervisor
+            .state
+            .do_send(SourceState::BackingOff(failure));
         self.open(wait, ctx);
     }
 
@@ -181,13 +205,14 @@ impl Reader {
     }
 }
 
-async fn read_chunk(mut stream: Box<dyn EventStream>, raw: ByteBudget, mut chunk: BytesMut) -> Chunk {
+async fn read_chunk(
+    mut stream: Box<dyn EventStream>,
+    raw: ByteBudget,
+    mut chunk: BytesMut,
+) -> Chunk {
     let asked = Instant::now();
     let mut permit = raw.take(CHUNK_BYTES).await;
-    let waited = asked.elapsed();
-    if waited > Duration::from_millis(1) {
-        metrics::counter!(names::BACKPRESSURE_MICROSECONDS_TOTAL).increment(waited.as_micros() as u64);
-    }
+    let mut waited = asked.elapsed();
     chunk.reserve(CHUNK_BYTES + OVERSHOOT_BYTES);
     let outcome = stream.read(&mut chunk, CHUNK_BYTES).await;
     // What is small leaves the large buffer, which then serves the next read.
@@ -204,9 +229,18 @@ async fn read_chunk(mut stream: Box<dyn EventStream>, raw: ByteBudget, mut chunk
         // One event above the chunk: what is missing, but never what the held-back part of a batch may have.
         let most = raw.bytes_total().saturating_sub(RESERVE_BYTES);
         drop(permit);
+        let asked = Instant::now();
         permit = raw.take(events.len().min(most)).await;
+        waited += asked.elapsed();
     }
-    Chunk { stream, events, permit, spare, outcome }
+    Chunk {
+        stream,
+        events,
+        permit,
+        waited,
+        spare,
+        outcome,
+    }
 }
 
 impl Actor for Reader {

@@ -12,7 +12,9 @@ pub struct Freezing {
 
 impl Freezing {
     pub fn of(lanes: Vec<Arc<Lane>>) -> Self {
-        Self { awaited: lanes.into_iter().collect() }
+        Self {
+            awaited: lanes.into_iter().collect(),
+        }
     }
 
     pub fn answered(&mut self, lane: &Arc<Lane>) {
@@ -33,7 +35,10 @@ pub struct Cut {
 
 impl Cut {
     pub fn at(seq: BarrierSeq) -> Self {
-        Self { seq, is_finished: false }
+        Self {
+            seq,
+            is_finished: false,
+        }
     }
 
     /// Whether it is finished now and was not before.

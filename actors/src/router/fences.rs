@@ -22,18 +22,25 @@ pub struct Fences {
 
 impl Fences {
     pub fn raise(&mut self, seq: BarrierSeq, scope: Scope) {
-        self.fences.push_back(Fence { seq, scope, is_gathering: true });
+        self.fences.push_back(Fence {
+            seq,
+            scope,
+            is_gathering: true,
+        });
     }
 
     /// Whether a change of `lane` behind barrier `seq` must wait.
     pub fn holds(&self, lane: &Lane, seq: BarrierSeq) -> bool {
-        self.fences.iter().take_while(|fence| fence.seq <= seq).any(|fence| {
-            (fence.seq < seq || fence.is_gathering) && fence.scope.covers(lane)
-        })
+        self.fences
+            .iter()
+            .take_while(|fence| fence.seq <= seq)
+            .any(|fence| (fence.seq < seq || fence.is_gathering) && fence.scope.covers(lane))
     }
 
     pub fn is_gathering(&self, seq: BarrierSeq) -> bool {
-        self.fences.iter().any(|fence| fence.seq == seq && fence.is_gathering)
+        self.fences
+            .iter()
+            .any(|fence| fence.seq == seq && fence.is_gathering)
     }
 
     /// `is_passed` tells whether all lanes of a scope have nothing older than a barrier outstanding.

@@ -48,8 +48,14 @@ pub fn runs(block: &RowsBlock, lanes: u32) -> Result<Vec<Keyed>, Error> {
             first_moving.get_or_insert(rows.len());
             last_moving = Some(rows.len());
         }
-        let number = u32::try_from(rows.len()).map_err(|_| Error::malformed("rows event", "too many rows"))?;
-        rows.push(KeyedRow { number, offset, bytes: row.bytes, lane });
+        let number = u32::try_from(rows.len())
+            .map_err(|_| Error::malformed("rows event", "too many rows"))?;
+        rows.push(KeyedRow {
+            number,
+            offset,
+            bytes: row.bytes,
+            lane,
+        });
         offset += row.bytes;
     }
     let (Some(first), Some(last)) = (first_moving, last_moving) else {
@@ -57,7 +63,11 @@ pub fn runs(block: &RowsBlock, lanes: u32) -> Result<Vec<Keyed>, Error> {
     };
     let after = rows.split_off(last + 1);
     let moving = rows.split_off(first);
-    let mut runs = vec![Keyed::Spread { rows }, Keyed::Moving { rows: moving }, Keyed::Spread { rows: after }];
+    let mut runs = vec![
+        Keyed::Spread { rows },
+        Keyed::Moving { rows: moving },
+        Keyed::Spread { rows: after },
+    ];
     runs.retain(|run| !matches!(run, Keyed::Spread { rows } if rows.is_empty()));
     Ok(runs)
 }
@@ -66,7 +76,11 @@ pub fn runs(block: &RowsBlock, lanes: u32) -> Result<Vec<Keyed>, Error> {
 pub fn pick(block: &RowsBlock, rows: &[KeyedRow], lanes: u32) -> Vec<(u32, Picked)> {
     (0..lanes)
         .filter_map(|lane| {
-            let of_lane: Vec<KeyedRow> = rows.iter().filter(|row| row.lane == lane).copied().collect();
+            let of_lane: Vec<KeyedRow> = rows
+                .iter()
+                .filter(|row| row.lane == lane)
+                .copied()
+                .collect();
             (!of_lane.is_empty()).then(|| (lane, pick_all(block, &of_lane)))
         })
         .collect()
@@ -81,7 +95,14 @@ pub fn pick_all(block: &RowsBlock, rows: &[KeyedRow]) -> Picked {
         }
     }
     let row_count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-    Picked { block: RowsBlock { images: images.freeze(), row_count, ..block.clone() }, numbers }
+    Picked {
+        block: RowsBlock {
+            images: images.freeze(),
+            row_count,
+            ..block.clone()
+        },
+        numbers,
+    }
 }
 
 /// The row's lane after the change, and whether the change moved it.

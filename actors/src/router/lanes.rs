@@ -77,14 +77,24 @@ pub struct Lanes {
 
 impl Lanes {
     /// Opens a barrier for the segment, or moves the newest open one when the segment has no lane.
-    pub fn open(&mut self, segment: Segment, permit: &mut Permit, now: Instant, actions: &mut Vec<Action>) {
+    pub fn open(
+        &mut self,
+        segment: Segment,
+        permit: &mut Permit,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
         if segment.lanes.is_empty() && segment.fence.is_none() {
             return self.extend(segment.end, actions);
         }
         self.newest.0 += 1;
         let seq = self.newest;
         let lanes = segment.lanes.into_lanes();
-        self.barriers.push_back(Barrier { seq, waiting: lanes.len(), is_finished: false });
+        self.barriers.push_back(Barrier {
+            seq,
+            waiting: lanes.len(),
+            is_finished: false,
+        });
         actions.push(Action::Open(seq, segment.end));
         if let Some(scope) = segment.fence {
             self.fences.raise(seq, scope);
@@ -96,7 +106,10 @@ impl Lanes {
     }
 
     fn extend(&mut self, end: BarrierEnd, actions: &mut Vec<Action>) {
-        let has_open = self.barriers.back().is_some_and(|newest| !newest.is_finished);
+        let has_open = self
+            .barriers
+            .back()
+            .is_some_and(|newest| !newest.is_finished);
         if has_open {
             actions.push(Action::Open(self.newest, end));
             return;
@@ -128,14 +141,21 @@ impl Lanes {
         });
         state.last_active = now;
         let permit = permit.split(parts.bytes + BATCH_OVERHEAD_BYTES);
-        let changes = LaneChanges { seq, parts: parts.parts, bytes: parts.bytes, permit };
+        let changes = LaneChanges {
+            seq,
+            parts: parts.parts,
+            bytes: parts.bytes,
+            permit,
+        };
         state.outstanding.push_back(Arc::new(changes));
         self.unsent.insert(Arc::clone(&state.lane));
     }
 
     /// A writer runs for the lane: it gets everything unfinished that no fence holds back.
     pub fn lane_ready(&mut self, lane: &Arc<Lane>, actions: &mut Vec<Action>) {
-        let Some(state) = self.lanes.get_mut(lane) else { return };
+        let Some(state) = self.lanes.get_mut(lane) else {
+            return;
+        };
         state.has_writer = true;
         state.sent = 0;
         self.unsent.insert(Arc::clone(lane));
@@ -149,8 +169,13 @@ impl Lanes {
 
     /// The lane's writer is dead: nothing is sent until the next one is ready.
     pub fn lane_lost(&mut self, lane: &Arc<Lane>, actions: &mut Vec<Action>) {
-        let Some(state) = self.lanes.get_mut(lane) else { return };
-        let newest_sent = state.sent.checked_sub(1).and_then(|newest| state.outstanding.get(newest));
+        let Some(state) = self.lanes.get_mut(lane) else {
+            return;
+        };
+        let newest_sent = state
+            .sent
+            .checked_sub(1)
+            .and_then(|newest| state.outstanding.get(newest));
         let newest_sent = newest_sent.map(|changes| changes.seq);
         state.has_writer = false;
         state.sent = 0;
@@ -162,13 +187,23 @@ impl Lanes {
         }
     }
 
-    pub fn reached(&mut self, lane: &Arc<Lane>, seq: BarrierSeq, now: Instant, actions: &mut Vec<Action>) {
-        let Some(state) = self.lanes.get_mut(lane) else { return };
+    pub fn reached(
+        &mut self,
+        lane: &Arc<Lane>,
+        seq: BarrierSeq,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(state) = self.lanes.get_mut(lane) else {
+            return;
+        };
         state.last_active = now;
         self.newest_reached = self.newest_reached.max(seq);
         let mut passed = Vec::new();
         while state.oldest().is_some_and(|oldest| oldest <= seq) {
-            let Some(changes) = state.outstanding.pop_front() else { break };
+            let Some(changes) = state.outstanding.pop_front() else {
+                break;
+            };
             state.sent = state.sent.saturating_sub(1);
             if let Some(barrier) = find(&mut self.barriers, changes.seq) {
                 barrier.waiting = barrier.waiting.saturating_sub(1);
@@ -205,7 +240,11 @@ impl Lanes {
                 break;
             }
         }
-        while self.barriers.front().is_some_and(|barrier| barrier.is_finished) {
+        while self
+            .barriers
+            .front()
+            .is_some_and(|barrier| barrier.is_finished)
+        {
             self.barriers.pop_front();
         }
         self.send(actions);
@@ -218,7 +257,9 @@ impl Lanes {
         }
         let (lanes, fences) = (&mut self.lanes, &self.fences);
         self.unsent.retain(|lane| {
-            let Some(state) = lanes.get_mut(lane) else { return false };
+            let Some(state) = lanes.get_mut(lane) else {
+                return false;
+            };
             while state.has_writer
                 && let Some(changes) = state.outstanding.get(state.sent)
                 && !fences.holds(lane, changes.seq)
@@ -235,8 +276,12 @@ impl Lanes {
         let is_idle = |state: &LaneState| {
             state.has_writer && state.outstanding.is_empty() && state.last_active < deadline
         };
-        let idle: Vec<Arc<Lane>> =
-            self.lanes.values().filter(|state| is_idle(state)).map(|state| Arc::clone(&state.lane)).collect();
+        let idle: Vec<Arc<Lane>> = self
+            .lanes
+            .values()
+            .filter(|state| is_idle(state))
+            .map(|state| Arc::clone(&state.lane))
+            .collect();
         for lane in &idle {
             self.lanes.remove(lane);
         }
@@ -268,7 +313,12 @@ impl Lanes {
     }
 
     /// A writer is frozen and has handed over parts up to `handed`.
-    pub fn frozen(&mut self, lane: &Arc<Lane>, handed: Option<BarrierSeq>, actions: &mut Vec<Action>) {
+    pub fn frozen(
+        &mut self,
+        lane: &Arc<Lane>,
+        handed: Option<BarrierSeq>,
+        actions: &mut Vec<Action>,
+    ) {
         self.newest_reached = self.newest_reached.max(handed.unwrap_or_default());
         if let Some(freezing) = &mut self.freezing {
             freezing.answered(lane);
@@ -320,6 +370,8 @@ const BATCH_OVERHEAD_BYTES: usize = 512;
 
 /// Barriers are numbered without gaps but for those that were finished at once.
 fn find(barriers: &mut VecDeque<Barrier>, seq: BarrierSeq) -> Option<&mut Barrier> {
-    let index = barriers.binary_search_by_key(&seq, |barrier| barrier.seq).ok()?;
+    let index = barriers
+        .binary_search_by_key(&seq, |barrier| barrier.seq)
+        .ok()?;
     barriers.get_mut(index)
 }

@@ -29,9 +29,9 @@ use crate::{
     filter::TableFilter,
     lane::Lane,
     messages::{
-        BarrierFinished, BarrierOpened, BarrierReached, DeliverUpTo, Drain, Freeze, Frozen, GetRouterStatus,
-        LaneBatch, LaneLost, LaneReady, LaneRetired, LaneWanted, ResumeFrom, RouterStatus, SourceBatch, Stop,
-        StoreLast, Writer,
+        BarrierFinished, BarrierOpened, BarrierReached, DeliverUpTo, Drain, Freeze, Frozen,
+        GetRouterStatus, LaneBatch, LaneLost, LaneReady, LaneRetired, LaneWanted, ResumeFrom,
+        RouterStatus, SourceBatch, Stop, StoreLast, Writer,
     },
     metrics as names,
     ports::source::ResumePoint,
@@ -80,7 +80,10 @@ impl Router {
         Self {
             splitter: Splitter::new(filter, from.ordering.clone(), from.mark.clone()),
             lanes: Lanes::default(),
-            read: ResumePoint { mark: from.mark.clone(), gtid_set: from.gtid_set.clone() },
+            read: ResumePoint {
+                mark: from.mark.clone(),
+                gtid_set: from.gtid_set.clone(),
+            },
             ordering: from.ordering.clone(),
             lane_idle,
             tables: BTreeMap::new(),
@@ -93,9 +96,17 @@ impl Router {
     }
 
     fn route(&mut self, batch: SourceBatch) -> Result<Vec<Action>, Failure> {
-        let SourceBatch { items, end, mut permit, is_caught_up } = batch;
+        let SourceBatch {
+            items,
+            end,
+            mut permit,
+            is_caught_up,
+        } = batch;
         let mut segments = self.splitter.split(items).map_err(|error| {
-            Failure::definite(format!("rows before {} cannot be routed: {error}", end.position))
+            Failure::definite(format!(
+                "rows before {} cannot be routed: {error}",
+                end.position
+            ))
         })?;
         self.read.mark = end;
         for segment in &segments {
@@ -113,23 +124,37 @@ impl Router {
     }
 
     fn observe(&mut self, segments: &[Segment], is_caught_up: bool) {
-        let newest_us = segments.iter().map(|segment| segment.end.commit_us).max().unwrap_or(0);
+        let newest_us = segments
+            .iter()
+            .map(|segment| segment.end.commit_us)
+            .max()
+            .unwrap_or(0);
         if is_caught_up || newest_us > 0 {
-            let lag = if newest_us > 0 { age_secs(newest_us) } else { 0.0 };
+            let lag = if newest_us > 0 {
+                age_secs(newest_us)
+            } else {
+                0.0
+            };
             self.lag_secs = Some(lag);
             metrics::gauge!(names::SOURCE_LAG_SECONDS).set(lag);
         }
-        let fences = segments.iter().filter(|segment| segment.fence.is_some()).count();
+        let fences = segments
+            .iter()
+            .filter(|segment| segment.fence.is_some())
+            .count();
         if fences > 0 {
             metrics::counter!(names::FENCES_TOTAL).increment(fences as u64);
         }
         let counts: Counts = self.splitter.take_counts();
         for counted in counts.into_values() {
             count(&counted);
-            let total = self.tables.entry(counted.table.clone()).or_insert_with(|| TableStatus {
-                table: counted.table.clone(),
-                ..TableStatus::default()
-            });
+            let total = self
+                .tables
+                .entry(counted.table.clone())
+                .or_insert_with(|| TableStatus {
+                    table: counted.table.clone(),
+                    ..TableStatus::default()
+                });
             total.inserts += counted.inserts;
             total.updates += counted.updates;
             total.deletes += counted.deletes;
@@ -140,7 +165,9 @@ impl Router {
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Open(seq, end) => self.checkpointer.opened.do_send(BarrierOpened { seq, end }),
+                Action::Open(seq, end) => {
+                    self.checkpointer.opened.do_send(BarrierOpened { seq, end })
+                }
                 Action::Finish(seq) => self.checkpointer.finished.do_send(BarrierFinished(seq)),
                 Action::Want(lane) => self.supervisor.wanted.do_send(LaneWanted(lane)),
                 Action::Send(lane, changes) => {
@@ -170,7 +197,9 @@ impl Actor for Router {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
         ctx.run_interval(self.lane_idle / 10, |router, _| {
-            let Some(deadline) = Instant::now().checked_sub(router.lane_idle) else { return };
+            let Some(deadline) = Instant::now().checked_sub(router.lane_idle) else {
+                return;
+            };
             for lane in router.lanes.retire(deadline) {
                 if let Some(writer) = router.writers.remove(&lane) {
                     router.supervisor.retired.do_send(LaneRetired(lane));
@@ -258,13 +287,20 @@ impl Handler<ResumeFrom> for Router {
 impl Handler<GetRouterStatus> for Router {
     type Result = RouterStatus;
 
-    fn handle(&mut self, GetRouterStatus: GetRouterStatus, _ctx: &mut Self::Context) -> RouterStatus {
-        let lanes = self.lanes.each().map(|(lane, bytes, in_flight, fenced)| LaneStatus {
-            lane: lane.to_string(),
-            backlog_bytes: bytes as u64,
-            in_flight,
-            fenced,
-        });
+    fn handle(
+        &mut self,
+        GetRouterStatus: GetRouterStatus,
+        _ctx: &mut Self::Context,
+    ) -> RouterStatus {
+        let lanes = self
+            .lanes
+            .each()
+            .map(|(lane, bytes, in_flight, fenced)| LaneStatus {
+                lane: lane.to_string(),
+                backlog_bytes: bytes as u64,
+                in_flight,
+                fenced,
+            });
         RouterStatus {
             read: self.read.mark.clone(),
             lag_secs: self.lag_secs,
@@ -287,7 +323,10 @@ impl Handler<Stop> for Router {
 fn detach(segments: &mut [Segment]) {
     let lanes: usize = segments.iter().map(|segment| segment.lanes.len()).sum();
     if 1 < lanes {
-        segments.iter_mut().flat_map(|segment| segment.lanes.iter_mut()).for_each(|parts| parts.detach());
+        segments
+            .iter_mut()
+            .flat_map(|segment| segment.lanes.iter_mut())
+            .for_each(|parts| parts.detach());
     }
 }
 
@@ -306,7 +345,9 @@ fn count(counted: &TableStatus) {
 
 /// Seconds since `us`, microseconds after the epoch; 0 when it lies ahead of our clock.
 fn age_secs(us: u64) -> f64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     now.saturating_sub(Duration::from_micros(us)).as_secs_f64()
 }
 

@@ -42,7 +42,15 @@ impl PartList {
 
     pub fn push_block(&mut self, lane: Lane, block: RowsBlock, numbers: Option<Arc<[u32]>>) {
         let bytes = block.images.len();
-        self.push(lane, Part::Rows { block, numbers, is_last: false }, bytes);
+        self.push(
+            lane,
+            Part::Rows {
+                block,
+                numbers,
+                is_last: false,
+            },
+            bytes,
+        );
     }
 
     pub fn push_statement(&mut self, lane: Lane, part: Part) {
@@ -65,7 +73,10 @@ impl PartList {
     /// Marks the newest part of each lane that the transaction touched.
     pub fn end_transaction(&mut self) {
         for index in self.transaction.take().unwrap_or_default() {
-            let newest = self.lanes.get_mut(index).and_then(|lane| lane.parts.last_mut());
+            let newest = self
+                .lanes
+                .get_mut(index)
+                .and_then(|lane| lane.parts.last_mut());
             if let Some(Part::Rows { is_last, .. }) = newest {
                 *is_last = true;
             }
@@ -77,7 +88,11 @@ impl PartList {
             Some(index) => *index,
             None => {
                 self.index.insert(lane.clone(), self.lanes.len());
-                self.lanes.push(LaneParts { lane, parts: Vec::new(), bytes: 0 });
+                self.lanes.push(LaneParts {
+                    lane,
+                    parts: Vec::new(),
+                    bytes: 0,
+                });
                 self.lanes.len() - 1
             }
         };

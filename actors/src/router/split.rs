@@ -117,7 +117,11 @@ impl Splitter {
             self.count_rows(&block);
             match self.ordering {
                 OrderingKey::Table => {
-                    let lane = Lane { table: block.table.name.clone(), index: 0, count: 1 };
+                    let lane = Lane {
+                        table: block.table.name.clone(),
+                        index: 0,
+                        count: 1,
+                    };
                     self.current.push_block(lane, block, None);
                 }
                 OrderingKey::PrimaryKey { lanes } => self.keyed(block, lanes, segments)?,
@@ -127,23 +131,41 @@ impl Splitter {
         Ok(())
     }
 
-    fn keyed(&mut self, block: RowsBlock, lanes: u32, segments: &mut Vec<Segment>) -> Result<(), Error> {
+    fn keyed(
+        &mut self,
+        block: RowsBlock,
+        lanes: u32,
+        segments: &mut Vec<Segment>,
+    ) -> Result<(), Error> {
         for run in keyed::runs(&block, lanes)? {
             match run {
                 Keyed::Spread { rows } => {
                     for (index, picked) in keyed::pick(&block, &rows, lanes) {
-                        let lane = Lane { table: block.table.name.clone(), index, count: lanes };
-                        self.current.push_block(lane, picked.block, Some(picked.numbers));
+                        let lane = Lane {
+                            table: block.table.name.clone(),
+                            index,
+                            count: lanes,
+                        };
+                        self.current
+                            .push_block(lane, picked.block, Some(picked.numbers));
                     }
                     self.mark = mark_after(&block, rows.last().map_or(0, |row| row.number + 1));
                 }
                 Keyed::Moving { rows } => {
                     self.close(None, segments);
-                    let lane = Lane { table: block.table.name.clone(), index: 0, count: lanes };
+                    let lane = Lane {
+                        table: block.table.name.clone(),
+                        index: 0,
+                        count: lanes,
+                    };
                     let picked = keyed::pick_all(&block, &rows);
-                    self.current.push_block(lane, picked.block, Some(picked.numbers));
+                    self.current
+                        .push_block(lane, picked.block, Some(picked.numbers));
                     self.mark = mark_after(&block, rows.last().map_or(0, |row| row.number + 1));
-                    self.close(Some(Scope::Tables(vec![block.table.name.clone()])), segments);
+                    self.close(
+                        Some(Scope::Tables(vec![block.table.name.clone()])),
+                        segments,
+                    );
                 }
             }
         }
@@ -151,15 +173,24 @@ impl Splitter {
     }
 
     fn statement(&mut self, statement: Statement, is_last: bool, segments: &mut Vec<Segment>) {
-        let after = Mark { position: start_of(&statement.transaction), rows_done: statement.row + 1 };
+        let after = Mark {
+            position: start_of(&statement.transaction),
+            rows_done: statement.row + 1,
+        };
         let (scope, targets) = match &statement.class {
             StatementClass::Table { tables, .. } => {
-                let included: Vec<TableName> =
-                    tables.iter().filter(|table| self.filter.includes(table)).cloned().collect();
+                let included: Vec<TableName> = tables
+                    .iter()
+                    .filter(|table| self.filter.includes(table))
+                    .cloned()
+                    .collect();
                 (Scope::Tables(included.clone()), included)
             }
             StatementClass::Database { database } if self.filter.may_include_database(database) => {
-                let name = TableName { database: database.clone(), table: String::new() };
+                let name = TableName {
+                    database: database.clone(),
+                    table: String::new(),
+                };
                 (Scope::Database(database.clone()), vec![name])
             }
             StatementClass::Unknown => (Scope::All, Vec::new()),
@@ -178,8 +209,19 @@ impl Splitter {
                 OrderingKey::PrimaryKey { lanes } if !table.table.is_empty() => lanes,
                 _ => 1,
             };
-            let part = Part::Statement { statement: Arc::clone(&statement), is_shared, is_last };
-            self.current.push_statement(Lane { table, index: 0, count }, part);
+            let part = Part::Statement {
+                statement: Arc::clone(&statement),
+                is_shared,
+                is_last,
+            };
+            self.current.push_statement(
+                Lane {
+                    table,
+                    index: 0,
+                    count,
+                },
+                part,
+            );
         }
         self.mark = after;
         self.close(Some(scope), segments);
@@ -195,13 +237,21 @@ impl Splitter {
 
     fn moved(&mut self, boundary: &Boundary) {
         self.commit_us = self.commit_us.max(boundary.commit_us);
-        let position = Position { file: boundary.file.clone(), offset: boundary.offset };
-        self.mark = Mark { position, rows_done: 0 };
+        let position = Position {
+            file: boundary.file.clone(),
+            offset: boundary.offset,
+        };
+        self.mark = Mark {
+            position,
+            rows_done: 0,
+        };
     }
 
     /// Ends the current segment, unless there is nothing in it.
     fn close(&mut self, fence: Option<Scope>, segments: &mut Vec<Segment>) {
-        let has_moved = segments.last().is_none_or(|last| last.end.mark != self.mark);
+        let has_moved = segments
+            .last()
+            .is_none_or(|last| last.end.mark != self.mark);
         if self.current.is_empty() && fence.is_none() && !has_moved && self.gtids.is_empty() {
             return;
         }
@@ -210,7 +260,11 @@ impl Splitter {
             gtids: std::mem::take(&mut self.gtids),
             commit_us: std::mem::take(&mut self.commit_us),
         };
-        segments.push(Segment { end, fence, lanes: std::mem::take(&mut self.current) });
+        segments.push(Segment {
+            end,
+            fence,
+            lanes: std::mem::take(&mut self.current),
+        });
     }
 
     fn count_rows(&mut self, block: &RowsBlock) {
@@ -229,7 +283,10 @@ impl Splitter {
 
     fn counts_of(&mut self, name: &TableName) -> &mut TableStatus {
         if !self.counts.contains_key(name) {
-            let empty = TableStatus { table: name.to_string(), ..TableStatus::default() };
+            let empty = TableStatus {
+                table: name.to_string(),
+                ..TableStatus::default()
+            };
             self.counts.insert(name.clone(), empty);
         }
         self.counts.entry(name.clone()).or_default()
@@ -244,5 +301,8 @@ fn mark_after(block: &RowsBlock, rows: u32) -> Mark {
 }
 
 fn start_of(transaction: &Transaction) -> Position {
-    Position { file: transaction.file.clone(), offset: transaction.offset }
+    Position {
+        file: transaction.file.clone(),
+        offset: transaction.offset,
+    }
 }

@@ -28,7 +28,12 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn new(number: Generation, launch: Launch, router: Addr<Router>, checkpointer: Addr<Checkpointer>) -> Self {
+    pub fn new(
+        number: Generation,
+        launch: Launch,
+        router: Addr<Router>,
+        checkpointer: Addr<Checkpointer>,
+    ) -> Self {
         Self {
             number,
             launch,
@@ -65,8 +70,9 @@ impl Running {
             reader.do_send(Stop);
         }
         self.router.do_send(Stop);
-        self.writers.values().for_each(|writer| writer.do_send(Stop));
+        self.writers
+            .values()
+            .for_each(|writer| writer.do_send(Stop));
         self.checkpointer.do_send(Stop);
     }
 }
-

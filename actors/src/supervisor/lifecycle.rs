@@ -30,8 +30,12 @@ pub enum Phase {
 pub enum Verdict {
     Expected,
     /// Start it again after the wait that so many deaths in a row call for.
-    Restart { strikes: u32 },
-    NewGeneration { strikes: u32 },
+    Restart {
+        strikes: u32,
+    },
+    NewGeneration {
+        strikes: u32,
+    },
     Halt(Failure),
 }
 
@@ -46,7 +50,12 @@ pub struct Lifecycle {
 
 impl Lifecycle {
     pub fn new(strikes_max: u32, forgiven_after: Duration) -> Self {
-        Self { phase: Phase::Launching, strikes: HashMap::new(), strikes_max, forgiven_after }
+        Self {
+            phase: Phase::Launching,
+            strikes: HashMap::new(),
+            strikes_max,
+            forgiven_after,
+        }
     }
 
     pub fn phase(&self) -> Phase {
@@ -63,7 +72,9 @@ impl Lifecycle {
         }
         let failure = match cause {
             Cause::Stopped => return Verdict::Expected,
-            Cause::Failed(failure) if failure.is_definite() => return Verdict::Halt(failure.clone()),
+            Cause::Failed(failure) if failure.is_definite() => {
+                return Verdict::Halt(failure.clone());
+            }
             Cause::Failed(failure) => failure.clone(),
             Cause::Panicked => Failure::transient(format!("{actor} panicked")),
         };
@@ -107,7 +118,10 @@ mod tests {
             assert_eq!(verdict, Verdict::Restart { strikes });
         }
         now += Duration::from_secs(61);
-        assert_eq!(lifecycle.died(&ActorId::Reader, &Cause::Panicked, now), Verdict::Restart { strikes: 1 });
+        assert_eq!(
+            lifecycle.died(&ActorId::Reader, &Cause::Panicked, now),
+            Verdict::Restart { strikes: 1 }
+        );
         for _ in 0..2 {
             lifecycle.died(&ActorId::Reader, &Cause::Panicked, now);
         }
@@ -125,7 +139,10 @@ mod tests {
     fn a_definite_failure_halts_at_once() {
         let failure = Failure::definite("stream 'cdc' does not exist");
         let cause = Cause::Failed(failure.clone());
-        assert_eq!(lifecycle().died(&ActorId::Reader, &cause, Instant::now()), Verdict::Halt(failure));
+        assert_eq!(
+            lifecycle().died(&ActorId::Reader, &cause, Instant::now()),
+            Verdict::Halt(failure)
+        );
     }
 
     #[test]

@@ -16,7 +16,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, Message,
+    SpawnHandle, WrapFuture,
 };
 use tokio::sync::oneshot;
 
@@ -32,11 +33,15 @@ use crate::{
     filter::TableFilter,
     lane::Lane,
     messages::{
-        ActorId, Died, Drain, Drained, Generation, LaneLost, LaneRetired, LaneTrouble, LaneWanted, SourceEnded,
-        SourceState, StoreLast,
+        ActorId, Died, Drain, Drained, Generation, LaneLost, LaneRetired, LaneTrouble, LaneWanted,
+        SourceEnded, SourceState, StoreLast,
     },
     metrics as names,
-    ports::{dead_letters::DeadLetters, launcher::{Launch, Launcher}, store::CheckpointStore},
+    ports::{
+        dead_letters::DeadLetters,
+        launcher::{Launch, Launcher},
+        store::CheckpointStore,
+    },
     status::State,
     writer::{buffer::Packing, poison::Policy},
 };
@@ -158,12 +163,18 @@ impl Supervisor {
     }
 
     fn died(&mut self, died: Died, ctx: &mut Context<Self>) {
-        let Some(running) = self.running.as_mut().filter(|running| running.number == died.generation) else {
+        let Some(running) = self
+            .running
+            .as_mut()
+            .filter(|running| running.number == died.generation)
+        else {
             return;
         };
         running.died(&died.actor);
         let is_dead = running.is_dead();
-        let verdict = self.lifecycle.died(&died.actor, &died.cause, Instant::now());
+        let verdict = self
+            .lifecycle
+            .died(&died.actor, &died.cause, Instant::now());
         match verdict {
             Verdict::Expected => self.died_as_expected(is_dead, ctx),
             Verdict::Halt(failure) => self.halt(failure, ctx),
@@ -192,11 +203,18 @@ impl Supervisor {
 
     /// Counts, logs, and says how long to wait.
     fn restarting(&mut self, died: &Died, strikes: u32) -> Duration {
-        let label = if died.cause == crate::messages::Cause::Panicked { "panic" } else { "failure" };
+        let label = if died.cause == crate::messages::Cause::Panicked {
+            "panic"
+        } else {
+            "failure"
+        };
         metrics::counter!(names::ACTOR_RESTARTS_TOTAL, "actor" => died.actor.kind(), "cause" => label)
             .increment(1);
         let mut backoff = self.parts.restart_backoff.clone();
-        let wait = (0..strikes).map(|_| backoff.next_wait(fastrand::f64())).last().unwrap_or_default();
+        let wait = (0..strikes)
+            .map(|_| backoff.next_wait(fastrand::f64()))
+            .last()
+            .unwrap_or_default();
         tracing::warn!(actor = %died.actor, cause = %died.cause, strikes, restart_in = ?wait, "actor died");
         self.report.restarted(&died.actor, &died.cause);
         wait
@@ -208,7 +226,9 @@ impl Supervisor {
         match actor {
             ActorId::ShardWriter(lane) => {
                 running.router.do_send(LaneLost(Arc::clone(&lane)));
-                self.later(wait, generation, ctx, move |supervisor, ctx| supervisor.spawn_writer(&lane, ctx));
+                self.later(wait, generation, ctx, move |supervisor, ctx| {
+                    supervisor.spawn_writer(&lane, ctx)
+                });
             }
             ActorId::Reader if self.lifecycle.phase() == Phase::Draining => {
                 // What it had read is with the Router; the drain goes on from there.
@@ -231,8 +251,13 @@ impl Supervisor {
         then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
     ) {
         ctx.run_later(wait, move |supervisor, ctx| {
-            let is_live = matches!(supervisor.lifecycle.phase(), Phase::Running | Phase::Draining)
-                && supervisor.running.as_ref().is_some_and(|running| running.number == generation);
+            let is_live = matches!(
+                supervisor.lifecycle.phase(),
+                Phase::Running | Phase::Draining
+            ) && supervisor
+                .running
+                .as_ref()
+                .is_some_and(|running| running.number == generation);
             if is_live {
                 then(supervisor, ctx);
             }
@@ -290,7 +315,9 @@ impl Supervisor {
                 self.lifecycle.enter(Phase::Draining);
                 self.report.state(State::Draining);
                 let timer = ctx.run_later(self.parts.grace, |supervisor, ctx| {
-                    tracing::error!("grace time over, some lanes were not delivered; what is durable is stored");
+                    tracing::error!(
+                        "grace time over, some lanes were not delivered; what is durable is stored"
+                    );
                     supervisor.close(End::GraceOver, ctx);
                 });
                 self.grace_timer = Some(timer);

@@ -57,7 +57,9 @@ impl Report {
         if self.errors.len() == ERRORS_KEPT {
             self.errors.pop_front();
         }
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         self.errors.push_back(ErrorStatus {
             at_unix_secs: now.as_secs(),
             actor: actor.into(),
@@ -69,7 +71,8 @@ impl Report {
     /// Whether this trouble is worth a line: a lane's first in a while.
     pub fn trouble(&mut self, lane: &Arc<Lane>, failure: &Failure, now: Instant) -> bool {
         let before = self.troubled.insert(Arc::clone(lane), now);
-        let is_new = before.is_none_or(|before| TROUBLE_INTERVAL < now.saturating_duration_since(before));
+        let is_new =
+            before.is_none_or(|before| TROUBLE_INTERVAL < now.saturating_duration_since(before));
         if is_new {
             self.error(&format!("shard writer of {lane}"), failure);
         } else if let Some(before) = before {
@@ -106,12 +109,16 @@ impl Handler<GetStatus> for Supervisor {
 
     fn handle(&mut self, GetStatus: GetStatus, _ctx: &mut Self::Context) -> Self::Result {
         let mut status = self.report.snapshot();
-        let asks = self
-            .running
-            .as_ref()
-            .map(|running| (running.router.send(GetRouterStatus), running.checkpointer.send(GetCheckpointStatus)));
+        let asks = self.running.as_ref().map(|running| {
+            (
+                running.router.send(GetRouterStatus),
+                running.checkpointer.send(GetCheckpointStatus),
+            )
+        });
         Box::pin(async move {
-            let Some((router, checkpointer)) = asks else { return status };
+            let Some((router, checkpointer)) = asks else {
+                return status;
+            };
             // A dead actor does not answer; the page then lacks its part.
             if let Ok(router) = router.await {
                 status.position_read = Some(router.read.position.to_string());
@@ -139,8 +146,10 @@ impl Supervisor {
             metrics::gauge!(names::MEMORY_BUDGET_BYTES_TOTAL, "pool" => pool).set(total);
         }
         let Some(running) = &self.running else { return };
-        let (source, durable) =
-            (Arc::clone(&running.launch.source), running.checkpointer.send(GetCheckpointStatus));
+        let (source, durable) = (
+            Arc::clone(&running.launch.source),
+            running.checkpointer.send(GetCheckpointStatus),
+        );
         let effect = async move {
             let durable = durable.await.ok()?.durable;
             source.head(durable.position).await.ok()

@@ -55,7 +55,9 @@ impl Supervisor {
 
     /// A Reader that begins at `from`, or where the generation does.
     pub(super) fn spawn_reader(&mut self, from: Option<ResumePoint>, ctx: &mut Context<Self>) {
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         let supervisor = ctx.address();
         let parts = ReaderParts {
             source: Arc::clone(&running.launch.source),
@@ -75,7 +77,11 @@ impl Supervisor {
             mark: checkpoint.mark.clone(),
             gtid_set: checkpoint.gtid_set.clone(),
         });
-        let reader = Reader::new(from, parts, watch(&supervisor, running.number, ActorId::Reader));
+        let reader = Reader::new(
+            from,
+            parts,
+            watch(&supervisor, running.number, ActorId::Reader),
+        );
         running.born(ActorId::Reader);
         running.reader = Some(Reader::start_in_arbiter(&self.parts.arbiter, |_| reader));
     }
@@ -87,7 +93,10 @@ impl Supervisor {
         let generation = running.number;
         let ask = running.router.send(ResumeFrom).into_actor(self);
         ctx.spawn(ask.map(move |answer, supervisor, ctx| {
-            let is_same = supervisor.running.as_ref().is_some_and(|running| running.number == generation);
+            let is_same = supervisor
+                .running
+                .as_ref()
+                .is_some_and(|running| running.number == generation);
             match answer {
                 Ok(from) if is_same => supervisor.spawn_reader(Some(from), ctx),
                 // The Router is gone: its own death ends the generation.
@@ -97,7 +106,9 @@ impl Supervisor {
     }
 
     pub(super) fn spawn_writer(&mut self, lane: &Arc<Lane>, ctx: &mut Context<Self>) {
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         let supervisor = ctx.address();
         let parts = WriterParts {
             encoder: Arc::clone(&running.launch.encoder),
@@ -120,7 +131,9 @@ impl Supervisor {
         let watch = watch(&supervisor, running.number, actor.clone());
         let writer = ShardWriter::new(Arc::clone(lane), parts, watch);
         let arbiters = &self.parts.writer_arbiters;
-        let arbiter = arbiters.get(self.next_arbiter % arbiters.len().max(1)).unwrap_or(&self.parts.arbiter);
+        let arbiter = arbiters
+            .get(self.next_arbiter % arbiters.len().max(1))
+            .unwrap_or(&self.parts.arbiter);
         self.next_arbiter += 1;
         let writer = ShardWriter::start_in_arbiter(arbiter, |_| writer);
         running.router.do_send(LaneReady {

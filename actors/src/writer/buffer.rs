@@ -12,7 +12,7 @@ use super::{
     cursor::Cursor,
     lines::Lines,
     open_record::OpenRecord,
-    poison::{Policy, Poison},
+    poison::{Poison, Policy},
 };
 use crate::{
     budget::Permit,
@@ -134,7 +134,13 @@ impl LaneBuffer {
         match &mut self.open {
             Some(open) if open.is_over_grant() => open.regrant(permit),
             Some(open) => open.widen(permit, self.rules.record_bytes_max),
-            None => self.open = Some(OpenRecord::new(permit, self.rules.record_bytes_max, self.packed)),
+            None => {
+                self.open = Some(OpenRecord::new(
+                    permit,
+                    self.rules.record_bytes_max,
+                    self.packed,
+                ))
+            }
         }
     }
 
@@ -147,7 +153,9 @@ impl LaneBuffer {
 
     /// Encodes into the open record until it is full or the queue is empty.
     pub fn pack(&mut self, lines: &mut Lines) -> Result<(), Failure> {
-        let Some(mut open) = self.open.take() else { return Ok(()) };
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
         let packed = self.pack_into(&mut open, lines);
         self.packed = open.end;
         if !open.is_empty() || packed.is_ok() {
@@ -158,10 +166,16 @@ impl LaneBuffer {
 
     fn pack_into(&self, open: &mut OpenRecord, lines: &mut Lines) -> Result<(), Failure> {
         while !open.is_closed {
-            let Some(batch) = self.batch_at(open.end) else { return Ok(()) };
+            let Some(batch) = self.batch_at(open.end) else {
+                return Ok(());
+            };
             match batch.parts.get(open.end.part) {
                 Some(Part::Rows { .. }) => self.pack_rows(batch, open, lines)?,
-                Some(Part::Statement { statement, is_shared, is_last }) => {
+                Some(Part::Statement {
+                    statement,
+                    is_shared,
+                    is_last,
+                }) => {
                     let taken = open.append(self.line_end(), |out| {
                         lines.statement(statement, &self.lane.table, *is_shared, *is_last, out)
                     });
@@ -189,9 +203,21 @@ impl LaneBuffer {
     }
 
     /// Packs rows of the part at `open.end` until the part ends or the record is closed.
-    fn pack_rows(&self, batch: &LaneChanges, open: &mut OpenRecord, lines: &mut Lines) -> Result<(), Failure> {
+    fn pack_rows(
+        &self,
+        batch: &LaneChanges,
+        open: &mut OpenRecord,
+        lines: &mut Lines,
+    ) -> Result<(), Failure> {
         let part = open.end.part;
-        let Some(Part::Rows { block, numbers, is_last }) = batch.parts.get(part) else { return Ok(()) };
+        let Some(Part::Rows {
+            block,
+            numbers,
+            is_last,
+        }) = batch.parts.get(part)
+        else {
+            return Ok(());
+        };
         let encoder = lines.block(block);
         let number = open.end.batch;
         while open.end.part == part && open.end.batch == number {
@@ -203,15 +229,23 @@ impl LaneBuffer {
                 }
                 Err(error) => return Err(Poison::broken_block(block, &error)),
             };
-            let index = numbers.as_ref().and_then(|numbers| numbers.get(open.end.row).copied());
+            let index = numbers
+                .as_ref()
+                .and_then(|numbers| numbers.get(open.end.row).copied());
             let n = block.first_row + index.map_or(open.end.row as u64, u64::from);
             let next = open.end.past_row(row.bytes, batch);
             let last = *is_last && open.end.offset + row.bytes >= block.images.len();
-            let event = RowEvent { block, row, n, last };
+            let event = RowEvent {
+                block,
+                row,
+                n,
+                last,
+            };
             match open.append(self.line_end(), |out| encoder.row(&event, out)) {
                 Ok(true) if open.len() > self.line_bytes_max() && open.rows == 1 => {
                     let key = lines.key(block, row, n);
-                    let poison = Poison::oversize_row(&event, &key, open.len(), self.rules.sink_bytes_max);
+                    let poison =
+                        Poison::oversize_row(&event, &key, open.len(), self.rules.sink_bytes_max);
                     return self.poisoned(open, poison, next);
                 }
                 Ok(true) => open.end = next,
@@ -280,7 +314,9 @@ impl LaneBuffer {
     }
 
     fn take_off(&mut self) -> Step {
-        let Some(open) = self.open.take() else { return Step::Idle };
+        let Some(open) = self.open.take() else {
+            return Step::Idle;
+        };
         if open.is_empty() {
             return Step::Idle;
         }
@@ -299,9 +335,20 @@ impl LaneBuffer {
             Flight::Letter,
         );
         self.flown = end;
-        let touched = if end.offset == 0 && end.part == 0 { end.batch - 1 } else { end.batch };
-        self.handed = self.batch_at(Cursor::start_of(touched)).map(|batch| batch.seq).or(self.handed);
-        self.flying = Some(Flying { content: content.clone(), end, _permit: permit });
+        let touched = if end.offset == 0 && end.part == 0 {
+            end.batch - 1
+        } else {
+            end.batch
+        };
+        self.handed = self
+            .batch_at(Cursor::start_of(touched))
+            .map(|batch| batch.seq)
+            .or(self.handed);
+        self.flying = Some(Flying {
+            content: content.clone(),
+            end,
+            _permit: permit,
+        });
         Step::Fly(content)
     }
 
@@ -312,12 +359,17 @@ impl LaneBuffer {
 
     /// Enough for what is queued, at most one full record: an idle lane asks for little.
     fn grant_bytes(&self) -> usize {
-        let likely = self.backlog_bytes.saturating_mul(EXPANSION).saturating_add(GRANT_BYTES_MIN);
+        let likely = self
+            .backlog_bytes
+            .saturating_mul(EXPANSION)
+            .saturating_add(GRANT_BYTES_MIN);
         likely.min(self.rules.record_bytes_max)
     }
 
     fn line_bytes_max(&self) -> usize {
-        self.rules.sink_bytes_max.saturating_sub(self.partition_key.len())
+        self.rules
+            .sink_bytes_max
+            .saturating_sub(self.partition_key.len())
     }
 
     fn line_end(&self) -> &'static [u8] {

@@ -16,12 +16,19 @@ pub struct Cursor {
 
 impl Cursor {
     pub fn start_of(batch: u64) -> Self {
-        Self { batch, ..Self::default() }
+        Self {
+            batch,
+            ..Self::default()
+        }
     }
 
     /// Past a row of `bytes`; normalised, so that the end of a batch is the start of the next.
     pub fn past_row(self, bytes: usize, batch: &LaneChanges) -> Self {
-        let next = Self { offset: self.offset + bytes, row: self.row + 1, ..self };
+        let next = Self {
+            offset: self.offset + bytes,
+            row: self.row + 1,
+            ..self
+        };
         match batch.parts.get(self.part) {
             Some(Part::Rows { block, .. }) if next.offset < block.images.len() => next,
             _ => self.past_part(batch),
@@ -30,7 +37,12 @@ impl Cursor {
 
     pub fn past_part(self, batch: &LaneChanges) -> Self {
         if self.part + 1 < batch.parts.len() {
-            Self { batch: self.batch, part: self.part + 1, offset: 0, row: 0 }
+            Self {
+                batch: self.batch,
+                part: self.part + 1,
+                offset: 0,
+                row: 0,
+            }
         } else {
             Self::start_of(self.batch + 1)
         }

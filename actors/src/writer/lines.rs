@@ -19,12 +19,20 @@ pub struct Lines {
 
 impl Lines {
     pub fn new(encoder: Arc<dyn Encoder>, epoch: u32) -> Self {
-        Self { encoder, epoch, plan: None }
+        Self {
+            encoder,
+            epoch,
+            plan: None,
+        }
     }
 
     /// The encoder for rows of `block`, told where they come from.
     pub fn block(&mut self, block: &RowsBlock) -> &mut dyn TableEncoder {
-        if self.plan.as_ref().is_some_and(|(table, _)| !Arc::ptr_eq(table, &block.table)) {
+        if self
+            .plan
+            .as_ref()
+            .is_some_and(|(table, _)| !Arc::ptr_eq(table, &block.table))
+        {
             self.plan = None;
         }
         let (_, plan) = self
@@ -42,14 +50,25 @@ impl Lines {
         last: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let event = StatementEvent { statement, table, is_shared, epoch: self.epoch, last };
+        let event = StatementEvent {
+            statement,
+            table,
+            is_shared,
+            epoch: self.epoch,
+            last,
+        };
         self.encoder.statement(&event, out)
     }
 
     /// The row's key as the format writes it, for the operator who must find the row.
     pub fn key(&mut self, block: &RowsBlock, row: Row<'_>, n: u64) -> String {
         let mut key = Vec::new();
-        let event = RowEvent { block, row, n, last: false };
+        let event = RowEvent {
+            block,
+            row,
+            n,
+            last: false,
+        };
         match self.block(block).key(&event, &mut key) {
             Ok(()) => String::from_utf8_lossy(&key).into_owned(),
             Err(_) => "unreadable".into(),

@@ -13,7 +13,9 @@ pub mod poison;
 
 use std::{sync::Arc, time::Duration};
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture,
+};
 
 use self::{
     buffer::{Flight, LaneBuffer, Rules, Step},
@@ -117,7 +119,10 @@ impl Handler<Freeze> for ShardWriter {
 
     fn handle(&mut self, Freeze: Freeze, _ctx: &mut Self::Context) {
         let handed = self.buffer.freeze();
-        self.frozen.do_send(Frozen { lane: Arc::clone(&self.lane), handed });
+        self.frozen.do_send(Frozen {
+            lane: Arc::clone(&self.lane),
+            handed,
+        });
     }
 }
 
@@ -165,7 +170,11 @@ impl ShardWriter {
         self.is_asking = true;
         let encoded = self.encoded.clone();
         let effect = async move { encoded.take(bytes).await };
-        ctx.spawn(effect.into_actor(self).map(|permit, writer, ctx| writer.granted(permit, ctx)));
+        ctx.spawn(
+            effect
+                .into_actor(self)
+                .map(|permit, writer, ctx| writer.granted(permit, ctx)),
+        );
         false
     }
 
@@ -183,13 +192,19 @@ impl ShardWriter {
             }
             match flight {
                 Flight::Record(record) => sink.deliver(record).await.map(|_| ()),
-                Flight::Letter(letter) => dead_letters
-                    .bury(letter)
-                    .await
-                    .map_err(|failure| Rejected { failure, throttled: false }),
+                Flight::Letter(letter) => {
+                    dead_letters.bury(letter).await.map_err(|failure| Rejected {
+                        failure,
+                        throttled: false,
+                    })
+                }
             }
         };
-        ctx.spawn(effect.into_actor(self).map(|outcome, writer, ctx| writer.settle(outcome, ctx)));
+        ctx.spawn(
+            effect
+                .into_actor(self)
+                .map(|outcome, writer, ctx| writer.settle(outcome, ctx)),
+        );
     }
 
     fn settle(&mut self, outcome: Result<(), Rejected>, ctx: &mut Context<Self>) {
@@ -197,7 +212,10 @@ impl ShardWriter {
             Ok(()) => {
                 self.backoff.reset();
                 if let Some(seq) = self.buffer.settled() {
-                    self.router.do_send(BarrierReached { lane: Arc::clone(&self.lane), seq });
+                    self.router.do_send(BarrierReached {
+                        lane: Arc::clone(&self.lane),
+                        seq,
+                    });
                 }
                 self.proceed(ctx);
             }
@@ -205,7 +223,10 @@ impl ShardWriter {
             Err(rejected) => {
                 if !rejected.throttled {
                     let lane = Arc::clone(&self.lane);
-                    self.supervisor.do_send(LaneTrouble { lane, failure: rejected.failure });
+                    self.supervisor.do_send(LaneTrouble {
+                        lane,
+                        failure: rejected.failure,
+                    });
                 }
                 let after = self.backoff.next_wait(fastrand::f64());
                 if let Some(flight) = self.buffer.flying() {

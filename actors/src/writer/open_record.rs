@@ -25,7 +25,16 @@ pub struct OpenRecord {
 impl OpenRecord {
     pub fn new(permit: Permit, record_bytes_max: usize, begin: Cursor) -> Self {
         let limit = permit.bytes().min(record_bytes_max);
-        Self { bytes: Vec::new(), permit, is_regranted: false, limit, rows: 0, is_closed: false, letter: None, end: begin }
+        Self {
+            bytes: Vec::new(),
+            permit,
+            is_regranted: false,
+            limit,
+            rows: 0,
+            is_closed: false,
+            letter: None,
+            end: begin,
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -41,7 +50,8 @@ impl OpenRecord {
     ) -> Result<bool, E> {
         let before = self.bytes.len();
         if self.bytes.capacity() == 0 {
-            self.bytes.reserve_exact(self.limit.saturating_add(SLACK_BYTES));
+            self.bytes
+                .reserve_exact(self.limit.saturating_add(SLACK_BYTES));
         }
         if let Err(error) = write(&mut self.bytes) {
             self.bytes.truncate(before);

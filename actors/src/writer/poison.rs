@@ -47,30 +47,59 @@ pub struct Poison {
 }
 
 impl Poison {
-    pub fn oversize_row(event: &RowEvent<'_>, key: &str, bytes: usize, sink_bytes_max: usize) -> Self {
+    pub fn oversize_row(
+        event: &RowEvent<'_>,
+        key: &str,
+        bytes: usize,
+        sink_bytes_max: usize,
+    ) -> Self {
         let reason = format!(
             "row of table '{}' with key {key} needs {bytes} bytes, the sink takes {sink_bytes_max} a record",
             event.block.table.name
         );
-        Self::of(Kind::Oversize, reason, &event.block.transaction, event.n, Bytes::new())
+        Self::of(
+            Kind::Oversize,
+            reason,
+            &event.block.transaction,
+            event.n,
+            Bytes::new(),
+        )
     }
 
     pub fn oversize_statement(statement: &Statement, bytes: usize) -> Self {
-        let reason = format!("a statement of {bytes} bytes is larger than the sink takes in one record");
-        Self::of(Kind::Oversize, reason, &statement.transaction, statement.row, Bytes::new())
+        let reason =
+            format!("a statement of {bytes} bytes is larger than the sink takes in one record");
+        Self::of(
+            Kind::Oversize,
+            reason,
+            &statement.transaction,
+            statement.row,
+            Bytes::new(),
+        )
     }
 
     pub fn undecodable_row(event: &RowEvent<'_>, key: &str, offset: usize, error: &Error) -> Self {
         let block = event.block;
-        let raw = block.images.slice(offset..(offset + event.row.bytes).min(block.images.len()));
-        let reason = format!("row of table '{}' with key {key} cannot be decoded: {error}", block.table.name);
+        let raw = block
+            .images
+            .slice(offset..(offset + event.row.bytes).min(block.images.len()));
+        let reason = format!(
+            "row of table '{}' with key {key} cannot be decoded: {error}",
+            block.table.name
+        );
         Self::of(Kind::Undecodable, reason, &block.transaction, event.n, raw)
     }
 
     pub fn undecodable_statement(statement: &Statement, error: &Error) -> Self {
         let reason = format!("a statement cannot be written: {error}");
         let raw = Bytes::copy_from_slice(statement.text.as_bytes());
-        Self::of(Kind::Undecodable, reason, &statement.transaction, statement.row, raw)
+        Self::of(
+            Kind::Undecodable,
+            reason,
+            &statement.transaction,
+            statement.row,
+            raw,
+        )
     }
 
     /// Where the next row begins is unknown, so there is nothing to bury: the end, whatever the policy.
@@ -94,7 +123,12 @@ impl Poison {
     }
 
     /// By `policy` a letter, or the failure that halts.
-    pub fn settle(self, policy: Policy, lane: &Arc<Lane>, line: Bytes) -> Result<DeadLetter, Failure> {
+    pub fn settle(
+        self,
+        policy: Policy,
+        lane: &Arc<Lane>,
+        line: Bytes,
+    ) -> Result<DeadLetter, Failure> {
         let (on_error, hint) = match self.kind {
             Kind::Oversize => (
                 policy.oversize,
@@ -109,7 +143,10 @@ impl Poison {
         };
         match on_error {
             OnError::Halt => {
-                let at = format!("{} (transaction at {}, change {})", self.reason, self.position, self.n);
+                let at = format!(
+                    "{} (transaction at {}, change {})",
+                    self.reason, self.position, self.n
+                );
                 Err(Failure::definite(at).with_hint(hint))
             }
             OnError::DeadLetter => Ok(DeadLetter {

@@ -3,10 +3,7 @@
 use bytes::Bytes;
 
 use super::{ColumnSet, RowsKind};
-use crate::{
-    Error,
-    table_map::cursor::Cursor,
-};
+use crate::{Error, table_map::cursor::Cursor};
 
 /// A rows event whose table is not looked up yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
