@@ -36,6 +36,9 @@ pub enum Error {
     UnknownEvent(u8),
     #[error("transaction that began at offset {began} is not finished")]
     UnfinishedTransaction { began: u64 },
+    /// The table map carries no column names: `binlog_row_metadata` was not FULL.
+    #[error("table `{table}` is logged without column names")]
+    NoColumnNames { table: String },
 }
 
 impl Error {
@@ -68,6 +71,10 @@ impl Error {
             }
             Self::UnfinishedTransaction { .. } => Some(
                 "the source stopped while it wrote this transaction: check with mysqlbinlog, then set a position at the head of the next file",
+            ),
+            Self::NoColumnNames { .. } => Some(
+                "SET PERSIST binlog_row_metadata = 'FULL' (on RDS and Aurora the parameter \
+                 binlog_row_metadata of the parameter group), then start after this position",
             ),
             _ => None,
         }

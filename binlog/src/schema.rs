@@ -37,37 +37,81 @@ pub struct Column {
 /// What a column's bytes mean: the type of the table map with its metadata resolved.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ColumnKind {
-    TinyInt { unsigned: bool },
-    SmallInt { unsigned: bool },
-    MediumInt { unsigned: bool },
-    Int { unsigned: bool },
-    BigInt { unsigned: bool },
+    TinyInt {
+        unsigned: bool,
+    },
+    SmallInt {
+        unsigned: bool,
+    },
+    MediumInt {
+        unsigned: bool,
+    },
+    Int {
+        unsigned: bool,
+    },
+    BigInt {
+        unsigned: bool,
+    },
     Float,
     Double,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     /// `bits` 1..=64.
-    Bit { bits: u8 },
+    Bit {
+        bits: u8,
+    },
     Year,
     Date,
     /// The pre-5.6 forms have no fraction.
     OldTime,
     OldDateTime,
     OldTimestamp,
-    Time { fsp: u8 },
-    DateTime { fsp: u8 },
-    Timestamp { fsp: u8 },
+    Time {
+        fsp: u8,
+    },
+    DateTime {
+        fsp: u8,
+    },
+    Timestamp {
+        fsp: u8,
+    },
     /// CHAR, VARCHAR; `length_bytes` of the length prefix: 1 or 2.
-    Text { length_bytes: u8, charset: Charset },
+    Text {
+        length_bytes: u8,
+        charset: Charset,
+    },
     /// TINYTEXT .. LONGTEXT: `length_bytes` 1..=4.
-    LongText { length_bytes: u8, charset: Charset },
+    LongText {
+        length_bytes: u8,
+        charset: Charset,
+    },
     /// BINARY is padded with 0x00 to `pad_to`; 0 for VARBINARY.
-    Binary { length_bytes: u8, pad_to: u32 },
-    Blob { length_bytes: u8 },
+    Binary {
+        length_bytes: u8,
+        pad_to: u32,
+    },
+    Blob {
+        length_bytes: u8,
+    },
     /// `bytes` 1 or 2 on the wire; labels already UTF-8.
-    Enum { bytes: u8, labels: Arc<[String]> },
+    Enum {
+        bytes: u8,
+        labels: Arc<[String]>,
+    },
     /// `bytes` 1..=8 on the wire.
-    Set { bytes: u8, labels: Arc<[String]> },
-    Json { length_bytes: u8 },
-    Geometry { length_bytes: u8 },
-    Vector { length_bytes: u8 },
+    Set {
+        bytes: u8,
+        labels: Arc<[String]>,
+    },
+    Json {
+        length_bytes: u8,
+    },
+    Geometry {
+        length_bytes: u8,
+    },
+    Vector {
+        length_bytes: u8,
+    },
 }

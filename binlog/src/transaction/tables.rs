@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::{
     Error,
     cursor::Cursor,
+    event::{EventKind, Framing},
     schema::{Table, TableName},
     table_map,
 };
@@ -52,8 +53,8 @@ impl Tables {
     }
 
     /// Takes a TABLE_MAP body.
-    pub fn add(&mut self, body: &[u8], table_id_bytes: usize) -> Result<(), Error> {
-        let (table_id, name) = head(body, table_id_bytes)?;
+    pub fn add(&mut self, body: &[u8], framing: &Framing) -> Result<(), Error> {
+        let (table_id, name) = head(body, framing.table_id_bytes(EventKind::TableMap))?;
         if self
             .entries
             .get(&table_id)
@@ -62,7 +63,8 @@ impl Tables {
             return Ok(());
         }
         let is_wanted = (self.wanted)(&name);
-        let table = table_map::parse(body, table_id_bytes).map(|(_, table)| Arc::new(table));
+        let table = table_map::parse(body, framing.post_header_bytes_or(EventKind::TableMap, 8))
+            .map(|(_, table)| Arc::new(table));
         let entry = Entry {
             body: Bytes::copy_from_slice(body),
             table,
