@@ -69,8 +69,16 @@ pub fn cut<'a>(kind: &ColumnKind, input: &mut &'a [u8]) -> Result<&'a [u8], Erro
     }
 }
 
-/// Bytes of the length prefix and bytes of the value; `None` when `input` ends inside the prefix.
+/// Bytes that the value at the front of `input` takes with its length prefix, which may be more than
+/// there are; `None` when `input` ends inside the prefix.
 #[inline]
+pub(crate) fn size(kind: &ColumnKind, input: &[u8]) -> Option<usize> {
+    let (prefix, length) = extent(kind, input)?;
+    Some(prefix.saturating_add(length))
+}
+
+/// Bytes of the length prefix and bytes of the value; `None` when `input` ends inside the prefix.
+#[inline(always)]
 fn extent(kind: &ColumnKind, input: &[u8]) -> Option<(usize, usize)> {
     use ColumnKind as Kind;
     let fixed = match *kind {
