@@ -17,9 +17,6 @@ pub enum Error {
     Unsupported(String),
     #[error("{0}")]
     Refused(String),
-    /// The table map carries no column names: `binlog_row_metadata` was not FULL.
-    #[error("table `{table}` is logged without column names")]
-    NoColumnNames { table: String },
     #[error("{what}: {bytes} bytes, the limit is {bytes_max}")]
     TooLarge {
         what: &'static str,
@@ -39,6 +36,9 @@ pub enum Error {
     UnknownEvent(u8),
     #[error("transaction that began at offset {began} is not finished")]
     UnfinishedTransaction { began: u64 },
+    /// The table map carries no column names: `binlog_row_metadata` was not FULL.
+    #[error("table `{table}` is logged without column names")]
+    NoColumnNames { table: String },
 }
 
 impl Error {
@@ -49,25 +49,9 @@ impl Error {
         }
     }
 
-    /// The same with its place in front, e.g. "column `note` of table `shop.orders`".
-    pub fn at(self, place: impl std::fmt::Display) -> Self {
-        match self {
-            Self::Unsupported(what) => Self::Unsupported(format!("{place}: {what}")),
-            Self::Malformed { what, found } => Self::Malformed {
-                what,
-                found: format!("{place}: {found}"),
-            },
-            other => other,
-        }
-    }
-
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoColumnNames { .. } => Some(
-                "SET PERSIST binlog_row_metadata = 'FULL' (on RDS and Aurora the parameter \
-                 binlog_row_metadata of the parameter group), then start after this position",
-            ),
             Self::Checksum { .. } => Some(
                 "the event was damaged on disk or on the way: connect again; if it repeats, check the source with mysqlbinlog --verify-binlog-checksum",
             ),
@@ -87,6 +71,10 @@ impl Error {
             }
             Self::UnfinishedTransaction { .. } => Some(
                 "the source stopped while it wrote this transaction: check with mysqlbinlog, then set a position at the head of the next file",
+            ),
+            Self::NoColumnNames { .. } => Some(
+                "SET PERSIST binlog_row_metadata = 'FULL' (on RDS and Aurora the parameter \
+                 binlog_row_metadata of the parameter group), then start after this position",
             ),
             _ => None,
         }

@@ -22,14 +22,19 @@ use crate::{
     schema::{Column, ColumnKind, Table, TableName},
 };
 
+/// What a TABLE_MAP's id field takes, by the post-header length that FORMAT_DESCRIPTION gives it.
+pub(crate) fn table_id_bytes(post_header_bytes: u8) -> usize {
+    if post_header_bytes == 6 { 4 } else { 6 }
+}
+
 /// Reads the event's body (no header, no checksum): the table's id and the table.
 ///
-/// `table_id_bytes`: 6, or 4 before 5.1.4, as FORMAT_DESCRIPTION says.
+/// `post_header_bytes` is FORMAT_DESCRIPTION's entry for the event: 8, or 6 before 5.1.4.
 /// Errors: [`Error::NoColumnNames`] without `binlog_row_metadata=FULL`; [`Error::Unsupported`] for a type
 /// that no MySQL from 5.6 on writes; bytes that do not hold together.
-pub fn parse(body: &[u8], table_id_bytes: usize) -> Result<(u64, Table), Error> {
+pub fn parse(body: &[u8], post_header_bytes: u8) -> Result<(u64, Table), Error> {
     let mut cursor = Cursor::new(body);
-    let id = cursor.number(table_id_bytes, "table id")?;
+    let id = cursor.number(table_id_bytes(post_header_bytes), "table id")?;
     cursor.bytes(2, "table map flags")?;
     let name = TableName {
         database: identifier(&mut cursor, "database name")?,
@@ -170,7 +175,15 @@ fn labels(raw: Vec<&[u8]>, charset: Charset) -> Result<Arc<[String]>, Error> {
 }
 
 fn at_column(error: Error, table: &TableName, index: usize) -> Error {
-    error.at(format_args!("column {} of table `{table}`", index + 1))
+    let place = format!("column {} of table `{table}`", index + 1);
+    match error {
+        Error::Unsupported(what) => Error::Unsupported(format!("{place}: {what}")),
+        Error::Malformed { what, found } => Error::Malformed {
+            what,
+            found: format!("{place}: {found}"),
+        },
+        other => other,
+    }
 }
 
 #[cfg(test)]

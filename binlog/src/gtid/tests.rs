@@ -65,7 +65,7 @@ fn single_gtids_parse_and_print() {
         assert_eq!(text.parse::<Gtid>().expect("a GTID").to_string(), text);
     }
     for text in [
-        format!("{A}"),
+        A.to_owned(),
         format!("{A}:0"),
         format!("{A}:1-2"),
         format!("{A}::1"),

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 
 use super::{ColumnSet, RowsKind};
-use crate::{Error, table_map::cursor::Cursor};
+use crate::{
+    Error,
+    table_map::{cursor::Cursor, table_id_bytes},
+};
 
 /// A rows event whose table is not looked up yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +23,9 @@ pub struct RowsEvent {
 /// Reads the body (no header, no checksum) of a rows event.
 ///
 /// `event_type` is the header's: 23 to 25 (version 1), 30 to 32 (version 2), 39 (partial update).
-/// `table_id_bytes`: 6, or 4 before 5.1.4, as FORMAT_DESCRIPTION says.
+/// `post_header_bytes` is FORMAT_DESCRIPTION's entry for that type.
 /// Errors: another type; partial updates; an INSERT image without columns, whose rows nobody can count.
-pub fn parse(event_type: u8, body: Bytes, table_id_bytes: usize) -> Result<RowsEvent, Error> {
+pub fn parse(event_type: u8, body: Bytes, post_header_bytes: u8) -> Result<RowsEvent, Error> {
     let (kind, version) = match event_type {
         23 => (RowsKind::Insert, 1),
         24 => (RowsKind::Update, 1),
@@ -43,7 +46,7 @@ pub fn parse(event_type: u8, body: Bytes, table_id_bytes: usize) -> Result<RowsE
         }
     };
     let mut cursor = Cursor::new(&body);
-    let table_id = cursor.number(table_id_bytes, "table id")?;
+    let table_id = cursor.number(table_id_bytes(post_header_bytes), "table id")?;
     let flags = cursor.number(2, "rows event flags")?;
     if version == 2 {
         // The length counts its own two bytes; what follows is for NDB and partitions.

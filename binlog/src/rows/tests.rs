@@ -82,7 +82,7 @@ const ONE: [u8; 4] = [1, 0, 0, 0];
 fn an_insert_yields_its_rows_in_order() {
     // Unused NULL bits are ones, as the server writes them.
     let images = [&[0xfc][..], &ONE, &[2, b'h', b'i'], &[0xfe], &[2, 0, 0, 0]].concat();
-    let event = parse(30, body(2, &[0xff], &images), 6).unwrap();
+    let event = parse(30, body(2, &[0xff], &images), 10).unwrap();
     assert_eq!(
         (event.table_id, event.ends_statement, event.kind),
         (42, true, RowsKind::Insert)
@@ -113,7 +113,7 @@ fn an_insert_yields_its_rows_in_order() {
 fn an_update_has_both_images_and_what_is_missing_is_absent() {
     // MINIMAL: the key before, the changed column after.
     let images = [&[0xfe][..], &ONE, &[0xfe], &[1, b'x']].concat();
-    let event = parse(31, body(2, &[0b01, 0b10], &images), 6).unwrap();
+    let event = parse(31, body(2, &[0b01, 0b10], &images), 10).unwrap();
     let block = block(two_columns(), event);
     let row = block.row_at(0).unwrap().unwrap();
     assert_eq!(
@@ -131,7 +131,7 @@ fn an_update_has_both_images_and_what_is_missing_is_absent() {
 fn version_1_bodies_have_no_extra_data_and_version_2_may_have_some() {
     let images = [&[0xfc][..], &ONE, &[0]].concat();
     let version_1 = [&[42, 0, 0, 0, 0, 0, 0, 0, 2, 0xff][..], &images].concat();
-    let event = parse(25, version_1.into(), 6).unwrap();
+    let event = parse(25, version_1.into(), 8).unwrap();
     assert_eq!(
         (event.kind, event.ends_statement),
         (RowsKind::Delete, false)
@@ -143,26 +143,26 @@ fn version_1_bodies_have_no_extra_data_and_version_2_may_have_some() {
         &images,
     ]
     .concat();
-    assert_eq!(parse(32, version_2.into(), 6).unwrap().images, images);
+    assert_eq!(parse(32, version_2.into(), 10).unwrap().images, images);
     let short = [&[42, 0, 0, 0, 0, 0, 0, 0, 1, 0][..], &images].concat();
-    assert!(parse(32, short.into(), 6).is_err());
+    assert!(parse(32, short.into(), 10).is_err());
 }
 
 #[test]
 fn partial_updates_are_refused_with_the_remedy() {
-    let error = parse(39, Bytes::new(), 6).unwrap_err().to_string();
+    let error = parse(39, Bytes::new(), 10).unwrap_err().to_string();
     assert!(error.contains("binlog_row_value_options = ''"), "{error}");
 }
 
 #[test]
 fn rows_that_nobody_can_count_are_refused() {
-    let error = parse(30, body(2, &[0], &[]), 6).unwrap_err().to_string();
+    let error = parse(30, body(2, &[0], &[]), 10).unwrap_err().to_string();
     assert!(error.contains("binlog_row_image = 'FULL'"), "{error}");
 }
 
 #[test]
 fn a_width_other_than_the_tables_is_an_error() {
-    let event = parse(30, body(3, &[0xff], &[0xf8, 1]), 6).unwrap();
+    let event = parse(30, body(3, &[0xff], &[0xf8, 1]), 10).unwrap();
     let error = block(two_columns(), event)
         .count_rows()
         .unwrap_err()
@@ -175,7 +175,7 @@ fn a_row_cut_short_is_an_error_and_ends_the_walk() {
     let images = [&[0xfc][..], &ONE, &[5, b'h', b'i']].concat();
     let block = block(
         two_columns(),
-        parse(30, body(2, &[0xff], &images), 6).unwrap(),
+        parse(30, body(2, &[0xff], &images), 10).unwrap(),
     );
     assert!(block.count_rows().is_err());
     assert_eq!(block.rows().count(), 1);
@@ -207,7 +207,7 @@ proptest! {
         let width = kinds.len() as u8;
         let head: &[u8] = if event_type < 30 { &[1, 0, 0, 0, 0, 0, 0, 0] } else { &[1, 0, 0, 0, 0, 0, 0, 0, 2, 0] };
         let body = [head, &[width], &tail].concat();
-        if let Ok(event) = parse(event_type, body.into(), 6) {
+        if let Ok(event) = parse(event_type, body.into(), 10) {
             let block = block(table(kinds), event);
             let mut walked = 0;
             for row in block.rows() {

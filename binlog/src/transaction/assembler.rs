@@ -282,8 +282,7 @@ impl Assembler {
             kind if is_rows(kind) => self.rows(kind, body, items),
             EventKind::TableMap => {
                 self.begun()?;
-                self.tables
-                    .add(&body, self.framing.table_id_bytes(EventKind::TableMap))
+                self.tables.add(&body, &self.framing)
             }
             EventKind::Query => self.query(header, &body, items),
             EventKind::Xid => self.commit(header, items),

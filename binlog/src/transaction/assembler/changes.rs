@@ -198,7 +198,7 @@ impl Assembler {
         body: Bytes,
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
-        let table_id_bytes = self.framing.table_id_bytes(kind);
+        let post_header_bytes = self.framing.post_header_bytes_or(kind, 10);
         let event_offset = self.event_offset;
         let open = self
             .open
@@ -206,7 +206,7 @@ impl Assembler {
             .ok_or_else(|| Error::malformed("event order", "rows outside a transaction"))?;
         let entry = self.tables.get(table_id)?;
         let counted = entry.table.clone().and_then(|table| {
-            let event = rows::parse(kind.code(), body, table_id_bytes)?;
+            let event = rows::parse(kind.code(), body, post_header_bytes)?;
             let mut block = RowsBlock {
                 transaction: open.transaction.clone(),
                 table,
