@@ -26,8 +26,9 @@ struct Body {
     epoch: u32,
     saved_us: u64,
     position: Option<PositionBody>,
-    #[serde(skip_serializing)]
-    crc32: String,
+    /// Checked and written as text.
+    #[serde(rename = "crc32", skip_serializing)]
+    _checksum: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,7 +77,7 @@ pub(super) fn encode(name: &str, stored: &Stored) -> Result<String, serde_json::
         epoch: stored.epoch,
         saved_us: stored.saved_us,
         position,
-        crc32: String::new(),
+        _checksum: String::new(),
     };
     let mut text = serde_json::to_string_pretty(&body)?;
     // The outer object stays open for the checksum.

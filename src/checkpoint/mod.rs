@@ -53,7 +53,8 @@ impl Error {
                 "give this pipeline its own checkpoint.file.path, or set name = \"{found}\" if it is the same one"
             ),
             Self::Locked { .. } => {
-                "end the other process first; each pipeline needs its own checkpoint.file.path".to_owned()
+                "end the other process first; each pipeline needs its own checkpoint.file.path"
+                    .to_owned()
             }
             Self::EpochFell { .. } => "this is a defect of the program; report it".to_owned(),
             Self::Io { path, error, .. } => io_hint(path, error),
@@ -65,7 +66,8 @@ fn io_hint(path: &std::path::Path, error: &std::io::Error) -> String {
     use std::io::ErrorKind;
     match error.kind() {
         ErrorKind::NotFound => {
-            "the folder of checkpoint.file.path does not exist: create it, or mount a volume there".to_owned()
+            "the folder of checkpoint.file.path does not exist: create it, or mount a volume there"
+                .to_owned()
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => format!(
             "make the folder of \"{}\" writable for this user, or choose another checkpoint.file.path",

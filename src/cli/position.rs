@@ -63,10 +63,7 @@ fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> String {
     };
     let fields = [
         ("pipeline", checkpoint.name.clone()),
-        (
-            "position",
-            format!("{}{inside}", checkpoint.mark.position),
-        ),
+        ("position", format!("{}{inside}", checkpoint.mark.position)),
         ("GTID set", or_none(&gtid_set)),
         ("server UUID", checkpoint.server_uuid.to_string()),
         ("server id", format!("{} (ours)", checkpoint.server_id)),

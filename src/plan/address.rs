@@ -118,7 +118,12 @@ fn host(key: &'static str, text: &str) -> Result<Host, Error> {
         None => PORT,
         Some(port) => match port.parse::<u16>() {
             Ok(number) if number > 0 && port.bytes().all(|byte| byte.is_ascii_digit()) => number,
-            _ => return wrong("has no port after the colon", "write a number from 1 to 65535"),
+            _ => {
+                return wrong(
+                    "has no port after the colon",
+                    "write a number from 1 to 65535",
+                );
+            }
         },
     };
     Ok(Host {
@@ -172,11 +177,13 @@ mod tests {
     #[test]
     fn an_ipv6_address_stands_in_brackets() {
         assert_eq!(place("mysql://a@[::1]:3307"), ("::1".to_owned(), 3307));
-        assert_eq!(
-            place("mysql://a@[fe80::2]"),
-            ("fe80::2".to_owned(), 3306)
-        );
-        for wrong in ["mysql://a@::1", "mysql://a@[::1", "mysql://a@[x]", "mysql://a@[::1]3306"] {
+        assert_eq!(place("mysql://a@[fe80::2]"), ("fe80::2".to_owned(), 3306));
+        for wrong in [
+            "mysql://a@::1",
+            "mysql://a@[::1",
+            "mysql://a@[x]",
+            "mysql://a@[::1]3306",
+        ] {
             assert_eq!(url(wrong).unwrap_err().key, "source.url", "{wrong}");
         }
     }

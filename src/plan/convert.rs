@@ -6,7 +6,8 @@ use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
 
 use super::{
     CheckpointPlan, Error, ErrorsPlan, FormatPlan, LogFormat, MemoryPlan, OnError, PackingKind,
-    PackingPlan, Plan, SinkPlan, SourcePlan, TelemetryPlan, TlsMode, TlsPlan, address, point, sinks,
+    PackingPlan, Plan, SinkPlan, SourcePlan, TelemetryPlan, TlsMode, TlsPlan, address, point,
+    sinks,
 };
 use crate::{
     secret::Secret,
@@ -25,16 +26,27 @@ impl Plan {
             kind: choose(
                 "packing.type",
                 &settings.packing.kind,
-                &[("newline", PackingKind::Newline), ("none", PackingKind::None)],
+                &[
+                    ("newline", PackingKind::Newline),
+                    ("none", PackingKind::None),
+                ],
             )?,
             record_bytes_max: sinks::record_bytes_max(settings, &sink)?,
         };
-        choose("checkpoint.type", &settings.checkpoint.kind, &[("file", ())])?;
+        choose(
+            "checkpoint.type",
+            &settings.checkpoint.kind,
+            &[("file", ())],
+        )?;
         Ok(Self {
             name: name(&settings.name)?,
             source: source(&settings.source)?,
             tables: TableFilter::new(&settings.source.tables).map_err(|error| {
-                Error::new("source.tables", error.to_string(), "see config/default.toml")
+                Error::new(
+                    "source.tables",
+                    error.to_string(),
+                    "see config/default.toml",
+                )
             })?,
             format: choose(
                 "format.type",
@@ -93,7 +105,11 @@ fn source(settings: &SourceSettings) -> Result<SourcePlan, Error> {
         password: password(settings, address.password)?,
         tls: tls(&settings.tls)?,
         start: point::start(&settings.start)?,
-        server_id: number("source.server_id", settings.server_id, 0..=u64::from(u32::MAX))?,
+        server_id: number(
+            "source.server_id",
+            settings.server_id,
+            0..=u64::from(u32::MAX),
+        )?,
         event_bytes_max: number(
             "source.event_bytes_max",
             settings.event_bytes_max,
@@ -199,7 +215,10 @@ fn ordering(settings: &Settings) -> Result<OrderingKey, Error> {
 }
 
 fn errors(settings: &Settings) -> Result<ErrorsPlan, Error> {
-    let policies = [("halt", OnError::Halt), ("dead_letter", OnError::DeadLetter)];
+    let policies = [
+        ("halt", OnError::Halt),
+        ("dead_letter", OnError::DeadLetter),
+    ];
     let oversize = choose("errors.oversize", &settings.errors.oversize, &policies)?;
     let undecodable = choose(
         "errors.undecodable",
@@ -272,8 +291,13 @@ fn memory(budget_bytes: u64, sink: &SinkPlan, packing: PackingPlan) -> Result<Me
     if in_flight > budget / 2 {
         return Err(Error::new(
             KEY,
-            format!("{budget} leaves less than half beside the sink's in_flight_bytes_max of {in_flight}"),
-            format!("write at least {}, or lower in_flight_bytes_max", in_flight * 2),
+            format!(
+                "{budget} leaves less than half beside the sink's in_flight_bytes_max of {in_flight}"
+            ),
+            format!(
+                "write at least {}, or lower in_flight_bytes_max",
+                in_flight * 2
+            ),
         ));
     }
     let raw_bytes = (budget - in_flight) / 7 * 4;

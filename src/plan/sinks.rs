@@ -145,9 +145,10 @@ fn name(key: &'static str, name: &str, length_max: usize) -> Result<(), Error> {
 
 fn aws(keys: [&'static str; 2], [region, url, role]: [&String; 3]) -> Result<AwsPlan, Error> {
     let [url_key, role_key] = keys;
-    let is_url = ["http://", "https://"]
-        .iter()
-        .any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    let is_url = ["http://", "https://"].iter().any(|scheme| {
+        url.strip_prefix(scheme)
+            .is_some_and(|rest| !rest.is_empty())
+    });
     if !url.is_empty() && !is_url {
         return Err(Error::new(
             url_key,

@@ -46,7 +46,10 @@ fn the_budget_is_split_without_a_rest() {
 
 #[test]
 fn a_budget_too_small_for_its_parts_is_refused() {
-    assert_eq!(refused_key(&["memory.budget_bytes=1000"]), "memory.budget_bytes");
+    assert_eq!(
+        refused_key(&["memory.budget_bytes=1000"]),
+        "memory.budget_bytes"
+    );
     let in_flight = ["sink.kinesis.in_flight_bytes_max=20000000"];
     let error = plan_of(&with_kinesis(&in_flight)).unwrap_err();
     assert_eq!(error.key, "memory.budget_bytes");
@@ -64,7 +67,10 @@ fn a_budget_too_small_for_its_parts_is_refused() {
 #[test]
 fn a_sink_needs_its_target() {
     assert_eq!(refused_key(&["sink.type=kinesis"]), "sink.kinesis.stream");
-    assert_eq!(refused_key(&["sink.type=firehose"]), "sink.firehose.delivery_stream");
+    assert_eq!(
+        refused_key(&["sink.type=firehose"]),
+        "sink.firehose.delivery_stream"
+    );
     assert_eq!(refused_key(&["sink.type=file"]), "sink.file.path");
     let arn = ["sink.kinesis.stream=arn:aws:kinesis:eu-central-1:1:stream/s"];
     let error = plan_of(&with_kinesis(&arn)).unwrap_err();
@@ -86,7 +92,10 @@ fn a_record_fits_its_sink() {
         refused_key(&with_kinesis(&["packing.record_bytes_max=5000000"])),
         "packing.record_bytes_max"
     );
-    assert_eq!(refused_key(&["packing.record_bytes_max=0"]), "packing.record_bytes_max");
+    assert_eq!(
+        refused_key(&["packing.record_bytes_max=0"]),
+        "packing.record_bytes_max"
+    );
 }
 
 #[test]
@@ -110,7 +119,10 @@ fn a_dead_letter_needs_a_file() {
 #[test]
 fn lanes_are_1_to_256() {
     for wrong in ["ordering.lanes=0", "ordering.lanes=257"] {
-        assert_eq!(refused_key(&[wrong, "ordering.key=primary_key"]), "ordering.lanes");
+        assert_eq!(
+            refused_key(&[wrong, "ordering.key=primary_key"]),
+            "ordering.lanes"
+        );
     }
     let plan = plan_of(&["ordering.key=primary_key", "ordering.lanes=256"]).unwrap();
     assert_eq!(plan.ordering, OrderingKey::PrimaryKey { lanes: 256 });
@@ -133,29 +145,48 @@ fn a_password_comes_from_one_place() {
     let plan = plan_of(&[&file]).unwrap();
     assert_eq!(plan.source.password.reveal(), "hunter2");
     let error = plan_of(&[&file, "source.url=mysql://u:other@h"]).unwrap_err();
-    assert!(error.problem.contains("source.url and from source.password_file"));
+    assert!(
+        error
+            .problem
+            .contains("source.url and from source.password_file")
+    );
     assert!(!format!("{error}{plan:?}").contains("hunter2"));
     std::fs::write(&path, "two\nlines\n").unwrap();
     assert_eq!(refused_key(&[&file]), "source.password_file");
-    assert_eq!(refused_key(&["source.password_file=missing"]), "source.password_file");
+    assert_eq!(
+        refused_key(&["source.password_file=missing"]),
+        "source.password_file"
+    );
 }
 
 #[test]
 fn a_ca_file_that_would_not_be_used_is_refused() {
-    assert_eq!(refused_key(&["source.tls.ca_file=ca.pem"]), "source.tls.ca_file");
+    assert_eq!(
+        refused_key(&["source.tls.ca_file=ca.pem"]),
+        "source.tls.ca_file"
+    );
     let plan = plan_of(&["source.tls.ca_file=ca.pem", "source.tls.mode=verify_ca"]).unwrap();
     assert_eq!(plan.source.tls.mode, TlsMode::VerifyCa);
 }
 
 #[test]
 fn the_read_timeout_outlasts_the_heartbeat() {
-    assert_eq!(refused_key(&["source.heartbeat_secs=30"]), "source.read_timeout_secs");
+    assert_eq!(
+        refused_key(&["source.heartbeat_secs=30"]),
+        "source.read_timeout_secs"
+    );
 }
 
 #[test]
 fn an_empty_address_switches_telemetry_off() {
-    assert_eq!(plan_of(&["telemetry.listen="]).unwrap().telemetry.listen, None);
-    assert_eq!(refused_key(&["telemetry.listen=localhost"]), "telemetry.listen");
+    assert_eq!(
+        plan_of(&["telemetry.listen="]).unwrap().telemetry.listen,
+        None
+    );
+    assert_eq!(
+        refused_key(&["telemetry.listen=localhost"]),
+        "telemetry.listen"
+    );
 }
 
 #[test]

@@ -166,8 +166,12 @@ pub(super) fn environment(
         let origin = format!("environment {name}");
         let key = name.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or_default();
         let key = key.to_lowercase().replace("__", ".");
-        let spelled =
-            |key: &str| format!("{ENVIRONMENT_PREFIX}{}", key.to_uppercase().replace('.', "__"));
+        let spelled = |key: &str| {
+            format!(
+                "{ENVIRONMENT_PREFIX}{}",
+                key.to_uppercase().replace('.', "__")
+            )
+        };
         let text = Text {
             key: &key,
             value: value.to_str(),

@@ -50,10 +50,7 @@ pub struct Loaded {
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     #[error("settings file \"{path}\" cannot be read: {error}; check the path of -c")]
-    File {
-        path: String,
-        error: std::io::Error,
-    },
+    File { path: String, error: std::io::Error },
     #[error("settings file {origin} is not TOML: {message}")]
     Syntax { origin: String, message: String },
     #[error("unknown key `{key}` ({origin}); {suggestion}")]

@@ -1,6 +1,6 @@
 //! Which keys there are, of which type, in which order: read from the embedded reference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use config::Value;
 use toml::de::{DeTable, DeValue};
@@ -86,21 +86,31 @@ impl Schema {
 
     pub(super) fn is_section(&self, key: &str) -> bool {
         let prefix = format!("{key}.");
-        self.kinds.keys().any(|known| known.starts_with(&prefix))
+        self.order.iter().any(|known| known.starts_with(&prefix))
     }
 
-    /// The known key nearest to one that is not, if any is near: a slip of the pen, or the right name in
-    /// another section.
+    fn sections(&self) -> BTreeSet<&str> {
+        let ancestors = |key| std::iter::successors(Some(split(key).0), |key| Some(split(key).0));
+        self.order
+            .iter()
+            .flat_map(|key| ancestors(key).take_while(|section| !section.is_empty()))
+            .collect()
+    }
+
+    /// The known key or section nearest to one that is not known, if any is near: a slip of the pen, or the
+    /// right name in another section.
     pub(super) fn nearest(&self, unknown: &str) -> Option<&str> {
         let unknown = unknown.to_lowercase();
         let (_, unknown_last) = split(&unknown);
         self.kinds
             .keys()
+            .map(String::as_str)
+            .chain(self.sections())
             .map(|known| {
                 let (_, last) = split(known);
                 let whole = strsim::damerau_levenshtein(&unknown, known);
                 let elsewhere = 2 + 2 * strsim::damerau_levenshtein(unknown_last, last);
-                (whole.min(elsewhere), whole, known.as_str())
+                (whole.min(elsewhere), whole, known)
             })
             .filter(|(distance, _, known)| *distance <= 2.max(known.len() / 4))
             .min()

@@ -47,7 +47,8 @@ fn each_key_of_the_reference_has_its_comment() {
 
 #[test]
 fn later_layers_win() {
-    let file = "name = \"f\"\n[source]\nstart = \"earliest\"\nserver_id = 7\n[shutdown]\ngrace_secs = 1\n";
+    let file =
+        "name = \"f\"\n[source]\nstart = \"earliest\"\nserver_id = 7\n[shutdown]\ngrace_secs = 1\n";
     let environment = [
         ("HEADWATER__NAME", "e"),
         ("HEADWATER__SHUTDOWN__GRACE_SECS", "2"),
@@ -65,7 +66,12 @@ fn later_layers_win() {
     assert_eq!(loaded.origin("name"), Some("environment HEADWATER__NAME"));
     assert_eq!(loaded.origin("shutdown.grace_secs"), Some("--set"));
     assert_eq!(loaded.origin("memory.budget_bytes"), None);
-    assert!(loaded.origin("source.server_id").unwrap().ends_with("line 4"));
+    assert!(
+        loaded
+            .origin("source.server_id")
+            .unwrap()
+            .ends_with("line 4")
+    );
 }
 
 #[test]
@@ -73,12 +79,20 @@ fn a_list_replaces_the_list_before_it() {
     let file = "[source]\ntables = [\"a.*\", \"b.*\", \"c.*\"]\n";
     let environment = [("HEADWATER__SOURCE__TABLES", "d.*, !d.x")];
     assert_eq!(
-        loaded(file, &environment, &[]).unwrap().settings.source.tables,
+        loaded(file, &environment, &[])
+            .unwrap()
+            .settings
+            .source
+            .tables,
         ["d.*", "!d.x"]
     );
     let sets = ["source.tables=[\"a.`x,y`\"]"];
     assert_eq!(
-        loaded(file, &environment, &sets).unwrap().settings.source.tables,
+        loaded(file, &environment, &sets)
+            .unwrap()
+            .settings
+            .source
+            .tables,
         ["a.`x,y`"]
     );
 }
@@ -89,7 +103,7 @@ fn an_unknown_key_names_the_nearest_and_its_place() {
         problem("[source]\ntabels = []\n"),
         "unknown key `source.tabels` (\"h.toml\" line 2); did you mean `source.tables`?"
     );
-    assert!(problem("[souce]\nurl = \"\"\n").contains("did you mean `source"));
+    assert!(problem("[souce]\nurl = \"\"\n").contains("did you mean `source`?"));
     assert!(problem("grace_secs = 3\n").contains("did you mean `shutdown.grace_secs`?"));
     assert!(problem("\"source.url\" = \"x\"\n").contains("unknown key"));
     assert!(problem("[shutdown]\nxylophone = 1\n").contains("[shutdown] has grace_secs"));
@@ -136,9 +150,17 @@ fn all_problems_are_told_at_once() {
 fn routes_are_reserved() {
     let reserved = "reserved for a later version";
     assert!(problem("[[routes]]\ntables = [\"a.*\"]\n").contains(reserved));
-    assert!(loaded("", &[], &["routes=x"]).unwrap_err().contains(reserved));
+    assert!(
+        loaded("", &[], &["routes=x"])
+            .unwrap_err()
+            .contains(reserved)
+    );
     let environment = [("HEADWATER__ROUTES__0__TABLES", "x")];
-    assert!(loaded("", &environment, &[]).unwrap_err().contains(reserved));
+    assert!(
+        loaded("", &environment, &[])
+            .unwrap_err()
+            .contains(reserved)
+    );
 }
 
 #[test]
@@ -148,7 +170,10 @@ fn a_password_is_never_shown() {
     let loaded_settings = loaded(file, &environment, &[]).unwrap();
     let toml = loaded_settings.to_toml();
     let shown = format!("{:?}{toml}", loaded_settings.settings);
-    assert!(!shown.contains("hunter2") && !shown.contains("swordfish"), "{shown}");
+    assert!(
+        !shown.contains("hunter2") && !shown.contains("swordfish"),
+        "{shown}"
+    );
     assert!(toml.contains("\"mysql://u:***@h\""), "{toml}");
     assert!(toml.contains("# password: ***, environment HEADWATER__SOURCE__PASSWORD"));
     for broken in [
@@ -162,7 +187,10 @@ fn a_password_is_never_shown() {
         assert!(error.contains("h.toml"), "{error}");
     }
     let error = loaded("", &[], &["source.password=hunter2"]).unwrap_err();
-    assert!(error.contains("from the environment only") && !error.contains("hunter2"), "{error}");
+    assert!(
+        error.contains("from the environment only") && !error.contains("hunter2"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -176,7 +204,10 @@ fn what_is_printed_can_be_used_again() {
     let first = loaded("", &[], &sets).unwrap();
     let printed = first.to_toml();
     let second = loaded(&printed, &[], &[]).unwrap();
-    assert_eq!(format!("{:?}", first.settings), format!("{:?}", second.settings));
+    assert_eq!(
+        format!("{:?}", first.settings),
+        format!("{:?}", second.settings)
+    );
     assert!(printed.contains("threads = 2 # --set"), "{printed}");
 }
 
@@ -187,5 +218,8 @@ fn a_missing_file_is_named() {
         ..Layers::default()
     };
     let error = layers.load().unwrap_err().to_string();
-    assert!(error.starts_with("settings file \"nowhere.toml\" cannot be read"), "{error}");
+    assert!(
+        error.starts_with("settings file \"nowhere.toml\" cannot be read"),
+        "{error}"
+    );
 }

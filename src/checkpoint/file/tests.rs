@@ -83,7 +83,10 @@ fn clearing_keeps_the_epoch() {
     let stored = wait(place.open().load()).unwrap();
     assert_eq!((stored.epoch, stored.checkpoint), (3, None));
     let failure = wait(place.open().save(checkpoint(2, 4))).unwrap_err();
-    assert!(failure.is_definite() && failure.message.contains("epoch 3"), "{failure}");
+    assert!(
+        failure.is_definite() && failure.message.contains("epoch 3"),
+        "{failure}"
+    );
     wait(place.open().save(checkpoint(4, 4))).unwrap();
 }
 
@@ -91,7 +94,10 @@ fn clearing_keeps_the_epoch() {
 fn a_human_and_a_json_parser_can_read_it() {
     let place = Place::with(checkpoint(3, 2401));
     let text = fs::read_to_string(&place.path).unwrap();
-    assert!(text.contains("\"position\": \"binlog.000012:2401\""), "{text}");
+    assert!(
+        text.contains("\"position\": \"binlog.000012:2401\""),
+        "{text}"
+    );
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["epoch"], 3);
     assert_eq!(value["crc32"].as_str().unwrap().len(), 8);
@@ -103,8 +109,14 @@ fn a_second_process_is_locked_out_until_the_first_is_gone() {
     let place = Place::new();
     let first = place.open();
     let failure = place.refusal();
-    assert!(failure.message.contains("locked by another process"), "{failure}");
-    assert!(failure.message.contains(&std::process::id().to_string()), "{failure}");
+    assert!(
+        failure.message.contains("locked by another process"),
+        "{failure}"
+    );
+    assert!(
+        failure.message.contains(&std::process::id().to_string()),
+        "{failure}"
+    );
     peek(&place.path, "shop").unwrap();
     drop(first);
     place.open();
@@ -114,7 +126,11 @@ fn a_second_process_is_locked_out_until_the_first_is_gone() {
 fn a_newer_version_is_refused_as_such() {
     let place = Place::with(checkpoint(3, 2401));
     let text = fs::read_to_string(&place.path).unwrap();
-    fs::write(&place.path, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
+    fs::write(
+        &place.path,
+        text.replace("\"version\": 1", "\"version\": 2"),
+    )
+    .unwrap();
     assert!(place.refusal().message.contains("version 2"));
 }
 
@@ -123,7 +139,12 @@ fn the_checkpoint_of_another_pipeline_is_refused() {
     let place = Place::with(checkpoint(3, 2401));
     let failure = FileStore::open(&place.path, "other").unwrap_err();
     assert!(failure.is_definite());
-    assert!(failure.message.contains("pipeline \"shop\", not to \"other\""), "{failure}");
+    assert!(
+        failure
+            .message
+            .contains("pipeline \"shop\", not to \"other\""),
+        "{failure}"
+    );
 }
 
 #[test]
