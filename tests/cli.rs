@@ -2,6 +2,8 @@
 //!
 //! Nothing here needs a server. Each test runs the binary in its own folder and environment.
 
+#![allow(clippy::unwrap_used)] // the lint's exception for tests does not reach their own functions
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -215,7 +217,7 @@ fn a_bad_url_is_refused_without_its_password() {
 fn a_missing_stream_is_refused_with_the_remedy() {
     let refusal = Run::new().refusal("[sink]\ntype = \"kinesis\"\n");
     assert!(
-        refusal.contains("`sink.kinesis.stream`: is empty; name the stream"),
+        refusal.contains("`sink.kinesis.stream` (default): is empty; name the stream"),
         "{refusal}"
     );
 }

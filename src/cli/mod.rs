@@ -17,7 +17,7 @@ use headwater_actors::failure::Failure;
 use crate::{
     exit::Exit,
     pipeline::{self, RunMode, RunSource, Until},
-    plan::{Plan, Target},
+    plan::{self, Plan, Target},
     settings::{self, Layers, Loaded},
 };
 
@@ -178,7 +178,12 @@ fn load(sources: &Sources) -> Result<Loaded, settings::Error> {
 fn plan(loaded: &Loaded) -> Result<Plan, Error> {
     Plan::from_settings(&loaded.settings).map_err(|error| {
         let origin = loaded.origin(error.key).unwrap_or("default");
-        Error::Plan(format!("{error} ({origin})"))
+        let plan::Error {
+            key,
+            problem,
+            remedy,
+        } = &error;
+        Error::Plan(format!("setting `{key}` ({origin}): {problem}; {remedy}"))
     })
 }
 
