@@ -13,6 +13,7 @@ mod address;
 mod convert;
 mod point;
 mod sinks;
+mod source;
 
 pub use point::Target;
 

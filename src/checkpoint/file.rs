@@ -74,15 +74,6 @@ impl FileStore {
         })
     }
 
-    /// Writes and removes a file where saves will write; for `check`.
-    pub fn ensure_writable(&self) -> Result<(), Failure> {
-        let partial = beside(&self.inner.path, "partial");
-        let wrong = |error| io_error(&self.inner.path, "try to write", error);
-        write_durably(&partial, b"{}\n").map_err(wrong)?;
-        std::fs::remove_file(&partial).map_err(wrong)?;
-        Ok(())
-    }
-
     fn write(
         &self,
         change: impl FnOnce(u32) -> Stored + Send + 'static,
@@ -151,6 +142,14 @@ impl Inner {
 /// What is stored, without a lock: a rename is atomic, so a running pipeline can be looked at.
 pub fn peek(path: &Path, name: &str) -> Result<Stored, Failure> {
     Ok(read(path, name)?)
+}
+
+/// Writes and removes `FILE.probe`: saves will be possible. Needs no lock.
+pub fn ensure_writable(path: &Path) -> Result<(), Failure> {
+    let probe = beside(path, "probe");
+    write_durably(&probe, b"{}\n")
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|error| Failure::from(io_error(path, "try to write", error)))
 }
 
 fn read(path: &Path, name: &str) -> Result<Stored, Error> {
