@@ -17,6 +17,9 @@ pub enum Error {
     Unsupported(String),
     #[error("{0}")]
     Refused(String),
+    /// The table map carries no column names: `binlog_row_metadata` was not FULL.
+    #[error("table `{table}` is logged without column names")]
+    NoColumnNames { table: String },
 }
 
 impl Error {
@@ -29,6 +32,12 @@ impl Error {
 
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<&'static str> {
-        None
+        match self {
+            Self::NoColumnNames { .. } => Some(
+                "SET PERSIST binlog_row_metadata = 'FULL' (on RDS and Aurora the parameter \
+                 binlog_row_metadata of the parameter group), then start after this position",
+            ),
+            _ => None,
+        }
     }
 }
