@@ -232,7 +232,7 @@ impl NativeTable {
     }
 
     /// Whether there was something to write.
-    #[inline]
+    #[inline(always)]
     fn write_cell(
         &self,
         plan: &ColumnPlan,

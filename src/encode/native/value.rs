@@ -14,7 +14,7 @@ use headwater_binlog::{
 use super::text;
 
 /// Appends the value of a column's `bytes`, as [`value::cut`] gave them.
-#[inline]
+#[inline(never)] // one jump table, shared by key, data and old
 pub(super) fn write(kind: &ColumnKind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     match value::read(kind, bytes)? {
         Value::Int(number) => write_integer(number, out),
