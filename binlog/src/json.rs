@@ -10,7 +10,7 @@
 mod opaque;
 mod text;
 
-pub use text::write_json_string;
+pub use text::{escape_json, write_json_string};
 
 use crate::Error;
 

@@ -8,6 +8,12 @@
 pub fn write_json_string(text: &str, out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');
+    escape_json(text, out);
+    out.push(b'"');
+}
+
+/// Appends what stands between the quotes of a JSON string.
+pub fn escape_json(text: &str, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
     loop {
         let (clean, dirty) = rest
@@ -20,7 +26,6 @@ pub fn write_json_string(text: &str, out: &mut Vec<u8>) {
         escape(*byte, out);
         rest = after;
     }
-    out.push(b'"');
 }
 
 /// Bytes in front that need no escape.
