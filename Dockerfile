@@ -3,10 +3,10 @@
 #   docker run --rm -v $PWD/headwater.toml:/etc/headwater/headwater.toml:ro -v headwater:/var/lib/headwater headwater
 # Needs BuildKit (the default since Docker 23) for the cache of dependencies.
 
-FROM rust:1.95-slim-bookworm AS builder
+FROM rust:1.95-slim-trixie AS builder
 # The TLS library is C and assembler.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends cmake g++ make \
+    && apt-get install -y --no-install-recommends ca-certificates cmake g++ make \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY . .
@@ -19,7 +19,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt \
     && install -d -m 0750 -o 65532 -g 65532 /out/var/lib/headwater
 
-FROM debian:bookworm-slim
+FROM debian:trixie-slim
 COPY --from=builder /out/ /
 # Within a container the loopback address reaches nobody.
 ENV HEADWATER__TELEMETRY__LISTEN=0.0.0.0:9464

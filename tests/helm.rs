@@ -3,6 +3,8 @@
 //! Needs `helm`: `HEADWATER_HELM`, or what `scripts/install helm` puts into the cache; without it these
 //! tests fail. Not here: a cluster.
 
+#![allow(clippy::unwrap_used)] // a test ends there
+
 use std::{
     io::Write,
     path::{Path, PathBuf},

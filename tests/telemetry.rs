@@ -1,5 +1,7 @@
 //! What the process shows of itself, over real sockets: bound before the pipeline, honest about its state.
 
+#![allow(clippy::unwrap_used)] // a test ends there
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
