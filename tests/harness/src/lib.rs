@@ -1,1 +1,3 @@
-//! placeholder
+//! Real servers, faults and consumers for tests, demo and benches.
+
+pub mod faults;
