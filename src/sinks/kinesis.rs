@@ -7,6 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aws_config::SdkConfig;
 use aws_sdk_kinesis::{
     Client,
     operation::put_records::PutRecordsOutput,
@@ -50,7 +51,17 @@ impl KinesisSink {
         plan: &KinesisPlan,
         runtime: &Handle,
     ) -> Result<(Self, StreamDescription), Failure> {
-        let (putter, description) = open(plan, runtime).await?;
+        let config = aws::configure(&plan.aws).await?;
+        Self::connect_with(config, plan, runtime).await
+    }
+
+    /// The same with a configuration of the SDK that is there already; the plan's `aws` is not read.
+    pub async fn connect_with(
+        config: SdkConfig,
+        plan: &KinesisPlan,
+        runtime: &Handle,
+    ) -> Result<(Self, StreamDescription), Failure> {
+        let (putter, description) = open(config, plan, runtime).await?;
         let call_bytes = plan.call_bytes.clamp(1, CALL_BYTES_MAX);
         let limits = Limits {
             entries_max: ENTRIES_MAX,
@@ -74,9 +85,9 @@ impl KinesisSink {
         plan: &KinesisPlan,
         runtime: &Handle,
     ) -> Result<StreamDescription, Failure> {
-        open(plan, runtime)
-            .await
-            .map(|(_, description)| description)
+        let config = aws::configure(&plan.aws).await?;
+        let (_, description) = open(config, plan, runtime).await?;
+        Ok(description)
     }
 }
 
@@ -97,13 +108,14 @@ struct Putter {
 
 /// On `runtime`, because connections live where they were opened.
 async fn open(
+    config: SdkConfig,
     plan: &KinesisPlan,
     runtime: &Handle,
 ) -> Result<(Putter, StreamDescription), Failure> {
     let plan = plan.clone();
     let opening = runtime.spawn(async move {
         let putter = Putter {
-            client: Client::new(&aws::configure(&plan.aws).await?),
+            client: Client::new(&config),
             stream: plan.stream.as_str().into(),
         };
         let description = putter.describe(plan.call_timeout).await?;
