@@ -24,6 +24,8 @@ use crate::plan::AwsPlan;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CREDENTIALS_HINT: &str = "give the process credentials: a task role (ECS), a service account with a role (EKS), an instance profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 
+const UNREACHABLE_HINT: &str = "check the region, the endpoint and the network path to it (VPC endpoint or NAT, security groups); delivery goes on by itself";
+
 /// What an error of a call means for the entries in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallFailure {
@@ -122,7 +124,9 @@ where
         };
     }
     let SdkError::ServiceError(service) = error else {
-        return CallFailure::transient(failed(chain(error)));
+        let mut failure = CallFailure::transient(failed(chain(error)));
+        failure.failure.hint = Some(UNREACHABLE_HINT.to_owned());
+        return failure;
     };
     let status = service.raw().status().as_u16();
     let code = service.err().code().unwrap_or_default();
@@ -145,7 +149,8 @@ where
     }
 }
 
-/// The same for a question asked at start: credentials that are missing or refused are definite here.
+/// The same for a question asked at start: credentials that are missing or refused are definite here, and
+/// so is a request that cannot even be built.
 pub fn judge_at_start<E>(error: &SdkError<E, HttpResponse>, action: Action<'_>) -> Failure
 where
     E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
@@ -159,7 +164,9 @@ where
         .as_service_error()
         .and_then(ProvideErrorMetadata::code)
         .is_some_and(|code| is_about_credentials(code) && !code.starts_with("Expired"));
-    if is_missing || is_refused {
+    let is_unbuilt =
+        matches!(error, SdkError::ConstructionFailure(_)) && credentials_error(error).is_none();
+    if is_missing || is_refused || is_unbuilt {
         failure.class = Class::Definite;
     }
     failure

@@ -1,6 +1,6 @@
 //! A file of lines that only grows, and in which every acknowledged line is whole.
 //!
-//! A commit writes and syncs, or takes back what it wrote: the file is cut to its last durable length, so a
+//! What was written and not synced is taken back on an error: the file is cut to its last durable length, so a
 //! repetition never follows half a line. (After a failed sync the kernel may drop the pages and call the
 //! next sync a success; writing them anew is the only safe repetition.) A crash can leave an unfinished last
 //! line, which nobody was told of: opening cuts it off.
@@ -20,7 +20,8 @@ pub struct AppendFile {
     path: PathBuf,
     file: File,
     durable_bytes: u64,
-    /// A failed commit may have left bytes behind the durable ones.
+    written_bytes: u64,
+    /// A failed write may have left bytes behind the durable ones.
     has_leftover: bool,
 }
 
@@ -55,50 +56,60 @@ impl AppendFile {
             path: path.to_owned(),
             file,
             durable_bytes,
+            written_bytes: durable_bytes,
             has_leftover: false,
         })
     }
 
-    /// Bytes that are durable.
+    /// Bytes written so far, durable or not.
     pub fn bytes(&self) -> u64 {
-        self.durable_bytes
+        self.written_bytes
     }
 
-    /// Writes `lines`, each ended, and syncs. On an error nothing of it counts; it may pass later.
-    pub fn commit(&mut self, lines: &[u8]) -> Result<(), Failure> {
-        self.try_commit(lines).map_err(|error| {
-            let text = format!("write to file \"{}\": {error}", self.path.display());
-            Failure::transient(text).with_hint(match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    "make room on the volume; delivery goes on by itself"
-                }
-                _ => "look at the volume and the kernel's log; delivery goes on by itself",
-            })
-        })
+    /// Writes whole lines behind what is there. On an error nothing since the last sync counts.
+    pub fn write(&mut self, lines: &[u8]) -> Result<(), Failure> {
+        self.cut_leftover()
+            .and_then(|()| self.file.write_all_at(lines, self.written_bytes))
+            .map_err(|error| self.take_back(error))?;
+        self.written_bytes += lines.len() as u64;
+        Ok(())
     }
 
-    fn try_commit(&mut self, lines: &[u8]) -> io::Result<()> {
+    /// Makes durable what was written. On an error nothing since the last sync counts.
+    pub fn sync(&mut self) -> Result<(), Failure> {
+        if self.written_bytes > self.durable_bytes {
+            self.file
+                .sync_data()
+                .map_err(|error| self.take_back(error))?;
+            self.durable_bytes = self.written_bytes;
+        }
+        Ok(())
+    }
+
+    fn cut_leftover(&mut self) -> io::Result<()> {
         if self.has_leftover {
             self.file.set_len(self.durable_bytes)?;
             self.has_leftover = false;
         }
-        let written = self
-            .file
-            .write_all_at(lines, self.durable_bytes)
-            .and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
-            self.has_leftover = self.file.set_len(self.durable_bytes).is_err();
-            return Err(error);
-        }
-        self.durable_bytes += lines.len() as u64;
         Ok(())
     }
 
-    /// Renames the file to `closed` and begins an empty one under the old name.
+    fn take_back(&mut self, error: io::Error) -> Failure {
+        self.written_bytes = self.durable_bytes;
+        self.has_leftover = self.file.set_len(self.durable_bytes).is_err();
+        let text = format!("write to file \"{}\": {error}", self.path.display());
+        Failure::transient(text).with_hint(match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "make room on the volume; delivery goes on by itself"
+            }
+            _ => "look at the volume and the kernel's log; delivery goes on by itself",
+        })
+    }
+
+    /// Syncs, renames the file to `closed` and begins an empty one under the old name.
     pub fn rotate(&mut self, closed: &Path) -> Result<(), Failure> {
-        if self.has_leftover {
-            self.commit(b"")?;
-        }
+        self.sync()?;
+        self.cut_leftover().map_err(|error| self.take_back(error))?;
         std::fs::rename(&self.path, closed).map_err(|error| {
             let text = format!("rename file \"{}\": {error}", self.path.display());
             Failure::transient(text)
@@ -165,25 +176,26 @@ mod tests {
             std::fs::write(&path, before).expect("a writable folder");
             let mut file = AppendFile::open(&path).expect("opens");
             assert_eq!(file.bytes(), after.len() as u64);
-            file.commit(b"next\n").expect("commits");
+            file.write(b"next\n").expect("writes");
             let text = std::fs::read_to_string(&path).expect("readable");
             assert_eq!(text, format!("{after}next\n"));
         }
     }
 
     #[test]
-    fn a_failed_commit_is_transient_and_its_repetition_follows_whole_lines() {
+    fn a_failed_write_is_transient_and_its_repetition_follows_whole_lines() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("lines");
         let mut file = AppendFile::open(&path).expect("opens");
-        file.commit(b"one\n").expect("commits");
+        file.write(b"one\n").expect("writes");
+        file.sync().expect("syncs");
         let read_only = File::open(&path).expect("readable");
         let writable = std::mem::replace(&mut file.file, read_only);
-        let failure = file.commit(b"two\n").expect_err("not writable");
+        let failure = file.write(b"two\n").expect_err("not writable");
         assert!(!failure.is_definite());
         writable.write_all_at(b"tw", 4).expect("writable");
         file.file = writable;
-        file.commit(b"2\n").expect("commits");
+        file.write(b"2\n").expect("writes");
         let text = std::fs::read_to_string(&path).expect("readable");
         assert_eq!(text, "one\n2\n");
     }

@@ -43,7 +43,8 @@ impl DeadLetterFile {
             for letter in letters {
                 write(letter, &mut lines)?;
             }
-            file.commit(&lines)
+            file.write(&lines)?;
+            file.sync()
         })?;
         Ok(Self { group })
     }

@@ -1,6 +1,6 @@
 //! A file of lines: durable before acknowledged, rotated by size.
 //!
-//! What is waiting is written together and synced once. A file that would grow past the limit is closed and
+//! What is waiting is written and then synced once. A file that would grow past the limit is closed and
 //! renamed to `PATH.000001`, `PATH.000002`, … (the number after the greatest that is there); a record is
 //! never spread over two files. After a crash the file ends with a whole line.
 
@@ -15,11 +15,11 @@ use headwater_actors::{
     },
 };
 
-use super::{Outcome, append::AppendFile, count, group::Group, rejected};
+use super::{Outcome, RECORD_BYTES_UNLIMITED, append::AppendFile, count, group::Group, rejected};
 use crate::plan::FilePlan;
 
-/// Nothing in a file limits a record; this is the largest that any sink takes.
-const RECORD_BYTES_MAX: usize = 10 << 20;
+/// Small records are written together, larger ones as they are.
+const BUFFER_BYTES: usize = 64 << 10;
 
 pub struct FileSink {
     group: Group<Record>,
@@ -56,7 +56,7 @@ impl Sink for FileSink {
     }
 
     fn record_bytes_max(&self) -> usize {
-        RECORD_BYTES_MAX
+        RECORD_BYTES_UNLIMITED
     }
 }
 
@@ -79,17 +79,29 @@ impl RotatingFile {
                 self.flush()?;
                 self.rotate()?;
             }
-            self.buffer.extend_from_slice(&record.bytes);
+            self.put(&record.bytes)?;
             if !record.bytes.ends_with(b"\n") {
-                self.buffer.push(b'\n');
+                self.put(b"\n")?;
             }
         }
-        self.flush()
+        self.flush()?;
+        self.file.sync()
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+            self.flush()?;
+        }
+        if bytes.len() > BUFFER_BYTES {
+            return self.file.write(bytes);
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
         if !self.buffer.is_empty() {
-            self.file.commit(&self.buffer)?;
+            self.file.write(&self.buffer)?;
             self.buffer.clear();
         }
         Ok(())

@@ -16,6 +16,10 @@ use headwater_actors::{
     ports::sink::Rejected,
 };
 
+/// Of a sink that limits no record: far above the largest event that MySQL writes (1 GiB), and far from any
+/// overflow.
+const RECORD_BYTES_UNLIMITED: usize = u32::MAX as usize;
+
 /// What `check` says about a stream, and what the sink must know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamDescription {

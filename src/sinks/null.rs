@@ -6,10 +6,7 @@ use headwater_actors::ports::{
     sink::{Delivered, Record, Rejected, Sink},
 };
 
-use super::{Outcome, count};
-
-/// As large as Kinesis can take.
-const RECORD_BYTES_MAX: usize = 10 << 20;
+use super::{Outcome, RECORD_BYTES_UNLIMITED, count};
 
 #[derive(Debug, Default)]
 pub struct NullSink;
@@ -21,6 +18,6 @@ impl Sink for NullSink {
     }
 
     fn record_bytes_max(&self) -> usize {
-        RECORD_BYTES_MAX
+        RECORD_BYTES_UNLIMITED
     }
 }

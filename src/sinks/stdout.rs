@@ -14,10 +14,7 @@ use headwater_actors::{
     },
 };
 
-use super::{Outcome, count, group::Group, rejected};
-
-/// Nothing in a pipe limits a record; this is the largest that any sink takes.
-const RECORD_BYTES_MAX: usize = 10 << 20;
+use super::{Outcome, RECORD_BYTES_UNLIMITED, count, group::Group, rejected};
 
 pub struct StdoutSink {
     group: Group<Record>,
@@ -50,7 +47,7 @@ impl Sink for StdoutSink {
     }
 
     fn record_bytes_max(&self) -> usize {
-        RECORD_BYTES_MAX
+        RECORD_BYTES_UNLIMITED
     }
 }
 

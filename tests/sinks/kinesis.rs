@@ -1,6 +1,9 @@
 //! Kinesis: order, blame, pacing, limits, messages.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use aws_credential_types::provider::{
     ProvideCredentials, error::CredentialsError, future::ProvideCredentials as Provided,
@@ -9,6 +12,9 @@ use headwater_harness::faults::ShardLimits;
 use tokio::task::JoinSet;
 
 use super::*;
+
+/// At the shard's 300 kB/s, all of them take the eight writers ten seconds.
+const SMALL_MAX: usize = 200;
 
 async fn proxy(shards: usize) -> FaultProxy {
     FaultProxy::in_memory(&[(STREAM, shards)], 7)
@@ -20,7 +26,7 @@ async fn proxy(shards: usize) -> FaultProxy {
 async fn order_is_kept_when_half_of_the_entries_fail_and_replies_are_lost() {
     let proxy = proxy(4).await;
     proxy.program(|faults| {
-        faults.entries_throttled = 0.1;
+        faults.entries_throttled = 0.05;
         faults.entries_failed = 0.4;
         faults.calls_failed = 0.1;
         faults.replies_lost = 0.1;
@@ -108,31 +114,38 @@ async fn a_throttled_shard_does_not_starve_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_record_passes_a_full_shard_among_small_ones() {
     let proxy = proxy(1).await;
-    let rate = 200_000.0;
     proxy.program(|faults| {
         faults.shard_limits = Some(ShardLimits {
-            records_per_sec: 200.0,
-            bytes_per_sec: rate,
+            records_per_sec: 1000.0,
+            bytes_per_sec: 300_000.0,
         });
     });
     let sink = kinesis(&proxy, &kinesis_plan(&proxy)).await;
+    let is_large_taken = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
     for number in 0..8 {
         let (sink, lane) = (Arc::clone(&sink), lane(&format!("small{number}")));
+        let is_large_taken = Arc::clone(&is_large_taken);
         writers.spawn(async move {
-            for _ in 0..20 {
-                deliver_until_taken(&*sink, record(&lane, vec![b'x'; 2000]))
+            let mut count = 0;
+            while count < SMALL_MAX && !is_large_taken.load(Ordering::Relaxed) {
+                let small = record(&lane, vec![b'x'; 2000]);
+                deliver_until_taken(&*sink, small)
                     .await
                     .expect("transient at most");
+                count += 1;
             }
+            count
         });
     }
-    let large = record(&lane("large"), vec![b'x'; 150_000]);
+    let large = record(&lane("large"), vec![b'x'; 250_000]);
     deliver_until_taken(&*sink, large)
         .await
         .expect("transient at most");
-    writers.join_all().await;
-    assert_eq!(proxy.records(STREAM).len(), 161);
+    is_large_taken.store(true, Ordering::Relaxed);
+    let counts = writers.join_all().await;
+    // Had the small ones starved it, they would have gone on to their end.
+    assert!(counts.iter().all(|count| *count < SMALL_MAX), "{counts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,8 +189,8 @@ async fn the_limits_of_calls_and_of_what_flies_are_never_exceeded() {
     let sink = kinesis(&proxy, &plan).await;
     let hold = proxy.hold();
     let mut writers = JoinSet::new();
-    for number in 0..1200 {
-        let size = if number % 100 == 0 { 40_000 } else { 40 };
+    for number in 0..2100 {
+        let size = if number >= 2000 { 40_000 } else { 20 };
         writers.spawn(sink.deliver(record(&lane(&format!("t{number}")), vec![b'x'; size])));
     }
     writers.spawn(sink.deliver(record(&lane("huge"), vec![b'x'; 500_000])));
@@ -187,9 +200,8 @@ async fn the_limits_of_calls_and_of_what_flies_are_never_exceeded() {
         result.expect("taken");
     }
     let stats = proxy.stats();
-    assert_eq!(proxy.records(STREAM).len(), 1201);
-    assert!(stats.entries_max <= 500, "{stats:?}");
-    assert!(stats.entries_max > 100, "{stats:?}");
+    assert_eq!(proxy.records(STREAM).len(), 2101);
+    assert_eq!(stats.entries_max, 500);
     assert!(stats.in_flight_calls_max <= 4, "{stats:?}");
     // The huge one goes alone.
     assert!(
@@ -345,6 +357,33 @@ async fn a_stream_that_is_not_ready_is_transient() {
             assert!(!failure.is_definite(), "{status}");
             assert!(failure.message.contains(status), "{failure}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_refuses_is_transient_and_one_that_is_no_url_is_definite() {
+    let proxy = proxy(1).await;
+    let closed = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a free port");
+    let address = closed.local_addr().expect("bound");
+    drop(closed);
+    for (url, is_definite) in [
+        (format!("http://{address}"), false),
+        ("no url".to_owned(), true),
+    ] {
+        let config = config(&proxy)
+            .await
+            .into_builder()
+            .endpoint_url(&url)
+            .build();
+        let failure = KinesisSink::connect_with(config, &kinesis_plan(&proxy), &Handle::current())
+            .await
+            .err()
+            .expect("nobody is there");
+        assert_eq!(failure.is_definite(), is_definite, "{url}: {failure}");
+        let hint = failure.hint.expect("the operator can do something");
+        assert!(hint.contains("endpoint"), "{hint}");
     }
 }
 

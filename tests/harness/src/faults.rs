@@ -130,7 +130,7 @@ enum Backend {
     Memory(Mutex<HashMap<String, Stream>>),
     Upstream {
         url: String,
-        client: Client<HttpConnector, Full<Bytes>>,
+        client: Box<Client<HttpConnector, Full<Bytes>>>,
         /// For throttling by shard: where keys go, not what they hold.
         shards: Mutex<Stream>,
     },
@@ -172,7 +172,7 @@ impl FaultProxy {
     pub async fn in_front_of(url: &str, shards: usize, seed: u64) -> std::io::Result<Self> {
         let backend = Backend::Upstream {
             url: url.trim_end_matches('/').to_owned(),
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            client: Box::new(Client::builder(TokioExecutor::new()).build_http()),
             shards: Mutex::new(Stream::new(shards)),
         };
         Self::start(backend, seed).await

@@ -89,7 +89,7 @@ pub async fn put(shared: &Shared, api: Api, head: &Parts, body: &[u8]) -> Result
         }
     };
     let flight = Flight::begin(shared, &entries);
-    if let Err(answer) = within_limits(api, &entries, &faults) {
+    if let Some(answer) = beyond_limits(api, &entries, &faults) {
         return Ok(answer);
     }
     tokio::time::sleep(faults.latency).await;
@@ -164,8 +164,9 @@ fn entry(raw: &Value) -> Option<Entry> {
     })
 }
 
-fn within_limits(api: Api, entries: &[Entry], faults: &Faults) -> Result<(), Answer> {
-    let refuse = |code: &str, text: String| Err(error(400, code, &text));
+/// The answer to a call that breaks a documented limit.
+fn beyond_limits(api: Api, entries: &[Entry], faults: &Faults) -> Option<Answer> {
+    let refuse = |code: &str, text: String| Some(error(400, code, &text));
     if !(1..=ENTRIES_MAX).contains(&entries.len()) {
         let text = format!(
             "1 validation error detected: {} records, not 1 to {ENTRIES_MAX}",
@@ -182,8 +183,7 @@ fn within_limits(api: Api, entries: &[Entry], faults: &Faults) -> Result<(), Ans
         Api::Kinesis => faults.record_bytes_max,
         Api::Firehose => 1_024_000,
     };
-    for (index, entry) in entries.iter().enumerate() {
-        let number = index + 1;
+    for (entry, number) in entries.iter().zip(1..) {
         if entry.bytes > record_bytes_max {
             let text = format!(
                 "1 validation error detected: record {number} has {} bytes, not at most {record_bytes_max}",
@@ -199,7 +199,7 @@ fn within_limits(api: Api, entries: &[Entry], faults: &Faults) -> Result<(), Ans
             return refuse("ValidationException", text);
         }
     }
-    Ok(())
+    None
 }
 
 fn is_poison(api: Api, entry: &Entry, faults: &Faults) -> bool {
