@@ -64,7 +64,7 @@ pub struct Action<'a> {
     pub name: &'a str,
 }
 
-/// The SDK's configuration. A region that nobody names is a definite failure.
+/// The SDK's configuration. A region that nobody names, or an endpoint that is no URL, is definite.
 pub async fn configure(plan: &AwsPlan) -> Result<SdkConfig, Failure> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
@@ -103,9 +103,25 @@ pub async fn configure(plan: &AwsPlan) -> Result<SdkConfig, Failure> {
         ));
     }
     if let Some(url) = &plan.endpoint_url {
+        ensure_url(url)?;
         builder.set_endpoint_url(Some(url.clone()));
     }
     Ok(builder.build())
+}
+
+/// The SDK would report it as an endpoint that cannot be reached.
+fn ensure_url(url: &str) -> Result<(), Failure> {
+    let host = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| url.strip_prefix(scheme));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(()),
+        _ => Err(
+            Failure::definite(format!("endpoint \"{url}\" is not a URL")).with_hint(
+                "write `endpoint_url` as http://HOST:PORT or https://HOST, or leave it empty",
+            ),
+        ),
+    }
 }
 
 /// Classifies the error of a call that writes, or of one made while running.

@@ -368,20 +368,18 @@ async fn an_endpoint_that_refuses_is_transient_and_one_that_is_no_url_is_definit
         .expect("a free port");
     let address = closed.local_addr().expect("bound");
     drop(closed);
-    for (url, is_definite) in [
-        (format!("http://{address}"), false),
-        ("no url".to_owned(), true),
-    ] {
-        let config = config(&proxy)
-            .await
-            .into_builder()
-            .endpoint_url(&url)
-            .build();
-        let failure = KinesisSink::connect_with(config, &kinesis_plan(&proxy), &Handle::current())
-            .await
-            .err()
-            .expect("nobody is there");
-        assert_eq!(failure.is_definite(), is_definite, "{url}: {failure}");
+    let config = config(&proxy)
+        .await
+        .into_builder()
+        .endpoint_url(format!("http://{address}"))
+        .build();
+    let mut plan = kinesis_plan(&proxy);
+    let refusing = KinesisSink::connect_with(config, &plan, &Handle::current()).await;
+    plan.aws.endpoint_url = Some("localhost:4567".to_owned());
+    let no_url = KinesisSink::connect(&plan, &Handle::current()).await;
+    for (connected, is_definite) in [(refusing, false), (no_url, true)] {
+        let failure = connected.err().expect("nobody is there");
+        assert_eq!(failure.is_definite(), is_definite, "{failure}");
         let hint = failure.hint.expect("the operator can do something");
         assert!(hint.contains("endpoint"), "{hint}");
     }

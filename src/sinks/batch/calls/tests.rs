@@ -26,7 +26,7 @@ fn limits() -> Limits {
 fn unit(number: usize) -> Unit {
     let table = TableName {
         database: "shop".into(),
-        table: format!("t{number}").into(),
+        table: format!("t{number}"),
     };
     let lane = Lane {
         table,
