@@ -1,4 +1,4 @@
-//! Real servers, consumers and a judge for tests, demo and benches.
+//! Real servers, faults, consumers and a judge for tests, demo and benches.
 //!
 //! Each server has its own folder and its own port on 127.0.0.1, is ready when its `start` returns and
 //! is gone when its value is dropped, also when the process that started it is killed. Nothing is
@@ -9,6 +9,7 @@ pub mod cache;
 pub mod check;
 pub mod consumer;
 pub mod facts;
+pub mod faults;
 pub mod http;
 pub mod kinesis;
 pub mod moto;
