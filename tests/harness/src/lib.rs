@@ -1,1 +1,14 @@
-//! placeholder
+//! Real servers, consumers and a judge for tests, demo and benches.
+//!
+//! Each server has its own folder and its own port on 127.0.0.1, is ready when its `start` returns and
+//! is gone when its value is dropped, also when the process that started it is killed. Nothing is
+//! downloaded here: `scripts/install` does that, and what it has not done is an error that says so.
+
+pub mod aws;
+pub mod cache;
+pub mod http;
+pub mod kinesis;
+pub mod mysql;
+pub mod ports;
+pub mod process;
+pub mod wait;

@@ -1,0 +1,436 @@
+//! A real MySQL server of one's own, that can be stopped, killed, frozen, started again and replicated.
+//!
+//! Its data folder is a copy of the installed template, in which `root` has no password (also from
+//! 127.0.0.1) and the account [`USER`] may read rows and the binlog; so neither costs a GTID. Every start
+//! gives the server its own `server_id`, and the first one its own `server_uuid`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use mysql_async::{Conn, OptsBuilder, Row, prelude::Queryable};
+use tempfile::TempDir;
+
+use crate::{
+    cache,
+    ports::Port,
+    process::{Process, Signal, log_into, tail},
+    wait::Deadline,
+};
+
+/// The account that every server has for Headwater, with [`GRANTS`].
+pub const USER: &str = "headwater";
+pub const PASSWORD: &str = "let-it-flow";
+pub const GRANTS: &str = "REPLICATION SLAVE, REPLICATION CLIENT, SELECT";
+
+const START_WITHIN: Duration = Duration::from_secs(90);
+const STOP_WITHIN: Duration = Duration::from_secs(90);
+
+#[derive(Debug)]
+pub struct MySql {
+    process: Option<Process>,
+    options: Vec<String>,
+    port: Port,
+    folder: TempDir,
+}
+
+impl MySql {
+    /// A server with a row-based binlog called `binlog`, GTIDs and full row metadata.
+    ///
+    /// # Errors
+    /// When MySQL is not installed or does not start; the message ends with its log.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::with(&[]).await
+    }
+
+    /// The same with more options, of which the last one said counts, e.g. `--gtid-mode=OFF`.
+    ///
+    /// # Errors
+    /// As [`MySql::start`].
+    pub async fn with(options: &[&str]) -> anyhow::Result<Self> {
+        let template = cache::installed("mysql")?.join("template");
+        let folder = tempfile::Builder::new()
+            .prefix("headwater-mysql-")
+            .tempdir()
+            .context("create a data folder")?;
+        copy_folder(&template, &folder.path().join("data"))?;
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut server = Self {
+            process: None,
+            options,
+            port: Port::claim()?,
+            folder,
+        };
+        server.start_again().await?;
+        Ok(server)
+    }
+
+    /// Starts it again, after [`stop`](Self::stop) or [`kill`](Self::kill), on the same port and data.
+    ///
+    /// # Errors
+    /// When it runs already or does not start.
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        ensure!(self.process.is_none(), "the server runs already");
+        let mut command = Command::new(cache::installed("mysql")?.join("bin/mysqld"));
+        command
+            .arg(format!("--datadir={}", self.datadir().display()))
+            .arg(format!("--port={}", self.port()))
+            .arg(format!("--server-id={}", u32::from(self.port())))
+            .args(DEFAULTS)
+            .args(&self.options);
+        log_into(&mut command, &self.log())?;
+        let mut process = Process::spawn("mysqld", &mut command)?;
+        let deadline = Deadline::after(START_WITHIN, "mysqld to take connections");
+        loop {
+            if let Some(status) = process.exited()? {
+                anyhow::bail!(
+                    "mysqld ended with {status} while it started:{}",
+                    tail(&self.log())
+                );
+            }
+            if let Ok(mut conn) = self.conn().await
+                && conn.query_drop("DO 1").await.is_ok()
+            {
+                conn.disconnect().await.context("leave the server")?;
+                break;
+            }
+            deadline
+                .pause()
+                .await
+                .with_context(|| format!("its log ends with:{}", tail(&self.log())))?;
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// `mysql://user:password@127.0.0.1:port`; nothing is escaped.
+    pub fn url(&self, user: &str, password: &str) -> String {
+        let account = if password.is_empty() {
+            user.to_owned()
+        } else {
+            format!("{user}:{password}")
+        };
+        format!("mysql://{account}@127.0.0.1:{}", self.port())
+    }
+
+    /// The address for Headwater: [`USER`] with [`PASSWORD`].
+    pub fn headwater_url(&self) -> String {
+        self.url(USER, PASSWORD)
+    }
+
+    pub fn datadir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The server's own log.
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("mysqld.log")
+    }
+
+    /// The server's version, e.g. `9.7.4-2`.
+    ///
+    /// # Errors
+    /// When MySQL is not installed.
+    pub fn version() -> anyhow::Result<String> {
+        cache::version("mysql")
+    }
+
+    /// A connection as `root`.
+    ///
+    /// # Errors
+    /// When the server does not take it.
+    pub async fn conn(&self) -> anyhow::Result<Conn> {
+        let opts = OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.port())
+            .user(Some("root"))
+            .prefer_socket(false);
+        Conn::new(opts)
+            .await
+            .with_context(|| format!("connect to mysqld on port {}", self.port()))
+    }
+
+    /// Runs statements, separated by `;`, as `root` on a connection of their own.
+    ///
+    /// # Errors
+    /// When one of them fails.
+    pub async fn exec(&self, sql: &str) -> anyhow::Result<()> {
+        let mut conn = self.conn().await?;
+        conn.query_drop(sql)
+            .await
+            .with_context(|| format!("run `{}`", shortened(sql)))?;
+        conn.disconnect().await.context("leave the server")
+    }
+
+    /// The rows of a query, values as the server prints them.
+    ///
+    /// # Errors
+    /// When the query fails.
+    pub async fn query_rows(&self, sql: &str) -> anyhow::Result<Vec<Vec<Option<String>>>> {
+        let mut conn = self.conn().await?;
+        let rows: Vec<Row> = conn
+            .query(sql)
+            .await
+            .with_context(|| format!("run `{}`", shortened(sql)))?;
+        conn.disconnect().await.context("leave the server")?;
+        let text = |value| match value {
+            mysql_async::Value::NULL => None,
+            mysql_async::Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            other => Some(other.as_sql(true)),
+        };
+        Ok(rows
+            .into_iter()
+            .map(|row| row.unwrap().into_iter().map(text).collect())
+            .collect())
+    }
+
+    /// The first column of a query's first row.
+    ///
+    /// # Errors
+    /// When the query fails, or gives no row, or NULL.
+    pub async fn query_value(&self, sql: &str) -> anyhow::Result<String> {
+        let rows = self.query_rows(sql).await?;
+        let value = rows
+            .into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next().flatten());
+        value.with_context(|| format!("`{}` gave no value", shortened(sql)))
+    }
+
+    /// `@@gtid_executed`, without line breaks.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn gtid_executed(&self) -> anyhow::Result<String> {
+        Ok(self
+            .query_value("SELECT @@GLOBAL.gtid_executed")
+            .await?
+            .replace('\n', ""))
+    }
+
+    /// The binlog's head: file and offset.
+    ///
+    /// # Errors
+    /// When the server does not answer or keeps no binlog.
+    pub async fn position(&self) -> anyhow::Result<(String, u64)> {
+        let rows = self.query_rows("SHOW BINARY LOG STATUS").await?;
+        let row = rows
+            .into_iter()
+            .next()
+            .context("the server keeps no binlog")?;
+        let mut values = row.into_iter().flatten();
+        let file = values
+            .next()
+            .context("SHOW BINARY LOG STATUS gave no file")?;
+        let offset = values
+            .next()
+            .context("SHOW BINARY LOG STATUS gave no offset")?;
+        Ok((
+            file,
+            offset
+                .parse()
+                .with_context(|| format!("read the offset `{offset}`"))?,
+        ))
+    }
+
+    /// The binlog files, oldest first; also when the server is down.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn binlog_files(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let base = self
+            .options
+            .iter()
+            .rev()
+            .find_map(|option| option.strip_prefix("--log-bin="));
+        let index = self
+            .datadir()
+            .join(base.unwrap_or("binlog"))
+            .with_extension("index");
+        let names =
+            std::fs::read_to_string(&index).with_context(|| format!("read {}", index.display()))?;
+        Ok(names
+            .lines()
+            .map(|name| self.datadir().join(name))
+            .collect())
+    }
+
+    /// Creates the account `name`@`%`; `grants` on everything, e.g. [`GRANTS`]; none when empty.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn create_user(
+        &self,
+        name: &str,
+        password: &str,
+        grants: &str,
+    ) -> anyhow::Result<()> {
+        self.exec(&format!(
+            "CREATE USER '{name}'@'%' IDENTIFIED BY '{password}'"
+        ))
+        .await?;
+        if !grants.is_empty() {
+            self.exec(&format!("GRANT {grants} ON *.* TO '{name}'@'%'"))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// An orderly shutdown.
+    ///
+    /// # Errors
+    /// When it is not running or takes too long.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        let mut process = self.process.take().context("the server is not running")?;
+        process.signal(Signal::Term)?;
+        let status = process.wait_exit(STOP_WITHIN).await?;
+        ensure!(
+            status.success(),
+            "mysqld ended with {status}:{}",
+            tail(&self.log())
+        );
+        Ok(())
+    }
+
+    /// SIGKILL.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process
+            .take()
+            .context("the server is not running")?
+            .kill()
+    }
+
+    /// Freezes it: connections stay open and nothing answers.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn pause(&mut self) -> anyhow::Result<()> {
+        self.process
+            .as_mut()
+            .context("the server is not running")?
+            .signal(Signal::Stop)
+    }
+
+    /// Ends a [`pause`](Self::pause).
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn resume(&mut self) -> anyhow::Result<()> {
+        self.process
+            .as_mut()
+            .context("the server is not running")?
+            .signal(Signal::Continue)
+    }
+
+    /// Makes it a replica of `source`, by GTID; returns when both of its threads run.
+    ///
+    /// # Errors
+    /// When a statement fails or the threads do not come up; the message has their last error.
+    pub async fn replica_of(&self, source: &Self) -> anyhow::Result<()> {
+        self.exec(&format!(
+            "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={}, SOURCE_USER='root', \
+             SOURCE_CONNECT_RETRY=1, SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1; START REPLICA",
+            source.port()
+        ))
+        .await?;
+        let deadline = Deadline::after(Duration::from_secs(30), "the replica's threads to run");
+        loop {
+            let mut conn = self.conn().await?;
+            let status: Option<Row> = conn
+                .query_first("SHOW REPLICA STATUS")
+                .await
+                .context("ask the replica")?;
+            conn.disconnect().await.context("leave the server")?;
+            let status = status.context("the server is no replica")?;
+            let column = |name: &str| status.get::<String, _>(name).unwrap_or_default();
+            if column("Replica_IO_Running") == "Yes" && column("Replica_SQL_Running") == "Yes" {
+                return Ok(());
+            }
+            deadline.pause().await.with_context(|| {
+                format!(
+                    "it says: {} {}",
+                    column("Last_IO_Error"),
+                    column("Last_SQL_Error")
+                )
+            })?;
+        }
+    }
+
+    /// Waits until this replica has applied all that `source` has committed by now.
+    ///
+    /// # Errors
+    /// When it takes longer than a minute.
+    pub async fn caught_up_with(&self, source: &Self) -> anyhow::Result<()> {
+        let set = source.gtid_executed().await?;
+        let waited = self
+            .query_value(&format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{set}', 60)"))
+            .await?;
+        ensure!(
+            waited == "0",
+            "the replica has not applied {set} within 60 s"
+        );
+        Ok(())
+    }
+
+    /// Ends its being a replica.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn promote(&self) -> anyhow::Result<()> {
+        self.exec("STOP REPLICA; RESET REPLICA ALL").await
+    }
+}
+
+const DEFAULTS: [&str; 16] = [
+    "--bind-address=127.0.0.1",
+    "--socket=mysql.sock",
+    "--skip-name-resolve",
+    "--mysqlx=OFF",
+    "--secure-file-priv=NULL",
+    "--performance-schema=OFF",
+    "--innodb-buffer-pool-size=64M",
+    "--innodb-flush-log-at-trx-commit=2",
+    "--innodb-doublewrite=OFF",
+    "--max-connections=200",
+    "--log-bin=binlog",
+    "--binlog-row-metadata=FULL",
+    "--gtid-mode=ON",
+    "--enforce-gtid-consistency=ON",
+    "--replica-parallel-workers=1",
+    "--relay-log=relay",
+];
+
+fn shortened(sql: &str) -> String {
+    match sql.char_indices().nth(160) {
+        Some((end, _)) => format!("{}…", sql.get(..end).unwrap_or_default()),
+        None => sql.to_owned(),
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to).with_context(|| format!("create {}", to.display()))?;
+    for entry in std::fs::read_dir(from).with_context(|| format!("read {}", from.display()))? {
+        let entry = entry.with_context(|| format!("read {}", from.display()))?;
+        let target = to.join(entry.file_name());
+        let kind = entry
+            .file_type()
+            .with_context(|| format!("look at {}", entry.path().display()))?;
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), &target)
+                .with_context(|| format!("copy {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}
