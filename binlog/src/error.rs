@@ -17,6 +17,25 @@ pub enum Error {
     Unsupported(String),
     #[error("{0}")]
     Refused(String),
+    #[error("{what}: {bytes} bytes, the limit is {bytes_max}")]
+    TooLarge {
+        what: &'static str,
+        bytes: u64,
+        bytes_max: u64,
+    },
+    /// `binlog_format` is STATEMENT or MIXED: rows changed and the log does not hold them.
+    #[error("rows were changed by a statement ({0}), not logged as rows")]
+    StatementFormat(&'static str),
+    #[error("the source lost events: {0}")]
+    Incident(String),
+    #[error("XA transaction: {0} is not supported yet")]
+    Xa(&'static str),
+    #[error("MariaDB is not supported yet: event {0}")]
+    MariaDb(crate::event::EventKind),
+    #[error("event of unknown type {0}, not marked as ignorable")]
+    UnknownEvent(u8),
+    #[error("transaction that began at offset {began} is not finished")]
+    UnfinishedTransaction { began: u64 },
 }
 
 impl Error {
@@ -29,6 +48,28 @@ impl Error {
 
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<&'static str> {
-        None
+        match self {
+            Self::Checksum { .. } => Some(
+                "the event was damaged on disk or on the way: connect again; if it repeats, check the source with mysqlbinlog --verify-binlog-checksum",
+            ),
+            Self::TooLarge { .. } => Some("raise source.event_bytes_max"),
+            Self::StatementFormat(_) => Some(
+                "run SET PERSIST binlog_format = 'ROW' on the source (RDS: parameter binlog_format) and let its sessions reconnect; then set a position behind this event and copy the tables that it changed again",
+            ),
+            Self::Incident(_) => Some(
+                "changes are missing from the source's log: copy the tables again from a consistent snapshot and set a position behind this event",
+            ),
+            Self::Xa(_) => Some(
+                "finish the XA transactions on the source, copy the tables that they changed again and set a position behind them",
+            ),
+            Self::MariaDb(_) => Some("read from MySQL 5.5 or newer"),
+            Self::UnknownEvent(_) => {
+                Some("the source is newer than this program: update the program")
+            }
+            Self::UnfinishedTransaction { .. } => Some(
+                "the source stopped while it wrote this transaction: check with mysqlbinlog, then set a position at the head of the next file",
+            ),
+            _ => None,
+        }
     }
 }

@@ -1,1 +1,279 @@
 //! Framing: the 19-byte header, the CRC32 trailer (verified, always), the kinds of event.
+//!
+//! Whether events carry a checksum stands in the file's FORMAT_DESCRIPTION event. The subtle part is what
+//! comes without that knowledge: the artificial ROTATE that opens a dump carries one when the
+//! connection negotiated it, so before a FORMAT_DESCRIPTION the trailer is recognised by its own match.
+//! Not here: what the bodies mean, except FORMAT_DESCRIPTION's.
+//! Source: libs/mysql/binlog/event/binlog_event.h, control_events.cpp.
+
+mod kind;
+
+use crate::{Error, cursor::Cursor};
+pub use kind::EventKind;
+
+/// Written by the dump thread, not in the file.
+pub const FLAG_ARTIFICIAL: u16 = 0x20;
+/// A reader that does not know the event may skip it.
+pub const FLAG_IGNORABLE: u16 = 0x80;
+/// On FORMAT_DESCRIPTION: the file is open for writing, or the server crashed.
+pub const FLAG_IN_USE: u16 = 0x01;
+
+/// Bytes of the common header.
+pub const HEADER_BYTES: usize = 19;
+/// Bytes of the CRC32 trailer.
+pub const CHECKSUM_BYTES: usize = 4;
+/// What every binlog file begins with.
+pub const MAGIC: [u8; 4] = [0xfe, b'b', b'i', b'n'];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventHeader {
+    /// Seconds since the epoch: when the statement began.
+    pub timestamp: u32,
+    pub kind: EventKind,
+    pub server_id: u32,
+    /// Of the whole event: header, body, checksum.
+    pub bytes: u32,
+    /// Low 32 bits of the offset of the next event; 0 in events that are in no file.
+    pub next_offset: u32,
+    pub flags: u16,
+}
+
+impl EventHeader {
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let mut cursor = Cursor::new("event header", bytes);
+        Ok(Self {
+            timestamp: cursor.u32()?,
+            kind: EventKind::from_code(cursor.u8()?),
+            server_id: cursor.u32()?,
+            bytes: cursor.u32()?,
+            next_offset: cursor.u32()?,
+            flags: cursor.u16()?,
+        })
+    }
+
+    /// Whether the event stands in the file, so that its bytes move the offset.
+    pub fn is_in_file(&self) -> bool {
+        self.flags & FLAG_ARTIFICIAL == 0 && self.next_offset != 0 && !self.kind.is_heartbeat()
+    }
+
+    pub fn is_ignorable(&self) -> bool {
+        self.flags & FLAG_IGNORABLE != 0
+    }
+
+    pub fn timestamp_us(&self) -> u64 {
+        u64::from(self.timestamp) * 1_000_000
+    }
+}
+
+/// One event, its length and checksum verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event<'a> {
+    pub header: EventHeader,
+    /// Between header and checksum.
+    pub body: &'a [u8],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Checksum {
+    /// No FORMAT_DESCRIPTION seen: a trailer counts when it matches.
+    #[default]
+    Undecided,
+    None,
+    Crc32,
+}
+
+/// How the events of one file are framed; learned from its FORMAT_DESCRIPTION.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Framing {
+    checksum: Checksum,
+    server_version: String,
+    /// By type code - 1.
+    post_header_bytes: Vec<u8>,
+}
+
+impl Framing {
+    /// The framing of events inside a TRANSACTION_PAYLOAD: no checksums, the rest as outside.
+    pub fn inside_payload(&self) -> Self {
+        Self {
+            checksum: Checksum::None,
+            ..self.clone()
+        }
+    }
+
+    pub fn checksum(&self) -> Checksum {
+        self.checksum
+    }
+
+    /// Of the server that wrote the file; empty before its FORMAT_DESCRIPTION.
+    pub fn server_version(&self) -> &str {
+        &self.server_version
+    }
+
+    /// Bytes of the fixed part of a body, where the file says so.
+    pub fn post_header_bytes(&self, kind: EventKind) -> Option<u8> {
+        let index = usize::from(kind.code()).checked_sub(1)?;
+        self.post_header_bytes.get(index).copied()
+    }
+
+    /// 4 in logs of servers before 5.1.4, else 6.
+    pub fn table_id_bytes(&self, kind: EventKind) -> usize {
+        if self.post_header_bytes(kind) == Some(6) {
+            4
+        } else {
+            6
+        }
+    }
+
+    /// Checks the length and the checksum of one whole event.
+    pub fn event<'a>(&self, bytes: &'a [u8]) -> Result<Event<'a>, Error> {
+        let header = EventHeader::parse(bytes)?;
+        if usize::try_from(header.bytes) != Ok(bytes.len()) {
+            return Err(Error::malformed(
+                "event length",
+                format_args!(
+                    "the header says {}, the event has {}",
+                    header.bytes,
+                    bytes.len()
+                ),
+            ));
+        }
+        let checksum = match header.kind {
+            EventKind::FormatDescription => own_checksum(bytes)?,
+            _ => self.checksum,
+        };
+        let covered = match checksum {
+            Checksum::None if header.kind == EventKind::FormatDescription => {
+                strip_unverified_trailer(bytes)
+            }
+            Checksum::None => bytes,
+            Checksum::Crc32 => verify(bytes, header.kind)?,
+            Checksum::Undecided => verify(bytes, header.kind).unwrap_or(bytes),
+        };
+        let body = Cursor::new("event header", covered).skip_header()?;
+        Ok(Event { header, body })
+    }
+
+    /// Takes over what a FORMAT_DESCRIPTION says, whose event came from [`Framing::event`].
+    pub fn learn(&mut self, event: &Event<'_>) -> Result<(), Error> {
+        let mut cursor = Cursor::new("format description", event.body);
+        let binlog_version = cursor.u16()?;
+        if binlog_version != 4 {
+            return Err(Error::Unsupported(format!(
+                "binary log version {binlog_version}"
+            )));
+        }
+        let server_version = server_version(cursor.take(50)?);
+        cursor.take(4)?;
+        let header_bytes = cursor.u8()?;
+        if usize::from(header_bytes) != HEADER_BYTES {
+            return Err(cursor.malformed(format_args!("event headers of {header_bytes} bytes")));
+        }
+        let mut post_header_bytes = cursor.rest();
+        self.checksum = Checksum::None;
+        if has_checksum_field(&server_version) {
+            let (algorithm, lengths) = post_header_bytes
+                .split_last()
+                .ok_or_else(|| cursor.malformed("no checksum algorithm"))?;
+            self.checksum = checksum_of(*algorithm)?;
+            post_header_bytes = lengths;
+        }
+        self.server_version = server_version;
+        self.post_header_bytes = post_header_bytes.to_vec();
+        Ok(())
+    }
+}
+
+impl<'a> Cursor<'a> {
+    fn skip_header(mut self) -> Result<&'a [u8], Error> {
+        self.take(HEADER_BYTES)?;
+        Ok(self.rest())
+    }
+}
+
+/// FORMAT_DESCRIPTION is its own judge: its algorithm stands in it, five bytes before its end.
+fn own_checksum(bytes: &[u8]) -> Result<Checksum, Error> {
+    let mut cursor = Cursor::new("format description", bytes);
+    cursor.take(HEADER_BYTES + 2)?;
+    if !has_checksum_field(&server_version(cursor.take(50)?)) {
+        return Ok(Checksum::Undecided);
+    }
+    let [.., algorithm, _, _, _, _] = cursor.rest() else {
+        return Err(cursor.malformed("no checksum algorithm"));
+    };
+    checksum_of(*algorithm)
+}
+
+/// With the algorithm "none" the four bytes are still there; the dump thread does not keep them true.
+fn strip_unverified_trailer(bytes: &[u8]) -> &[u8] {
+    bytes
+        .split_last_chunk::<CHECKSUM_BYTES>()
+        .map_or(bytes, |(covered, _)| covered)
+}
+
+fn checksum_of(algorithm: u8) -> Result<Checksum, Error> {
+    match algorithm {
+        0 | 255 => Ok(Checksum::None),
+        1 => Ok(Checksum::Crc32),
+        _ => Err(Error::Unsupported(format!(
+            "checksum algorithm {algorithm}"
+        ))),
+    }
+}
+
+fn verify(bytes: &[u8], kind: EventKind) -> Result<&[u8], Error> {
+    let (covered, stored) = bytes
+        .split_last_chunk::<CHECKSUM_BYTES>()
+        .ok_or(Error::Short {
+            what: "event checksum",
+            needed: CHECKSUM_BYTES,
+            left: bytes.len(),
+        })?;
+    if covered.len() < HEADER_BYTES {
+        return Err(Error::Short {
+            what: "event checksum",
+            needed: HEADER_BYTES + CHECKSUM_BYTES,
+            left: bytes.len(),
+        });
+    }
+    let stored = u32::from_le_bytes(*stored);
+    let computed = match kind {
+        EventKind::FormatDescription => checksum_without_in_use(covered),
+        _ => crc32fast::hash(covered),
+    };
+    if stored == computed {
+        Ok(covered)
+    } else {
+        Err(Error::Checksum { stored, computed })
+    }
+}
+
+/// The server clears "in use" in place when it closes the file, so the checksum leaves that bit out.
+fn checksum_without_in_use(covered: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    match covered.split_at_checked(HEADER_BYTES - 2) {
+        Some((head, [flags, rest @ ..])) => {
+            hasher.update(head);
+            hasher.update(&[*flags & !FLAG_IN_USE.to_le_bytes()[0]]);
+            hasher.update(rest);
+        }
+        _ => hasher.update(covered),
+    }
+    hasher.finalize()
+}
+
+fn server_version(field: &[u8]) -> String {
+    let text = field.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// Since 5.6.1 every FORMAT_DESCRIPTION ends in an algorithm and four bytes for its own checksum.
+fn has_checksum_field(server_version: &str) -> bool {
+    let mut numbers = server_version
+        .split(|c: char| !c.is_ascii_digit())
+        .map(str::parse::<u32>);
+    let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
+    (next(), next(), next()) >= (5, 6, 1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,20 @@
 //! GTIDs and sets of them: plain (`uuid:1-5`) and tagged (`uuid:tag:1-5`); closed intervals, as MySQL prints.
+//!
+//! Invariant of a set: per source the intervals are sorted, do not touch and are never empty, so equal
+//! sets are equal values. Adding the next number of a source lengthens its last interval: no allocation.
+//! `text` parses and prints, `wire` reads the events. Not here: MariaDB's GTIDs.
+
+mod text;
+mod wire;
 
 use std::collections::BTreeMap;
+
+pub use wire::GtidEvent;
+
+use crate::Error;
+
+/// The greatest number that MySQL gives to a transaction.
+pub const NUMBER_MAX: u64 = i64::MAX as u64 - 1;
 
 /// A server's UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,4 +47,150 @@ impl GtidSet {
             .iter()
             .map(|(source, intervals)| (source, intervals.as_slice()))
     }
+
+    pub fn is_empty(&self) -> bool {
+        self.intervals.is_empty()
+    }
+
+    pub fn contains(&self, gtid: &Gtid) -> bool {
+        self.intervals.get(&gtid.source).is_some_and(|intervals| {
+            let at = intervals.partition_point(|(_, last)| *last < gtid.number);
+            intervals
+                .get(at)
+                .is_some_and(|(first, _)| *first <= gtid.number)
+        })
+    }
+
+    pub fn add(&mut self, gtid: &Gtid) {
+        match self.intervals.get_mut(&gtid.source) {
+            Some(intervals) => insert(intervals, gtid.number, gtid.number),
+            None => {
+                self.intervals
+                    .insert(gtid.source.clone(), vec![(gtid.number, gtid.number)]);
+            }
+        }
+    }
+
+    /// Adds `first..=last`; an error when that is empty or outside 1..=[`NUMBER_MAX`].
+    pub fn add_range(&mut self, source: &GtidSource, first: u64, last: u64) -> Result<(), Error> {
+        if first == 0 || first > last || last > NUMBER_MAX {
+            return Err(Error::malformed(
+                "GTID interval",
+                format_args!("{first}-{last}"),
+            ));
+        }
+        match self.intervals.get_mut(source) {
+            Some(intervals) => insert(intervals, first, last),
+            None => {
+                self.intervals.insert(source.clone(), vec![(first, last)]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds all of `other`.
+    pub fn union(&mut self, other: &Self) {
+        for (source, theirs) in &other.intervals {
+            match self.intervals.get_mut(source) {
+                Some(ours) => *ours = merge(ours, theirs),
+                None => {
+                    self.intervals.insert(source.clone(), theirs.clone());
+                }
+            }
+        }
+    }
+
+    /// Takes all of `other` away.
+    pub fn subtract(&mut self, other: &Self) {
+        for (source, theirs) in &other.intervals {
+            if let Some(ours) = self.intervals.get_mut(source) {
+                *ours = difference(ours, theirs);
+                if ours.is_empty() {
+                    self.intervals.remove(source);
+                }
+            }
+        }
+    }
+
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.intervals.iter().all(|(source, ours)| {
+            let theirs = other.intervals.get(source).map_or(&[][..], Vec::as_slice);
+            let mut theirs = theirs.iter().peekable();
+            ours.iter().all(|(first, last)| {
+                while theirs.next_if(|their| their.1 < *first).is_some() {}
+                theirs
+                    .peek()
+                    .is_some_and(|their| their.0 <= *first && *last <= their.1)
+            })
+        })
+    }
 }
+
+/// Adds `first..=last` to sorted intervals, joining what overlaps or touches.
+fn insert(intervals: &mut Vec<(u64, u64)>, first: u64, last: u64) {
+    match intervals.last_mut() {
+        Some(tail) if first >= tail.0 => {
+            if first <= tail.1.saturating_add(1) {
+                tail.1 = tail.1.max(last);
+            } else {
+                intervals.push((first, last));
+            }
+            return;
+        }
+        None => {
+            intervals.push((first, last));
+            return;
+        }
+        Some(_) => {}
+    }
+    let from = intervals.partition_point(|interval| interval.1.saturating_add(1) < first);
+    let until = intervals.partition_point(|interval| interval.0 <= last.saturating_add(1));
+    let joined = intervals.get(from..until).unwrap_or_default();
+    let first = joined
+        .first()
+        .map_or(first, |interval| interval.0.min(first));
+    let last = joined.last().map_or(last, |interval| interval.1.max(last));
+    intervals.splice(from..until.max(from), [(first, last)]);
+}
+
+fn merge(ours: &[(u64, u64)], theirs: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut merged = Vec::with_capacity(ours.len() + theirs.len());
+    let (mut ours, mut theirs) = (ours.iter().peekable(), theirs.iter().peekable());
+    loop {
+        let next = match (ours.peek(), theirs.peek()) {
+            (Some(our), Some(their)) if our.0 <= their.0 => ours.next(),
+            (Some(_), None) => ours.next(),
+            _ => theirs.next(),
+        };
+        let Some((first, last)) = next else { break };
+        insert(&mut merged, *first, *last);
+    }
+    merged.shrink_to_fit();
+    merged
+}
+
+fn difference(ours: &[(u64, u64)], theirs: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut left = Vec::with_capacity(ours.len());
+    let mut theirs = theirs.iter().peekable();
+    for (first, last) in ours {
+        let mut first = *first;
+        while theirs.next_if(|their| their.1 < first).is_some() {}
+        while let Some(their) = theirs.peek().filter(|their| their.0 <= *last) {
+            if their.0 > first {
+                left.push((first, their.0 - 1));
+            }
+            first = their.1.saturating_add(1);
+            if their.1 > *last {
+                break;
+            }
+            theirs.next();
+        }
+        if first <= *last {
+            left.push((first, *last));
+        }
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,11 +7,14 @@
 //! Not here: files, sockets, clocks, threads.
 
 pub mod charset;
+mod cursor;
 pub mod ddl;
 pub mod decimal;
 mod error;
 pub mod event;
 pub mod file;
+#[cfg(test)]
+mod fixture;
 pub mod gtid;
 pub mod json;
 pub mod payload;

@@ -2,9 +2,16 @@
 //!
 //! The [`Assembler`] takes one whole event (header, body, checksum) at a time and appends what it means
 //! to a list of [`Item`]s. It keeps the table maps (they die with ROTATE), counts rows before any
-//! filter, and halts with the reason at every event that it may not skip.
+//! filter, and halts with the reason at every event that it may not skip. Statements about accounts,
+//! routines or maintenance give no item: their text, which may hold secrets, does not leave this crate.
+
+mod assembler;
+mod tables;
 
 use std::sync::Arc;
+
+pub use assembler::{AssembleError, Assembler};
+pub use tables::Wanted;
 
 use crate::{gtid::Gtid, position::FileName, rows::RowsBlock};
 
@@ -56,3 +63,6 @@ pub enum Item {
     /// The position moved outside any transaction.
     Moved(Boundary),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! The table maps in force. The server repeats a table's map in every statement, byte for byte, so the
+//! same bytes under the same id give the same shared `Table` without being parsed again. A map that
+//! cannot be parsed fails only when rows of a table that is wanted need it.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    Error,
+    cursor::Cursor,
+    schema::{Table, TableName},
+    table_map,
+};
+
+/// Above this many, maps are forgotten between two statements.
+const TABLES_MAX: usize = 1024;
+
+pub type Wanted = Box<dyn Fn(&TableName) -> bool + Send>;
+
+pub(super) struct Entry {
+    body: Bytes,
+    pub table: Result<Arc<Table>, Error>,
+    pub is_wanted: bool,
+}
+
+pub(super) struct Tables {
+    entries: HashMap<u64, Entry>,
+    wanted: Wanted,
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Tables")
+            .field("entries", &self.entries.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tables {
+    pub fn new() -> Self {
+        Self {
+            entries: HashMap::new(),
+            wanted: Box::new(|_| true),
+        }
+    }
+
+    pub fn set_wanted(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
+        self.entries.clear();
+    }
+
+    /// Takes a TABLE_MAP body.
+    pub fn add(&mut self, body: &[u8], table_id_bytes: usize) -> Result<(), Error> {
+        let (table_id, name) = head(body, table_id_bytes)?;
+        if self
+            .entries
+            .get(&table_id)
+            .is_some_and(|entry| entry.body == body)
+        {
+            return Ok(());
+        }
+        let is_wanted = (self.wanted)(&name);
+        let table = table_map::parse(body, table_id_bytes).map(|(_, table)| Arc::new(table));
+        let entry = Entry {
+            body: Bytes::copy_from_slice(body),
+            table,
+            is_wanted,
+        };
+        self.entries.insert(table_id, entry);
+        Ok(())
+    }
+
+    pub fn get(&self, table_id: u64) -> Result<&Entry, Error> {
+        self.entries.get(&table_id).ok_or_else(|| {
+            Error::malformed(
+                "rows event",
+                format_args!("no table map with id {table_id} before it"),
+            )
+        })
+    }
+
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    /// At the end of a statement, where no map is needed any more.
+    pub fn trim(&mut self) {
+        if self.entries.len() > TABLES_MAX {
+            self.entries.clear();
+        }
+    }
+}
+
+/// The id and the name, which every version of the event has in the same place.
+fn head(body: &[u8], table_id_bytes: usize) -> Result<(u64, TableName), Error> {
+    let mut cursor = Cursor::new("table map", body);
+    let table_id = cursor.uint(table_id_bytes)?;
+    cursor.u16()?;
+    let mut name = || {
+        let length = cursor.lenenc()?;
+        let length = cursor.length(length)?;
+        let name = cursor.take(length)?;
+        cursor.u8()?;
+        std::str::from_utf8(name)
+            .map(str::to_owned)
+            .map_err(|_| cursor.malformed("name is not UTF-8"))
+    };
+    let (database, table) = (name()?, name()?);
+    Ok((table_id, TableName { database, table }))
+}
