@@ -1,1 +1,19 @@
-//! The MySQL server: connections, checks before streaming, the stream of events.
+//! MySQL as a source: one server of the configured hosts, read through its binary log.
+//!
+//! [`preflight`](preflight::preflight) says whether a server can be read, [`start`] turns a checkpoint or
+//! `source.start` into a place in that server's own log, [`stream`] reads from there. Everything that
+//! decides is pure and stands apart from what asks the server ([`resume`], [`boundary`], [`checks`]).
+//! Vendor types (mysql_async) do not leave this module. Not here: reconnecting and its back-off (the
+//! supervisor's), what events mean (headwater-binlog's).
+
+pub mod boundary;
+pub mod connect;
+mod dump;
+pub mod facts;
+mod failure;
+pub mod resume;
+pub mod start;
+pub mod stream;
+
+pub use start::{Start, resolve_start, resume};
+pub use stream::{Identity, MySqlSource, draw_server_id};

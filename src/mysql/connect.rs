@@ -1,0 +1,147 @@
+//! A connection to the first of the source's hosts that answers.
+//!
+//! Hosts are tried in order; a definite refusal (wrong password, bad certificate) ends the search, because
+//! the next host would only hide it. TLS modes are MySQL's own: `preferred` and `required` do not verify,
+//! `verify_ca` verifies the chain, `verify_identity` also the name. Not here: reconnecting.
+
+use std::{sync::Once, time::Duration};
+
+use headwater_actors::failure::Failure;
+use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, SslOpts};
+use tokio::time::timeout;
+
+use super::failure::failure;
+use crate::plan::{Host, SourcePlan, TlsMode};
+
+/// What a packet needs beyond the event that it carries.
+const PACKET_OVERHEAD_BYTES: usize = 64 * 1024;
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Connects to the first host that answers.
+///
+/// # Errors
+/// Transient when no host answers; definite when one refuses for good. Names every host that was tried.
+pub async fn connect(plan: &SourcePlan) -> Result<Conn, Failure> {
+    install_crypto_provider();
+    ensure_ca_file(plan)?;
+    let mut failures: Vec<Failure> = Vec::new();
+    for host in &plan.hosts {
+        match connect_to(plan, host).await {
+            Ok(conn) => return Ok(conn),
+            Err(failure) if failure.is_definite() => return Err(failure),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    let hint = failures.iter().find_map(|failure| failure.hint.clone());
+    let messages: Vec<_> = failures
+        .into_iter()
+        .map(|failure| failure.message)
+        .collect();
+    let failure = Failure::transient(messages.join("; "));
+    Err(failure.with_hint(hint.unwrap_or_else(|| {
+        "check source.url, the network between here and the server, and that the server runs".into()
+    })))
+}
+
+fn ensure_ca_file(plan: &SourcePlan) -> Result<(), Failure> {
+    let verifies = matches!(plan.tls.mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity);
+    match &plan.tls.ca_file {
+        Some(path) if verifies => std::fs::File::open(path).map(drop).map_err(|error| {
+            Failure::definite(format!("open CA file \"{}\": {error}", path.display()))
+                .with_hint("set source.tls.ca_file to a PEM file that this process may read")
+        }),
+        _ => Ok(()),
+    }
+}
+
+async fn connect_to(plan: &SourcePlan, host: &Host) -> Result<Conn, Failure> {
+    let doing = format!("connect to MySQL at {}:{}", host.name, host.port);
+    let late = || {
+        Failure::transient(format!(
+            "{doing}: no answer within {} s",
+            plan.connect_timeout.as_secs_f32()
+        ))
+    };
+    let attempt = async {
+        resolve(&doing, host).await?;
+        match Conn::new(opts(plan, host, plan.tls.mode)).await {
+            Err(Error::Driver(DriverError::NoClientSslFlagFromServer))
+                if plan.tls.mode == TlsMode::Preferred =>
+            {
+                Conn::new(opts(plan, host, TlsMode::Disabled)).await
+            }
+            outcome => outcome,
+        }
+        .map_err(|error| failure(&doing, &plan.user, &error))
+    };
+    timeout(plan.connect_timeout, Box::pin(attempt))
+        .await
+        .map_err(|_| late())?
+}
+
+/// The driver's own message would not say that it is the name.
+async fn resolve(doing: &str, host: &Host) -> Result<(), Failure> {
+    let unknown = |reason: String| {
+        Failure::transient(format!("{doing}: unknown host \"{}\": {reason}", host.name))
+            .with_hint("check the host's name in source.url and source.hosts, and DNS")
+    };
+    match tokio::net::lookup_host((host.name.as_str(), host.port)).await {
+        Ok(mut addresses) => addresses
+            .next()
+            .map(drop)
+            .ok_or_else(|| unknown("it has no address".into())),
+        Err(error) => Err(unknown(error.to_string())),
+    }
+}
+
+fn opts(plan: &SourcePlan, host: &Host, mode: TlsMode) -> Opts {
+    let password = (!plan.password.is_empty()).then(|| plan.password.reveal().to_owned());
+    OptsBuilder::default()
+        .ip_or_hostname(host.name.clone())
+        .tcp_port(host.port)
+        .user(Some(plan.user.clone()))
+        .pass(password)
+        .prefer_socket(false)
+        .tcp_keepalive(Some(TCP_KEEPALIVE))
+        .max_allowed_packet(Some(
+            plan.event_bytes_max.saturating_add(PACKET_OVERHEAD_BYTES),
+        ))
+        .ssl_opts(ssl_opts(plan, mode))
+        .into()
+}
+
+fn ssl_opts(plan: &SourcePlan, mode: TlsMode) -> Option<SslOpts> {
+    // mysql_async 0.37 tells a wrong name from other errors by looking for "NotValidForName" in the text,
+    // which rustls no longer prints; it prints the name that was expected. The chain is verified before.
+    const NO_NAME: &str = "NotValidForName";
+    let unverified = || {
+        SslOpts::default()
+            .with_danger_accept_invalid_certs(true)
+            .with_danger_skip_domain_validation(true)
+    };
+    let verified = || match &plan.tls.ca_file {
+        Some(path) => SslOpts::default()
+            .with_disable_built_in_roots(true)
+            .with_root_certs(vec![path.clone().into()]),
+        None => SslOpts::default(),
+    };
+    match mode {
+        TlsMode::Disabled => None,
+        TlsMode::Preferred | TlsMode::Required => Some(unverified()),
+        TlsMode::VerifyCa => Some(
+            verified()
+                .with_danger_skip_domain_validation(true)
+                .with_danger_tls_hostname_override(Some(NO_NAME)),
+        ),
+        TlsMode::VerifyIdentity => Some(verified()),
+    }
+}
+
+/// rustls takes its cryptography from one place per process; the AWS SDK brings its own.
+fn install_crypto_provider() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // An error says that one is installed already, which is as good.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    });
+}

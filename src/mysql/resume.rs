@@ -1,0 +1,162 @@
+//! Where a checkpoint goes on: decided from what the server says, without asking anybody.
+//!
+//! The rule that matters: never jump ahead. By position only on the server that gave it and only inside
+//! a file that is still there; by GTID only when the server has all that we have and still keeps all that
+//! we lack. Everything else halts with both sides of the difference and what to do.
+
+use headwater_actors::{checkpoint::Checkpoint, failure::Failure, ports::source::ResumePoint};
+use headwater_binlog::{
+    gtid::{GtidSet, Uuid},
+    position::Position,
+};
+
+use super::facts::ServerFacts;
+
+/// How a stream is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// At once, also in the middle of a large file.
+    ByPosition(Position),
+    /// The server looks for the first transaction that is not in the set.
+    ByGtid(GtidSet),
+}
+
+/// `home` is the server whose position `from` is.
+///
+/// # Errors
+/// Definite when the server cannot go on there without a gap.
+pub fn decide_resume(
+    home: Uuid,
+    from: &ResumePoint,
+    facts: &ServerFacts,
+) -> Result<Route, Failure> {
+    if home == facts.server_uuid {
+        return by_position(from, facts);
+    }
+    if !facts.has_gtids || from.gtid_set.is_empty() {
+        let lacking = if facts.has_gtids {
+            "the checkpoint holds no GTIDs"
+        } else {
+            "the server has gtid_mode OFF"
+        };
+        return Err(Failure::definite(format!(
+            "the checkpoint is of server {home} at {}, this is server {}, and {lacking}",
+            from.mark.position, facts.server_uuid
+        ))
+        .with_hint(
+            "connect to the checkpoint's server again, or find the same point in this server's log and say `headwater position set FILE:POS`",
+        ));
+    }
+    ensure_gtids(&from.gtid_set, facts)?;
+    Ok(Route::ByGtid(from.gtid_set.clone()))
+}
+
+fn by_position(from: &ResumePoint, facts: &ServerFacts) -> Result<Route, Failure> {
+    let position = &from.mark.position;
+    let file = facts.files.iter().find(|file| file.name == position.file);
+    let Some(file) = file else {
+        return Err(file_gone(from, facts));
+    };
+    if position.offset > file.bytes {
+        return Err(Failure::definite(format!(
+            "the checkpoint is at {position}, but the server's file \"{}\" ends at {}",
+            file.name.name, file.bytes
+        ))
+        .with_hint(
+            "the server lost the end of its log (a crash with sync_binlog≠1, or a restored backup): what was sent may not exist there; compare the data, then `headwater position set` to the file's end or clear the checkpoint",
+        ));
+    }
+    // COM_BINLOG_DUMP carries 32 bits of offset.
+    if position.offset <= u64::from(u32::MAX) {
+        return Ok(Route::ByPosition(position.clone()));
+    }
+    if facts.has_gtids && !from.gtid_set.is_empty() {
+        ensure_gtids(&from.gtid_set, facts)?;
+        return Ok(Route::ByGtid(from.gtid_set.clone()));
+    }
+    Err(Failure::definite(format!(
+        "the checkpoint is at {position}, beyond the 4 GiB that a dump by position can ask for, and there are no GTIDs"
+    ))
+    .with_hint(
+        "a transaction that large is the last of its file: `headwater position set` to offset 4 of the next file",
+    ))
+}
+
+fn file_gone(from: &ResumePoint, facts: &ServerFacts) -> Failure {
+    let position = &from.mark.position;
+    let oldest = facts
+        .files
+        .first()
+        .map_or_else(|| "nothing".into(), |file| format!("{}:4", file.name.name));
+    Failure::definite(format!(
+        "the checkpoint is at {position}, but the server has purged \"{}\": its log begins at {oldest} and ends at {}",
+        position.file.name, facts.head
+    ))
+    .with_hint(
+        "changes in between are lost to the stream: copy the tables anew, then `headwater position clear` with source.start = \"now\", or accept the gap with `headwater position set`; keep the log longer (binlog_expire_logs_seconds; on RDS CALL mysql.rds_set_configuration('binlog retention hours', 72))",
+    )
+}
+
+/// `ours` must hold all that the server has purged, and nothing that the server does not have.
+///
+/// # Errors
+/// Definite, with the difference.
+pub fn ensure_gtids(ours: &GtidSet, facts: &ServerFacts) -> Result<(), Failure> {
+    if !facts.gtid_purged.is_subset(ours) {
+        let mut lost = facts.gtid_purged.clone();
+        lost.subtract(ours);
+        return Err(Failure::definite(format!(
+            "server {} has purged transactions that have not been read: {lost}; read so far: {ours}",
+            facts.server_uuid
+        ))
+        .with_hint(
+            "connect to a server of the group that still has them, or copy the tables anew and clear the checkpoint; keep the log longer (binlog_expire_logs_seconds)",
+        ));
+    }
+    if !ours.is_subset(&facts.gtid_executed) {
+        let mut ahead = ours.clone();
+        ahead.subtract(&facts.gtid_executed);
+        return Err(Failure::definite(format!(
+            "server {} lacks transactions that have been read: {ahead}; it has {}",
+            facts.server_uuid, facts.gtid_executed
+        ))
+        .with_hint(
+            "if it is a replica that lags, wait until it has caught up and start again; if those transactions were lost in a failover, compare the data and set the position by hand",
+        ));
+    }
+    Ok(())
+}
+
+/// The epoch in which `position` of server `server_uuid` is read after `checkpoint`: it rises when file
+/// and offset are no longer comparable with, or fall behind, what was sent.
+pub fn next_epoch(checkpoint: &Checkpoint, server_uuid: Uuid, position: &Position) -> u32 {
+    let before = &checkpoint.mark.position.file;
+    let goes_on = checkpoint.server_uuid == server_uuid
+        && before.base() == position.file.base()
+        && position.file.number >= before.number;
+    if goes_on {
+        checkpoint.epoch
+    } else {
+        checkpoint.epoch.saturating_add(1)
+    }
+}
+
+/// Bytes of log between `from` and the end; all of them when `from` is in a file that is gone.
+pub fn bytes_ahead(files: &[super::facts::LogFile], from: &Position, head: &Position) -> u64 {
+    files
+        .iter()
+        .filter(|file| file.name.number >= from.file.number)
+        .map(|file| {
+            let end = if file.name == head.file {
+                head.offset
+            } else {
+                file.bytes
+            };
+            let begin = if file.name == from.file { from.offset } else { 0 };
+            end.saturating_sub(begin)
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+use headwater_actors::checkpoint::{Mark, OrderingKey};
+use proptest::prelude::*;
+
+use super::*;
+use crate::mysql::facts::LogFile;
+
+const A: &str = "1b8f86dd-e709-11f1-a854-02fc00000001";
+const B: &str = "2b8f86dd-e709-11f1-a854-02fc00000002";
+
+fn uuid(text: &str) -> Uuid {
+    text.parse().expect("a UUID")
+}
+
+fn set(text: &str) -> GtidSet {
+    text.parse().expect("a GTID set")
+}
+
+fn position(text: &str) -> Position {
+    text.parse().expect("a position")
+}
+
+fn from(place: &str, gtids: &str) -> ResumePoint {
+    ResumePoint {
+        mark: Mark {
+            position: position(place),
+            rows_done: 0,
+        },
+        gtid_set: set(gtids),
+    }
+}
+
+fn facts(files: &[(&str, u64)], executed: &str, purged: &str) -> ServerFacts {
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, bytes)| LogFile {
+            name: position(&format!("{name}:4")).file,
+            bytes: *bytes,
+        })
+        .collect();
+    let last = files.last().expect("a file").clone();
+    ServerFacts {
+        server_uuid: uuid(A),
+        version: "9.7.0".into(),
+        has_gtids: true,
+        gtid_executed: set(executed),
+        gtid_purged: set(purged),
+        head: Position {
+            file: last.name,
+            offset: last.bytes,
+        },
+        head_gtid_set: set(executed),
+        files,
+    }
+}
+
+fn two_files() -> ServerFacts {
+    facts(
+        &[("binlog.000007", 900), ("binlog.000008", 500)],
+        &format!("{A}:1-20"),
+        &format!("{A}:1-10"),
+    )
+}
+
+#[test]
+fn the_same_server_goes_on_by_position_up_to_the_end_of_the_file() {
+    for place in ["binlog.000007:4", "binlog.000007:900", "binlog.000008:500"] {
+        let route = decide_resume(uuid(A), &from(place, ""), &two_files());
+        assert_eq!(route, Ok(Route::ByPosition(position(place))));
+    }
+}
+
+#[test]
+fn a_purged_file_halts_with_both_positions_and_never_jumps_ahead() {
+    let failure = decide_resume(uuid(A), &from("binlog.000006:4", ""), &two_files())
+        .expect_err("it is gone");
+    assert!(failure.is_definite());
+    for part in ["binlog.000006:4", "binlog.000007:4", "binlog.000008:500"] {
+        assert!(failure.message.contains(part), "{}", failure.message);
+    }
+    assert!(failure.hint.is_some());
+}
+
+#[test]
+fn a_purged_file_halts_even_when_gtids_would_allow_a_jump() {
+    let ours = from("binlog.000006:4", &format!("{A}:1-20"));
+    assert!(decide_resume(uuid(A), &ours, &two_files()).is_err());
+}
+
+#[test]
+fn a_position_behind_the_end_of_its_file_halts() {
+    let failure = decide_resume(uuid(A), &from("binlog.000008:501", ""), &two_files())
+        .expect_err("the log is shorter");
+    assert!(failure.is_definite() && failure.message.contains("500"));
+}
+
+#[test]
+fn another_server_goes_on_by_gtid_only() {
+    let ours = from("other.000001:4", &format!("{A}:1-15"));
+    let route = decide_resume(uuid(B), &ours, &two_files());
+    assert_eq!(route, Ok(Route::ByGtid(ours.gtid_set)));
+    let without = from("other.000001:4", "");
+    assert!(
+        decide_resume(uuid(B), &without, &two_files()).is_err_and(|failure| failure.is_definite())
+    );
+}
+
+#[test]
+fn another_server_without_gtids_halts() {
+    let mut server = two_files();
+    server.has_gtids = false;
+    let ours = from("other.000001:4", &format!("{A}:1-15"));
+    let failure = decide_resume(uuid(B), &ours, &server).expect_err("no way to compare");
+    assert!(failure.is_definite() && failure.message.contains("gtid_mode"));
+}
+
+#[test]
+fn another_server_that_purged_what_we_lack_halts_with_the_difference() {
+    let ours = from("other.000001:4", &format!("{A}:1-7"));
+    let failure = decide_resume(uuid(B), &ours, &two_files()).expect_err("8-10 are lost");
+    assert!(
+        failure.message.contains(&format!("{A}:8-10")),
+        "{}",
+        failure.message
+    );
+}
+
+#[test]
+fn another_server_that_lacks_what_we_have_halts_with_the_difference() {
+    let ours = from("other.000001:4", &format!("{A}:1-22"));
+    let failure = decide_resume(uuid(B), &ours, &two_files()).expect_err("21-22 are ours alone");
+    assert!(
+        failure.message.contains(&format!("{A}:21-22")),
+        "{}",
+        failure.message
+    );
+}
+
+#[test]
+fn an_offset_beyond_four_gibibytes_goes_by_gtid_or_halts() {
+    let far = "binlog.000007:5000000000";
+    let mut server = facts(
+        &[("binlog.000007", 5_000_000_100), ("binlog.000008", 500)],
+        &format!("{A}:1-20"),
+        "",
+    );
+    let ours = from(far, &format!("{A}:1-20"));
+    assert!(matches!(
+        decide_resume(uuid(A), &ours, &server),
+        Ok(Route::ByGtid(_))
+    ));
+    server.has_gtids = false;
+    assert!(
+        decide_resume(uuid(A), &ours, &server).is_err_and(|failure| failure.is_definite())
+    );
+}
+
+fn checkpoint(place: &str) -> Checkpoint {
+    Checkpoint {
+        name: "headwater".into(),
+        server_uuid: uuid(A),
+        server_id: 7,
+        epoch: 3,
+        mark: Mark {
+            position: position(place),
+            rows_done: 0,
+        },
+        gtid_set: GtidSet::default(),
+        commit_us: 0,
+        ordering: OrderingKey::Table,
+        drained: true,
+    }
+}
+
+#[test]
+fn the_epoch_rises_with_another_server_base_or_a_lower_number() {
+    let before = checkpoint("binlog.000007:100");
+    for (server, place, epoch) in [
+        (A, "binlog.000007:4", 3),
+        (A, "binlog.000008:4", 3),
+        (A, "binlog.000006:900", 4),
+        (A, "mysql-bin.000008:4", 4),
+        (B, "binlog.000007:100", 4),
+    ] {
+        assert_eq!(
+            next_epoch(&before, uuid(server), &position(place)),
+            epoch,
+            "{server} {place}"
+        );
+    }
+}
+
+#[test]
+fn the_bytes_ahead_are_the_rest_of_the_file_and_all_later_ones() {
+    let server = two_files();
+    let ahead = |place| bytes_ahead(&server.files, &position(place), &server.head);
+    assert_eq!(ahead("binlog.000007:100"), 800 + 500);
+    assert_eq!(ahead("binlog.000008:500"), 0);
+    assert_eq!(ahead("binlog.000001:4"), 1400);
+}
+
+proptest! {
+    /// By GTID means: nothing that we lack is purged, nothing that we have is unknown.
+    #[test]
+    fn a_route_by_gtid_never_leaves_a_gap(ours in 1u64..40, purged in 1u64..40, executed in 1u64..40) {
+        let purged = purged.min(executed);
+        let server = facts(&[("binlog.000001", 9)], &format!("{A}:1-{executed}"), &format!("{A}:1-{purged}"));
+        let route = decide_resume(uuid(B), &from("x.000001:4", &format!("{A}:1-{ours}")), &server);
+        prop_assert_eq!(route.is_ok(), purged <= ours && ours <= executed);
+    }
+}

@@ -1,0 +1,293 @@
+//! From `source.start` or a checkpoint to a place in the connected server's own log.
+//!
+//! `source.start` is resolved once; the caller stores what comes out before the first event is read. A
+//! checkpoint of another server is translated here by GTID into this server's file and offset, so that
+//! what is stored with a server's UUID is always that server's position. A transaction that was half
+//! done then is sent again from its beginning: its ids are the same, and another server may order
+//! transactions differently.
+
+use std::time::Duration;
+
+use headwater_actors::{
+    checkpoint::{Checkpoint, Mark},
+    failure::Failure,
+    ports::source::ResumePoint,
+};
+use headwater_binlog::{
+    event::EventKind,
+    gtid::{GtidSet, Uuid},
+    position::{FileName, Position},
+};
+use bytes::BytesMut;
+use mysql_async::binlog::events::{Event, RotateEvent};
+use tokio::time::timeout;
+
+use super::{
+    boundary::{Verdict, Walk},
+    connect::connect,
+    dump::{self, Dump, Replica, Until},
+    facts::{Server, ServerFacts},
+    resume::{Route, decide_resume, ensure_gtids, next_epoch},
+    stream::draw_server_id,
+};
+use crate::plan::{SourcePlan, StartPlan};
+
+/// Every binlog file begins with four magic bytes.
+const FIRST_OFFSET: u64 = 4;
+/// The server scans files for the first transaction that a set lacks, in silence.
+const LOCATE_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Where to begin, on which server, in which epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    pub point: ResumePoint,
+    /// The server whose position `point` is.
+    pub server_uuid: Uuid,
+    pub epoch: u32,
+}
+
+/// A connection to the first host that answers, and the account's name.
+pub(super) async fn server(plan: &SourcePlan) -> Result<Server, Failure> {
+    Ok(Server {
+        conn: connect(plan).await?,
+        user: plan.user.clone(),
+    })
+}
+
+/// Resolves `source.start`, without a checkpoint. Epoch 1.
+///
+/// # Errors
+/// Definite when the place does not exist or is no boundary between transactions.
+pub async fn resolve_start(plan: &SourcePlan) -> Result<Start, Failure> {
+    let mut server = server(plan).await?;
+    let facts = server.facts().await?;
+    server.leave().await;
+    let (position, gtid_set) = match &plan.start {
+        StartPlan::Now => (facts.head.clone(), facts.head_gtid_set.clone()),
+        StartPlan::Earliest => (first_position(&facts)?, facts.gtid_purged.clone()),
+        StartPlan::At(position) => {
+            let gtid_set = ensure_boundary(plan, &facts, position).await?;
+            (position.clone(), gtid_set)
+        }
+        StartPlan::After(set) => {
+            if !facts.has_gtids {
+                return Err(Failure::definite(
+                    "source.start is a GTID set, but the server has gtid_mode OFF",
+                )
+                .with_hint(
+                    "set source.start to \"now\", \"earliest\" or FILE:POS, or turn GTIDs on",
+                ));
+            }
+            ensure_gtids(set, &facts)?;
+            (locate(plan, &facts, set).await?, set.clone())
+        }
+    };
+    Ok(Start {
+        point: point(position, 0, gtid_set),
+        server_uuid: facts.server_uuid,
+        epoch: 1,
+    })
+}
+
+/// Where `checkpoint` goes on, on the first host that answers.
+///
+/// # Errors
+/// Definite when no server can go on there without a gap: see [`decide_resume`].
+pub async fn resume(plan: &SourcePlan, checkpoint: &Checkpoint) -> Result<Start, Failure> {
+    let mut server = server(plan).await?;
+    let facts = server.facts().await?;
+    server.leave().await;
+    let from = ResumePoint {
+        mark: checkpoint.mark.clone(),
+        gtid_set: checkpoint.gtid_set.clone(),
+    };
+    let is_home = facts.server_uuid == checkpoint.server_uuid;
+    let point = match decide_resume(checkpoint.server_uuid, &from, &facts)? {
+        Route::ByGtid(set) if !is_home => point(locate(plan, &facts, &set).await?, 0, set),
+        Route::ByGtid(_) | Route::ByPosition(_) => from,
+    };
+    let epoch = next_epoch(checkpoint, facts.server_uuid, &point.mark.position);
+    Ok(Start {
+        point,
+        server_uuid: facts.server_uuid,
+        epoch,
+    })
+}
+
+/// Verifies that `position` stands between two transactions of the connected server's log; gives that
+/// server and the GTIDs done there.
+///
+/// # Errors
+/// Definite, naming the nearest boundaries, when it does not.
+pub async fn verify_boundary(
+    plan: &SourcePlan,
+    position: &Position,
+) -> Result<(Uuid, GtidSet), Failure> {
+    let mut server = server(plan).await?;
+    let facts = server.facts().await?;
+    server.leave().await;
+    let gtid_set = ensure_boundary(plan, &facts, position).await?;
+    Ok((facts.server_uuid, gtid_set))
+}
+
+fn point(position: Position, rows_done: u64, gtid_set: GtidSet) -> ResumePoint {
+    ResumePoint {
+        mark: Mark {
+            position,
+            rows_done,
+        },
+        gtid_set,
+    }
+}
+
+fn first_position(facts: &ServerFacts) -> Result<Position, Failure> {
+    let first = facts
+        .files
+        .first()
+        .ok_or_else(|| Failure::transient("the server lists no binary log files"))?;
+    Ok(Position {
+        file: first.name.clone(),
+        offset: FIRST_OFFSET,
+    })
+}
+
+async fn ensure_boundary(
+    plan: &SourcePlan,
+    facts: &ServerFacts,
+    position: &Position,
+) -> Result<GtidSet, Failure> {
+    let Some(file) = facts.files.iter().find(|file| file.name == position.file) else {
+        let names = |file: Option<&super::facts::LogFile>| {
+            file.map_or_else(String::new, |file| file.name.to_string())
+        };
+        return Err(Failure::definite(format!(
+            "there is no binary log file \"{}\" on the server: it has {} to {}",
+            position.file,
+            names(facts.files.first()),
+            names(facts.files.last())
+        ))
+        .with_hint("SHOW BINARY LOGS lists them"));
+    };
+    if position.offset > file.bytes {
+        return Err(not_a_boundary(position)(Verdict::Beyond { end: file.bytes }));
+    }
+    let begin = Position {
+        file: position.file.clone(),
+        offset: FIRST_OFFSET,
+    };
+    let mut dump = inspect(plan, &Route::ByPosition(begin), Until::Head).await?;
+    let mut walk = Walk::to(position.offset);
+    let mut bytes = BytesMut::new();
+    while let Some(event) = next_within(&mut dump, plan.read_timeout).await? {
+        bytes.clear();
+        dump::append(&event, &mut bytes)?;
+        let verdict = walk.take(&bytes).map_err(|error| {
+            Failure::definite(format!("read {}: {error}", position.file))
+        })?;
+        match verdict {
+            Some(Verdict::Boundary(gtid_set)) => return Ok(gtid_set),
+            Some(verdict) => return Err(not_a_boundary(position)(verdict)),
+            None if ends_file(&event) => break,
+            None => (),
+        }
+    }
+    match walk.end() {
+        Verdict::Boundary(gtid_set) => Ok(gtid_set),
+        verdict => Err(not_a_boundary(position)(verdict)),
+    }
+}
+
+/// What follows a real ROTATE or a STOP belongs to the next file.
+fn ends_file(event: &Event) -> bool {
+    let kind = EventKind::from_code(event.header().event_type_raw());
+    matches!(kind, EventKind::Rotate | EventKind::Stop) && event.header().log_pos() != 0
+}
+
+fn not_a_boundary(position: &Position) -> impl Fn(Verdict) -> Failure {
+    move |verdict| {
+        let file = &position.file;
+        let failure = match verdict {
+            Verdict::Between { before, after } => {
+                let after = after.map_or_else(String::new, |after| format!(" and {file}:{after}"));
+                Failure::definite(format!(
+                    "{position} is not between two transactions; the nearest such points are {file}:{before}{after}"
+                ))
+            }
+            Verdict::Beyond { end } => {
+                Failure::definite(format!("{position} is beyond the end of its file, {end}"))
+            }
+            Verdict::Boundary(_) => Failure::transient(format!("{position} is a boundary")),
+        };
+        failure.with_hint("take one of these points, or one that SHOW BINARY LOG STATUS or mysqldump --source-data printed")
+    }
+}
+
+/// The place in this server's log before which everything is in `set`: the server looks for it.
+async fn locate(
+    plan: &SourcePlan,
+    facts: &ServerFacts,
+    set: &GtidSet,
+) -> Result<Position, Failure> {
+    if facts.head_gtid_set.is_subset(set) {
+        return Ok(facts.head.clone());
+    }
+    let mut dump = inspect(plan, &Route::ByGtid(set.clone()), Until::Ever).await?;
+    let mut file: Option<FileName> = None;
+    let search = async {
+        while let Some(event) = next_within(&mut dump, LOCATE_TIMEOUT).await? {
+            let header = event.header();
+            match EventKind::from_code(header.event_type_raw()) {
+                EventKind::Rotate => file = Some(rotated_to(&event)?),
+                EventKind::Gtid | EventKind::GtidTagged => {
+                    let end = u64::from(header.log_pos());
+                    let begin = end.checked_sub(u64::from(header.event_size()));
+                    if let (Some(file), Some(offset)) = (&file, begin) {
+                        return Ok(Position {
+                            file: file.clone(),
+                            offset,
+                        });
+                    }
+                    break;
+                }
+                _ => (),
+            }
+        }
+        Err(Failure::transient(format!(
+            "the server did not say where the first transaction after GTIDs {set} begins"
+        )))
+    };
+    timeout(LOCATE_TIMEOUT, search).await.map_err(|_| {
+        Failure::transient(format!(
+            "the server did not find the first transaction after GTIDs {set} within {} s",
+            LOCATE_TIMEOUT.as_secs()
+        ))
+    })?
+}
+
+fn rotated_to(event: &Event) -> Result<FileName, Failure> {
+    let rotate: RotateEvent<'_> = event
+        .read_event()
+        .map_err(|error| Failure::definite(format!("read ROTATE: {error}")))?;
+    FileName::parse(&rotate.name())
+        .map_err(|error| Failure::definite(format!("read ROTATE: {error}")))
+}
+
+/// A dump of its own that ends nobody else's.
+async fn inspect(plan: &SourcePlan, route: &Route, until: Until) -> Result<Dump, Failure> {
+    let replica = Replica {
+        server_id: draw_server_id(),
+        uuid: Uuid(fastrand::u128(..).to_be_bytes()),
+    };
+    dump::open(server(plan).await?, plan, replica, route, until).await
+}
+
+async fn next_within(dump: &mut Dump, limit: Duration) -> Result<Option<Event>, Failure> {
+    match timeout(limit, dump.next()).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Failure::transient(format!(
+            "{}: nothing came within {} s",
+            dump.doing(),
+            limit.as_secs()
+        ))),
+    }
+}

@@ -1,0 +1,254 @@
+//! A server's binary log as a [`Source`].
+//!
+//! Each `open` connects anew, asks the server what it is, and goes on by position only where
+//! [`decide_resume`] allows it. A server other than the one that the source was made for is refused: its
+//! epoch must be stored before its first event is read, which is the work of [`super::start::resume`] at
+//! the next start. The read timeout counts only while somebody reads, so our own backpressure never looks
+//! like a dead connection.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use headwater_actors::{
+    failure::Failure,
+    ports::{
+        BoxFuture,
+        source::{EventStream, Head, Read, ResumePoint, Source},
+    },
+};
+use headwater_binlog::{gtid::Uuid, position::Position};
+use mysql_async::binlog::events::Event;
+use tokio::{sync::Mutex, time::timeout};
+
+use super::{
+    dump::{self, Dump, Replica, Until},
+    facts::Server,
+    resume::{Route, bytes_ahead, decide_resume},
+    start::server,
+};
+use crate::plan::SourcePlan;
+
+/// A read timeout below this many heartbeats would end healthy connections.
+const HEARTBEATS_MIN: u32 = 3;
+
+/// Who reads, and from which server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The pipeline's name.
+    pub name: String,
+    /// The replica id that we present; not 0.
+    pub server_id: u32,
+    /// The server whose positions the pipeline holds.
+    pub server_uuid: Uuid,
+}
+
+impl Identity {
+    /// The UUID under which the server knows this pipeline: the same after a restart, so that the server
+    /// ends a dump that a dead process has left behind.
+    pub fn replica_uuid(&self) -> Uuid {
+        let name = self.name.as_bytes();
+        let id = self.server_id.to_be_bytes();
+        let mut bytes = [0; 16];
+        let halves = [fnv(0xcbf2_9ce4_8422_2325, name, id), fnv(0x6c62_272e_07bb_0142, name, id)];
+        for (target, half) in bytes.chunks_exact_mut(8).zip(halves) {
+            target.copy_from_slice(&half.to_be_bytes());
+        }
+        Uuid(bytes)
+    }
+}
+
+/// FNV-1a, which stays the same in every release.
+fn fnv(basis: u64, name: &[u8], id: [u8; 4]) -> u64 {
+    name.iter().chain(&id).fold(basis, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// A replica id for `source.server_id = 0`, in a range that people seldom give by hand.
+pub fn draw_server_id() -> u32 {
+    fastrand::u32(0x4000_0000..0xffff_fff0)
+}
+
+/// One MySQL server, read as a replica would.
+pub struct MySqlSource {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    plan: SourcePlan,
+    identity: Identity,
+    /// Kept for [`Source::head`], which is asked again and again.
+    idle: Mutex<Option<Server>>,
+}
+
+impl MySqlSource {
+    pub fn new(plan: SourcePlan, identity: Identity) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                plan,
+                identity,
+                idle: Mutex::new(None),
+            }),
+        }
+    }
+}
+
+impl Source for MySqlSource {
+    fn open(&self, from: ResumePoint) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.open(from).await })
+    }
+
+    fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.head(from).await })
+    }
+}
+
+impl Shared {
+    async fn open(&self, from: ResumePoint) -> Result<Box<dyn EventStream>, Failure> {
+        let mut server = server(&self.plan).await?;
+        let facts = server.facts().await?;
+        let route = decide_resume(self.identity.server_uuid, &from, &facts)?;
+        if facts.server_uuid != self.identity.server_uuid {
+            return Err(Failure::definite(format!(
+                "the server is now {}, no longer {}",
+                facts.server_uuid, self.identity.server_uuid
+            ))
+            .with_hint("start again: it goes on there by GTID, in a new epoch"));
+        }
+        if matches!(route, Route::ByGtid(_)) && from.mark.rows_done > 0 {
+            return Err(Failure::definite(format!(
+                "{} lies inside a transaction and cannot be asked for by GTID",
+                from.mark.position
+            )));
+        }
+        let replica = Replica {
+            server_id: self.identity.server_id,
+            uuid: self.identity.replica_uuid(),
+        };
+        let dump = dump::open(server, &self.plan, replica, &route, Until::Ever).await?;
+        let heartbeats = self.plan.heartbeat.saturating_mul(HEARTBEATS_MIN);
+        Ok(Box::new(MySqlStream {
+            dump,
+            read_timeout: self.plan.read_timeout.max(heartbeats),
+            held_back: None,
+        }))
+    }
+
+    async fn head(&self, from: Position) -> Result<Head, Failure> {
+        let kept = self.idle.lock().await.take();
+        if let Some(mut server) = kept {
+            // A connection may have died while nobody used it: ask again with a new one.
+            if let Ok(head) = ask_head(&mut server, &from).await {
+                *self.idle.lock().await = Some(server);
+                return Ok(head);
+            }
+        }
+        let mut server = server(&self.plan).await?;
+        let found = server.server_uuid().await?;
+        if found != self.identity.server_uuid {
+            return Err(Failure::transient(format!(
+                "the end of the log is that of server {}, and {found} answers",
+                self.identity.server_uuid
+            )));
+        }
+        let head = ask_head(&mut server, &from).await?;
+        *self.idle.lock().await = Some(server);
+        Ok(head)
+    }
+}
+
+async fn ask_head(server: &mut Server, from: &Position) -> Result<Head, Failure> {
+    let (position, _) = server.head().await?;
+    let files = server.files().await?;
+    let bytes_ahead = bytes_ahead(&files, from, &position);
+    Ok(Head {
+        position,
+        bytes_ahead,
+    })
+}
+
+struct MySqlStream {
+    dump: Dump,
+    read_timeout: Duration,
+    /// What came behind events that the caller must see first.
+    held_back: Option<Failure>,
+}
+
+impl EventStream for MySqlStream {
+    fn read<'a>(
+        &'a mut self,
+        chunk: &'a mut BytesMut,
+        bytes_soft_max: usize,
+    ) -> BoxFuture<'a, Result<Read, Failure>> {
+        Box::pin(self.read_events(chunk, bytes_soft_max))
+    }
+}
+
+impl MySqlStream {
+    async fn read_events(
+        &mut self,
+        chunk: &mut BytesMut,
+        bytes_soft_max: usize,
+    ) -> Result<Read, Failure> {
+        if let Some(failure) = self.held_back.take() {
+            return Err(failure);
+        }
+        let first = match self.dump.ready() {
+            Some(outcome) => outcome,
+            None => match timeout(self.read_timeout, self.dump.next()).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(self.silent()),
+            },
+        };
+        let event = first.and_then(|event| self.must_go_on(event))?;
+        dump::append(&event, chunk)?;
+        while chunk.len() < bytes_soft_max {
+            let Some(outcome) = self.dump.ready_at_once() else {
+                return Ok(Read::Events { drained: true });
+            };
+            let appended = outcome
+                .and_then(|event| self.must_go_on(event))
+                .and_then(|event| dump::append(&event, chunk));
+            if let Err(failure) = appended {
+                self.held_back = Some(failure);
+                break;
+            }
+        }
+        Ok(Read::Events { drained: false })
+    }
+
+    /// A dump that waits at the end of the log ends only when the server goes.
+    fn must_go_on(&self, event: Option<Event>) -> Result<Event, Failure> {
+        event.ok_or_else(|| {
+            Failure::transient(format!("{}: the server ended the dump", self.dump.doing()))
+        })
+    }
+
+    fn silent(&self) -> Failure {
+        Failure::transient(format!(
+            "{}: nothing came within {} s, not even a heartbeat",
+            self.dump.doing(),
+            self.read_timeout.as_secs_f32()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_is_the_same_replica_after_a_restart_and_no_other() {
+        let identity = |name: &str, server_id| Identity {
+            name: name.into(),
+            server_id,
+            server_uuid: Uuid([0; 16]),
+        };
+        let uuid = identity("headwater", 7).replica_uuid();
+        assert_eq!(uuid, identity("headwater", 7).replica_uuid());
+        assert_ne!(uuid, identity("headwater", 8).replica_uuid());
+        assert_ne!(uuid, identity("other", 7).replica_uuid());
+    }
+}
