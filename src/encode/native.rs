@@ -320,6 +320,18 @@ impl TableEncoder for NativeTable {
         }
         written
     }
+
+    fn key(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+        let (data, before) = match event.block.kind {
+            RowsKind::Insert | RowsKind::Update => (event.row.after, event.row.before),
+            RowsKind::Delete => (event.row.before, None),
+        };
+        let data = data.ok_or_else(|| self.cut_short("row image"))?;
+        out.push(b'{');
+        self.write_key(data, before, out)?;
+        out.push(b'}');
+        Ok(())
+    }
 }
 
 /// Finds key columns in an image: forward as far as it can, from the front where the key's order goes back.
