@@ -1,10 +1,43 @@
-//! The composition root: the one file that knows everyone.
+//! The composition root: the one file that knows everyone, with its parts in `pipeline/`.
+//!
+//! [`run`] builds what the plan names, binds the telemetry listener before anything runs, starts the
+//! Supervisor and waits for its end or a signal. Nothing is decided here: what a generation needs before
+//! it reads stands in `launch`, what is checked in `check`.
 
-use std::path::PathBuf;
+mod check;
+mod launch;
+mod outputs;
+mod position;
 
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use actix::{Actor, Addr, Arbiter, System};
+use anyhow::Context;
+use headwater_actors::{
+    backoff::Backoff,
+    budget::ByteBudget,
+    ports::{launcher::Launcher, store::CheckpointStore},
+    supervisor::{End, Parts, Shutdown, Supervisor},
+    writer::{
+        buffer::Packing,
+        poison::{OnError, Policy},
+    },
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+
+pub use self::{check::check, position::position_set};
+use self::{
+    launch::{FileLauncher, ServerLauncher},
+    outputs::{Forgetful, Outputs},
+};
 use crate::{
+    checkpoint::file::FileStore,
     exit::Exit,
-    plan::{Plan, Target},
+    plan::{self, PackingKind, Plan, Target},
+    telemetry::{Telemetry, logs},
 };
 
 /// What to read and when to stop.
@@ -32,15 +65,101 @@ pub enum RunSource {
 
 /// Streams until `mode.until` or a signal.
 pub fn run(plan: Plan, mode: RunMode) -> anyhow::Result<Exit> {
-    anyhow::bail!("pipeline \"{}\" cannot run {mode:?} yet", plan.name)
+    logs::start(plan.telemetry.log_format).context("start the log")?;
+    let outputs = Arc::new(Outputs::new(&plan)?);
+    let end = System::new().block_on(stream(plan, mode, Arc::clone(&outputs)))?;
+    drop(outputs);
+    Ok(match end {
+        End::Drained => {
+            tracing::info!("drained");
+            Exit::Drained
+        }
+        End::Halted(_) => Exit::Halted,
+        End::GraceOver => Exit::GraceOver,
+    })
 }
 
-/// The preflight of `run`, one line per check on stdout.
-pub fn check(plan: Plan) -> anyhow::Result<Exit> {
-    anyhow::bail!("pipeline \"{}\" cannot be checked yet", plan.name)
+async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Result<End> {
+    let telemetry = Telemetry::start(&plan.telemetry)?;
+    if let Some(address) = telemetry.address() {
+        tracing::info!(%address, "telemetry listens");
+    }
+    let dead_letters = outputs::dead_letters(&plan)?;
+    let (launcher, store): (Arc<dyn Launcher>, Arc<dyn CheckpointStore>) = match mode.source {
+        RunSource::Server => {
+            let store = Arc::new(FileStore::open(&plan.checkpoint.file, &plan.name)?);
+            let store: Arc<dyn CheckpointStore> = store;
+            let launcher = ServerLauncher::new(plan.clone(), mode.until, Arc::clone(&store), outputs);
+            (Arc::new(launcher), store)
+        }
+        RunSource::Files(files) => {
+            let launcher = FileLauncher::new(plan.clone(), files, outputs);
+            (Arc::new(launcher), Arc::new(Forgetful))
+        }
+    };
+    let arbiter = Arbiter::new();
+    let writer_arbiters: Vec<Arbiter> = (0..plan.writer_threads.max(1)).map(|_| Arbiter::new()).collect();
+    let parts = Parts {
+        name: plan.name.clone(),
+        launcher,
+        store,
+        dead_letters,
+        tables: plan.tables.clone(),
+        packing: match plan.packing.kind {
+            PackingKind::Newline => Packing::Newline,
+            PackingKind::None => Packing::None,
+        },
+        record_bytes_max: plan.packing.record_bytes_max,
+        policy: Policy {
+            oversize: on_error(plan.errors.oversize),
+            undecodable: on_error(plan.errors.undecodable),
+        },
+        event_bytes_max: plan.source.event_bytes_max,
+        raw: ByteBudget::new(plan.memory.raw_bytes),
+        encoded: ByteBudget::new(plan.memory.encoded_bytes),
+        checkpoint_interval: plan.checkpoint.interval,
+        lane_idle: LANE_IDLE,
+        grace: plan.shutdown_grace,
+        delivery_backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(5)),
+        connect_backoff: Backoff::new(Duration::from_millis(250), Duration::from_secs(15)),
+        restart_backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
+        strikes_max: STRIKES_MAX,
+        arbiter: arbiter.handle(),
+        writer_arbiters: writer_arbiters.iter().map(Arbiter::handle).collect(),
+    };
+    let (ended, end) = oneshot::channel();
+    let supervisor = Supervisor::new(parts, ended).start();
+    telemetry.attach(supervisor.clone().recipient());
+    let signals = actix::spawn(pass_signals_on(supervisor));
+    let end = end.await.context("the supervisor ended without saying how")?;
+    signals.abort();
+    telemetry.stop().await;
+    for arbiter in writer_arbiters.iter().chain([&arbiter]) {
+        arbiter.stop();
+    }
+    Ok(end)
 }
 
-/// Verifies that `target` is a boundary of the server's log and stores it.
-pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
-    anyhow::bail!("pipeline \"{}\" cannot be set to {target} yet", plan.name)
+/// The first signal drains, the second ends at once.
+async fn pass_signals_on(supervisor: Addr<Supervisor>) -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => (),
+            _ = interrupt.recv() => (),
+        }
+        supervisor.do_send(Shutdown);
+    }
 }
+
+fn on_error(plan: plan::OnError) -> OnError {
+    match plan {
+        plan::OnError::Halt => OnError::Halt,
+        plan::OnError::DeadLetter => OnError::DeadLetter,
+    }
+}
+
+/// A lane with nothing open for so long is retired, its metrics too.
+const LANE_IDLE: Duration = Duration::from_secs(600);
+/// Deaths of one actor in a row after which a human must look.
+const STRIKES_MAX: u32 = 5;

@@ -1,0 +1,79 @@
+//! `check`: the plan and preflight of `run`, one line per check, each failure with its cure.
+
+use actix::System;
+use headwater_actors::failure::Failure;
+
+use super::outputs::Outputs;
+use crate::{
+    checkpoint::file,
+    exit::Exit,
+    mysql::{
+        self,
+        preflight::{self, Check, Verdict},
+    },
+    plan::Plan,
+};
+
+/// The preflight of `run`, one line per check on stdout.
+pub fn check(plan: Plan) -> anyhow::Result<Exit> {
+    let outputs = Outputs::new(&plan)?;
+    let checks = System::new().block_on(all(&plan, &outputs));
+    for check in &checks {
+        print(check);
+    }
+    let failed = checks.iter().filter(|check| check.verdict == Verdict::Fail).count();
+    let warned = checks.iter().filter(|check| check.verdict == Verdict::Warn).count();
+    println!("{} checks, {failed} failed, {warned} warnings", checks.len());
+    Ok(if failed == 0 { Exit::Drained } else { Exit::Halted })
+}
+
+async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
+    let mut checks: Vec<Check> = plan
+        .warnings()
+        .into_iter()
+        .map(|warning| Check::new("settings", warning, Verdict::Warn, None))
+        .collect();
+    match preflight::preflight(&plan.source, &plan.tables, &plan.ordering).await {
+        Ok(found) => checks.extend(found),
+        Err(failure) => checks.push(failed("source", &failure)),
+    }
+    checks.push(outcome("checkpoint store", file::ensure_writable(&plan.checkpoint.file).map(|()| {
+        format!("{} can be written", plan.checkpoint.file.display())
+    })));
+    checks.push(outcome("checkpoint position", stored_position(plan).await));
+    checks.push(outcome("sink", outputs.describe().await));
+    checks
+}
+
+/// The stored position, and that the server can go on from it.
+async fn stored_position(plan: &Plan) -> Result<String, Failure> {
+    let stored = file::peek(&plan.checkpoint.file, &plan.name)?;
+    let Some(checkpoint) = stored.checkpoint else {
+        return Ok("none stored, source.start counts".into());
+    };
+    mysql::resume(&plan.source, &checkpoint).await?;
+    Ok(format!("{} is still in the server's log", checkpoint.mark.position))
+}
+
+fn outcome(name: &'static str, outcome: Result<String, Failure>) -> Check {
+    match outcome {
+        Ok(found) => Check::new(name, found, Verdict::Ok, None),
+        Err(failure) => failed(name, &failure),
+    }
+}
+
+fn failed(name: &'static str, failure: &Failure) -> Check {
+    Check::new(name, failure.message.clone(), Verdict::Fail, failure.hint.clone())
+}
+
+fn print(check: &Check) {
+    let word = match check.verdict {
+        Verdict::Ok => "ok  ",
+        Verdict::Warn => "warn",
+        Verdict::Fail => "FAIL",
+    };
+    println!("{word} {}: {}", check.name, check.found);
+    if let (Verdict::Warn | Verdict::Fail, Some(remedy)) = (check.verdict, &check.remedy) {
+        println!("       -> {remedy}");
+    }
+}

@@ -1,0 +1,178 @@
+//! What happens before a generation reads: preflight, the sink, the start or the stored position, the epoch;
+//! all of it stored before the first event.
+
+use std::{path::PathBuf, sync::Arc};
+
+use headwater_actors::{
+    checkpoint::{Checkpoint, Mark, OrderingKey},
+    failure::Failure,
+    ports::{
+        BoxFuture,
+        launcher::{Launch, Launcher},
+        source::Source,
+        store::{CheckpointStore, Stored},
+    },
+    reader::intake,
+};
+use headwater_binlog::gtid::{GtidSet, Uuid};
+use tokio::sync::OnceCell;
+
+use super::{Until, outputs::Outputs};
+use crate::{
+    checkpoint::file,
+    encode::native::NativeEncoder,
+    mysql::{self, Identity, MySqlSource, Start, preflight},
+    plan::{Plan, Target},
+    replay::FileSource,
+};
+
+/// Generations that read a MySQL server.
+pub struct ServerLauncher {
+    shared: Arc<Server>,
+}
+
+struct Server {
+    plan: Plan,
+    until: Until,
+    store: Arc<dyn CheckpointStore>,
+    outputs: Arc<Outputs>,
+    /// "now" is the head of the first launch, for all generations.
+    end: OnceCell<intake::Until>,
+}
+
+impl ServerLauncher {
+    pub fn new(plan: Plan, until: Until, store: Arc<dyn CheckpointStore>, outputs: Arc<Outputs>) -> Self {
+        Self { shared: Arc::new(Server { plan, until, store, outputs, end: OnceCell::new() }) }
+    }
+}
+
+impl Launcher for ServerLauncher {
+    fn launch(&self) -> BoxFuture<'static, Result<Launch, Failure>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.launch().await })
+    }
+}
+
+impl Server {
+    async fn launch(&self) -> Result<Launch, Failure> {
+        let plan = &self.plan;
+        preflight::ensure(&plan.source, &plan.tables, &plan.ordering).await?;
+        let sink = self.outputs.sink().await?;
+        let stored = self.store.load().await?;
+        let from = begin(plan, &stored).await?;
+        self.store.save(from.clone()).await?;
+        let identity = Identity {
+            name: plan.name.clone(),
+            server_id: from.server_id,
+            server_uuid: from.server_uuid,
+        };
+        let source = Arc::new(MySqlSource::new(plan.source.clone(), identity));
+        let until = self.end.get_or_try_init(|| self.resolve_end(source.as_ref(), &from)).await?.clone();
+        let encoder = Arc::new(NativeEncoder::new(from.server_uuid));
+        Ok(Launch { from, until, source, sink, encoder })
+    }
+
+    async fn resolve_end(&self, source: &MySqlSource, from: &Checkpoint) -> Result<intake::Until, Failure> {
+        Ok(match &self.until {
+            Until::Never => intake::Until::Never,
+            Until::Now => intake::Until::Position(source.head(from.mark.position.clone()).await?.position),
+            Until::At(Target::Position(position)) => intake::Until::Position(position.clone()),
+            Until::At(Target::Gtids(gtids)) => intake::Until::Gtids(gtids.clone()),
+        })
+    }
+}
+
+/// The stored checkpoint translated to the server that answers, or `source.start` resolved once.
+async fn begin(plan: &Plan, stored: &Stored) -> Result<Checkpoint, Failure> {
+    if let Some(checkpoint) = &stored.checkpoint {
+        ensure_ordering(plan, checkpoint)?;
+    }
+    let start = match &stored.checkpoint {
+        Some(checkpoint) => mysql::resume(&plan.source, checkpoint).await?,
+        None => {
+            let start = mysql::resolve_start(&plan.source).await?;
+            Start { epoch: stored.epoch + 1, ..start }
+        }
+    };
+    Ok(checkpoint_of(plan, start, stored.checkpoint.as_ref(), false))
+}
+
+/// `start` as what is stored; server id and commit time live on from the checkpoint before.
+pub fn checkpoint_of(plan: &Plan, start: Start, before: Option<&Checkpoint>, drained: bool) -> Checkpoint {
+    let server_id = match (plan.source.server_id, before) {
+        (0, Some(before)) => before.server_id,
+        (0, None) => mysql::draw_server_id(),
+        (chosen, _) => chosen,
+    };
+    Checkpoint {
+        name: plan.name.clone(),
+        server_uuid: start.server_uuid,
+        server_id,
+        epoch: start.epoch,
+        mark: start.point.mark,
+        gtid_set: start.point.gtid_set,
+        commit_us: before.map_or(0, |before| before.commit_us),
+        ordering: plan.ordering.clone(),
+        drained,
+    }
+}
+
+/// Rows in flight under another key could be overtaken: a change of it needs a drain.
+fn ensure_ordering(plan: &Plan, checkpoint: &Checkpoint) -> Result<(), Failure> {
+    if checkpoint.ordering == plan.ordering || checkpoint.drained {
+        return Ok(());
+    }
+    let name = |ordering: &OrderingKey| match ordering {
+        OrderingKey::Table => "table".to_owned(),
+        OrderingKey::PrimaryKey { lanes } => format!("primary_key with {lanes} lanes"),
+    };
+    Err(Failure::definite(format!(
+        "ordering changed from {} to {}, but the stored position was not left by a drain",
+        name(&checkpoint.ordering),
+        name(&plan.ordering)
+    ))
+    .with_hint("run once with the former ordering.key and ordering.lanes, stop it by SIGTERM, then change them"))
+}
+
+/// The one generation that reads binlog files. It begins at their head each time: a replay may repeat.
+pub struct FileLauncher {
+    plan: Plan,
+    files: Vec<PathBuf>,
+    outputs: Arc<Outputs>,
+}
+
+impl FileLauncher {
+    pub fn new(plan: Plan, files: Vec<PathBuf>, outputs: Arc<Outputs>) -> Self {
+        Self { plan, files, outputs }
+    }
+}
+
+impl Launcher for FileLauncher {
+    fn launch(&self) -> BoxFuture<'static, Result<Launch, Failure>> {
+        let (plan, files, outputs) = (self.plan.clone(), self.files.clone(), Arc::clone(&self.outputs));
+        Box::pin(async move {
+            let source = FileSource::new(files, plan.source.event_bytes_max)?;
+            // The ids and epoch of the pipeline whose log this is, where its checkpoint is at hand.
+            let stored = file::peek(&plan.checkpoint.file, &plan.name)?;
+            let before = stored.checkpoint.as_ref();
+            let from = Checkpoint {
+                name: plan.name.clone(),
+                server_uuid: before.map_or(Uuid([0; 16]), |before| before.server_uuid),
+                server_id: 0,
+                epoch: stored.epoch.max(1),
+                mark: Mark { position: source.first_position(), rows_done: 0 },
+                gtid_set: GtidSet::default(),
+                commit_us: 0,
+                ordering: plan.ordering.clone(),
+                drained: false,
+            };
+            Ok(Launch {
+                encoder: Arc::new(NativeEncoder::new(from.server_uuid)),
+                from,
+                until: intake::Until::Never,
+                source: Arc::new(source),
+                sink: outputs.sink().await?,
+            })
+        })
+    }
+}

@@ -1,0 +1,37 @@
+//! `position set`: another place to go on, verified on the server and stored as a drained checkpoint.
+
+use actix::System;
+use headwater_actors::ports::store::CheckpointStore;
+
+use super::launch::checkpoint_of;
+use crate::{
+    checkpoint::file::FileStore,
+    exit::Exit,
+    mysql::{self, Start},
+    plan::{Plan, StartPlan, Target},
+};
+
+/// Verifies that `target` is a boundary of the server's log and stores it.
+pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
+    let store = FileStore::open(&plan.checkpoint.file, &plan.name)?;
+    System::new().block_on(async move {
+        let stored = store.load().await?;
+        let mut source = plan.source.clone();
+        source.start = match target {
+            Target::Position(position) => StartPlan::At(position),
+            Target::Gtids(gtids) => StartPlan::After(gtids),
+        };
+        let start = mysql::resolve_start(&source).await?;
+        // Events sent again keep their `seq` while the log is the same one.
+        let is_same_log = stored.checkpoint.as_ref().is_some_and(|before| {
+            before.server_uuid == start.server_uuid
+                && before.mark.position.file.base() == start.point.mark.position.file.base()
+        });
+        let epoch = if is_same_log { stored.epoch } else { stored.epoch + 1 };
+        let checkpoint =
+            checkpoint_of(&plan, Start { epoch, ..start }, stored.checkpoint.as_ref(), true);
+        println!("position of \"{}\" is now {}", plan.name, checkpoint.mark.position);
+        store.save(checkpoint).await?;
+        Ok(Exit::Drained)
+    })
+}
