@@ -173,7 +173,11 @@ impl<P: PutBatch> Driver<P> {
         let (id, replies) = match joined {
             Ok((id, replies)) => (id, replies),
             Err(error) => {
-                let text = format!("the call's task ended early: {error}");
+                // A panic's own text may quote a payload.
+                let text = match error.is_panic() {
+                    true => "the call to AWS panicked",
+                    false => "the call to AWS was cancelled",
+                };
                 (error.id(), Err(CallFailure::transient(text)))
             }
         };
@@ -229,4 +233,65 @@ fn size(record: &Record) -> usize {
 
 fn driver_ended() -> Rejected {
     rejected(Failure::transient("the sink's task has ended"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use headwater_actors::lane::Lane;
+    use headwater_binlog::schema::TableName;
+
+    use super::*;
+
+    /// Panics in its first call.
+    #[derive(Default)]
+    struct Fragile {
+        calls: AtomicUsize,
+    }
+
+    impl PutBatch for Fragile {
+        async fn put(&self, records: Vec<Record>) -> Result<Vec<Reply>, CallFailure> {
+            let call = self.calls.fetch_add(1, Ordering::Relaxed);
+            assert!(call > 0, "on purpose");
+            let accepted = |_| Reply::Accepted {
+                shard: None,
+                sequence: None,
+            };
+            Ok(records.iter().map(accepted).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_is_transient_and_frees_its_lane() {
+        let limits = Limits {
+            entries_max: 500,
+            call_bytes: 1 << 20,
+            in_flight_bytes_max: 4 << 20,
+            calls_max: 4,
+            shard: None,
+        };
+        let timeout = Duration::from_secs(5);
+        let port = Fragile::default();
+        let sink = BatchSink::start(&Handle::current(), port, limits, timeout, 1 << 20);
+        let lane = Lane {
+            table: TableName {
+                database: "shop".into(),
+                table: "orders".into(),
+            },
+            index: 0,
+            count: 1,
+        };
+        let record = Record {
+            partition_key: lane.partition_key().into(),
+            lane: Arc::new(lane),
+            bytes: "x\n".into(),
+            explicit_hash_key: None,
+            rows: 1,
+        };
+        let rejected = sink.deliver(record.clone()).await.expect_err("panics");
+        assert!(!rejected.failure.is_definite());
+        assert_eq!(rejected.failure.message, "the call to AWS panicked");
+        sink.deliver(record).await.expect("the lane is free");
+    }
 }
