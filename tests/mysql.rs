@@ -6,8 +6,5 @@
 #[path = "mysql/log.rs"]
 mod log;
 
-
-
-
 #[path = "mysql/streaming.rs"]
 mod streaming;

@@ -16,7 +16,7 @@ use headwater_actors::{
     failure::Failure,
     ports::source::{EventStream, Read, ResumePoint, Source},
 };
-use headwater_binlog::event::{EventHeader, EventKind, FLAG_IN_USE, Framing, HEADER_BYTES};
+use headwater_binlog::event::{EventHeader, EventKind, FLAG_IN_USE, Framing};
 use headwater_harness::mysql::{MySql, PASSWORD, USER};
 
 /// Longer than any wait of a healthy test.
@@ -92,12 +92,6 @@ pub struct Seen {
     pub bytes: Bytes,
 }
 
-impl Seen {
-    pub fn body(&self) -> &[u8] {
-        &self.bytes[HEADER_BYTES..]
-    }
-}
-
 pub struct Reading {
     stream: Box<dyn EventStream>,
     framing: Framing,
@@ -109,7 +103,9 @@ impl Reading {
     pub async fn start(plan: &SourcePlan) -> (Self, Start) {
         let start = resolve_start(plan).await.expect("a start");
         let source = MySqlSource::new(plan.clone(), identity(&start));
-        let reading = Self::open(&source, start.point.clone()).await.expect("a stream");
+        let reading = Self::open(&source, start.point.clone())
+            .await
+            .expect("a stream");
         (reading, start)
     }
 
@@ -125,12 +121,17 @@ impl Reading {
     pub async fn read(&mut self) -> Result<Read, Failure> {
         let mut chunk = BytesMut::new();
         let read = self.stream.read(&mut chunk, 256 * 1024);
-        let outcome = tokio::time::timeout(PATIENCE, read).await.expect("in time")?;
+        let outcome = tokio::time::timeout(PATIENCE, read)
+            .await
+            .expect("in time")?;
         let mut rest = chunk.freeze();
         while !rest.is_empty() {
             let header = EventHeader::parse(&rest).expect("a header");
             let bytes = rest.split_to(header.bytes as usize);
-            let event = self.framing.event(&bytes).expect("length and checksum are right");
+            let event = self
+                .framing
+                .event(&bytes)
+                .expect("length and checksum are right");
             if header.kind == EventKind::FormatDescription {
                 self.framing.learn(&event).expect("a known format");
             }
@@ -143,13 +144,20 @@ impl Reading {
     pub async fn until(&mut self, kind: EventKind, count: usize) {
         let begun = Instant::now();
         while self.count(kind) < count {
-            assert!(begun.elapsed() < PATIENCE, "{kind:?}: {} of {count}", self.count(kind));
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{kind:?}: {} of {count}",
+                self.count(kind)
+            );
             self.read().await.expect("more events");
         }
     }
 
     pub fn count(&self, kind: EventKind) -> usize {
-        self.seen.iter().filter(|seen| seen.header.kind == kind).count()
+        self.seen
+            .iter()
+            .filter(|seen| seen.header.kind == kind)
+            .count()
     }
 
     /// What stands in the log, without what the dump thread made up.

@@ -55,7 +55,10 @@ async fn an_idle_server_sends_heartbeats_and_a_frozen_one_is_told_by_its_silence
     let mut server = MySql::start().await.expect("a server");
     let (mut reading, _) = Reading::start(&plan(&server)).await;
     reading.until(EventKind::Heartbeat, 2).await;
-    assert_eq!(reading.read().await.ok(), Some(Read::Events { drained: true }));
+    assert_eq!(
+        reading.read().await.ok(),
+        Some(Read::Events { drained: true })
+    );
 
     server.pause().expect("frozen");
     let failure = loop {
@@ -65,7 +68,10 @@ async fn an_idle_server_sends_heartbeats_and_a_frozen_one_is_told_by_its_silence
     };
     server.resume().expect("thawed");
     let failure = transient::<()>(Err(failure));
-    assert!(failure.message.contains("not even a heartbeat"), "{failure}");
+    assert!(
+        failure.message.contains("not even a heartbeat"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -75,7 +81,10 @@ async fn a_restarted_server_is_a_transient_failure_and_goes_on_where_it_was() {
     let plan = plan(&server);
     let (mut reading, start) = Reading::start(&plan).await;
     let source = MySqlSource::new(plan.clone(), identity(&start));
-    server.exec("INSERT INTO d.t VALUES (1, 'a')").await.expect("a row");
+    server
+        .exec("INSERT INTO d.t VALUES (1, 'a')")
+        .await
+        .expect("a row");
     reading.until(EventKind::Xid, 1).await;
 
     server.kill().expect("killed");
@@ -88,8 +97,13 @@ async fn a_restarted_server_is_a_transient_failure_and_goes_on_where_it_was() {
     transient(source.open(start.point.clone()).await);
     server.start_again().await.expect("again");
 
-    server.exec("INSERT INTO d.t VALUES (2, 'b')").await.expect("a row");
-    let mut again = Reading::open(&source, start.point.clone()).await.expect("a stream");
+    server
+        .exec("INSERT INTO d.t VALUES (2, 'b')")
+        .await
+        .expect("a row");
+    let mut again = Reading::open(&source, start.point.clone())
+        .await
+        .expect("a stream");
     again.until(EventKind::Xid, 2).await;
     let stored = checkpoint(&start, start.point.clone());
     let resumed = headwater::mysql::resume(&plan, &stored).await;
@@ -105,7 +119,10 @@ async fn the_head_is_as_far_away_as_the_bytes_that_are_still_to_come() {
     let sql = "INSERT INTO d.t VALUES (1, 'a'); FLUSH BINARY LOGS; DELETE FROM d.t WHERE id = 1";
     server.exec(sql).await.expect("changes");
     for _ in 0..2 {
-        let head = source.head(start.point.mark.position.clone()).await.expect("a head");
+        let head = source
+            .head(start.point.mark.position.clone())
+            .await
+            .expect("a head");
         let (file, offset) = server.position().await.expect("a position");
         assert_eq!(head.position.to_string(), format!("{file}:{offset}"));
         reading.until(EventKind::Xid, 2).await;
@@ -121,7 +138,9 @@ async fn a_second_process_of_the_pipeline_takes_over_and_the_first_is_told() {
     let (mut first, start) = Reading::start(&plan).await;
     first.until(EventKind::Heartbeat, 1).await;
     let source = MySqlSource::new(plan.clone(), identity(&start));
-    let mut second = Reading::open(&source, start.point.clone()).await.expect("a stream");
+    let mut second = Reading::open(&source, start.point.clone())
+        .await
+        .expect("a stream");
     second.until(EventKind::Heartbeat, 1).await;
     let failure = loop {
         if let Err(failure) = first.read().await {
