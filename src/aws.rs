@@ -1,1 +1,333 @@
-//! What all adapters that speak to AWS share: the SDK configuration from a plan, credentials by the default chain.
+//! What all adapters that speak to AWS share: the SDK's configuration from a plan, and what an error of
+//! the SDK means.
+//!
+//! Credentials come from the SDK's default chain (environment, profile, web identity, ECS, EC2), with an
+//! assumed role on top where the plan names one. The SDK's own retries are off: who repeats is decided by the
+//! caller, or order could not be kept. So is its stalled stream protection: every call has one timeout,
+//! around all of it, set by the caller. Credentials that are missing at start are definite; later any
+//! trouble with them is transient, for a role can come back and nothing is lost by waiting.
+
+use std::{error::Error as StdError, time::Duration};
+
+use aws_config::{
+    AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, sts::AssumeRoleProvider,
+    timeout::TimeoutConfig,
+};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use headwater_actors::failure::{Class, Failure};
+
+use crate::plan::AwsPlan;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CREDENTIALS_HINT: &str = "give the process credentials: a task role (ECS), a service account with a role (EKS), an instance profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+
+const UNREACHABLE_HINT: &str = "check the region, the endpoint and the network path to it (VPC endpoint or NAT, security groups); delivery goes on by itself";
+
+/// What an error of a call means for the entries in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallFailure {
+    pub failure: Failure,
+    /// AWS asks for patience.
+    pub throttled: bool,
+    pub blame: Blame,
+}
+
+/// Who is at fault when a call fails as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The service, the stream, the network: every entry would fail alone too.
+    Stream,
+    /// Perhaps one entry: the others may pass without it.
+    Entry,
+}
+
+impl CallFailure {
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self {
+            failure: Failure::transient(message),
+            throttled: false,
+            blame: Blame::Stream,
+        }
+    }
+}
+
+/// What was asked of AWS, for messages and hints.
+#[derive(Debug, Clone, Copy)]
+pub struct Action<'a> {
+    /// The IAM action, as in `kinesis:PutRecords`.
+    pub iam: &'a str,
+    /// The kind of the object, as in `stream`.
+    pub kind: &'a str,
+    pub name: &'a str,
+}
+
+/// The SDK's configuration. A region that nobody names, or an endpoint that is no URL, is definite.
+pub async fn configure(plan: &AwsPlan) -> Result<SdkConfig, Failure> {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .build(),
+        );
+    if let Some(region) = &plan.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Ok(name) = AppName::new("headwater") {
+        loader = loader.app_name(name);
+    }
+    let base = loader.load().await;
+    if base.region().is_none() {
+        return Err(Failure::definite("no AWS region is set")
+            .with_hint("set the sink's `region`, or AWS_REGION in the environment"));
+    }
+    // STS is asked at its own address, with the SDK's retries: only then the sink's endpoint is set.
+    let role = match &plan.role_arn {
+        Some(role_arn) => Some(
+            AssumeRoleProvider::builder(role_arn)
+                .session_name("headwater")
+                .configure(&base)
+                .build()
+                .await,
+        ),
+        None => None,
+    };
+    let mut builder = base.into_builder();
+    builder.set_retry_config(Some(RetryConfig::disabled()));
+    if let Some(role) = role {
+        builder.set_credentials_provider(Some(
+            aws_credential_types::provider::SharedCredentialsProvider::new(role),
+        ));
+    }
+    if let Some(url) = &plan.endpoint_url {
+        ensure_url(url)?;
+        builder.set_endpoint_url(Some(url.clone()));
+    }
+    Ok(builder.build())
+}
+
+/// The SDK would report it as an endpoint that cannot be reached.
+fn ensure_url(url: &str) -> Result<(), Failure> {
+    let host = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| url.strip_prefix(scheme));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(()),
+        _ => Err(
+            Failure::definite(format!("endpoint \"{url}\" is not a URL")).with_hint(
+                "write `endpoint_url` as http://HOST:PORT or https://HOST, or leave it empty",
+            ),
+        ),
+    }
+}
+
+/// Classifies the error of a call that writes, or of one made while running.
+pub fn judge<E>(error: &SdkError<E, HttpResponse>, action: Action<'_>) -> CallFailure
+where
+    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let Action { iam, kind, name } = action;
+    let failed = |text: String| format!("{iam} on {kind} \"{name}\" failed: {text}");
+    if let Some(credentials) = credentials_error(error) {
+        let text = format!("no usable credentials: {}", chain(credentials));
+        return CallFailure {
+            failure: Failure::transient(failed(text)).with_hint(CREDENTIALS_HINT),
+            throttled: false,
+            blame: Blame::Stream,
+        };
+    }
+    let SdkError::ServiceError(service) = error else {
+        let mut failure = CallFailure::transient(failed(chain(error)));
+        failure.failure.hint = Some(UNREACHABLE_HINT.to_owned());
+        return failure;
+    };
+    let status = service.raw().status().as_u16();
+    let code = service.err().code().unwrap_or_default();
+    let text = service.err().message().unwrap_or_default();
+    let message = failed(match (code, text) {
+        ("", _) => format!("HTTP status {status}"),
+        (code, "") => format!("{code} (HTTP status {status})"),
+        (code, text) => format!("{code}: {}", without_values(text)),
+    });
+    let (class, throttled, blame) = verdict(code, status);
+    let failure = Failure {
+        class,
+        message,
+        hint: hint(code, action),
+    };
+    CallFailure {
+        failure,
+        throttled,
+        blame,
+    }
+}
+
+/// The same for a question asked at start: credentials that are missing or refused are definite here, and
+/// so is a request that cannot even be built.
+pub fn judge_at_start<E>(error: &SdkError<E, HttpResponse>, action: Action<'_>) -> Failure
+where
+    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let mut failure = judge(error, action).failure;
+    let is_missing = matches!(
+        credentials_error(error),
+        Some(CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
+    );
+    let is_refused = error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code)
+        .is_some_and(|code| is_about_credentials(code) && !code.starts_with("Expired"));
+    let is_unbuilt =
+        matches!(error, SdkError::ConstructionFailure(_)) && credentials_error(error).is_none();
+    if is_missing || is_refused || is_unbuilt {
+        failure.class = Class::Definite;
+    }
+    failure
+}
+
+fn verdict(code: &str, status: u16) -> (Class, bool, Blame) {
+    match code {
+        "ProvisionedThroughputExceededException"
+        | "KMSThrottlingException"
+        | "LimitExceededException"
+        | "RequestLimitExceeded"
+        | "ServiceUnavailableException"
+        | "SlowDown"
+        | "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequestsException" => (Class::Transient, true, Blame::Stream),
+        "ResourceNotFoundException"
+        | "AccessDeniedException"
+        | "InvalidSourceException"
+        | "InvalidKMSResourceException" => (Class::Definite, false, Blame::Stream),
+        code if code.starts_with("KMS") => (Class::Definite, false, Blame::Stream),
+        "ResourceInUseException" => (Class::Transient, false, Blame::Stream),
+        code if is_about_credentials(code) => (Class::Transient, false, Blame::Stream),
+        "InvalidArgumentException" | "ValidationException" | "SerializationException" => {
+            (Class::Definite, false, Blame::Entry)
+        }
+        _ => match status {
+            429 => (Class::Transient, true, Blame::Stream),
+            408 | 500..=599 => (Class::Transient, false, Blame::Stream),
+            _ => (Class::Transient, false, Blame::Entry),
+        },
+    }
+}
+
+fn is_about_credentials(code: &str) -> bool {
+    matches!(
+        code,
+        "ExpiredToken"
+            | "ExpiredTokenException"
+            | "IncompleteSignature"
+            | "IncompleteSignatureException"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "RequestExpired"
+            | "SignatureDoesNotMatch"
+            | "UnrecognizedClientException"
+    )
+}
+
+fn hint(code: &str, action: Action<'_>) -> Option<String> {
+    let Action { iam, kind, name } = action;
+    Some(match code {
+        "ResourceNotFoundException" => format!(
+            "create the {kind} \"{name}\", or correct its name, region and account in the settings"
+        ),
+        "AccessDeniedException" => {
+            format!("allow the action {iam} on the {kind} \"{name}\" in the IAM policy")
+        }
+        "KMSThrottlingException" => {
+            "raise the request quota of the account's KMS key, or wait".to_owned()
+        }
+        code if code.starts_with("KMS") || code == "InvalidKMSResourceException" => format!(
+            "let the role use the KMS key of the {kind} \"{name}\" (kms:GenerateDataKey), and enable the key"
+        ),
+        "ProvisionedThroughputExceededException" => format!(
+            "the {kind} \"{name}\" is at its limit: add shards, or use on-demand mode; delivery goes on by itself"
+        ),
+        code if is_about_credentials(code) => CREDENTIALS_HINT.to_owned(),
+        _ => return None,
+    })
+}
+
+fn credentials_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a CredentialsError> {
+    std::iter::successors(Some(error), |error| (*error).source())
+        .find_map(|error| error.downcast_ref())
+}
+
+/// The chain of causes on one line.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for error in std::iter::successors(Some(error), |error| (*error).source()) {
+        let text = error.to_string();
+        if texts.last().is_none_or(|last| !last.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    texts.join(": ")
+}
+
+/// AWS quotes the value that it refuses (`Value 'x' at 'records.1.member.partitionKey'`): a row's key must
+/// not reach a log.
+fn without_values(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((head, tail)) = rest.split_once("Value '") {
+        out.push_str(head);
+        out.push_str("Value (hidden)");
+        rest = match tail.split_once("' at ") {
+            Some((_, after)) => {
+                out.push_str(" at ");
+                after
+            }
+            None => "",
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throttling_is_patience_and_never_definite() {
+        for code in [
+            "ProvisionedThroughputExceededException",
+            "KMSThrottlingException",
+            "LimitExceededException",
+        ] {
+            let verdict = verdict(code, 400);
+            assert_eq!(verdict, (Class::Transient, true, Blame::Stream), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_missing_stream_is_definite_and_a_busy_one_is_not() {
+        assert_eq!(verdict("ResourceNotFoundException", 400).0, Class::Definite);
+        assert_eq!(verdict("ResourceInUseException", 400).0, Class::Transient);
+    }
+
+    #[test]
+    fn an_unknown_refusal_is_tried_entry_by_entry_and_stays_transient() {
+        let unknown = verdict("SomethingNew", 400);
+        assert_eq!(unknown, (Class::Transient, false, Blame::Entry));
+    }
+
+    #[test]
+    fn a_refused_value_is_not_repeated_in_the_message() {
+        let text = "1 error: Value 'o'neil' at 'records.1.member.partitionKey' failed, Value 'x";
+        assert_eq!(
+            without_values(text),
+            "1 error: Value (hidden) at 'records.1.member.partitionKey' failed, Value (hidden)"
+        );
+    }
+}

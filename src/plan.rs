@@ -9,6 +9,23 @@ use headwater_binlog::{gtid::GtidSet, position::Position};
 
 use crate::secret::Secret;
 
+mod address;
+mod convert;
+mod point;
+mod sinks;
+mod source;
+
+pub use point::Target;
+
+/// What is wrong with the settings taken together: key, what was found, what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("setting `{key}`: {problem}; {remedy}")]
+pub struct Error {
+    pub key: &'static str,
+    pub problem: String,
+    pub remedy: String,
+}
+
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub name: String,
@@ -176,3 +193,34 @@ pub struct MemoryPlan {
     pub raw_bytes: usize,
     pub encoded_bytes: usize,
 }
+
+impl Error {
+    fn new(key: &'static str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            key,
+            problem: problem.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+impl Plan {
+    /// What is allowed but seldom meant, one sentence each; `check` shows them.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.packing.kind == PackingKind::None && self.ordering == OrderingKey::Table {
+            warnings.push(
+                "packing.type = \"none\" with ordering.key = \"table\" sends one row per round trip and \
+                 table; packing.type = \"newline\" or ordering.key = \"primary_key\" is faster"
+                    .to_owned(),
+            );
+        }
+        if matches!(self.sink, SinkPlan::Null) {
+            warnings.push("sink.type = \"null\" counts changes and drops them".to_owned());
+        }
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -91,6 +91,15 @@ impl Permit {
         }
     }
 
+    /// Takes over what `other` holds of the same budget.
+    pub fn merge(&mut self, other: Self) {
+        match (self.held.as_mut(), other.held) {
+            (Some(held), Some(other)) => held.merge(other),
+            (None, other) => self.held = other,
+            (Some(_), None) => (),
+        }
+    }
+
     /// Gives back what exceeds `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
         let excess = self

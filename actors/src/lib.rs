@@ -7,11 +7,19 @@
 //! for something that reaches it by mailbox; what bounds a mailbox travels in its messages.
 //! Not here: MySQL, AWS, files, settings. They stand behind [`ports`].
 
+pub mod backoff;
 pub mod budget;
 pub mod checkpoint;
+pub mod checkpointer;
 pub mod failure;
 pub mod filter;
 pub mod lane;
+pub mod messages;
 pub mod metrics;
 pub mod ports;
+pub mod reader;
+pub mod router;
 pub mod status;
+pub mod supervisor;
+pub mod watch;
+pub mod writer;

@@ -39,7 +39,7 @@ pub struct Status {
     pub last_errors: Vec<ErrorStatus>,
 }
 
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct TableStatus {
     pub table: String,
     pub inserts: u64,

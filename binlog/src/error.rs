@@ -36,6 +36,9 @@ pub enum Error {
     UnknownEvent(u8),
     #[error("transaction that began at offset {began} is not finished")]
     UnfinishedTransaction { began: u64 },
+    /// The table map carries no column names: `binlog_row_metadata` was not FULL.
+    #[error("table `{table}` is logged without column names")]
+    NoColumnNames { table: String },
 }
 
 impl Error {
@@ -43,6 +46,18 @@ impl Error {
         Self::Malformed {
             what,
             found: found.to_string(),
+        }
+    }
+
+    /// The same with its place in front, e.g. "column `note` of table `shop.orders`".
+    pub fn at(self, place: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Unsupported(what) => Self::Unsupported(format!("{place}: {what}")),
+            Self::Malformed { what, found } => Self::Malformed {
+                what,
+                found: format!("{place}: {found}"),
+            },
+            other => other,
         }
     }
 
@@ -68,6 +83,10 @@ impl Error {
             }
             Self::UnfinishedTransaction { .. } => Some(
                 "the source stopped while it wrote this transaction: check with mysqlbinlog, then set a position at the head of the next file",
+            ),
+            Self::NoColumnNames { .. } => Some(
+                "SET PERSIST binlog_row_metadata = 'FULL' (on RDS and Aurora the parameter \
+                 binlog_row_metadata of the parameter group), then start after this position",
             ),
             _ => None,
         }

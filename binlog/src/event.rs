@@ -22,6 +22,8 @@ pub const FLAG_IN_USE: u16 = 0x01;
 pub const HEADER_BYTES: usize = 19;
 /// Bytes of the CRC32 trailer.
 pub const CHECKSUM_BYTES: usize = 4;
+/// 5.5 knows 27 kinds, 5.6 knows 35.
+const KINDS_BEFORE_CHECKSUMS: usize = 30;
 /// What every binlog file begins with.
 pub const MAGIC: [u8; 4] = [0xfe, b'b', b'i', b'n'];
 
@@ -115,6 +117,10 @@ impl Framing {
         self.post_header_bytes.get(index).copied()
     }
 
+    pub(crate) fn post_header_bytes_or(&self, kind: EventKind, usual: u8) -> u8 {
+        self.post_header_bytes(kind).unwrap_or(usual)
+    }
+
     /// 4 in logs of servers before 5.1.4, else 6.
     pub fn table_id_bytes(&self, kind: EventKind) -> usize {
         if self.post_header_bytes(kind) == Some(6) {
@@ -138,16 +144,23 @@ impl Framing {
             ));
         }
         let checksum = match header.kind {
-            EventKind::FormatDescription => own_checksum(bytes)?,
+            EventKind::FormatDescription => {
+                ensure_at_head(&header)?;
+                own_checksum(bytes)?
+            }
             _ => self.checksum,
         };
-        let covered = match checksum {
-            Checksum::None if header.kind == EventKind::FormatDescription => {
-                strip_unverified_trailer(bytes)
+        let covered = match (checksum, header.kind) {
+            (Checksum::None, EventKind::FormatDescription) => strip_unused_trailer(bytes)?,
+            (Checksum::None, _) => bytes,
+            (Checksum::Crc32, kind) => verify(bytes, kind)?,
+            (Checksum::Undecided, kind @ (EventKind::Rotate | EventKind::FormatDescription)) => {
+                verify(bytes, kind).unwrap_or(bytes)
             }
-            Checksum::None => bytes,
-            Checksum::Crc32 => verify(bytes, header.kind)?,
-            Checksum::Undecided => verify(bytes, header.kind).unwrap_or(bytes),
+            (Checksum::Undecided, kind) => {
+                let found = format!("{kind} before FORMAT_DESCRIPTION");
+                return Err(Error::malformed("event order", found));
+            }
         };
         let body = Cursor::new("event header", covered).skip_header()?;
         Ok(Event { header, body })
@@ -190,12 +203,37 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// It follows the magic bytes; so a damaged length shows even without a checksum.
+fn ensure_at_head(header: &EventHeader) -> Result<(), Error> {
+    let magic_bytes = MAGIC.len() as u32;
+    if header.next_offset.checked_sub(header.bytes) == Some(magic_bytes) || header.next_offset == 0
+    {
+        return Ok(());
+    }
+    Err(Error::malformed(
+        "format description",
+        format_args!(
+            "{} bytes that end at offset {}",
+            header.bytes, header.next_offset
+        ),
+    ))
+}
+
 /// FORMAT_DESCRIPTION is its own judge: its algorithm stands in it, five bytes before its end.
 fn own_checksum(bytes: &[u8]) -> Result<Checksum, Error> {
     let mut cursor = Cursor::new("format description", bytes);
     cursor.take(HEADER_BYTES + 2)?;
-    if !has_checksum_field(&server_version(cursor.take(50)?)) {
-        return Ok(Checksum::Undecided);
+    let server_version = server_version(cursor.take(50)?);
+    if !has_checksum_field(&server_version) {
+        // Timestamp, header length, one byte a kind: a longer list belies the version.
+        return if cursor.left() <= 5 + KINDS_BEFORE_CHECKSUMS {
+            Ok(Checksum::Undecided)
+        } else {
+            Err(cursor.malformed(format_args!(
+                "{} bytes of version \"{server_version}\"",
+                bytes.len()
+            )))
+        };
     }
     let [.., algorithm, _, _, _, _] = cursor.rest() else {
         return Err(cursor.malformed("no checksum algorithm"));
@@ -203,11 +241,22 @@ fn own_checksum(bytes: &[u8]) -> Result<Checksum, Error> {
     checksum_of(*algorithm)
 }
 
-/// With the algorithm "none" the four bytes are still there; the dump thread does not keep them true.
-fn strip_unverified_trailer(bytes: &[u8]) -> &[u8] {
-    bytes
-        .split_last_chunk::<CHECKSUM_BYTES>()
-        .map_or(bytes, |(covered, _)| covered)
+/// With the algorithm "none" the four bytes are still there, and the dump thread does not keep them
+/// true. But if they fit an event that says CRC32, then that one byte was damaged.
+fn strip_unused_trailer(bytes: &[u8]) -> Result<&[u8], Error> {
+    let Some((covered, stored)) = bytes.split_last_chunk::<CHECKSUM_BYTES>() else {
+        return Ok(bytes);
+    };
+    let stored = u32::from_le_bytes(*stored);
+    let mut repaired = covered.to_vec();
+    if let Some(algorithm) = repaired.last_mut() {
+        *algorithm = 1;
+    }
+    if checksum_without_in_use(&repaired) == stored {
+        let computed = checksum_without_in_use(covered);
+        return Err(Error::Checksum { stored, computed });
+    }
+    Ok(covered)
 }
 
 fn checksum_of(algorithm: u8) -> Result<Checksum, Error> {

@@ -1,10 +1,24 @@
 //! Row images of one WRITE, UPDATE or DELETE rows event, walked in place.
+//!
+//! [`parse`] splits a rows event's body (versions 1 and 2) into what it says of itself and the images;
+//! a [`RowsBlock`] pairs the images with their table. A row is a before image, an after image, or both;
+//! an image is one NULL bit per *present* column and the values that are not NULL. Nothing marks where
+//! a row ends but its last value, so a walk cuts every value, and it goes on only while rows have bytes.
+
+mod event;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Error, schema::Table, transaction::Transaction};
+pub use event::{RowsEvent, parse};
+
+use crate::{
+    Error,
+    schema::{Column, Table},
+    transaction::Transaction,
+    value,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RowsKind {
@@ -66,88 +80,258 @@ pub enum Cell<'a> {
     Bytes(&'a [u8]),
 }
 
-/// A rows event's fields, still without its table.
-#[derive(Debug, Clone)]
-pub struct RowsEvent {
-    pub table_id: u64,
-    pub flags: u16,
-    pub kind: RowsKind,
-    pub before: ColumnSet,
-    pub after: ColumnSet,
-    pub images: Bytes,
+#[inline]
+fn bit(bits: &[u8], index: usize) -> bool {
+    bits.get(index / 8)
+        .is_some_and(|byte| byte >> (index % 8) & 1 == 1)
 }
 
-/// Stand-in: rows v2.
-pub fn parse(kind_code: u8, body: Bytes, table_id_bytes: usize) -> Result<RowsEvent, Error> {
-    let mut cursor = crate::cursor::Cursor::new("rows event", &body);
-    let table_id = cursor.uint(table_id_bytes)?;
-    let flags = cursor.u16()?;
-    let extra = cursor.u16()?;
-    cursor.take(usize::from(extra).saturating_sub(2))?;
-    let columns = usize::try_from(cursor.lenenc()?).unwrap_or(usize::MAX);
-    let kind = match kind_code {
-        30 => RowsKind::Insert,
-        31 => RowsKind::Update,
-        32 => RowsKind::Delete,
-        _ => return Err(Error::Unsupported("rows event".into())),
-    };
-    let first = body.slice_ref(cursor.take(columns.div_ceil(8))?);
-    let second = match kind {
-        RowsKind::Update => body.slice_ref(cursor.take(columns.div_ceil(8))?),
-        _ => first.clone(),
-    };
-    Ok(RowsEvent {
-        table_id,
-        flags,
-        kind,
-        before: ColumnSet { bits: first, columns },
-        after: ColumnSet { bits: second, columns },
-        images: body.slice_ref(cursor.rest()),
-    })
+impl ColumnSet {
+    /// The set of an image that a kind of event does not have.
+    pub fn none() -> Self {
+        Self {
+            bits: Bytes::new(),
+            columns: 0,
+        }
+    }
+
+    /// Every one of `columns`.
+    pub fn all(columns: usize) -> Self {
+        Self {
+            bits: vec![0xff; columns.div_ceil(8)].into(),
+            columns,
+        }
+    }
+
+    #[inline]
+    pub fn contains(&self, column: usize) -> bool {
+        column < self.columns && bit(&self.bits, column)
+    }
+
+    /// How many columns are present. Bits beyond the last column do not count.
+    #[inline]
+    pub fn count(&self) -> usize {
+        let (whole, odd) = (self.columns / 8, self.columns % 8);
+        let mut count = 0;
+        for byte in self.bits.iter().take(whole) {
+            count += byte.count_ones();
+        }
+        if odd > 0 {
+            let last = self.bits.get(whole).copied().unwrap_or(0);
+            count += (last & ((1 << odd) - 1)).count_ones();
+        }
+        count as usize
+    }
+
+    #[inline]
+    pub fn is_all(&self) -> bool {
+        self.count() == self.columns
+    }
 }
 
 impl RowsBlock {
-    /// Stand-in: INT NOT NULL columns.
+    /// The row that starts `offset` bytes into `images`; `None` at the end.
     pub fn row_at(&self, offset: usize) -> Result<Option<Row<'_>>, Error> {
-        let images = if self.kind == RowsKind::Update { 2 } else { 1 };
-        let bytes = images * (self.table.columns.len().div_ceil(8) + 4 * self.table.columns.len());
-        if offset == self.images.len() {
-            return Ok(None);
-        }
-        if offset + bytes > self.images.len() {
-            return Err(Error::Short { what: "row", needed: bytes, left: self.images.len() - offset });
-        }
-        Ok(Some(Row { before: None, after: None, bytes }))
+        self.rows_from(offset).next_row()
     }
 
-    /// Stand-in.
+    /// Every row with its offset. Ends after an error.
+    pub fn rows(&self) -> Rows<'_> {
+        self.rows_from(0)
+    }
+
+    /// Walks every row without decoding: proves the framing and counts.
     pub fn count_rows(&self) -> Result<u32, Error> {
-        let (mut rows, mut offset) = (0, 0);
-        while let Some(row) = self.row_at(offset)? {
-            rows += 1;
-            offset += row.bytes;
+        let mut rows = self.rows();
+        let mut count = 0_u32;
+        while rows.next_row()?.is_some() {
+            count = count
+                .checked_add(1)
+                .ok_or_else(|| Error::malformed("rows event", "more than 2^32 rows"))?;
         }
-        Ok(rows)
+        Ok(count)
+    }
+
+    fn rows_from(&self, offset: usize) -> Rows<'_> {
+        let (has_before, has_after) = match self.kind {
+            RowsKind::Insert => (false, true),
+            RowsKind::Update => (true, true),
+            RowsKind::Delete => (true, false),
+        };
+        Rows {
+            table: &self.table,
+            before: has_before.then(|| Shape::of(&self.before)),
+            after: has_after.then(|| Shape::of(&self.after)),
+            rest: self.images.get(offset..).unwrap_or(&[]),
+            offset,
+        }
+    }
+}
+
+/// What a column set means for every image: worked out once a walk.
+#[derive(Debug, Clone, Copy)]
+struct Shape<'a> {
+    present: &'a ColumnSet,
+    count: usize,
+}
+
+impl<'a> Shape<'a> {
+    fn of(present: &'a ColumnSet) -> Self {
+        Self {
+            present,
+            count: present.count(),
+        }
+    }
+
+    /// Takes one image off the front of `input`.
+    #[inline]
+    fn take(&self, table: &'a Table, input: &mut &'a [u8]) -> Result<Image<'a>, Error> {
+        if self.present.columns != table.columns.len() {
+            return Err(wrong_width(table, self.present.columns));
+        }
+        let whole: &'a [u8] = input;
+        let null_bytes = self.count.div_ceil(8);
+        let (nulls, values) = whole.split_at_checked(null_bytes).ok_or(Error::Short {
+            what: "NULL bits of a row image",
+            needed: null_bytes,
+            left: whole.len(),
+        })?;
+        let image = Image {
+            table,
+            present: self.present,
+            nulls,
+            values,
+        };
+        let split = self
+            .measure(table, nulls, values)
+            .and_then(|used| values.split_at_checked(used));
+        let Some((values, rest)) = split else {
+            return Err(what_is_short(image));
+        };
+        *input = rest;
+        Ok(Image { values, ..image })
+    }
+
+    /// Bytes of the values; `None` when they do not fit into `values`.
+    #[inline]
+    fn measure(&self, table: &Table, nulls: &[u8], values: &[u8]) -> Option<usize> {
+        let all = self.count == self.present.columns;
+        let mut used = 0;
+        let mut seen = 0;
+        for (index, column) in table.columns.iter().enumerate() {
+            if !all && !bit(&self.present.bits, index) {
+                continue;
+            }
+            if !bit(nulls, seen) {
+                used += value::size(&column.kind, values.get(used..)?)?;
+            }
+            seen += 1;
+        }
+        Some(used)
+    }
+}
+
+/// The error of the first value that does not fit.
+#[cold]
+fn what_is_short(image: Image<'_>) -> Error {
+    image.cells().find_map(Result::err).unwrap_or(Error::Short {
+        what: "row image",
+        needed: 1,
+        left: 0,
+    })
+}
+
+/// The iterator of [`RowsBlock::rows`].
+#[derive(Debug, Clone)]
+pub struct Rows<'a> {
+    table: &'a Table,
+    before: Option<Shape<'a>>,
+    after: Option<Shape<'a>>,
+    rest: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Rows<'a> {
+    #[inline]
+    fn next_row(&mut self) -> Result<Option<Row<'a>>, Error> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let left = self.rest.len();
+        let mut rest = self.rest;
+        let before = self
+            .before
+            .map(|shape| shape.take(self.table, &mut rest))
+            .transpose()?;
+        let after = self
+            .after
+            .map(|shape| shape.take(self.table, &mut rest))
+            .transpose()?;
+        let bytes = left - rest.len();
+        if bytes == 0 {
+            return Err(Error::malformed(
+                "rows event",
+                "rows without any column, and bytes after them",
+            ));
+        }
+        self.rest = rest;
+        self.offset += bytes;
+        Ok(Some(Row {
+            before,
+            after,
+            bytes,
+        }))
+    }
+}
+
+impl<'a> Iterator for Rows<'a> {
+    type Item = Result<(usize, Row<'a>), Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let offset = self.offset;
+        let row = self.next_row().transpose()?;
+        if row.is_err() {
+            self.rest = &[];
+        }
+        Some(row.map(|row| (offset, row)))
+    }
+}
+
+#[cold]
+fn wrong_width(table: &Table, found: usize) -> Error {
+    Error::Malformed {
+        what: "rows event",
+        found: format!(
+            "{found} columns, table `{}` has {}",
+            table.name,
+            table.columns.len()
+        ),
     }
 }
 
 impl<'a> Image<'a> {
     /// Every column of the table in its order, absent ones too.
+    #[inline]
     pub fn cells(&self) -> Cells<'a> {
         Cells {
-            image: *self,
-            column: 0,
+            columns: self.table.columns.iter(),
+            present: (!self.present.is_all()).then_some(&self.present.bits),
+            nulls: self.nulls,
+            index: 0,
             present_seen: 0,
             rest: self.values,
         }
     }
 }
 
-/// The iterator of [`Image::cells`].
+/// The iterator of [`Image::cells`]. Ends after an error.
 #[derive(Debug, Clone)]
 pub struct Cells<'a> {
-    image: Image<'a>,
-    column: usize,
+    columns: std::slice::Iter<'a, Column>,
+    /// `None`: every column is present.
+    present: Option<&'a [u8]>,
+    nulls: &'a [u8],
+    index: usize,
     present_seen: usize,
     rest: &'a [u8],
 }
@@ -155,8 +339,30 @@ pub struct Cells<'a> {
 impl<'a> Iterator for Cells<'a> {
     type Item = Result<Cell<'a>, Error>;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let _ = (&self.image, self.column, self.present_seen, self.rest);
-        None
+        let column = self.columns.next()?;
+        let index = self.index;
+        self.index += 1;
+        if self.present.is_some_and(|present| !bit(present, index)) {
+            return Some(Ok(Cell::Absent));
+        }
+        let seen = self.present_seen;
+        self.present_seen += 1;
+        if bit(self.nulls, seen) {
+            return Some(Ok(Cell::Null));
+        }
+        let cell = value::cut(&column.kind, &mut self.rest);
+        if cell.is_err() {
+            self.columns = [].iter();
+        }
+        Some(cell.map(Cell::Bytes))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.columns.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,26 +1,182 @@
 //! TABLE_MAP events: column types with every optional metadata field, into a [`crate::schema::Table`].
+//!
+//! The event gives one type byte per column, a few bytes of metadata per type, the nullable bits, and
+//! then self-delimiting optional fields (`binlog_row_metadata=FULL` writes all). A field may speak of a
+//! class of columns only (numbers, character columns, ENUM and SET), in their order: a miscount shifts
+//! every later column, so every list must come out even. Unknown optional fields are skipped.
+//! Format: MySQL's `Table_map_event` in `rows_event.h`.
 
-use crate::{Error, schema::{Column, ColumnKind, Table, TableName}};
+pub(crate) mod cursor;
+mod kind;
+mod optional;
 
-/// Stand-in: INT columns.
-pub fn parse(body: &[u8], table_id_bytes: usize) -> Result<(u64, Table), Error> {
-    let mut cursor = crate::cursor::Cursor::new("table map", body);
-    let id = cursor.uint(table_id_bytes)?;
-    cursor.u16()?;
-    let mut name = || -> Result<String, Error> {
-        let length = cursor.u8()?;
-        let name = cursor.take(usize::from(length))?;
-        cursor.u8()?;
-        Ok(String::from_utf8_lossy(name).into_owned())
-    };
-    let name = TableName { database: name()?, table: name()? };
-    let count = cursor.u8()?;
-    let mut columns = Vec::new();
-    for kind in cursor.take(usize::from(count))? {
-        if *kind != 3 {
-            return Err(Error::Unsupported(format!("column type {kind}")));
-        }
-        columns.push(Column { name: "id".into(), kind: ColumnKind::Int { unsigned: false }, nullable: false, visible: true });
-    }
-    Ok((id, Table { name, columns, primary_key: Vec::new() }))
+use std::sync::Arc;
+
+use cursor::Cursor;
+use kind::Wire;
+use optional::Optional;
+
+use crate::{
+    Error,
+    charset::Charset,
+    schema::{Column, ColumnKind, Table, TableName},
+};
+
+/// What a TABLE_MAP's id field takes, by the post-header length that FORMAT_DESCRIPTION gives it.
+pub(crate) fn table_id_bytes(post_header_bytes: u8) -> usize {
+    if post_header_bytes == 6 { 4 } else { 6 }
 }
+
+/// Reads the event's body (no header, no checksum): the table's id and the table.
+///
+/// `post_header_bytes` is FORMAT_DESCRIPTION's entry for the event: 8, or 6 before 5.1.4.
+/// Errors: [`Error::NoColumnNames`] without `binlog_row_metadata=FULL`; [`Error::Unsupported`] for a type
+/// that no MySQL from 5.6 on writes; bytes that do not hold together.
+pub fn parse(body: &[u8], post_header_bytes: u8) -> Result<(u64, Table), Error> {
+    let mut cursor = Cursor::new(body);
+    let id = cursor.number(table_id_bytes(post_header_bytes), "table id")?;
+    cursor.bytes(2, "table map flags")?;
+    let name = TableName {
+        database: identifier(&mut cursor, "database name")?,
+        table: identifier(&mut cursor, "table name")?,
+    };
+    let count = usize::try_from(cursor.packed("column count")?).unwrap_or(usize::MAX);
+    let types = cursor.bytes(count, "column types")?;
+    let mut metadata = Cursor::new(cursor.packed_bytes("column metadata")?);
+    let nullable = cursor.bytes(count.div_ceil(8), "nullable bits")?;
+
+    let mut wires = Vec::with_capacity(count);
+    for (index, type_byte) in types.iter().enumerate() {
+        wires.push(
+            Wire::read(*type_byte, &mut metadata)
+                .map_err(|error| at_column(error, &name, index))?,
+        );
+    }
+    if !metadata.is_empty() {
+        return Err(Error::malformed(
+            "column metadata",
+            format_args!("{} bytes left over", metadata.rest().len()),
+        ));
+    }
+    let optional = Optional::read(cursor.rest(), &wires)?;
+    let Some(names) = optional.names else {
+        return Err(Error::NoColumnNames {
+            table: name.to_string(),
+        });
+    };
+
+    let mut unsigned = Class::new("signedness", optional.unsigned);
+    let mut charsets = Class::new("column character sets", optional.charsets);
+    let mut label_charsets = Class::new("ENUM and SET character sets", optional.label_charsets);
+    let mut enum_labels = Class::new("ENUM labels", optional.enum_labels);
+    let mut set_labels = Class::new("SET labels", optional.set_labels);
+    let mut columns = Vec::with_capacity(count);
+    for (index, (wire, column_name)) in wires.into_iter().zip(names).enumerate() {
+        let kind = match wire {
+            Wire::Kind(kind) => kind,
+            Wire::Number(number) => number.kind(unsigned.next()?),
+            Wire::Text(text) => text.kind(Charset::of_collation(charsets.next()?)),
+            Wire::Enum { bytes } => {
+                let charset = Charset::of_collation(label_charsets.next()?);
+                let labels = labels(enum_labels.next()?, charset)
+                    .map_err(|error| at_column(error, &name, index))?;
+                ColumnKind::Enum { bytes, labels }
+            }
+            Wire::Set { bytes } => {
+                let charset = Charset::of_collation(label_charsets.next()?);
+                let labels = labels(set_labels.next()?, charset)
+                    .map_err(|error| at_column(error, &name, index))?;
+                ColumnKind::Set { bytes, labels }
+            }
+        };
+        columns.push(Column {
+            name: text(column_name, "column name")?,
+            kind,
+            nullable: nullable
+                .get(index / 8)
+                .is_some_and(|bits| bits >> (index % 8) & 1 == 1),
+            visible: optional.visible.get(index).copied().unwrap_or(true),
+        });
+    }
+    unsigned.end()?;
+    charsets.end()?;
+    label_charsets.end()?;
+    enum_labels.end()?;
+    set_labels.end()?;
+    Ok((
+        id,
+        Table {
+            name,
+            columns,
+            primary_key: optional.primary_key,
+        },
+    ))
+}
+
+/// A list with one entry per column of a class, given out in column order.
+struct Class<T> {
+    what: &'static str,
+    entries: std::vec::IntoIter<T>,
+}
+
+impl<T> Class<T> {
+    fn new(what: &'static str, entries: Vec<T>) -> Self {
+        Self {
+            what,
+            entries: entries.into_iter(),
+        }
+    }
+
+    fn next(&mut self) -> Result<T, Error> {
+        self.entries
+            .next()
+            .ok_or_else(|| Error::malformed(self.what, "fewer entries than columns of their class"))
+    }
+
+    fn end(self) -> Result<(), Error> {
+        match self.entries.len() {
+            0 => Ok(()),
+            left => Err(Error::malformed(
+                self.what,
+                format_args!("{left} entries without a column"),
+            )),
+        }
+    }
+}
+
+/// One length byte, the name, a zero byte.
+fn identifier(cursor: &mut Cursor<'_>, what: &'static str) -> Result<String, Error> {
+    let length = cursor.byte(what)?;
+    let name = text(cursor.bytes(usize::from(length), what)?, what)?;
+    match cursor.byte(what)? {
+        0 => Ok(name),
+        other => Err(Error::malformed(
+            what,
+            format_args!("ends in byte {other}, not 0"),
+        )),
+    }
+}
+
+fn text(bytes: &[u8], what: &'static str) -> Result<String, Error> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Error::malformed(what, "not UTF-8"))?;
+    Ok(text.to_owned())
+}
+
+fn labels(raw: Vec<&[u8]>, charset: Charset) -> Result<Arc<[String]>, Error> {
+    // The labels of a binary ENUM are kept in utf8 by the server all the same.
+    let charset = if charset == Charset::Binary {
+        Charset::Utf8
+    } else {
+        charset
+    };
+    raw.into_iter()
+        .map(|label| charset.decode(label).map(|label| label.into_owned()))
+        .collect()
+}
+
+fn at_column(error: Error, table: &TableName, index: usize) -> Error {
+    error.at(format_args!("column {} of table `{table}`", index + 1))
+}
+
+#[cfg(test)]
+mod tests;

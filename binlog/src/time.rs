@@ -1,4 +1,8 @@
 //! Dates and times, zero and partial ones included, printed as `SELECT` does under `time_zone='+00:00'`.
+//!
+//! The fields hold what MySQL stored: month 0 and day 0 exist, a TIME goes beyond 24 hours and below
+//! zero, second 0 of a TIMESTAMP is the zero timestamp. The fraction is kept in microseconds and printed
+//! with the column's digits. Reading them off the wire is in [`crate::value`].
 
 /// `year` 0..=9999, `month` 0..=12, `day` 0..=31: MySQL stores zero and partial dates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,3 +40,182 @@ pub struct Timestamp {
     pub micros: u32,
     pub fsp: u8,
 }
+
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut value = 0;
+    while value < 100 {
+        pairs[value] = [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8];
+        value += 1;
+    }
+    pairs
+};
+
+/// The last two decimal digits of `value`.
+#[inline]
+pub(crate) fn pair(value: u32) -> [u8; 2] {
+    PAIRS[(value % 100) as usize]
+}
+
+#[inline]
+fn date_text(date: Date) -> [u8; 10] {
+    let [y0, y1] = pair(u32::from(date.year) / 100);
+    let [y2, y3] = pair(u32::from(date.year));
+    let [m0, m1] = pair(u32::from(date.month));
+    let [d0, d1] = pair(u32::from(date.day));
+    [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1]
+}
+
+/// `MM:SS.ffffff`, to be cut after the column's digits.
+#[inline]
+fn minutes_text(minutes: u8, seconds: u8, micros: u32) -> [u8; 12] {
+    let [m0, m1] = pair(u32::from(minutes));
+    let [s0, s1] = pair(u32::from(seconds));
+    let [f0, f1] = pair(micros / 10_000);
+    let [f2, f3] = pair(micros / 100);
+    let [f4, f5] = pair(micros);
+    [m0, m1, b':', s0, s1, b'.', f0, f1, f2, f3, f4, f5]
+}
+
+/// How much of [`minutes_text`] a column with `fsp` digits shows.
+#[inline]
+fn shown(fsp: u8) -> usize {
+    match fsp {
+        0 => 5,
+        digits => 6 + usize::from(digits.min(6)),
+    }
+}
+
+impl Date {
+    /// Appends `YYYY-MM-DD`.
+    #[inline]
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&date_text(*self));
+    }
+}
+
+impl Time {
+    /// Appends `[-]HH:MM:SS[.fff]`; hours take a third digit when they need it.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        if self.negative {
+            out.push(b'-');
+        }
+        if self.hours >= 100 {
+            out.push(b'0' + (self.hours / 100 % 10) as u8);
+        }
+        let [h0, h1] = pair(u32::from(self.hours));
+        out.extend_from_slice(&[h0, h1, b':']);
+        let text = minutes_text(self.minutes, self.seconds, self.micros);
+        out.extend_from_slice(text.get(..shown(self.fsp)).unwrap_or(&text));
+    }
+}
+
+impl DateTime {
+    /// Appends `YYYY-MM-DD HH:MM:SS[.fff]`.
+    #[inline]
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let [y0, y1, y2, y3, _, m0, m1, _, d0, d1] = date_text(self.date);
+        let [h0, h1] = pair(u32::from(self.hours));
+        let [n0, n1, _, s0, s1, _, f0, f1, f2, f3, f4, f5] =
+            minutes_text(self.minutes, self.seconds, self.micros);
+        let text = [
+            y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b' ', h0, h1, b':', n0, n1, b':', s0, s1,
+            b'.', f0, f1, f2, f3, f4, f5,
+        ];
+        out.extend_from_slice(text.get(..14 + shown(self.fsp)).unwrap_or(&text));
+    }
+}
+
+impl Timestamp {
+    /// Appends `YYYY-MM-DD HH:MM:SS[.fff]` in UTC.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        self.to_utc().write(out);
+    }
+
+    /// The same moment by the calendar; the zero timestamp is all zeros.
+    pub fn to_utc(&self) -> DateTime {
+        if self.seconds == 0 {
+            let date = Date {
+                year: 0,
+                month: 0,
+                day: 0,
+            };
+            return DateTime {
+                date,
+                hours: 0,
+                minutes: 0,
+                seconds: 0,
+                micros: 0,
+                fsp: self.fsp,
+            };
+        }
+        let second = self.seconds % 86_400;
+        DateTime {
+            date: date_of_day(self.seconds / 86_400),
+            hours: (second / 3_600) as u8,
+            minutes: (second / 60 % 60) as u8,
+            seconds: (second % 60) as u8,
+            micros: self.micros,
+            fsp: self.fsp,
+        }
+    }
+}
+
+/// The date `days` after 1970-01-01. Counts from 0000-03-01, so that the leap day ends a year
+/// (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn date_of_day(days: u32) -> Date {
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    Date {
+        year: (era * 400 + year_of_era + u32::from(month <= 2)) as u16,
+        month: month as u8,
+        day: (day_of_year - (153 * month_from_march + 2) / 5 + 1) as u8,
+    }
+}
+
+/// `Display` by the writers: what they append is ASCII.
+pub(crate) fn display(
+    formatter: &mut std::fmt::Formatter<'_>,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> std::fmt::Result {
+    let mut text = Vec::with_capacity(32);
+    write(&mut text);
+    formatter.write_str(std::str::from_utf8(&text).map_err(|_| std::fmt::Error)?)
+}
+
+impl std::fmt::Display for Date {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        display(formatter, |out| self.write(out))
+    }
+}
+
+impl std::fmt::Display for Time {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        display(formatter, |out| self.write(out))
+    }
+}
+
+impl std::fmt::Display for DateTime {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        display(formatter, |out| self.write(out))
+    }
+}
+
+impl std::fmt::Display for Timestamp {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        display(formatter, |out| self.write(out))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,106 @@
 //! Where the checkpoint is kept: adapters behind `headwater_actors::ports::store`.
+
+mod body;
+pub mod file;
+
+use std::path::PathBuf;
+
+use headwater_actors::failure::Failure;
+
+/// Why a checkpoint cannot be used. None of these ever starts anew by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("checkpoint file \"{path}\" is damaged: {found}")]
+    Damaged { path: PathBuf, found: String },
+    #[error("checkpoint file \"{path}\" has version {found}, this program knows up to {known}")]
+    Newer {
+        path: PathBuf,
+        found: u64,
+        known: u64,
+    },
+    #[error("checkpoint file \"{path}\" belongs to pipeline \"{found}\", not to \"{wanted}\"")]
+    OtherPipeline {
+        path: PathBuf,
+        found: String,
+        wanted: String,
+    },
+    #[error("checkpoint file \"{path}\" is locked by another process{holder}")]
+    Locked { path: PathBuf, holder: String },
+    #[error("checkpoint file \"{path}\" has epoch {stored}, refused to go back to {found}")]
+    EpochFell {
+        path: PathBuf,
+        stored: u32,
+        found: u32,
+    },
+    #[error("checkpoint file \"{path}\": {doing}: {error}")]
+    Io {
+        path: PathBuf,
+        doing: &'static str,
+        error: std::io::Error,
+    },
+}
+
+impl Error {
+    fn hint(&self) -> String {
+        match self {
+            Self::Damaged { path, .. } => format!(
+                "restore the file from a copy; or note a position that is surely delivered, remove \"{}\" and \
+                 set source.start to it: the epoch starts again, so consumers that compare seq must start again too",
+                path.display()
+            ),
+            Self::Newer { .. } => "run the version that wrote it, or a newer one".to_owned(),
+            Self::OtherPipeline { found, .. } => format!(
+                "give this pipeline its own checkpoint.file.path, or set name = \"{found}\" if it is the same one"
+            ),
+            Self::Locked { .. } => {
+                "end the other process first; each pipeline needs its own checkpoint.file.path"
+                    .to_owned()
+            }
+            Self::EpochFell { .. } => "this is a defect of the program; report it".to_owned(),
+            Self::Io { path, error, .. } => io_hint(path, error),
+        }
+    }
+}
+
+fn io_hint(path: &std::path::Path, error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => {
+            "the folder of checkpoint.file.path does not exist: create it, or mount a volume there"
+                .to_owned()
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => format!(
+            "make the folder of \"{}\" writable for this user, or choose another checkpoint.file.path",
+            path.display()
+        ),
+        ErrorKind::IsADirectory | ErrorKind::NotADirectory => {
+            "checkpoint.file.path must be a file in an existing folder".to_owned()
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on the disk".to_owned(),
+        _ => "check the disk".to_owned(),
+    }
+}
+
+/// A full or failing disk may be cured while running; all else needs a human.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        use std::io::ErrorKind;
+        let hint = error.hint();
+        let failure = match &error {
+            Error::Io { error: cause, .. }
+                if !matches!(
+                    cause.kind(),
+                    ErrorKind::NotFound
+                        | ErrorKind::PermissionDenied
+                        | ErrorKind::ReadOnlyFilesystem
+                        | ErrorKind::IsADirectory
+                        | ErrorKind::NotADirectory
+                ) =>
+            {
+                Self::transient(error.to_string())
+            }
+            _ => Self::definite(error.to_string()),
+        };
+        failure.with_hint(hint)
+    }
+}

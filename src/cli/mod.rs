@@ -1,7 +1,251 @@
 //! The command line: arguments in, exit code out.
+//!
+//! Wrong usage and settings end with 2 and a line or a few on stderr, before anything is started; what fails
+//! later ends with 1. Not here: what the commands do (`pipeline`), but for those that only read settings or
+//! the checkpoint.
 
-use crate::exit::Exit;
+mod position;
 
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, Parser, Subcommand};
+use headwater_actors::failure::Failure;
+
+use crate::{
+    exit::Exit,
+    pipeline::{self, RunMode, RunSource, Until},
+    plan::{self, Plan, Target},
+    settings::{self, Layers, Loaded},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  headwater config --default > headwater.toml   the reference: every setting with its comment
+  headwater check -c headwater.toml             is everything in place?
+  headwater run -c headwater.toml               stream until SIGTERM
+  headwater run -c headwater.toml --until now   catch up and stop
+  HEADWATER__SOURCE__PASSWORD=… headwater run --set sink.type=stdout --set source.url=mysql://me@db
+
+Settings: built-in defaults, then the file of -c, then environment variables HEADWATER__SECTION__KEY,
+then --set; the later one wins.
+
+Exit codes: 0 drained, 1 halted (the reason and what to do are in the log), 2 usage or settings,
+3 the grace time was over (what was delivered is stored).";
+
+/// MySQL's binary log to Kinesis and Firehose: in order, with nothing lost.
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    sources: Sources,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Sources {
+    /// The settings file (TOML); without it the defaults count
+    #[arg(short, long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// One setting, as `sink.type=stdout`; may be repeated; lists with commas
+    #[arg(long, value_name = "KEY=VALUE", global = true)]
+    set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Stream changes until SIGTERM or SIGINT, then drain
+    Run {
+        /// Stop, drained, once this point is durable: "now" (the server's position at the start), FILE:POS
+        /// or a GTID set
+        #[arg(long, value_name = "POINT", value_parser = until)]
+        until: Option<Until>,
+    },
+    /// Check settings, server, checkpoint and sink as `run` does; say what to do about each failure
+    Check,
+    /// Stream changes from binlog files instead of a server, then drain
+    Replay {
+        /// Binlog files, in their order
+        #[arg(required = true, value_name = "BINLOG")]
+        binlogs: Vec<PathBuf>,
+    },
+    /// Show, set or clear the stored position
+    #[command(subcommand)]
+    Position(PositionCommand),
+    /// Print the effective settings with their origins, secrets hidden
+    Config {
+        /// Print the reference instead: every setting with its default and comment
+        #[arg(long)]
+        default: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PositionCommand {
+    /// Print the stored position; also while the pipeline runs
+    Show {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Store another position; the pipeline must not run
+    Set {
+        /// FILE:POS, a boundary between transactions, or a GTID set ("have these already")
+        #[arg(value_name = "POINT", value_parser = Target::parse)]
+        target: Target,
+    },
+    /// Forget the stored position, so that source.start counts again; the pipeline must not run
+    Clear,
+}
+
+/// Why a command ended before or while doing its work.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Settings(#[from] settings::Error),
+    #[error("{0}")]
+    Plan(String),
+    #[error(transparent)]
+    Failed(#[from] anyhow::Error),
+}
+
+/// Runs the command that the process was given.
 pub fn main() -> Exit {
-    Exit::Usage
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let is_usage = error.use_stderr();
+            if error.print().is_err() || is_usage {
+                return Exit::Usage;
+            }
+            return Exit::Drained;
+        }
+    };
+    match dispatch(cli) {
+        Ok(exit) => exit,
+        Err(error) => report(&error),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Error> {
+    if let Command::Config { default: true } = cli.command {
+        print(settings::DEFAULT_TOML)?;
+        return Ok(Exit::Drained);
+    }
+    let loaded = load(&cli.sources)?;
+    if let Command::Config { .. } = cli.command {
+        print(&loaded.to_toml())?;
+        return Ok(Exit::Drained);
+    }
+    let plan = plan(&loaded)?;
+    let exit = match cli.command {
+        Command::Run { until } => pipeline::run(
+            plan,
+            RunMode {
+                until: until.unwrap_or(Until::Never),
+                source: RunSource::Server,
+            },
+        )?,
+        Command::Check => pipeline::check(plan)?,
+        Command::Replay { binlogs } => pipeline::run(
+            plan,
+            RunMode {
+                until: Until::Never,
+                source: RunSource::Files(binlogs),
+            },
+        )?,
+        Command::Position(PositionCommand::Show { json: true }) => position::show_json(&plan)?,
+        Command::Position(PositionCommand::Show { json: false }) => position::show(&plan)?,
+        Command::Position(PositionCommand::Set { target }) => pipeline::position_set(plan, target)?,
+        Command::Position(PositionCommand::Clear) => position::clear(&plan)?,
+        Command::Config { .. } => Exit::Drained,
+    };
+    Ok(exit)
+}
+
+fn load(sources: &Sources) -> Result<Loaded, settings::Error> {
+    Layers {
+        file: sources.config.as_deref(),
+        sets: &sources.set,
+        ..Layers::of_process()
+    }
+    .load()
+}
+
+fn plan(loaded: &Loaded) -> Result<Plan, Error> {
+    Plan::from_settings(&loaded.settings).map_err(|error| {
+        let origin = loaded.origin(error.key).unwrap_or("default");
+        let plan::Error {
+            key,
+            problem,
+            remedy,
+        } = &error;
+        Error::Plan(format!("setting `{key}` ({origin}): {problem}; {remedy}"))
+    })
+}
+
+fn until(text: &str) -> Result<Until, String> {
+    match text {
+        "now" => Ok(Until::Now),
+        point => Target::parse(point)
+            .map(Until::At)
+            .map_err(|error| format!("{error}, or \"now\"")),
+    }
+}
+
+fn report(error: &Error) -> Exit {
+    let (text, hint, exit) = match error {
+        Error::Settings(_) | Error::Plan(_) => (error.to_string(), None, Exit::Usage),
+        Error::Failed(error) => {
+            let failure = error.downcast_ref::<Failure>();
+            let hint = failure.and_then(|failure| failure.hint.clone());
+            (format!("{error:#}"), hint, Exit::Halted)
+        }
+    };
+    let mut stderr = io::stderr().lock();
+    let lines = text.lines().map(|line| format!("error: {line}"));
+    for line in lines.chain(hint.map(|hint| format!("hint: {hint}"))) {
+        // A closed stderr leaves the exit code to speak.
+        if writeln!(stderr, "{line}").is_err() {
+            break;
+        }
+    }
+    exit
+}
+
+/// To stdout; a reader that has seen enough (`| head`) is no failure.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn until_is_now_or_a_point() {
+        assert_eq!(until("now"), Ok(Until::Now));
+        assert!(matches!(
+            until("binlog.000001:4"),
+            Ok(Until::At(Target::Position(_)))
+        ));
+        assert!(until("tomorrow").unwrap_err().contains("\"now\""));
+    }
 }

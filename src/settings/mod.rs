@@ -1,1 +1,174 @@
 //! The raw settings tree: embedded defaults, then the file, the environment, `--set`.
+//!
+//! `config/default.toml` is the reference and the schema at once: a key that does not stand there is
+//! unknown, and its default's type is the type that every layer must give. Each value remembers where it
+//! came from, so that a complaint can say so. All problems of all layers are reported together.
+//! A password never reaches an error or a printout. Not here: whether values fit together (`plan`).
+
+mod layers;
+mod print;
+mod schema;
+mod shape;
+
+use std::{
+    collections::HashMap,
+    ffi::{OsStr, OsString},
+    path::Path,
+};
+
+use config::{Config, Map, Source, Value, ValueKind};
+
+use layers::Layer;
+use schema::Schema;
+pub use shape::*;
+
+/// The reference: every key with its default and comment.
+pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
+
+/// The key that only the environment may set.
+const PASSWORD_KEY: &str = "source.password";
+
+/// Where settings come from, beside the defaults.
+#[derive(Debug, Default)]
+pub struct Layers<'a> {
+    pub file: Option<&'a Path>,
+    /// All variables of the process; those that begin with `HEADWATER__` count.
+    pub environment: Vec<(OsString, OsString)>,
+    /// `key=value`, in order.
+    pub sets: &'a [String],
+}
+
+/// Settings with the origin of each.
+#[derive(Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    schema: Schema,
+    values: HashMap<String, Value>,
+}
+
+/// One thing that is wrong with a layer.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    #[error("settings file \"{path}\" cannot be read: {error}; check the path of -c")]
+    File { path: String, error: std::io::Error },
+    #[error("settings file {origin} is not TOML: {message}")]
+    Syntax { origin: String, message: String },
+    #[error("unknown key `{key}` ({origin}); {suggestion}")]
+    Unknown {
+        key: String,
+        origin: String,
+        suggestion: String,
+    },
+    #[error("key `{key}` ({origin}): found {found}, expected {expected}")]
+    WrongType {
+        key: String,
+        origin: String,
+        found: String,
+        expected: &'static str,
+    },
+    #[error("key `routes` ({origin}) is reserved for a later version; remove it")]
+    Reserved { origin: String },
+    #[error(
+        "key `source.password` ({origin}) is taken from the environment only; set HEADWATER__SOURCE__PASSWORD, or source.password_file"
+    )]
+    Password { origin: String },
+    #[error("--set wants key=value, found no \"=\" after \"{key}\"")]
+    NotPair { key: String },
+    #[error("settings: {0}")]
+    Merge(String),
+}
+
+/// Everything that is wrong, one problem a line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Error {
+    pub problems: Vec<Problem>,
+}
+
+impl Layers<'_> {
+    /// With the variables of this process.
+    pub fn of_process() -> Self {
+        Self {
+            environment: std::env::vars_os().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Reads, checks and merges all layers.
+    pub fn load(&self) -> Result<Loaded, Error> {
+        let (schema, defaults) = Schema::of_defaults();
+        let mut problems = Vec::new();
+        let mut merged = vec![defaults];
+        if let Some(path) = self.file {
+            merged.push(layers::file(path, &schema, &mut problems));
+        }
+        merged.push(layers::environment(
+            &self.environment,
+            &schema,
+            &mut problems,
+        ));
+        merged.push(layers::sets(self.sets, &schema, &mut problems));
+        if !problems.is_empty() {
+            return Err(Error { problems });
+        }
+        merge(merged, schema).map_err(|error| Error {
+            problems: vec![Problem::Merge(error.to_string())],
+        })
+    }
+}
+
+fn merge(layers: Vec<Layer>, schema: Schema) -> Result<Loaded, config::ConfigError> {
+    let config = layers
+        .into_iter()
+        .fold(Config::builder(), |builder, layer| {
+            builder.add_source(layer)
+        })
+        .build()?;
+    let mut values = HashMap::new();
+    flatten("", config.collect()?, &mut values);
+    Ok(Loaded {
+        settings: config.try_deserialize()?,
+        schema,
+        values,
+    })
+}
+
+fn flatten(prefix: &str, table: Map<String, Value>, values: &mut HashMap<String, Value>) {
+    for (name, value) in table {
+        let key = join(prefix, &name);
+        match value.kind {
+            ValueKind::Table(table) => flatten(&key, table, values),
+            _ => {
+                values.insert(key, value);
+            }
+        }
+    }
+}
+
+fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() {
+        return name.to_owned();
+    }
+    format!("{prefix}.{name}")
+}
+
+impl Loaded {
+    /// Where a key's value came from; `None` for the default and for no such key.
+    pub fn origin(&self, key: &str) -> Option<&str> {
+        self.values.get(key).and_then(Value::origin)
+    }
+
+    /// The effective settings as TOML, with origins; secrets hidden.
+    pub fn to_toml(&self) -> String {
+        print::effective(&self.schema, &self.values)
+    }
+}
+
+fn is_ours(variable: &OsStr) -> bool {
+    variable
+        .as_encoded_bytes()
+        .starts_with(layers::ENVIRONMENT_PREFIX.as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

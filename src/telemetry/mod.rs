@@ -1,1 +1,93 @@
 //! What the process shows of itself: metrics, status, probes, logs.
+//!
+//! [`Telemetry::start`] comes before the pipeline, so that a port in use stops the program before
+//! anything was read, and a pod that waits for its database answers its probes. The supervisor is
+//! attached once it exists; until then the process lives and is not ready.
+//! Not here: who counts (the actors and the adapters, by the names of `headwater_actors::metrics`).
+
+pub mod http;
+pub mod logs;
+pub mod recorder;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use actix::Recipient;
+use headwater_actors::status::GetStatus;
+
+use crate::plan::TelemetryPlan;
+
+/// Why the process cannot show itself; each names the key and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "telemetry.listen: address `{address}` is in use; stop the other process, or set \
+         `telemetry.listen` to a free port or to \"\" for no listener"
+    )]
+    AddressInUse { address: SocketAddr },
+    #[error(
+        "telemetry.listen: bind address `{address}`; set `telemetry.listen` to an address of this machine"
+    )]
+    Bind {
+        address: SocketAddr,
+        #[source]
+        error: std::io::Error,
+    },
+    #[error("telemetry.listen: start the listener")]
+    Listen(#[source] std::io::Error),
+    #[error("a metrics recorder is installed already; start telemetry once per process")]
+    RecorderInstalled,
+    #[error("histogram `{name}` has no buckets")]
+    Buckets { name: &'static str },
+    #[error("a log subscriber is installed already; start logs once per process")]
+    LogsInstalled,
+    #[error("RUST_LOG: `{filter}` is no filter; write for example `headwater=debug,warn`")]
+    LogFilter {
+        filter: String,
+        #[source]
+        error: tracing_subscriber::filter::ParseError,
+    },
+}
+
+/// Metrics page, probes and status, as long as the program runs.
+pub struct Telemetry {
+    supervisor: http::SupervisorSlot,
+    server: Option<http::Server>,
+}
+
+impl Telemetry {
+    /// Installs the recorder and binds the listener; without `telemetry.listen` neither is there, and
+    /// counting costs nothing. Needs a running actix system.
+    pub fn start(plan: &TelemetryPlan) -> Result<Self, Error> {
+        let supervisor = http::SupervisorSlot::default();
+        let server = match plan.listen {
+            Some(address) => {
+                let listener = http::bind(address)?;
+                let page = recorder::install()?;
+                Some(http::Server::start(
+                    listener,
+                    Arc::new(page),
+                    supervisor.clone(),
+                )?)
+            }
+            None => None,
+        };
+        Ok(Self { supervisor, server })
+    }
+
+    /// Whom `/livez`, `/readyz`, `/status` and `/metrics` ask from now on.
+    pub fn attach(&self, supervisor: Recipient<GetStatus>) {
+        self.supervisor.set(supervisor);
+    }
+
+    /// Where it listens: the real port when the settings said port 0.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.server.as_ref().map(http::Server::address)
+    }
+
+    /// Answers the requests that have begun, for at most a second, and closes the listener.
+    pub async fn stop(self) {
+        if let Some(server) = self.server {
+            server.stop().await;
+        }
+    }
+}

@@ -14,7 +14,7 @@ pub trait Encoder: Send + Sync {
     /// Built once per table map and writer.
     fn plan(&self, table: &Arc<Table>) -> Box<dyn TableEncoder>;
 
-    /// Appends one line (no line end) for a DDL, as it goes to `lane_table`; `lanes` counts the lanes it goes to.
+    /// Appends one line (no line end) for a DDL.
     fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error>;
 }
 
@@ -24,6 +24,9 @@ pub trait TableEncoder: Send {
 
     /// Appends one line (no line end). On an error nothing that was appended counts.
     fn row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error>;
+
+    /// Appends the row's key alone, for the operator who must find the row.
+    fn key(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error>;
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -2,6 +2,7 @@
 
 pub mod dead_letters;
 pub mod encoder;
+pub mod launcher;
 pub mod sink;
 pub mod source;
 pub mod store;

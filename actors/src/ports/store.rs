@@ -5,10 +5,23 @@ use super::BoxFuture;
 use crate::{checkpoint::Checkpoint, failure::Failure};
 
 pub trait CheckpointStore: Send + Sync {
-    fn load(&self) -> BoxFuture<'static, Result<Option<Checkpoint>, Failure>>;
+    fn load(&self) -> BoxFuture<'static, Result<Stored, Failure>>;
 
+    /// A save that was called later wins over one that is still on its way. An epoch below the stored
+    /// one is a definite failure.
     fn save(&self, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), Failure>>;
 
     /// Forgets the position. The epoch is kept: it must rise for ever.
     fn clear(&self) -> BoxFuture<'static, Result<(), Failure>>;
+}
+
+/// What a store holds. Nothing ever stored: the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The greatest epoch that was ever stored, 0 before the first. Without a checkpoint (cleared) the
+    /// next start must take a greater one: what the log was then is no longer known.
+    pub epoch: u32,
+    pub checkpoint: Option<Checkpoint>,
+    /// When it was stored, microseconds since 1970; 0 when nothing is.
+    pub saved_us: u64,
 }

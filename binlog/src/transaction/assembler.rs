@@ -1,24 +1,28 @@
 //! The state machine. Three layers: `push` knows offsets, checksums and errors with their place; `apply`
-//! knows which events may stand where; the steps below it know transactions and rows.
+//! knows which events may stand where; the steps in `changes` and `places` know what each means.
 //!
 //! The offset is counted in 64 bits from the events' lengths and checked against the 32 bits that the
 //! header has. A gap is accepted only between transactions, where a dump by GTID skips what we have.
+
+mod changes;
+mod kinds;
+mod places;
 
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
-use super::{Boundary, Item, Statement, Transaction, Wanted, tables::Tables};
+use self::{
+    kinds::{halt_reason, incident, is_passed_over, is_rows},
+    places::heartbeat_fields,
+};
+use super::{Item, Transaction, Wanted, tables::Tables};
 use crate::{
     Error,
-    cursor::Cursor,
-    ddl::{StatementClass, Tokens, classify},
-    event::{EventHeader, EventKind, FLAG_ARTIFICIAL, Framing, MAGIC},
+    event::{EventHeader, EventKind, Framing, HEADER_BYTES, MAGIC},
     gtid::{GtidEvent, GtidSet},
     payload::Payload,
     position::{FileName, Position},
-    query::{Control, Query},
-    rows::{self, RowsBlock},
 };
 
 /// Why the log cannot be followed beyond an event, and where that is.
@@ -40,14 +44,9 @@ impl AssembleError {
     }
 }
 
-/// On rows events: the statement ends, and with it the use of its table maps.
-const FLAG_STATEMENT_END: u16 = 1;
-/// Of a rows event without rows, written only for its flag.
-const DUMMY_TABLE_ID: u64 = 0x00ff_ffff;
 const EVENT_BYTES_MAX: usize = 1 << 30;
 /// A backward step of the 32-bit offset looks like a gap of almost 4 GiB.
 const GAP_BYTES_MAX: u32 = 1 << 31;
-const SAVEPOINTS_MAX: usize = 1000;
 
 /// Turns events into [`Item`]s. After an error it must not be used again: make a new one at the last
 /// boundary.
@@ -180,6 +179,11 @@ impl Assembler {
         self.more(items).map(drop)
     }
 
+    /// Whether a TRANSACTION_PAYLOAD is not used up: [`Assembler::more`] gives the next slice.
+    pub fn has_more(&self) -> bool {
+        self.payload.is_some()
+    }
+
     /// Gives the next slice of a TRANSACTION_PAYLOAD; whether anything is left of it.
     pub fn more(&mut self, items: &mut Vec<Item>) -> Result<bool, AssembleError> {
         let Some(mut payload) = self.payload.take() else {
@@ -238,7 +242,7 @@ impl Assembler {
             ));
         }
         let mut body = bytes.clone();
-        body.advance(crate::event::HEADER_BYTES.min(body.len()));
+        body.advance(HEADER_BYTES.min(body.len()));
         self.apply(&header, body, items)
     }
 
@@ -278,8 +282,7 @@ impl Assembler {
             kind if is_rows(kind) => self.rows(kind, body, items),
             EventKind::TableMap => {
                 self.begun()?;
-                self.tables
-                    .add(&body, self.framing.table_id_bytes(EventKind::TableMap))
+                self.tables.add(&body, &self.framing)
             }
             EventKind::Query => self.query(header, &body, items),
             EventKind::Xid => self.commit(header, items),
@@ -323,419 +326,4 @@ impl Assembler {
             && self.event_offset == MAGIC.len() as u64
             && self.offset > self.event_offset
     }
-
-    fn open(&mut self, header: &EventHeader, event: &GtidEvent) -> Result<(), Error> {
-        self.ensure_closed()?;
-        self.open = Some(Open {
-            transaction: Arc::new(Transaction {
-                gtid: event.gtid.clone(),
-                file: self.file.clone(),
-                offset: self.event_offset,
-                server_id: header.server_id,
-                commit_us: event.commit_us().unwrap_or_else(|| header.timestamp_us()),
-            }),
-            has_begun: false,
-            rows_done: 0,
-            savepoints: Vec::new(),
-        });
-        Ok(())
-    }
-
-    fn ensure_closed(&self) -> Result<(), Error> {
-        match &self.open {
-            Some(open) => Err(Error::UnfinishedTransaction {
-                began: open.transaction.offset,
-            }),
-            None => Ok(()),
-        }
-    }
-
-    /// The open transaction; servers before 5.7 have no event in front of its first statement.
-    fn opened(&mut self, header: &EventHeader) -> &mut Open {
-        let transaction = || Transaction {
-            gtid: None,
-            file: self.file.clone(),
-            offset: self.event_offset,
-            server_id: header.server_id,
-            commit_us: header.timestamp_us(),
-        };
-        self.open.get_or_insert_with(|| Open {
-            transaction: Arc::new(transaction()),
-            has_begun: false,
-            rows_done: 0,
-            savepoints: Vec::new(),
-        })
-    }
-
-    fn begun(&mut self) -> Result<&mut Open, Error> {
-        self.open
-            .as_mut()
-            .filter(|open| open.has_begun)
-            .ok_or_else(|| Error::malformed("event order", "rows outside a transaction"))
-    }
-
-    fn query(
-        &mut self,
-        header: &EventHeader,
-        body: &Bytes,
-        items: &mut Vec<Item>,
-    ) -> Result<(), Error> {
-        let query = Query::parse(body, self.framing.post_header_bytes(EventKind::Query))?;
-        match query.control() {
-            Some(Control::Begin) => {
-                let open = self.opened(header);
-                if open.has_begun {
-                    return Err(Error::UnfinishedTransaction {
-                        began: open.transaction.offset,
-                    });
-                }
-                open.has_begun = true;
-                Ok(())
-            }
-            // What is logged before a ROLLBACK stays: rows of tables that cannot roll back. An XA
-            // transaction rolled back was prepared before our start, or we would have halted there.
-            Some(Control::Commit | Control::Rollback | Control::XaRollback) => {
-                self.opened(header);
-                self.commit(header, items)
-            }
-            Some(Control::Savepoint) => {
-                let name = savepoint_name(&query);
-                let open = self.opened(header);
-                open.savepoints.retain(|(other, _)| *other != name);
-                if open.savepoints.len() < SAVEPOINTS_MAX {
-                    open.savepoints.push((name, open.rows_done));
-                }
-                Ok(())
-            }
-            Some(Control::RollbackTo) => {
-                let name = savepoint_name(&query);
-                let open = self.opened(header);
-                let rows = open
-                    .savepoints
-                    .iter()
-                    .find(|(other, _)| *other == name)
-                    .map_or(0, |(_, rows)| *rows);
-                if open.rows_done > rows {
-                    return Err(Error::Refused(
-                        "rows were logged and then rolled back to a savepoint".into(),
-                    ));
-                }
-                Ok(())
-            }
-            Some(Control::ReleaseSavepoint) => Ok(()),
-            Some(Control::XaStart) => Err(Error::Xa("XA START")),
-            Some(Control::XaEnd) => Err(Error::Xa("XA END")),
-            Some(Control::XaPrepare) => Err(Error::Xa("XA PREPARE")),
-            Some(Control::XaCommit) => Err(Error::Xa("XA COMMIT")),
-            None => self.statement(header, &query, items),
-        }
-    }
-
-    fn statement(
-        &mut self,
-        header: &EventHeader,
-        query: &Query<'_>,
-        items: &mut Vec<Item>,
-    ) -> Result<(), Error> {
-        let lossy = query.text_lossy();
-        let class = classify(&lossy, query.default_database, query.sql_mode);
-        let event_offset = self.event_offset;
-        let skip_left = self.skip_left;
-        let open = self.opened(header);
-        match class {
-            StatementClass::Dml { verb } => return Err(Error::StatementFormat(verb)),
-            StatementClass::Unpublished => {}
-            class => {
-                let row = open.rows_done;
-                open.rows_done += 1;
-                if skip_left == 0 {
-                    items.push(Item::Statement(Statement {
-                        transaction: open.transaction.clone(),
-                        event_offset,
-                        row,
-                        text: query.text()?.into(),
-                        default_database: query.default_database.to_owned(),
-                        sql_mode: query.sql_mode,
-                        charset: query.charset()?.to_owned(),
-                        class,
-                    }));
-                }
-                self.skip_left = skip_left.saturating_sub(1);
-            }
-        }
-        // CREATE TABLE ... SELECT stands between BEGIN and its rows; every other DDL commits itself.
-        if self.open.as_ref().is_some_and(|open| open.has_begun) {
-            Ok(())
-        } else {
-            self.commit(header, items)
-        }
-    }
-
-    fn rows(&mut self, kind: EventKind, body: Bytes, items: &mut Vec<Item>) -> Result<(), Error> {
-        let table_id_bytes = self.framing.table_id_bytes(kind);
-        let mut cursor = Cursor::new("rows event", &body);
-        let table_id = cursor.uint(table_id_bytes)?;
-        let ends_statement = cursor.u16()? & FLAG_STATEMENT_END != 0;
-        self.begun()?;
-        if !(table_id == DUMMY_TABLE_ID && ends_statement) {
-            self.block(table_id, kind, body, items)?;
-        }
-        if ends_statement {
-            self.tables.trim();
-        }
-        Ok(())
-    }
-
-    fn block(
-        &mut self,
-        table_id: u64,
-        kind: EventKind,
-        body: Bytes,
-        items: &mut Vec<Item>,
-    ) -> Result<(), Error> {
-        let table_id_bytes = self.framing.table_id_bytes(kind);
-        let event_offset = self.event_offset;
-        let open = self
-            .open
-            .as_mut()
-            .ok_or_else(|| Error::malformed("event order", "rows outside a transaction"))?;
-        let entry = self.tables.get(table_id)?;
-        let counted = entry.table.clone().and_then(|table| {
-            let event = rows::parse(kind.code(), body, table_id_bytes)?;
-            let mut block = RowsBlock {
-                transaction: open.transaction.clone(),
-                table,
-                kind: event.kind,
-                event_offset,
-                first_row: open.rows_done,
-                row_count: 0,
-                before: event.before,
-                after: event.after,
-                images: event.images,
-            };
-            block.row_count = block.count_rows()?;
-            Ok(block)
-        });
-        let mut block = match counted {
-            Ok(block) => block,
-            Err(_) if !entry.is_wanted => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        open.rows_done += u64::from(block.row_count);
-        let skipped = u32::try_from(self.skip_left)
-            .unwrap_or(u32::MAX)
-            .min(block.row_count);
-        self.skip_left -= u64::from(skipped);
-        if entry.is_wanted && skipped < block.row_count {
-            drop_rows(&mut block, skipped)?;
-            items.push(Item::Rows(block));
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, header: &EventHeader, items: &mut Vec<Item>) -> Result<(), Error> {
-        let Open {
-            transaction,
-            rows_done,
-            ..
-        } = self.open.take().ok_or_else(|| {
-            Error::malformed("event order", "end of a transaction that has not begun")
-        })?;
-        if self.skip_left > 0 {
-            return Err(Error::Refused(format!(
-                "{} rows of this transaction are said to be done, it has {rows_done}",
-                rows_done + self.skip_left
-            )));
-        }
-        self.tables.trim();
-        self.position = Position::new(self.file.clone(), self.offset);
-        let commit_us = if transaction.commit_us == 0 {
-            header.timestamp_us()
-        } else {
-            transaction.commit_us
-        };
-        items.push(Item::Commit(
-            self.boundary(transaction.gtid.clone(), commit_us),
-        ));
-        Ok(())
-    }
-
-    fn boundary(&self, gtid: Option<crate::gtid::Gtid>, commit_us: u64) -> Boundary {
-        Boundary {
-            file: self.file.clone(),
-            offset: self.offset,
-            gtid,
-            commit_us,
-        }
-    }
-
-    fn moved(&mut self, header: &EventHeader, items: &mut Vec<Item>) -> Result<(), Error> {
-        self.ensure_closed()?;
-        self.position = Position::new(self.file.clone(), self.offset);
-        items.push(Item::Moved(self.boundary(None, header.timestamp_us())));
-        Ok(())
-    }
-
-    fn rotate(
-        &mut self,
-        header: &EventHeader,
-        body: &[u8],
-        items: &mut Vec<Item>,
-    ) -> Result<(), Error> {
-        let mut cursor = Cursor::new("ROTATE event", body);
-        let offset = cursor.u64()?;
-        let file = FileName::from_bytes(cursor.rest())?;
-        let is_here = file == self.file && offset == self.offset;
-        if is_here && header.flags & FLAG_ARTIFICIAL != 0 {
-            return Ok(());
-        }
-        self.enter(file, offset, header.timestamp_us(), items)
-    }
-
-    fn enter(
-        &mut self,
-        file: FileName,
-        offset: u64,
-        time_us: u64,
-        items: &mut Vec<Item>,
-    ) -> Result<(), Error> {
-        self.ensure_closed()?;
-        self.tables.clear();
-        self.previous_gtids = None;
-        self.file = file;
-        self.offset = offset;
-        self.event_offset = offset;
-        self.position = Position::new(self.file.clone(), offset);
-        items.push(Item::Moved(self.boundary(None, time_us)));
-        Ok(())
-    }
-
-    /// `offset` may lack its upper 32 bits.
-    fn heartbeat(
-        &mut self,
-        header: &EventHeader,
-        file: &FileName,
-        offset: u64,
-        items: &mut Vec<Item>,
-    ) -> Result<(), Error> {
-        if self.open.is_some() || *file != self.file {
-            return Ok(());
-        }
-        if header.kind == EventKind::HeartbeatV2 {
-            self.offset = self.offset.max(offset);
-        } else {
-            let low = u32::try_from(self.offset & u64::from(u32::MAX)).unwrap_or_default();
-            let gap = header.next_offset.wrapping_sub(low);
-            self.offset += if gap < GAP_BYTES_MAX {
-                u64::from(gap)
-            } else {
-                0
-            };
-        }
-        self.moved(header, items)
-    }
-}
-
-fn is_rows(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::WriteRows
-            | EventKind::UpdateRows
-            | EventKind::DeleteRows
-            | EventKind::WriteRowsV1
-            | EventKind::UpdateRowsV1
-            | EventKind::DeleteRowsV1
-            | EventKind::PartialUpdateRows
-    )
-}
-
-/// Known, and without meaning for rows.
-fn is_passed_over(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::RowsQuery
-            | EventKind::Ignorable
-            | EventKind::ViewChange
-            | EventKind::TransactionContext
-            | EventKind::LargeTransactionHeader
-    )
-}
-
-fn halt_reason(kind: EventKind) -> Option<Error> {
-    Some(match kind {
-        EventKind::Load
-        | EventKind::NewLoad
-        | EventKind::CreateFile
-        | EventKind::AppendBlock
-        | EventKind::ExecLoad
-        | EventKind::DeleteFile
-        | EventKind::BeginLoadQuery
-        | EventKind::ExecuteLoadQuery => Error::StatementFormat("LOAD DATA"),
-        EventKind::Intvar | EventKind::Rand | EventKind::UserVar => {
-            Error::StatementFormat("with variables")
-        }
-        EventKind::XaPrepare => Error::Xa("XA PREPARE"),
-        EventKind::StartV3
-        | EventKind::Slave
-        | EventKind::PreGaWriteRows
-        | EventKind::PreGaUpdateRows
-        | EventKind::PreGaDeleteRows => {
-            Error::Unsupported(format!("{kind} of a server before 5.1"))
-        }
-        kind if kind.is_mariadb() => Error::MariaDb(kind),
-        _ => return None,
-    })
-}
-
-/// Takes the first `rows` rows off the block.
-fn drop_rows(block: &mut RowsBlock, rows: u32) -> Result<(), Error> {
-    let mut offset = 0;
-    for _ in 0..rows {
-        let row = block.row_at(offset)?;
-        offset += row
-            .ok_or_else(|| Error::malformed("rows event", "fewer rows than counted"))?
-            .bytes;
-    }
-    block.images.advance(offset.min(block.images.len()));
-    block.first_row += u64::from(rows);
-    block.row_count -= rows;
-    Ok(())
-}
-
-fn savepoint_name(query: &Query<'_>) -> String {
-    let text = query.text_lossy();
-    Tokens::new(&text, query.sql_mode)
-        .last_name()
-        .unwrap_or_default()
-        .to_lowercase()
-}
-
-/// File and offset of a HEARTBEAT_V2: numbered fields, 0 ends them.
-fn heartbeat_fields(body: &[u8]) -> Result<(FileName, u64), Error> {
-    let mut cursor = Cursor::new("HEARTBEAT_V2 event", body);
-    let (mut file, mut offset) = (None, None);
-    loop {
-        let field = cursor.lenenc()?;
-        if field == 0 {
-            break;
-        }
-        let length = cursor.lenenc()?;
-        let length = cursor.length(length)?;
-        let value = cursor.take(length)?;
-        match field {
-            1 => file = Some(FileName::from_bytes(value)?),
-            2 => offset = Some(Cursor::new("HEARTBEAT_V2 event", value).lenenc()?),
-            _ => {}
-        }
-    }
-    file.zip(offset)
-        .ok_or_else(|| cursor.malformed("no file or no offset"))
-}
-
-fn incident(body: &[u8]) -> Result<String, Error> {
-    let mut cursor = Cursor::new("INCIDENT event", body);
-    let number = cursor.u16()?;
-    let length = usize::from(cursor.u8()?);
-    let message = String::from_utf8_lossy(cursor.take(length)?).into_owned();
-    Ok(format!("incident {number}, \"{message}\""))
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::{
     Error,
     cursor::Cursor,
+    event::{EventKind, Framing},
     schema::{Table, TableName},
     table_map,
 };
@@ -52,8 +53,9 @@ impl Tables {
     }
 
     /// Takes a TABLE_MAP body.
-    pub fn add(&mut self, body: &[u8], table_id_bytes: usize) -> Result<(), Error> {
-        let (table_id, name) = head(body, table_id_bytes)?;
+    pub fn add(&mut self, body: &[u8], framing: &Framing) -> Result<(), Error> {
+        let mut cursor = Cursor::new("table map", body);
+        let table_id = cursor.uint(framing.table_id_bytes(EventKind::TableMap))?;
         if self
             .entries
             .get(&table_id)
@@ -61,8 +63,10 @@ impl Tables {
         {
             return Ok(());
         }
+        let name = name(&mut cursor)?;
         let is_wanted = (self.wanted)(&name);
-        let table = table_map::parse(body, table_id_bytes).map(|(_, table)| Arc::new(table));
+        let table = table_map::parse(body, framing.post_header_bytes_or(EventKind::TableMap, 8))
+            .map(|(_, table)| Arc::new(table));
         let entry = Entry {
             body: Bytes::copy_from_slice(body),
             table,
@@ -93,10 +97,8 @@ impl Tables {
     }
 }
 
-/// The id and the name, which every version of the event has in the same place.
-fn head(body: &[u8], table_id_bytes: usize) -> Result<(u64, TableName), Error> {
-    let mut cursor = Cursor::new("table map", body);
-    let table_id = cursor.uint(table_id_bytes)?;
+/// The name behind the id, which every version of the event has in the same place.
+fn name(cursor: &mut Cursor<'_>) -> Result<TableName, Error> {
     cursor.u16()?;
     let mut name = || {
         let length = cursor.lenenc()?;
@@ -107,6 +109,8 @@ fn head(body: &[u8], table_id_bytes: usize) -> Result<(u64, TableName), Error> {
             .map(str::to_owned)
             .map_err(|_| cursor.malformed("name is not UTF-8"))
     };
-    let (database, table) = (name()?, name()?);
-    Ok((table_id, TableName { database, table }))
+    Ok(TableName {
+        database: name()?,
+        table: name()?,
+    })
 }

@@ -1,1 +1,498 @@
+mod halts;
+mod resume;
 
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    Error,
+    event::MAGIC,
+    fixture::{Log, UUID, payload_body, query_body, rotate_body, table_map_body},
+    gtid::{GtidSource, Uuid},
+};
+
+fn file() -> FileName {
+    FileName::parse("binlog.000001").expect("a file name")
+}
+
+/// An assembler at the head of a file, which has read the file's FORMAT_DESCRIPTION.
+fn begun(log: &mut Log) -> Assembler {
+    let mut assembler = Assembler::new(file(), 4);
+    let mut items = Vec::new();
+    assembler
+        .push(log.format_description(), &mut items)
+        .expect("a format description");
+    assembler
+}
+
+fn push(assembler: &mut Assembler, events: impl IntoIterator<Item = Bytes>) -> Vec<Item> {
+    let mut items = Vec::new();
+    for event in events {
+        assembler
+            .push(event, &mut items)
+            .expect("an event that is accepted");
+    }
+    items
+}
+
+fn refused(assembler: &mut Assembler, event: Bytes) -> AssembleError {
+    assembler
+        .push(event, &mut Vec::new())
+        .expect_err("an event that is refused")
+}
+
+/// What the items are, in short.
+fn told(items: &[Item]) -> Vec<String> {
+    items
+        .iter()
+        .map(|item| match item {
+            Item::Rows(block) => format!(
+                "rows {} {}+{}",
+                block.table.name, block.first_row, block.row_count
+            ),
+            Item::Statement(statement) => format!("statement {} {}", statement.row, statement.text),
+            Item::Commit(boundary) => {
+                let gtid = boundary
+                    .gtid
+                    .as_ref()
+                    .map_or("-".into(), |gtid| gtid.number.to_string());
+                format!("commit {gtid} {}", boundary.offset)
+            }
+            Item::Moved(boundary) => format!("moved {} {}", boundary.file, boundary.offset),
+        })
+        .collect()
+}
+
+#[test]
+fn a_transaction_gives_its_rows_and_its_boundary() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    let start = log.offset;
+    let items = push(
+        &mut assembler,
+        [log.gtid(7), log.begin(), log.table_map(5, "shop", "orders")],
+    );
+    assert!(items.is_empty());
+    assert!(assembler.is_in_transaction());
+    let rows_at = log.offset;
+    let items = push(
+        &mut assembler,
+        [log.inserts(5, &[1, 2]), log.inserts(5, &[3])],
+    );
+    assert_eq!(
+        told(&items),
+        ["rows shop.orders 0+2", "rows shop.orders 2+1"]
+    );
+    assert_eq!(assembler.rows_done(), 3);
+    assert_eq!(assembler.position().offset, start);
+    let Some(Item::Rows(block)) = items.first() else {
+        panic!("no rows")
+    };
+    assert_eq!(block.event_offset, rows_at);
+    let expected = Transaction {
+        gtid: Some(Gtid {
+            source: GtidSource::untagged(Uuid(UUID)),
+            number: 7,
+        }),
+        file: file(),
+        offset: start,
+        server_id: 1,
+        commit_us: 1_700_000_000_123_456,
+    };
+    assert_eq!(*block.transaction, expected);
+    let items = push(&mut assembler, [log.xid()]);
+    let boundary = Boundary {
+        file: file(),
+        offset: log.offset,
+        gtid: expected.gtid,
+        commit_us: expected.commit_us,
+    };
+    assert!(
+        matches!(&items[..], [Item::Commit(commit)] if *commit == boundary),
+        "{items:?}"
+    );
+    assert_eq!(
+        assembler.position().to_string(),
+        format!("binlog.000001:{}", log.offset)
+    );
+    assert_eq!(
+        (assembler.is_in_transaction(), assembler.rows_done()),
+        (false, 0)
+    );
+}
+
+#[test]
+fn the_same_table_map_gives_the_same_table_until_the_log_rotates() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    let mut tables = Vec::new();
+    for number in 1..4 {
+        let items = push(
+            &mut assembler,
+            [
+                log.gtid(number),
+                log.begin(),
+                log.table_map(5, "shop", "orders"),
+                log.inserts(5, &[1]),
+                log.xid(),
+            ],
+        );
+        let Some(Item::Rows(block)) = items.first() else {
+            panic!("no rows")
+        };
+        tables.push(block.table.clone());
+    }
+    assert!(Arc::ptr_eq(&tables[0], &tables[1]) && Arc::ptr_eq(&tables[1], &tables[2]));
+    // Another table under the id of the first.
+    let items = push(
+        &mut assembler,
+        [
+            log.gtid(4),
+            log.begin(),
+            log.table_map(5, "shop", "lines"),
+            log.inserts(5, &[1]),
+            log.xid(),
+        ],
+    );
+    assert_eq!(told(&items)[0], "rows shop.lines 0+1");
+    push(
+        &mut assembler,
+        [log.event(4, &rotate_body("binlog.000002", 4))],
+    );
+    let mut log = Log::new();
+    push(
+        &mut assembler,
+        [log.format_description(), log.gtid(5), log.begin()],
+    );
+    let offset = log.offset;
+    let error = refused(&mut assembler, log.inserts(5, &[1]));
+    assert!(
+        error.cause.to_string().contains("no table map"),
+        "{error:?}"
+    );
+    assert_eq!(
+        error.to_string(),
+        format!("binlog event WRITE_ROWS at binlog.000002:{offset}")
+    );
+}
+
+#[test]
+fn statements_commit_themselves_and_those_of_create_select_do_not() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    let items = push(
+        &mut assembler,
+        [
+            log.gtid(1),
+            log.query("shop", "ALTER TABLE orders ADD c INT"),
+        ],
+    );
+    assert_eq!(
+        told(&items),
+        [
+            "statement 0 ALTER TABLE orders ADD c INT".into(),
+            format!("commit 1 {}", log.offset)
+        ]
+    );
+    let Some(Item::Statement(statement)) = items.first() else {
+        panic!("no statement")
+    };
+    assert_eq!(
+        (
+            statement.default_database.as_str(),
+            statement.charset.as_str()
+        ),
+        ("shop", "utf8mb4")
+    );
+    let items = push(
+        &mut assembler,
+        [
+            log.gtid(2),
+            log.begin(),
+            log.query("shop", "CREATE TABLE t (id INT) START TRANSACTION"),
+            log.table_map(6, "shop", "t"),
+            log.inserts(6, &[1, 2]),
+            log.xid(),
+        ],
+    );
+    let expected = [
+        "statement 0 CREATE TABLE t (id INT) START TRANSACTION".into(),
+        "rows shop.t 1+2".into(),
+        format!("commit 2 {}", log.offset),
+    ];
+    assert_eq!(told(&items), expected);
+}
+
+#[test]
+fn unpublished_statements_move_the_position_and_give_no_text() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    for text in [
+        "CREATE USER a IDENTIFIED BY 'x'",
+        "DROP TEMPORARY TABLE t",
+        "# Dummy event",
+        "XA ROLLBACK X'31',X'',1",
+    ] {
+        let items = push(&mut assembler, [log.gtid(1), log.query("", text)]);
+        assert_eq!(told(&items), [format!("commit 1 {}", log.offset)], "{text}");
+    }
+}
+
+#[test]
+fn logs_without_gtids_open_transactions_at_begin() {
+    let mut log = Log::without_checksums();
+    let mut assembler = begun(&mut log);
+    let start = log.offset;
+    let items = push(
+        &mut assembler,
+        [
+            log.begin(),
+            log.table_map(5, "shop", "orders"),
+            log.inserts(5, &[1]),
+            log.query("", "COMMIT"),
+        ],
+    );
+    assert_eq!(
+        told(&items),
+        [
+            "rows shop.orders 0+1".into(),
+            format!("commit - {}", log.offset)
+        ]
+    );
+    let Some(Item::Rows(block)) = items.first() else {
+        panic!("no rows")
+    };
+    assert_eq!(
+        (block.transaction.offset, block.transaction.commit_us),
+        (start, 1_700_000_000_000_000)
+    );
+}
+
+#[test]
+fn rows_before_a_rollback_stay_and_savepoints_do_not_disturb() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    let events = [
+        log.gtid(1),
+        log.begin(),
+        log.query("", "SAVEPOINT `a`"),
+        log.query("", "ROLLBACK TO `a`"),
+        log.table_map(5, "shop", "log"),
+        log.inserts(5, &[1]),
+        log.query("", "ROLLBACK"),
+    ];
+    assert_eq!(
+        told(&push(&mut assembler, events)),
+        [
+            "rows shop.log 0+1".into(),
+            format!("commit 1 {}", log.offset)
+        ]
+    );
+}
+
+#[test]
+fn rows_rolled_back_to_a_savepoint_halt() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    let events = [
+        log.gtid(1),
+        log.begin(),
+        log.query("", "SAVEPOINT `A`"),
+        log.table_map(5, "shop", "log"),
+        log.inserts(5, &[1]),
+    ];
+    push(&mut assembler, events);
+    assert!(matches!(
+        refused(&mut assembler, log.query("", "ROLLBACK TO `a`")).cause,
+        Error::Refused(_)
+    ));
+}
+
+#[test]
+fn dummy_rows_and_passed_over_events_give_nothing() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    let dummy = [&[0xff, 0xff, 0xff, 0, 0, 0, 1, 0, 2, 0, 0][..]].concat();
+    let events = [
+        log.gtid(1),
+        log.event(14, b"user variable before DDL"),
+        log.begin(),
+        log.event(29, b"\x06INSERT"),
+        log.event(30, &dummy),
+        log.event(36, b"context"),
+        log.event(37, b"view"),
+        log.event(43, b"large"),
+        log.xid(),
+    ];
+    assert_eq!(
+        told(&push(&mut assembler, events)),
+        [format!("commit 1 {}", log.offset)]
+    );
+}
+
+#[test]
+fn a_compressed_transaction_is_read_from_inside_its_payload() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    let mut inner = vec![
+        log.inner(2, &query_body("", "BEGIN")),
+        log.inner(19, &table_map_body(5, "shop", "orders", 3)),
+    ];
+    for first in 0..10 {
+        inner.push(log.inner(30, &crate::fixture::insert_body(5, &[first, first + 1])));
+    }
+    inner.push(log.inner(16, &7u64.to_le_bytes()));
+    let plain = inner.concat();
+    let compressed = zstd::encode_all(&plain[..], 3).expect("compression");
+    let body = payload_body(0, &compressed, plain.len() as u64);
+    push(&mut assembler, [log.gtid(9)]);
+    let payload_at = log.offset;
+    let event = log.event(40, &body);
+    let items = push(&mut assembler, [event]);
+    assert_eq!(items.len(), 11);
+    let Some(Item::Rows(block)) = items.get(9) else {
+        panic!("no rows")
+    };
+    assert_eq!((block.event_offset, block.first_row), (payload_at, 18));
+    assert_eq!(told(&items)[10], format!("commit 9 {}", log.offset));
+
+    // The same in slices.
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    assembler.set_slice_bytes_max(100);
+    let mut sliced = push(&mut assembler, [log.gtid(9), log.event(40, &body)]);
+    let mut slices = 1;
+    assert!(sliced.len() < 11 && assembler.is_in_transaction());
+    while assembler.more(&mut sliced).expect("a slice") {
+        slices += 1;
+    }
+    assert!(slices > 3);
+    assert_eq!(told(&sliced), told(&items));
+
+    // A payload in a payload, or a ROTATE in one, is no transaction.
+    let rotate = log.inner(4, &rotate_body("binlog.000002", 4));
+    let event = log.event(40, &payload_body(255, &rotate, rotate.len() as u64));
+    assert!(matches!(
+        refused(&mut assembler, event).cause,
+        Error::Malformed { .. }
+    ));
+}
+
+#[test]
+fn rotate_format_description_and_heartbeats_move_the_position() {
+    let mut log = Log::new();
+    let mut assembler = Assembler::new(file(), 4);
+    let fake = log.artificial(4, 0, &rotate_body("binlog.000001", 4));
+    let mut items = push(&mut assembler, [fake, log.format_description()]);
+    let head = log.offset;
+    let mut previous = 1u64.to_le_bytes().to_vec();
+    previous.extend_from_slice(&UUID);
+    for number in [1u64, 1, 6] {
+        previous.extend_from_slice(&number.to_le_bytes());
+    }
+    items.extend(push(&mut assembler, [log.event(35, &previous)]));
+    assert_eq!(
+        told(&items),
+        [
+            format!("moved binlog.000001 {head}"),
+            format!("moved binlog.000001 {}", log.offset)
+        ]
+    );
+    assert_eq!(
+        assembler.previous_gtids().map(ToString::to_string),
+        Some("1b8f86dd-e709-11f1-a854-02fc00000001:1-5".into())
+    );
+
+    // The server has skipped 1000 bytes that we said we have.
+    let beat = log.artificial(27, log.offset as u32 + 1000, b"binlog.000001");
+    assert_eq!(
+        told(&push(&mut assembler, [beat])),
+        [format!("moved binlog.000001 {}", log.offset + 1000)]
+    );
+    let mut fields = vec![1, 13];
+    fields.extend_from_slice(b"binlog.000001");
+    fields.extend_from_slice(&[2, 9, 0xfe]);
+    fields.extend_from_slice(&(5u64 << 32).to_le_bytes());
+    fields.push(0);
+    let beat = log.artificial(41, 0, &fields);
+    assert_eq!(
+        told(&push(&mut assembler, [beat])),
+        [format!("moved binlog.000001 {}", 5u64 << 32)]
+    );
+
+    log.offset = 5 << 32;
+    let rotate = log.event(4, &rotate_body("binlog.000002", 4));
+    let again = log.artificial(4, 0, &rotate_body("binlog.000002", 4));
+    assert_eq!(
+        told(&push(&mut assembler, [rotate, again])),
+        ["moved binlog.000002 4"]
+    );
+}
+
+#[test]
+fn offsets_are_counted_beyond_four_gigabytes() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    push(&mut assembler, [log.gtid(1), log.begin(), log.xid()]);
+    // As after a giant transaction: the header's 32 bits have wrapped.
+    let jump = log.artificial(4, 0, &rotate_body("binlog.000001", (1 << 32) - 10));
+    push(&mut assembler, [jump]);
+    log.offset = (1 << 32) - 10;
+    let items = push(&mut assembler, [log.gtid(2), log.begin(), log.xid()]);
+    assert!(log.offset > 1 << 32);
+    assert_eq!(told(&items), [format!("commit 2 {}", log.offset)]);
+}
+
+#[test]
+fn a_gap_is_accepted_only_between_transactions() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    log.offset += 500;
+    let items = push(&mut assembler, [log.gtid(1), log.begin(), log.xid()]);
+    assert_eq!(told(&items), [format!("commit 1 {}", log.offset)]);
+    push(&mut assembler, [log.gtid(2), log.begin()]);
+    log.offset += 500;
+    assert!(matches!(
+        refused(&mut assembler, log.xid()).cause,
+        Error::Malformed {
+            what: "event offset",
+            ..
+        }
+    ));
+    // Backwards, never.
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    log.offset -= 10;
+    assert!(matches!(
+        refused(&mut assembler, log.gtid(1)).cause,
+        Error::Malformed {
+            what: "event offset",
+            ..
+        }
+    ));
+}
+
+proptest! {
+    #[test]
+    fn no_bodies_panic(events in prop::collection::vec((0u8..48, prop::collection::vec(any::<u8>(), 0..60)), 1..8), is_begun: bool) {
+        let mut log = Log::new();
+        let mut assembler = begun(&mut log);
+        if is_begun {
+            push(&mut assembler, [log.gtid(1), log.begin(), log.table_map(5, "shop", "orders")]);
+        }
+        for (code, mut body) in events {
+            if (23..=39).contains(&code) && body.len() >= 8 && is_begun {
+                body[..8].copy_from_slice(&[5, 0, 0, 0, 0, 0, 1, 0]);
+            }
+            if assembler.push(log.event(code, &body), &mut Vec::new()).is_err() {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes: Vec<u8>) {
+        drop(Assembler::new(file(), MAGIC.len() as u64).push(bytes.into(), &mut Vec::new()));
+    }
+}

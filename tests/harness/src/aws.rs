@@ -136,3 +136,18 @@ pub fn authorization(service: &str) -> String {
          SignedHeaders=host;x-amz-date, Signature=00"
     )
 }
+
+/// Whether the service answered with this error code.
+pub(crate) fn is_code(error: &anyhow::Error, code: &str) -> bool {
+    error
+        .downcast_ref::<ServiceError>()
+        .is_some_and(|error| error.code == code)
+}
+
+/// A text field of an answer.
+pub(crate) fn text(value: &Value, name: &str) -> anyhow::Result<String> {
+    let found = value.get(name).and_then(Value::as_str);
+    Ok(found
+        .with_context(|| format!("the answer has no text `{name}`"))?
+        .to_owned())
+}

@@ -1,4 +1,4 @@
-//! Real servers, consumers and a judge for tests, demo and benches.
+//! Real servers, faults, consumers and a judge for tests, demo and benches.
 //!
 //! Each server has its own folder and its own port on 127.0.0.1, is ready when its `start` returns and
 //! is gone when its value is dropped, also when the process that started it is killed. Nothing is
@@ -6,9 +6,17 @@
 
 pub mod aws;
 pub mod cache;
+pub mod check;
+pub mod consumer;
+pub mod facts;
+pub mod faults;
 pub mod http;
 pub mod kinesis;
+pub mod moto;
 pub mod mysql;
+pub mod orders;
 pub mod ports;
 pub mod process;
+pub mod program;
+pub mod swallow;
 pub mod wait;

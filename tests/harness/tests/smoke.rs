@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_harness::{kinesis::Kinesis, mysql::MySql};
+use headwater_harness::{facts::Facts, kinesis::Kinesis, moto::Moto, mysql::MySql, orders::Load};
 use serde_json::json;
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -91,4 +91,82 @@ async fn records_come_back_in_order_also_across_a_split_and_a_kill() -> anyhow::
         .collect();
     assert_ne!(shards.first(), shards.last());
     kinesis.delete_stream("orders").await
+}
+
+#[tokio::test]
+async fn what_firehose_takes_lies_in_s3_in_the_order_of_the_calls() -> anyhow::Result<()> {
+    let moto = Moto::start().await?;
+    moto.create_bucket("lake").await?;
+    moto.create_delivery_stream("orders", "lake").await?;
+    for n in 0..5 {
+        let data = base64_simd::STANDARD.encode_to_string(format!("{{\"n\":{n}}}\n"));
+        let input =
+            json!({"DeliveryStreamName": "orders", "Records": [{"Data": data}, {"Data": data}]});
+        let output = moto.firehose().call("PutRecordBatch", &input).await?;
+        assert_eq!(output["FailedPutCount"], 0);
+    }
+    let objects = moto.read_objects("lake").await?;
+    let bodies: Vec<_> = objects
+        .iter()
+        .map(|(_, body)| String::from_utf8_lossy(body))
+        .collect();
+    let wanted: Vec<_> = (0..5)
+        .map(|n| format!("{{\"n\":{n}}}\n{{\"n\":{n}}}\n"))
+        .collect();
+    assert_eq!(bodies, wanted);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_load_is_the_same_for_the_same_seed_and_the_facts_count_it() -> anyhow::Result<()> {
+    let (plain, compressed) = tokio::try_join!(
+        MySql::with(&["--gtid-mode=OFF"]),
+        MySql::with(&["--binlog-transaction-compression=ON"])
+    )?;
+    let load = Load::new(10_000).transaction_rows(700);
+    tokio::try_join!(load.run(&plain), load.run(&compressed))?;
+    let sums = "SELECT COUNT(*), SUM(CRC32(CONCAT_WS('|', id, customer_id, status, total, currency, reference, \
+                note, items, priority, placed_at, UNIX_TIMESTAMP(updated_at), attributes))) FROM shop.orders";
+    let rows = plain.query_rows(sums).await?;
+    assert_eq!(rows, compressed.query_rows(sums).await?);
+    assert_eq!(
+        rows[0][0].as_deref(),
+        Some(load.rows().to_string().as_str())
+    );
+
+    for server in [&plain, &compressed] {
+        server.exec("CREATE TABLE shop.few SELECT id, total FROM shop.orders LIMIT 3; DELETE FROM shop.few").await?;
+        let facts = Facts::of(server).await?;
+        assert_eq!(
+            facts.tables(),
+            [("shop.few", 6), ("shop.orders", 10_000)].into()
+        );
+        let (file, offset) = (facts.changes[0].file.to_string(), facts.changes[0].offset);
+        assert_eq!(
+            facts.clone().since(&file, offset + 1).changes[0]
+                .id
+                .rsplit('/')
+                .next(),
+            Some("0")
+        );
+    }
+    let with_gtid = Facts::of(&compressed)
+        .await?
+        .of_tables(&["shop.few"])
+        .changes;
+    let uuid = compressed.query_value("SELECT @@server_uuid").await?;
+    assert!(
+        with_gtid
+            .iter()
+            .all(|change| change.id.starts_with(&format!("{uuid}:")))
+    );
+    // The CREATE TABLE of the same transaction is number 0.
+    assert_eq!(with_gtid[0].id.rsplit('/').next(), Some("1"));
+    let without = Facts::of(&plain).await?.changes;
+    assert!(
+        without[0]
+            .id
+            .contains(&format!(":{}:{}/0", without[0].file, without[0].offset))
+    );
+    Ok(())
 }

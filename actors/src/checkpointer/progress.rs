@@ -1,0 +1,145 @@
+//! From finished barriers to the position: the Checkpointer's twin.
+//!
+//! The promise: the position never passes a barrier that is not finished, in whatever order they finish;
+//! one store write is in flight at a time and the next one carries the newest position. No clock: the
+//! time comes in.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    checkpoint::Checkpoint,
+    messages::{BarrierEnd, BarrierSeq},
+};
+
+#[derive(Debug)]
+struct Open {
+    seq: BarrierSeq,
+    end: BarrierEnd,
+    is_finished: bool,
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq)]
+pub enum Next {
+    Nothing,
+    /// Ask again then.
+    At(Instant),
+    Write(Box<Checkpoint>),
+    /// The last position is stored.
+    Done,
+}
+
+#[derive(Debug)]
+pub struct Progress {
+    done: Checkpoint,
+    open: VecDeque<Open>,
+    interval: Duration,
+    is_dirty: bool,
+    is_writing: bool,
+    last_write: Option<Instant>,
+    /// Set by the drain: write what is done at once, then report.
+    last: Option<bool>,
+}
+
+impl Progress {
+    pub fn new(from: Checkpoint, interval: Duration) -> Self {
+        let done = Checkpoint {
+            drained: false,
+            ..from
+        };
+        Self {
+            done,
+            open: VecDeque::new(),
+            interval,
+            is_dirty: false,
+            is_writing: false,
+            last_write: None,
+            last: None,
+        }
+    }
+
+    /// A barrier exists, or the newest one moved further.
+    pub fn opened(&mut self, seq: BarrierSeq, end: BarrierEnd) {
+        match self.open.back_mut() {
+            Some(newest) if newest.seq == seq => {
+                newest.end.gtids.union(&end.gtids);
+                newest.end.commit_us = newest.end.commit_us.max(end.commit_us);
+                newest.end.mark = end.mark;
+            }
+            _ => self.open.push_back(Open {
+                seq,
+                end,
+                is_finished: false,
+            }),
+        }
+    }
+
+    /// Commit times of what has become durable with it, in microseconds since the epoch.
+    pub fn finished(&mut self, seq: BarrierSeq) -> Vec<u64> {
+        if let Ok(index) = self.open.binary_search_by_key(&seq, |open| open.seq)
+            && let Some(open) = self.open.get_mut(index)
+        {
+            open.is_finished = true;
+        }
+        let mut commit_times = Vec::new();
+        while self.open.front().is_some_and(|open| open.is_finished) {
+            let Some(Open { end, .. }) = self.open.pop_front() else {
+                break;
+            };
+            self.done.gtid_set.union(&end.gtids);
+            self.done.commit_us = self.done.commit_us.max(end.commit_us);
+            self.done.mark = end.mark;
+            self.is_dirty = true;
+            if end.commit_us > 0 {
+                commit_times.push(end.commit_us);
+            }
+        }
+        commit_times
+    }
+
+    pub fn done(&self) -> &Checkpoint {
+        &self.done
+    }
+
+    /// No barrier will finish any more.
+    pub fn store_last(&mut self, drained: bool) {
+        self.last = Some(drained);
+        self.done.drained = drained;
+        self.is_dirty = true;
+    }
+
+    pub fn next(&mut self, now: Instant) -> Next {
+        if self.is_writing {
+            return Next::Nothing;
+        }
+        if !self.is_dirty {
+            return if self.last.is_some() {
+                Next::Done
+            } else {
+                Next::Nothing
+            };
+        }
+        let due = self
+            .last_write
+            .map(|last| last + self.interval)
+            .filter(|due| now < *due);
+        match due {
+            Some(due) if self.last.is_none() => Next::At(due),
+            _ => {
+                self.is_writing = true;
+                self.is_dirty = false;
+                self.last_write = Some(now);
+                Next::Write(Box::new(self.done.clone()))
+            }
+        }
+    }
+
+    /// The write in flight has ended.
+    pub fn written(&mut self, succeeded: bool) {
+        self.is_writing = false;
+        self.is_dirty |= !succeeded;
+    }
+}

@@ -1,0 +1,296 @@
+//! What the actors say to each other, in flow order; each message has one sender and one receiver.
+//!
+//! Data goes by `do_send`: what bounds a mailbox is the [`Permit`] that every batch carries.
+
+use std::sync::Arc;
+
+use actix::{Message, Recipient};
+use headwater_binlog::{
+    gtid::GtidSet,
+    rows::RowsBlock,
+    transaction::{Item, Statement},
+};
+
+use crate::{
+    budget::Permit,
+    checkpoint::Mark,
+    failure::Failure,
+    lane::Lane,
+    ports::source::ResumePoint,
+    status::{LaneStatus, TableStatus},
+};
+
+/// Number of a barrier within a generation; rises in source order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct BarrierSeq(pub u64);
+
+/// One life of the whole pipeline: it ends with the Router or the Checkpointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Generation(pub u64);
+
+/// Reader → Router: what was read, in commit order; whole transactions, or a slice of a big one.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct SourceBatch {
+    pub items: Vec<Item>,
+    /// How far the source has been read with this batch.
+    pub end: Mark,
+    /// For the bytes that the items keep alive.
+    pub permit: Permit,
+    /// The source had nothing more when this was read.
+    pub is_caught_up: bool,
+}
+
+/// Router → Checkpointer: a barrier exists, or moved further (same `seq`: batches without a lane
+/// merge into the newest open one).
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct BarrierOpened {
+    pub seq: BarrierSeq,
+    pub end: BarrierEnd,
+}
+
+/// What is true once everything up to a barrier is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BarrierEnd {
+    pub mark: Mark,
+    /// Transactions that ended since the barrier before.
+    pub gtids: GtidSet,
+    /// Commit time of the newest of them; 0 when none.
+    pub commit_us: u64,
+}
+
+/// Router → ShardWriter: one lane's changes in order, all before one barrier. Shared, not copied: the
+/// Router keeps it until the lane has reached the barrier.
+#[derive(Debug, Message, Clone)]
+#[rtype(result = "()")]
+pub struct LaneBatch(pub Arc<LaneChanges>);
+
+#[derive(Debug)]
+pub struct LaneChanges {
+    pub seq: BarrierSeq,
+    pub parts: Vec<Part>,
+    /// Bytes that the parts keep alive.
+    pub bytes: usize,
+    pub permit: Permit,
+}
+
+#[derive(Debug, Clone)]
+pub enum Part {
+    Rows {
+        block: RowsBlock,
+        /// Indexes relative to `block.first_row`, one per row, when rows of other lanes were taken out.
+        numbers: Option<Arc<[u32]>>,
+        /// The block's final row is the transaction's last event in this lane.
+        is_last: bool,
+    },
+    Statement {
+        statement: Arc<Statement>,
+        is_shared: bool,
+        is_last: bool,
+    },
+}
+
+/// ShardWriter → Router: everything of the lane up to and with `seq` is durable in the sink.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct BarrierReached {
+    pub lane: Arc<Lane>,
+    pub seq: BarrierSeq,
+}
+
+/// Router → Checkpointer: every lane has reached it.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct BarrierFinished(pub BarrierSeq);
+
+/// Router → Supervisor: a lane has something to write and no writer.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct LaneWanted(pub Arc<Lane>);
+
+/// Supervisor → Router: a writer runs; feed it, in order, what is unfinished.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct LaneReady {
+    pub lane: Arc<Lane>,
+    pub writer: Writer,
+}
+
+/// A ShardWriter's three entrances.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    pub batches: Recipient<LaneBatch>,
+    pub freeze: Recipient<Freeze>,
+    pub deliver_up_to: Recipient<DeliverUpTo>,
+    pub stop: Recipient<Stop>,
+}
+
+/// Supervisor → Router: the lane's writer has died; send it nothing until `LaneReady`.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct LaneLost(pub Arc<Lane>);
+
+/// Router → Supervisor: the lane had nothing to do for long and is gone; its writer has been told to stop.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct LaneRetired(pub Arc<Lane>);
+
+/// Supervisor → Router (ask): where a new Reader goes on.
+#[derive(Debug, Message)]
+#[rtype(result = "ResumePoint")]
+pub struct ResumeFrom;
+
+/// In-band, behind the data: Supervisor → Reader → Router → Checkpointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub enum Drain {
+    /// Up to the highest barrier of which any lane has handed a part to the sink.
+    AtCut,
+    /// All that was read (`--until`, the end of files).
+    All,
+}
+
+/// Router → ShardWriter: hand nothing more to the sink, and say how far you have.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Freeze;
+
+/// ShardWriter → Router: the newest barrier of which a part was handed to the sink, if any.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Frozen {
+    pub lane: Arc<Lane>,
+    pub handed: Option<BarrierSeq>,
+}
+
+/// Router → ShardWriter: thaw, deliver up to and with the cut, forget what is beyond.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct DeliverUpTo(pub BarrierSeq);
+
+/// Router → Checkpointer: all barriers that will finish have; store the position and say so.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct StoreLast {
+    pub drained: bool,
+}
+
+/// Checkpointer → Supervisor: the last position is stored.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drained {
+    pub generation: Generation,
+    /// `FILE:OFFSET` and rows done, for the log.
+    pub mark: Option<Mark>,
+}
+
+/// Supervisor → any: end now, without draining.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+/// Any actor's death watch → Supervisor.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Died {
+    pub generation: Generation,
+    pub actor: ActorId,
+    pub cause: Cause,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ActorId {
+    Reader,
+    Router,
+    Checkpointer,
+    ShardWriter(Arc<Lane>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// It was told to, or its work was done.
+    Stopped,
+    Failed(Failure),
+    Panicked,
+}
+
+/// Reader → Supervisor: the connection's state changed.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum SourceState {
+    Streaming,
+    BackingOff(Failure),
+}
+
+/// Reader → Supervisor: all that was wanted has been read (`--until`, the end of files); a drain follows.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct SourceEnded;
+
+/// ShardWriter → Supervisor: a delivery failed and is tried again, or works again.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct LaneTrouble {
+    pub lane: Arc<Lane>,
+    pub failure: Failure,
+}
+
+/// Supervisor → Router (ask), for the status page.
+#[derive(Debug, Message)]
+#[rtype(result = "RouterStatus")]
+pub struct GetRouterStatus;
+
+#[derive(Debug, actix::MessageResponse)]
+pub struct RouterStatus {
+    pub read: Mark,
+    pub lag_secs: Option<f64>,
+    pub tables: Vec<TableStatus>,
+    pub lanes: Vec<LaneStatus>,
+}
+
+/// Supervisor → Checkpointer (ask), for the status page.
+#[derive(Debug, Message)]
+#[rtype(result = "CheckpointStatus")]
+pub struct GetCheckpointStatus;
+
+#[derive(Debug, actix::MessageResponse)]
+pub struct CheckpointStatus {
+    pub durable: Mark,
+    pub gtid_set: GtidSet,
+    /// Since the last successful write.
+    pub age_secs: f64,
+}
+
+impl std::fmt::Display for ActorId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Reader => formatter.write_str("reader"),
+            Self::Router => formatter.write_str("router"),
+            Self::Checkpointer => formatter.write_str("checkpointer"),
+            Self::ShardWriter(lane) => write!(formatter, "shard writer of {lane}"),
+        }
+    }
+}
+
+impl ActorId {
+    /// Without the lane, for metric labels.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Router => "router",
+            Self::Checkpointer => "checkpointer",
+            Self::ShardWriter(_) => "shard_writer",
+        }
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stopped => formatter.write_str("stopped"),
+            Self::Panicked => formatter.write_str("panicked"),
+            Self::Failed(failure) => write!(formatter, "{failure}"),
+        }
+    }
+}

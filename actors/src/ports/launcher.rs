@@ -1,0 +1,24 @@
+//! What happens before a generation reads its first event.
+
+use std::sync::Arc;
+
+use super::{BoxFuture, encoder::Encoder, sink::Sink, source::Source};
+use crate::{checkpoint::Checkpoint, failure::Failure, reader::intake::Until};
+
+/// Decides where a generation begins.
+pub trait Launcher: Send + Sync {
+    /// Connects, checks, resolves the start or the stored position, raises the epoch where needed, and
+    /// stores all of it durably: a crash right after must begin at the same place.
+    fn launch(&self) -> BoxFuture<'static, Result<Launch, Failure>>;
+}
+
+/// A generation's beginning.
+#[derive(Clone)]
+pub struct Launch {
+    pub from: Checkpoint,
+    pub until: Until,
+    pub source: Arc<dyn Source>,
+    /// The same sink for every generation: what is in flight lives in it.
+    pub sink: Arc<dyn Sink>,
+    pub encoder: Arc<dyn Encoder>,
+}

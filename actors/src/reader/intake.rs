@@ -1,0 +1,277 @@
+//! From chunks of raw events to batches: the Reader's twin.
+//!
+//! A batch is everything up to the newest transaction boundary of a chunk; the open transaction behind it
+//! is held back for the next batch while it is small, and sent as a slice when it is not. A compressed
+//! transaction is unpacked slice by slice, each under a grant of its own. The resume point it keeps is
+//! what has left in batches, so a broken connection costs nothing and repeats nothing. Pure.
+
+use bytes::{Buf, Bytes};
+use headwater_binlog::{
+    position::Position,
+    transaction::{Assembler, Boundary, Item},
+};
+
+use crate::{
+    budget::Permit, checkpoint::Mark, failure::Failure, messages::SourceBatch,
+    ports::source::ResumePoint,
+};
+
+/// Where reading ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Until {
+    #[default]
+    Never,
+    /// The first boundary at or after it.
+    Position(Position),
+    /// All of these are done.
+    Gtids(headwater_binlog::gtid::GtidSet),
+}
+
+impl Until {
+    /// Whether the boundary `done` is at or past the end.
+    pub fn is_reached(&self, done: &ResumePoint) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Position(end) => done.mark.rows_done == 0 && done.mark.position >= *end,
+            Self::Gtids(end) => end.is_subset(&done.gtid_set),
+        }
+    }
+}
+
+/// What the Reader does next.
+#[derive(Debug)]
+pub enum Next {
+    Send(SourceBatch),
+    /// Grant this many bytes for the next slice of a compressed transaction.
+    Grant(usize),
+    Read,
+    /// `until` has been reached; what was beyond it is forgotten.
+    Reached,
+}
+
+#[derive(Debug)]
+pub struct Intake {
+    assembler: Assembler,
+    until: Until,
+    /// What has left in batches.
+    sent: ResumePoint,
+    chunk: Bytes,
+    is_caught_up: bool,
+    /// Read, not sent; `boundary` of them belong to transactions that have ended.
+    items: Vec<Item>,
+    boundary: usize,
+    /// The resume point when those have left.
+    ended: ResumePoint,
+    permit: Permit,
+    needs_grant: bool,
+    is_reached: bool,
+}
+
+impl Intake {
+    pub fn new(from: ResumePoint, until: Until, event_bytes_max: usize) -> Self {
+        let Mark {
+            position,
+            rows_done,
+        } = from.mark.clone();
+        let mut assembler = Assembler::new(position.file, position.offset);
+        assembler.skip_rows(rows_done);
+        assembler.set_event_bytes_max(event_bytes_max);
+        assembler.set_slice_bytes_max(SLICE_BYTES);
+        Self {
+            assembler,
+            is_reached: until.is_reached(&from),
+            until,
+            ended: from.clone(),
+            sent: from,
+            chunk: Bytes::new(),
+            is_caught_up: false,
+            items: Vec::new(),
+            boundary: 0,
+            permit: Permit::empty(),
+            needs_grant: false,
+        }
+    }
+
+    /// Where a new stream goes on.
+    pub fn resume_point(&self) -> &ResumePoint {
+        &self.sent
+    }
+
+    /// Takes whole events; the one before must have been used up.
+    pub fn feed(&mut self, chunk: Bytes, permit: Permit, is_caught_up: bool) {
+        self.chunk = chunk;
+        self.permit.merge(permit);
+        self.is_caught_up = is_caught_up;
+    }
+
+    pub fn grant(&mut self, permit: Permit) {
+        self.permit.merge(permit);
+        self.needs_grant = false;
+    }
+
+    pub fn next(&mut self) -> Result<Next, Failure> {
+        loop {
+            if self.is_reached {
+                return Ok(self.cut().map_or(Next::Reached, Next::Send));
+            }
+            if self.needs_grant {
+                return Ok(self.slice().map_or(Next::Grant(SLICE_BYTES), Next::Send));
+            }
+            let before = self.items.len();
+            if !self.advance()? {
+                return Ok(self.finish_chunk().map_or(Next::Read, Next::Send));
+            }
+            self.note(before);
+        }
+    }
+
+    /// One event, or one slice of a compressed transaction. Whether there was any.
+    fn advance(&mut self) -> Result<bool, Failure> {
+        if self.assembler.more(&mut self.items).map_err(failure)? {
+            self.needs_grant = true;
+            return Ok(true);
+        }
+        if self.chunk.is_empty() {
+            return Ok(false);
+        }
+        let event = self.split_event()?;
+        self.assembler
+            .push(event, &mut self.items)
+            .map_err(failure)?;
+        self.needs_grant = self.assembler.has_more();
+        Ok(true)
+    }
+
+    fn split_event(&mut self) -> Result<Bytes, Failure> {
+        let mut size = self
+            .chunk
+            .get(SIZE_OFFSET..SIZE_OFFSET + 4)
+            .unwrap_or_default();
+        let bytes = if size.len() == 4 {
+            size.get_u32_le() as usize
+        } else {
+            0
+        };
+        if bytes < SIZE_OFFSET || self.chunk.len() < bytes {
+            let left = self.chunk.len();
+            return Err(Failure::definite(format!(
+                "event behind {} claims {bytes} bytes, {left} were read",
+                self.assembler.position()
+            )));
+        }
+        Ok(self.chunk.split_to(bytes))
+    }
+
+    /// Looks for boundaries among the items from `from` on.
+    fn note(&mut self, from: usize) {
+        let mut index = from;
+        while let Some(item) = self.items.get(index) {
+            index += 1;
+            if let Item::Commit(boundary) | Item::Moved(boundary) = item {
+                pass(&mut self.ended, boundary);
+                self.boundary = index;
+                if self.until.is_reached(&self.ended) {
+                    self.items.truncate(index);
+                    self.chunk.clear();
+                    self.is_reached = true;
+                }
+            }
+        }
+    }
+
+    fn finish_chunk(&mut self) -> Option<SourceBatch> {
+        let held_bytes = self
+            .items
+            .iter()
+            .skip(self.boundary)
+            .map(image_bytes)
+            .sum::<usize>();
+        if HOLD_BYTES_MAX < held_bytes {
+            self.slice()
+        } else {
+            self.cut()
+        }
+    }
+
+    /// Everything up to the newest boundary.
+    fn cut(&mut self) -> Option<SourceBatch> {
+        if self.boundary == 0 {
+            return None;
+        }
+        let held = self.items.split_off(self.boundary);
+        let items = std::mem::replace(&mut self.items, held);
+        self.boundary = 0;
+        self.sent = self.ended.clone();
+        let held_bytes = self.items.iter().map(image_bytes).sum();
+        let held = self.permit.split(held_bytes);
+        let permit = std::mem::replace(&mut self.permit, held);
+        Some(SourceBatch {
+            items,
+            end: self.sent.mark.clone(),
+            permit,
+            is_caught_up: self.is_caught_up,
+        })
+    }
+
+    /// Everything, though the newest transaction goes on.
+    fn slice(&mut self) -> Option<SourceBatch> {
+        if self.items.len() == self.boundary {
+            return self.cut();
+        }
+        self.boundary = 0;
+        self.sent.gtid_set = self.ended.gtid_set.clone();
+        if let Some(transaction) = self.assembler.transaction() {
+            let position = Position {
+                file: transaction.file.clone(),
+                offset: transaction.offset,
+            };
+            self.sent.mark = Mark {
+                position,
+                rows_done: self.assembler.rows_done(),
+            };
+        }
+        Some(SourceBatch {
+            items: std::mem::take(&mut self.items),
+            end: self.sent.mark.clone(),
+            permit: std::mem::replace(&mut self.permit, Permit::empty()),
+            is_caught_up: false,
+        })
+    }
+}
+
+fn pass(done: &mut ResumePoint, boundary: &Boundary) {
+    let position = Position {
+        file: boundary.file.clone(),
+        offset: boundary.offset,
+    };
+    done.mark = Mark {
+        position,
+        rows_done: 0,
+    };
+    if let Some(gtid) = &boundary.gtid {
+        done.gtid_set.add(gtid);
+    }
+}
+
+fn image_bytes(item: &Item) -> usize {
+    match item {
+        Item::Rows(block) => block.images.len(),
+        Item::Statement(statement) => statement.text.len(),
+        Item::Commit(_) | Item::Moved(_) => 0,
+    }
+}
+
+fn failure(error: headwater_binlog::transaction::AssembleError) -> Failure {
+    let failure = Failure::definite(format!("{error}: {}", error.cause));
+    match error.hint() {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}
+
+/// An open transaction up to this size waits for its end, so that its last change can be marked.
+const HOLD_BYTES_MAX: usize = 256 * 1024;
+/// Decompressed bytes of a compressed transaction at a time.
+const SLICE_BYTES: usize = 256 * 1024;
+/// Of the event's length in its header.
+const SIZE_OFFSET: usize = 9;

@@ -1,0 +1,284 @@
+//! The Reader: pulls raw events from the source and sends them on in commit order.
+//!
+//! It takes bytes from the raw budget before it reads, so a slow sink stops the reading, TCP pushes back on
+//! the server, and memory stays bounded. It sends as soon as the source would block or a chunk is full. A
+//! broken connection is opened again in place, from what has been sent; a definite failure ends the
+//! actor. What a batch is stands in [`intake`].
+
+pub mod intake;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, SpawnHandle,
+    WrapFuture,
+};
+use bytes::{Bytes, BytesMut};
+
+use self::intake::{Intake, Next, Until};
+use crate::{
+    backoff::Backoff,
+    budget::{ByteBudget, Permit},
+    failure::Failure,
+    messages::{Drain, SourceBatch, SourceEnded, SourceState, Stop},
+    metrics as names,
+    ports::source::{EventStream, Read, ResumePoint, Source},
+    watch::DeathWatch,
+};
+
+pub struct Reader {
+    intake: Intake,
+    until: Until,
+    event_bytes_max: usize,
+    backoff: Backoff,
+    source: Arc<dyn Source>,
+    stream: Option<Box<dyn EventStream>>,
+    spare: BytesMut,
+    raw: ByteBudget,
+    waited: Duration,
+    effect: Option<SpawnHandle>,
+    router: Recipient<SourceBatch>,
+    drain: Recipient<Drain>,
+    supervisor: Supervising,
+    watch: DeathWatch,
+}
+
+/// The Supervisor's entrances.
+#[derive(Clone)]
+pub struct Supervising {
+    pub state: Recipient<SourceState>,
+    pub ended: Recipient<SourceEnded>,
+}
+
+/// What a Reader is made of, beyond where it begins.
+#[derive(Clone)]
+pub struct ReaderParts {
+    pub source: Arc<dyn Source>,
+    pub until: Until,
+    pub event_bytes_max: usize,
+    pub raw: ByteBudget,
+    pub backoff: Backoff,
+    pub router: Recipient<SourceBatch>,
+    pub drain: Recipient<Drain>,
+    pub supervisor: Supervising,
+}
+
+/// What one read brought.
+struct Chunk {
+    stream: Box<dyn EventStream>,
+    events: Bytes,
+    permit: Permit,
+    /// For the budget.
+    waited: Duration,
+    spare: BytesMut,
+    outcome: Result<Read, Failure>,
+}
+
+impl Reader {
+    pub fn new(from: ResumePoint, parts: ReaderParts, watch: DeathWatch) -> Self {
+        Self {
+            intake: Intake::new(from, parts.until.clone(), parts.event_bytes_max),
+            until: parts.until,
+            event_bytes_max: parts.event_bytes_max,
+            backoff: parts.backoff,
+            source: parts.source,
+            stream: None,
+            spare: BytesMut::new(),
+            raw: parts.raw,
+            waited: Duration::ZERO,
+            effect: None,
+            router: parts.router,
+            drain: parts.drain,
+            supervisor: parts.supervisor,
+            watch,
+        }
+    }
+
+    fn open(&mut self, after: Duration, ctx: &mut Context<Self>) {
+        let (source, from) = (Arc::clone(&self.source), self.intake.resume_point().clone());
+        let effect = async move {
+            tokio::time::sleep(after).await;
+            source.open(from).await
+        };
+        let effect = effect
+            .into_actor(self)
+            .map(|outcome, reader, ctx| match outcome {
+                Ok(stream) => reader.opened(stream, ctx),
+                Err(failure) => reader.lost(failure, ctx),
+            });
+        self.effect = Some(ctx.spawn(effect));
+    }
+
+    fn opened(&mut self, stream: Box<dyn EventStream>, ctx: &mut Context<Self>) {
+        let from = self.intake.resume_point().clone();
+        self.intake = Intake::new(from, self.until.clone(), self.event_bytes_max);
+        self.stream = Some(stream);
+        metrics::gauge!(names::SOURCE_CONNECTED).set(1.0);
+        self.supervisor.state.do_send(SourceState::Streaming);
+        self.proceed(ctx);
+    }
+
+    fn proceed(&mut self, ctx: &mut Context<Self>) {
+        loop {
+            match self.intake.next() {
+                Ok(Next::Send(batch)) => self.router.do_send(batch),
+                Ok(Next::Grant(bytes)) => return self.ask(bytes, ctx),
+                Ok(Next::Read) => return self.read(ctx),
+                Ok(Next::Reached) => return self.end(ctx),
+                Err(failure) => return self.die(failure, ctx),
+            }
+        }
+    }
+
+    fn ask(&mut self, bytes: usize, ctx: &mut Context<Self>) {
+        let raw = self.raw.clone();
+        let effect = async move { raw.take(bytes).await }.into_actor(self);
+        self.effect = Some(ctx.spawn(effect.map(|permit, reader, ctx| {
+            reader.intake.grant(permit);
+            reader.proceed(ctx);
+        })));
+    }
+
+    fn read(&mut self, ctx: &mut Context<Self>) {
+        let Some(stream) = self.stream.take() else {
+            return;
+        };
+        let (raw, spare) = (self.raw.clone(), std::mem::take(&mut self.spare));
+        let effect = read_chunk(stream, raw, spare).into_actor(self);
+        self.effect = Some(ctx.spawn(effect.map(Self::took)));
+    }
+
+    fn took(chunk: Chunk, reader: &mut Self, ctx: &mut Context<Self>) {
+        reader.spare = chunk.spare;
+        reader.count_waiting(chunk.waited);
+        match chunk.outcome {
+            Ok(Read::Events { drained }) => {
+                metrics::counter!(names::SOURCE_BYTES_TOTAL).increment(chunk.events.len() as u64);
+                reader.backoff.reset();
+                reader.stream = Some(chunk.stream);
+                reader.intake.feed(chunk.events, chunk.permit, drained);
+                reader.proceed(ctx);
+            }
+            Ok(Read::Ended) => reader.end(ctx),
+            Err(failure) => reader.lost(failure, ctx),
+        }
+    }
+
+    /// The metric counts whole seconds; what is left over is kept.
+    fn count_waiting(&mut self, waited: Duration) {
+        self.waited += waited;
+        let whole = self.waited.as_secs();
+        if 0 < whole {
+            metrics::counter!(names::BACKPRESSURE_SECONDS_TOTAL).increment(whole);
+            self.waited -= Duration::from_secs(whole);
+        }
+    }
+
+    /// The connection is gone: again, from what has been sent, unless that cannot help.
+    fn lost(&mut self, failure: Failure, ctx: &mut Context<Self>) {
+        self.stream = None;
+        metrics::gauge!(names::SOURCE_CONNECTED).set(0.0);
+        if failure.is_definite() {
+            return self.die(failure, ctx);
+        }
+        metrics::counter!(names::SOURCE_RECONNECTS_TOTAL).increment(1);
+        let wait = self.backoff.next_wait(fastrand::f64());
+        self.supervisor
+            .state
+            .do_send(SourceState::BackingOff(failure));
+        self.open(wait, ctx);
+    }
+
+    /// All that was wanted has been read.
+    fn end(&mut self, ctx: &mut Context<Self>) {
+        self.supervisor.ended.do_send(SourceEnded);
+        self.drain.do_send(Drain::All);
+        ctx.stop();
+    }
+
+    fn die(&mut self, failure: Failure, ctx: &mut Context<Self>) {
+        self.watch.dying_of(failure);
+        ctx.stop();
+    }
+}
+
+async fn read_chunk(
+    mut stream: Box<dyn EventStream>,
+    raw: ByteBudget,
+    mut chunk: BytesMut,
+) -> Chunk {
+    let asked = Instant::now();
+    let mut permit = raw.take(CHUNK_BYTES).await;
+    let mut waited = asked.elapsed();
+    chunk.reserve(CHUNK_BYTES + OVERSHOOT_BYTES);
+    let outcome = stream.read(&mut chunk, CHUNK_BYTES).await;
+    // What is small leaves the large buffer, which then serves the next read.
+    let (events, spare) = if chunk.len() < chunk.capacity() / 2 {
+        let events = Bytes::copy_from_slice(&chunk);
+        chunk.clear();
+        (events, chunk)
+    } else {
+        (chunk.freeze(), BytesMut::new())
+    };
+    if events.len() <= permit.bytes() {
+        permit.shrink_to(events.len());
+    } else {
+        // One event above the chunk: what is missing, but never what the held-back part of a batch may have.
+        let most = raw.bytes_total().saturating_sub(RESERVE_BYTES);
+        drop(permit);
+        let asked = Instant::now();
+        permit = raw.take(events.len().min(most)).await;
+        waited += asked.elapsed();
+    }
+    Chunk {
+        stream,
+        events,
+        permit,
+        waited,
+        spare,
+        outcome,
+    }
+}
+
+impl Actor for Reader {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.open(Duration::ZERO, ctx);
+    }
+
+    fn stopped(&mut self, _ctx: &mut Self::Context) {
+        metrics::gauge!(names::SOURCE_CONNECTED).set(0.0);
+    }
+}
+
+impl Handler<Drain> for Reader {
+    type Result = ();
+
+    /// Stops reading; the drain goes on behind the data.
+    fn handle(&mut self, mode: Drain, ctx: &mut Self::Context) {
+        if let Some(effect) = self.effect.take() {
+            ctx.cancel_future(effect);
+        }
+        self.drain.do_send(mode);
+        ctx.stop();
+    }
+}
+
+impl Handler<Stop> for Reader {
+    type Result = ();
+
+    fn handle(&mut self, Stop: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+/// One read fills about this much.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// Room for the last event of a chunk, commonly 8 KiB.
+const OVERSHOOT_BYTES: usize = 16 * 1024;
+/// Of the raw budget, never taken by one event: the held-back transaction's part.
+const RESERVE_BYTES: usize = 1024 * 1024;

@@ -1,0 +1,153 @@
+//! Rows to lanes by primary key.
+//!
+//! The lane is a hash of the key's bytes as the log has them, stable across versions. An update that
+//! changes its lane cannot be ordered by either lane alone: it and what lies between it and the last such
+//! row of its block move together, between two fences. A table without a primary key has one lane: the
+//! order of a table is stricter than the order of a key.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use headwater_binlog::{
+    Error,
+    rows::{Cell, Image, Row, RowsBlock},
+};
+
+/// One row of a block with its lane.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyedRow {
+    pub number: u32,
+    pub offset: usize,
+    pub bytes: usize,
+    pub lane: u32,
+}
+
+/// Consecutive rows of a block.
+#[derive(Debug)]
+pub enum Keyed {
+    /// Each in its lane.
+    Spread { rows: Vec<KeyedRow> },
+    /// From the first row that changes its lane to the last one: all in one lane.
+    Moving { rows: Vec<KeyedRow> },
+}
+
+/// Rows taken out of a block, with their indexes in it.
+#[derive(Debug)]
+pub struct Picked {
+    pub block: RowsBlock,
+    pub numbers: Arc<[u32]>,
+}
+
+pub fn runs(block: &RowsBlock, lanes: u32) -> Result<Vec<Keyed>, Error> {
+    let mut rows = Vec::with_capacity(block.row_count as usize);
+    let (mut first_moving, mut last_moving) = (None, None);
+    let mut offset = 0;
+    while let Some(row) = block.row_at(offset)? {
+        let (lane, is_moving) = lane_of(block, &row, lanes)?;
+        if is_moving {
+            first_moving.get_or_insert(rows.len());
+            last_moving = Some(rows.len());
+        }
+        let number = u32::try_from(rows.len())
+            .map_err(|_| Error::malformed("rows event", "too many rows"))?;
+        rows.push(KeyedRow {
+            number,
+            offset,
+            bytes: row.bytes,
+            lane,
+        });
+        offset += row.bytes;
+    }
+    let (Some(first), Some(last)) = (first_moving, last_moving) else {
+        return Ok(vec![Keyed::Spread { rows }]);
+    };
+    let after = rows.split_off(last + 1);
+    let moving = rows.split_off(first);
+    let mut runs = vec![
+        Keyed::Spread { rows },
+        Keyed::Moving { rows: moving },
+        Keyed::Spread { rows: after },
+    ];
+    runs.retain(|run| !matches!(run, Keyed::Spread { rows } if rows.is_empty()));
+    Ok(runs)
+}
+
+/// The rows of each lane that has any, in the block's order.
+pub fn pick(block: &RowsBlock, rows: &[KeyedRow], lanes: u32) -> Vec<(u32, Picked)> {
+    (0..lanes)
+        .filter_map(|lane| {
+            let of_lane: Vec<KeyedRow> = rows
+                .iter()
+                .filter(|row| row.lane == lane)
+                .copied()
+                .collect();
+            (!of_lane.is_empty()).then(|| (lane, pick_all(block, &of_lane)))
+        })
+        .collect()
+}
+
+pub fn pick_all(block: &RowsBlock, rows: &[KeyedRow]) -> Picked {
+    let numbers = rows.iter().map(|row| row.number).collect();
+    let mut images = BytesMut::with_capacity(rows.iter().map(|row| row.bytes).sum());
+    for row in rows {
+        if let Some(bytes) = block.images.get(row.offset..row.offset + row.bytes) {
+            images.extend_from_slice(bytes);
+        }
+    }
+    let row_count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    Picked {
+        block: RowsBlock {
+            images: images.freeze(),
+            row_count,
+            ..block.clone()
+        },
+        numbers,
+    }
+}
+
+/// The row's lane after the change, and whether the change moved it.
+fn lane_of(block: &RowsBlock, row: &Row<'_>, lanes: u32) -> Result<(u32, bool), Error> {
+    let key = &block.table.primary_key;
+    if key.is_empty() || lanes <= 1 {
+        return Ok((0, false));
+    }
+    let lane = |hash: u64| u32::try_from(hash % u64::from(lanes)).unwrap_or(0);
+    match (&row.before, &row.after) {
+        (Some(before), Some(after)) => {
+            let old = lane(hash_key(key, before, None)?);
+            let new = lane(hash_key(key, after, Some(before))?);
+            Ok((new, old != new))
+        }
+        (Some(image), None) | (None, Some(image)) => Ok((lane(hash_key(key, image, None)?), false)),
+        (None, None) => Ok((0, false)),
+    }
+}
+
+/// FNV-1a over each key column's length and bytes; a column that `image` lacks is taken from `other`.
+fn hash_key(key: &[usize], image: &Image<'_>, other: Option<&Image<'_>>) -> Result<u64, Error> {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    let mut mix = |bytes: &[u8]| {
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    };
+    for column in key {
+        let cell = match (cell_at(image, *column)?, other) {
+            (Cell::Absent, Some(other)) => cell_at(other, *column)?,
+            (cell, _) => cell,
+        };
+        match cell {
+            Cell::Bytes(bytes) => {
+                mix(&(bytes.len() as u64).to_le_bytes());
+                mix(bytes);
+            }
+            Cell::Null | Cell::Absent => mix(&u64::MAX.to_le_bytes()),
+        }
+    }
+    // FNV's low bits mix poorly for short keys; the lane is taken modulo a small number.
+    Ok((hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32)
+}
+
+fn cell_at<'a>(image: &Image<'a>, column: usize) -> Result<Cell<'a>, Error> {
+    image.cells().nth(column).unwrap_or(Ok(Cell::Absent))
+}

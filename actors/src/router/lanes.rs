@@ -1,0 +1,377 @@
+//! Barriers, fences and what each lane has not finished: the Router's twin.
+//!
+//! The promise: a lane gets its changes in source order, nothing passes a fence that covers it, a barrier is
+//! finished only when every lane has reached it, and a lane's unfinished changes can be fed again at any
+//! time. A change waits here, under its permit, while a fence before it is closed or its lane has no writer;
+//! the Router itself never waits. Synchronous, no clock.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use super::{
+    drain::{Cut, Freezing},
+    fences::Fences,
+    parts::LaneParts,
+    split::Segment,
+};
+use crate::{
+    budget::Permit,
+    lane::Lane,
+    messages::{BarrierEnd, BarrierSeq, Drain, LaneChanges},
+};
+
+/// What the Router does next, in order.
+#[derive(Debug)]
+pub enum Action {
+    /// The barrier is new, or its end moved further.
+    Open(BarrierSeq, BarrierEnd),
+    Finish(BarrierSeq),
+    Send(Arc<Lane>, Arc<LaneChanges>),
+    Want(Arc<Lane>),
+    Freeze(Arc<Lane>),
+    DeliverUpTo(Arc<Lane>, BarrierSeq),
+    /// Every barrier up to the cut is finished.
+    Done,
+}
+
+#[derive(Debug)]
+struct LaneState {
+    lane: Arc<Lane>,
+    has_writer: bool,
+    /// Not reached, oldest first. The first `sent` of them are with the writer.
+    outstanding: VecDeque<Arc<LaneChanges>>,
+    sent: usize,
+    last_active: Instant,
+}
+
+impl LaneState {
+    fn oldest(&self) -> Option<BarrierSeq> {
+        self.outstanding.front().map(|changes| changes.seq)
+    }
+}
+
+#[derive(Debug)]
+struct Barrier {
+    seq: BarrierSeq,
+    /// Lanes that have not reached it.
+    waiting: usize,
+    is_finished: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Lanes {
+    lanes: HashMap<Arc<Lane>, LaneState>,
+    /// Lanes with changes that are not with a writer yet.
+    unsent: HashSet<Arc<Lane>>,
+    barriers: VecDeque<Barrier>,
+    fences: Fences,
+    newest: BarrierSeq,
+    /// The newest barrier that is finished or that a lane has reached.
+    newest_reached: BarrierSeq,
+    freezing: Option<Freezing>,
+    cut: Option<Cut>,
+}
+
+impl Lanes {
+    /// Opens a barrier for the segment, or moves the newest open one when the segment has no lane.
+    pub fn open(
+        &mut self,
+        segment: Segment,
+        permit: &mut Permit,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        if segment.lanes.is_empty() && segment.fence.is_none() {
+            return self.extend(segment.end, actions);
+        }
+        self.newest.0 += 1;
+        let seq = self.newest;
+        let lanes = segment.lanes.into_lanes();
+        self.barriers.push_back(Barrier {
+            seq,
+            waiting: lanes.len(),
+            is_finished: false,
+        });
+        actions.push(Action::Open(seq, segment.end));
+        if let Some(scope) = segment.fence {
+            self.fences.raise(seq, scope);
+        }
+        for parts in lanes {
+            self.enqueue(seq, parts, permit, now, actions);
+        }
+        self.proceed(vec![seq], actions);
+    }
+
+    fn extend(&mut self, end: BarrierEnd, actions: &mut Vec<Action>) {
+        let has_open = self
+            .barriers
+            .back()
+            .is_some_and(|newest| !newest.is_finished);
+        if has_open {
+            actions.push(Action::Open(self.newest, end));
+            return;
+        }
+        self.newest.0 += 1;
+        self.newest_reached = self.newest;
+        actions.push(Action::Open(self.newest, end));
+        actions.push(Action::Finish(self.newest));
+    }
+
+    fn enqueue(
+        &mut self,
+        seq: BarrierSeq,
+        parts: LaneParts,
+        permit: &mut Permit,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let lane = Arc::new(parts.lane);
+        let state = self.lanes.entry(lane).or_insert_with_key(|lane| {
+            actions.push(Action::Want(Arc::clone(lane)));
+            LaneState {
+                lane: Arc::clone(lane),
+                has_writer: false,
+                outstanding: VecDeque::new(),
+                sent: 0,
+                last_active: now,
+            }
+        });
+        state.last_active = now;
+        let permit = permit.split(parts.bytes + BATCH_OVERHEAD_BYTES);
+        let changes = LaneChanges {
+            seq,
+            parts: parts.parts,
+            bytes: parts.bytes,
+            permit,
+        };
+        state.outstanding.push_back(Arc::new(changes));
+        self.unsent.insert(Arc::clone(&state.lane));
+    }
+
+    /// A writer runs for the lane: it gets everything unfinished that no fence holds back.
+    pub fn lane_ready(&mut self, lane: &Arc<Lane>, actions: &mut Vec<Action>) {
+        let Some(state) = self.lanes.get_mut(lane) else {
+            return;
+        };
+        state.has_writer = true;
+        state.sent = 0;
+        self.unsent.insert(Arc::clone(lane));
+        if self.freezing.is_some() {
+            // It has handed nothing over; what its predecessor did is accounted for.
+            actions.push(Action::Freeze(Arc::clone(lane)));
+            return;
+        }
+        self.send(actions);
+    }
+
+    /// The lane's writer is dead: nothing is sent until the next one is ready.
+    pub fn lane_lost(&mut self, lane: &Arc<Lane>, actions: &mut Vec<Action>) {
+        let Some(state) = self.lanes.get_mut(lane) else {
+            return;
+        };
+        let newest_sent = state
+            .sent
+            .checked_sub(1)
+            .and_then(|newest| state.outstanding.get(newest));
+        let newest_sent = newest_sent.map(|changes| changes.seq);
+        state.has_writer = false;
+        state.sent = 0;
+        // It may have handed over anything that it was sent.
+        self.newest_reached = self.newest_reached.max(newest_sent.unwrap_or_default());
+        if let Some(freezing) = &mut self.freezing {
+            freezing.answered(lane);
+            self.cut_when_frozen(actions);
+        }
+    }
+
+    pub fn reached(
+        &mut self,
+        lane: &Arc<Lane>,
+        seq: BarrierSeq,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(state) = self.lanes.get_mut(lane) else {
+            return;
+        };
+        state.last_active = now;
+        self.newest_reached = self.newest_reached.max(seq);
+        let mut passed = Vec::new();
+        while state.oldest().is_some_and(|oldest| oldest <= seq) {
+            let Some(changes) = state.outstanding.pop_front() else {
+                break;
+            };
+            state.sent = state.sent.saturating_sub(1);
+            if let Some(barrier) = find(&mut self.barriers, changes.seq) {
+                barrier.waiting = barrier.waiting.saturating_sub(1);
+                passed.push(changes.seq);
+            }
+        }
+        self.proceed(passed, actions);
+    }
+
+    /// Finishes those of `candidates` that can be, opens fences, sends what they no longer hold.
+    fn proceed(&mut self, mut candidates: Vec<BarrierSeq>, actions: &mut Vec<Action>) {
+        loop {
+            candidates.extend(self.fences.gather(|scope, seq| {
+                self.lanes
+                    .values()
+                    .filter(|state| scope.covers(&state.lane))
+                    .all(|state| state.oldest().is_none_or(|oldest| seq <= oldest))
+            }));
+            let mut has_lifted = false;
+            for seq in candidates.drain(..) {
+                let is_gathering = self.fences.is_gathering(seq);
+                if let Some(barrier) = find(&mut self.barriers, seq)
+                    && !barrier.is_finished
+                    && barrier.waiting == 0
+                    && !is_gathering
+                {
+                    barrier.is_finished = true;
+                    self.newest_reached = self.newest_reached.max(seq);
+                    actions.push(Action::Finish(seq));
+                    has_lifted |= self.fences.lift(seq);
+                }
+            }
+            if !has_lifted {
+                break;
+            }
+        }
+        while self
+            .barriers
+            .front()
+            .is_some_and(|barrier| barrier.is_finished)
+        {
+            self.barriers.pop_front();
+        }
+        self.send(actions);
+        self.finish_drain(actions);
+    }
+
+    fn send(&mut self, actions: &mut Vec<Action>) {
+        if self.freezing.is_some() {
+            return;
+        }
+        let (lanes, fences) = (&mut self.lanes, &self.fences);
+        self.unsent.retain(|lane| {
+            let Some(state) = lanes.get_mut(lane) else {
+                return false;
+            };
+            while state.has_writer
+                && let Some(changes) = state.outstanding.get(state.sent)
+                && !fences.holds(lane, changes.seq)
+            {
+                actions.push(Action::Send(Arc::clone(lane), Arc::clone(changes)));
+                state.sent += 1;
+            }
+            state.sent < state.outstanding.len()
+        });
+    }
+
+    /// Lanes idle since before `deadline` are forgotten.
+    pub fn retire(&mut self, deadline: Instant) -> Vec<Arc<Lane>> {
+        let is_idle = |state: &LaneState| {
+            state.has_writer && state.outstanding.is_empty() && state.last_active < deadline
+        };
+        let idle: Vec<Arc<Lane>> = self
+            .lanes
+            .values()
+            .filter(|state| is_idle(state))
+            .map(|state| Arc::clone(&state.lane))
+            .collect();
+        for lane in &idle {
+            self.lanes.remove(lane);
+        }
+        idle
+    }
+
+    /// Nothing more will be read. At the cut: writers freeze and say how far they handed over.
+    pub fn drain(&mut self, mode: Drain, actions: &mut Vec<Action>) {
+        if self.freezing.is_some() || self.cut.is_some() {
+            return;
+        }
+        match mode {
+            Drain::All => {
+                self.cut = Some(Cut::at(self.newest));
+                self.finish_drain(actions);
+            }
+            Drain::AtCut => {
+                let writers: Vec<Arc<Lane>> = self
+                    .lanes
+                    .values()
+                    .filter(|state| state.has_writer)
+                    .map(|state| Arc::clone(&state.lane))
+                    .collect();
+                actions.extend(writers.iter().map(|lane| Action::Freeze(Arc::clone(lane))));
+                self.freezing = Some(Freezing::of(writers));
+                self.cut_when_frozen(actions);
+            }
+        }
+    }
+
+    /// A writer is frozen and has handed over parts up to `handed`.
+    pub fn frozen(
+        &mut self,
+        lane: &Arc<Lane>,
+        handed: Option<BarrierSeq>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.newest_reached = self.newest_reached.max(handed.unwrap_or_default());
+        if let Some(freezing) = &mut self.freezing {
+            freezing.answered(lane);
+        }
+        self.cut_when_frozen(actions);
+    }
+
+    fn cut_when_frozen(&mut self, actions: &mut Vec<Action>) {
+        if !self.freezing.as_ref().is_some_and(Freezing::is_complete) {
+            return;
+        }
+        self.freezing = None;
+        let cut = self.newest_reached;
+        self.cut = Some(Cut::at(cut));
+        self.barriers.retain(|barrier| barrier.seq <= cut);
+        self.fences.forget_beyond(cut);
+        for state in self.lanes.values_mut() {
+            state.outstanding.retain(|changes| changes.seq <= cut);
+            state.sent = state.sent.min(state.outstanding.len());
+            if state.has_writer {
+                actions.push(Action::DeliverUpTo(Arc::clone(&state.lane), cut));
+            }
+        }
+        self.proceed(Vec::new(), actions);
+    }
+
+    fn finish_drain(&mut self, actions: &mut Vec<Action>) {
+        if self.barriers.is_empty()
+            && let Some(cut) = &mut self.cut
+            && cut.finish()
+        {
+            actions.push(Action::Done);
+        }
+    }
+
+    /// Lane, raw bytes outstanding, whether any are with the writer, whether a fence holds it.
+    pub fn each(&self) -> impl Iterator<Item = (&Arc<Lane>, usize, bool, bool)> {
+        self.lanes.values().map(|state| {
+            let bytes = state.outstanding.iter().map(|changes| changes.bytes).sum();
+            let next = state.outstanding.get(state.sent);
+            let is_fenced = next.is_some_and(|changes| self.fences.holds(&state.lane, changes.seq));
+            (&state.lane, bytes, state.sent > 0, is_fenced)
+        })
+    }
+}
+
+/// What a lane's batch costs beside its rows.
+const BATCH_OVERHEAD_BYTES: usize = 512;
+
+/// Barriers are numbered without gaps but for those that were finished at once.
+fn find(barriers: &mut VecDeque<Barrier>, seq: BarrierSeq) -> Option<&mut Barrier> {
+    let index = barriers
+        .binary_search_by_key(&seq, |barrier| barrier.seq)
+        .ok()?;
+    barriers.get_mut(index)
+}

@@ -1,0 +1,354 @@
+//! The Router: filters, finds each change's lane, keeps what lanes have not finished, closes barriers.
+//!
+//! It never waits: a fence or a missing writer is state in its twin [`lanes`], and what comes after it queues
+//! there under its permits. Everything that must outlive a ShardWriter is kept here until the lane has
+//! reached its barrier; nothing here outlives a generation.
+
+pub mod drain;
+mod fences;
+pub mod keyed;
+pub mod lanes;
+pub mod parts;
+pub mod split;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, Recipient};
+
+use self::{
+    lanes::{Action, Lanes},
+    split::{Counts, Segment, Splitter},
+};
+use crate::{
+    checkpoint::{Checkpoint, OrderingKey},
+    failure::Failure,
+    filter::TableFilter,
+    lane::Lane,
+    messages::{
+        BarrierFinished, BarrierOpened, BarrierReached, DeliverUpTo, Drain, Freeze, Frozen,
+        GetRouterStatus, LaneBatch, LaneLost, LaneReady, LaneRetired, LaneWanted, ResumeFrom,
+        RouterStatus, SourceBatch, Stop, StoreLast, Writer,
+    },
+    metrics as names,
+    ports::source::ResumePoint,
+    status::{LaneStatus, TableStatus},
+    watch::DeathWatch,
+};
+
+pub struct Router {
+    splitter: Splitter,
+    lanes: Lanes,
+    read: ResumePoint,
+    ordering: OrderingKey,
+    lane_idle: Duration,
+    tables: BTreeMap<String, TableStatus>,
+    lag_secs: Option<f64>,
+    writers: HashMap<Arc<Lane>, Writer>,
+    checkpointer: Checkpointing,
+    supervisor: Supervising,
+    watch: DeathWatch,
+}
+
+/// The Checkpointer's entrances.
+#[derive(Clone)]
+pub struct Checkpointing {
+    pub opened: Recipient<BarrierOpened>,
+    pub finished: Recipient<BarrierFinished>,
+    pub last: Recipient<StoreLast>,
+}
+
+/// The Supervisor's entrances.
+#[derive(Clone)]
+pub struct Supervising {
+    pub wanted: Recipient<LaneWanted>,
+    pub retired: Recipient<LaneRetired>,
+}
+
+impl Router {
+    pub fn new(
+        from: &Checkpoint,
+        filter: TableFilter,
+        lane_idle: Duration,
+        checkpointer: Checkpointing,
+        supervisor: Supervising,
+        watch: DeathWatch,
+    ) -> Self {
+        Self {
+            splitter: Splitter::new(filter, from.ordering.clone(), from.mark.clone()),
+            lanes: Lanes::default(),
+            read: ResumePoint {
+                mark: from.mark.clone(),
+                gtid_set: from.gtid_set.clone(),
+            },
+            ordering: from.ordering.clone(),
+            lane_idle,
+            tables: BTreeMap::new(),
+            lag_secs: None,
+            writers: HashMap::new(),
+            checkpointer,
+            supervisor,
+            watch,
+        }
+    }
+
+    fn route(&mut self, batch: SourceBatch) -> Result<Vec<Action>, Failure> {
+        let SourceBatch {
+            items,
+            end,
+            mut permit,
+            is_caught_up,
+        } = batch;
+        let mut segments = self.splitter.split(items).map_err(|error| {
+            Failure::definite(format!(
+                "rows before {} cannot be routed: {error}",
+                end.position
+            ))
+        })?;
+        self.read.mark = end;
+        for segment in &segments {
+            self.read.gtid_set.union(&segment.end.gtids);
+        }
+        self.observe(&segments, is_caught_up);
+        if self.ordering == OrderingKey::Table {
+            detach(&mut segments);
+        }
+        let (mut actions, now) = (Vec::new(), Instant::now());
+        for segment in segments {
+            self.lanes.open(segment, &mut permit, now, &mut actions);
+        }
+        Ok(actions)
+    }
+
+    fn observe(&mut self, segments: &[Segment], is_caught_up: bool) {
+        let newest_us = segments
+            .iter()
+            .map(|segment| segment.end.commit_us)
+            .max()
+            .unwrap_or(0);
+        if is_caught_up || newest_us > 0 {
+            let lag = if newest_us > 0 {
+                age_secs(newest_us)
+            } else {
+                0.0
+            };
+            self.lag_secs = Some(lag);
+            metrics::gauge!(names::SOURCE_LAG_SECONDS).set(lag);
+        }
+        let fences = segments
+            .iter()
+            .filter(|segment| segment.fence.is_some())
+            .count();
+        if fences > 0 {
+            metrics::counter!(names::FENCES_TOTAL).increment(fences as u64);
+        }
+        let counts: Counts = self.splitter.take_counts();
+        for counted in counts.into_values() {
+            count(&counted);
+            let total = self
+                .tables
+                .entry(counted.table.clone())
+                .or_insert_with(|| TableStatus {
+                    table: counted.table.clone(),
+                    ..TableStatus::default()
+                });
+            total.inserts += counted.inserts;
+            total.updates += counted.updates;
+            total.deletes += counted.deletes;
+            total.ddl += counted.ddl;
+        }
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Open(seq, end) => {
+                    self.checkpointer.opened.do_send(BarrierOpened { seq, end })
+                }
+                Action::Finish(seq) => self.checkpointer.finished.do_send(BarrierFinished(seq)),
+                Action::Want(lane) => self.supervisor.wanted.do_send(LaneWanted(lane)),
+                Action::Send(lane, changes) => {
+                    if let Some(writer) = self.writers.get(&lane) {
+                        writer.batches.do_send(LaneBatch(changes));
+                    }
+                }
+                Action::Freeze(lane) => {
+                    if let Some(writer) = self.writers.get(&lane) {
+                        writer.freeze.do_send(Freeze);
+                    }
+                }
+                Action::DeliverUpTo(lane, cut) => {
+                    if let Some(writer) = self.writers.get(&lane) {
+                        writer.deliver_up_to.do_send(DeliverUpTo(cut));
+                    }
+                }
+                Action::Done => self.checkpointer.last.do_send(StoreLast { drained: true }),
+            }
+        }
+    }
+}
+
+impl Actor for Router {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        ctx.run_interval(self.lane_idle / 10, |router, _| {
+            let Some(deadline) = Instant::now().checked_sub(router.lane_idle) else {
+                return;
+            };
+            for lane in router.lanes.retire(deadline) {
+                if let Some(writer) = router.writers.remove(&lane) {
+                    router.supervisor.retired.do_send(LaneRetired(lane));
+                    writer.stop.do_send(Stop);
+                }
+            }
+        });
+    }
+}
+
+impl Handler<SourceBatch> for Router {
+    type Result = ();
+
+    fn handle(&mut self, batch: SourceBatch, ctx: &mut Self::Context) {
+        match self.route(batch) {
+            Ok(actions) => self.perform(actions),
+            Err(failure) => {
+                self.watch.dying_of(failure);
+                ctx.stop();
+            }
+        }
+    }
+}
+
+impl Handler<BarrierReached> for Router {
+    type Result = ();
+
+    fn handle(&mut self, BarrierReached { lane, seq }: BarrierReached, _ctx: &mut Self::Context) {
+        let mut actions = Vec::new();
+        self.lanes.reached(&lane, seq, Instant::now(), &mut actions);
+        self.perform(actions);
+    }
+}
+
+impl Handler<LaneReady> for Router {
+    type Result = ();
+
+    fn handle(&mut self, LaneReady { lane, writer }: LaneReady, _ctx: &mut Self::Context) {
+        let mut actions = Vec::new();
+        self.writers.insert(Arc::clone(&lane), writer);
+        self.lanes.lane_ready(&lane, &mut actions);
+        self.perform(actions);
+    }
+}
+
+impl Handler<LaneLost> for Router {
+    type Result = ();
+
+    fn handle(&mut self, LaneLost(lane): LaneLost, _ctx: &mut Self::Context) {
+        let mut actions = Vec::new();
+        self.writers.remove(&lane);
+        self.lanes.lane_lost(&lane, &mut actions);
+        self.perform(actions);
+    }
+}
+
+impl Handler<Drain> for Router {
+    type Result = ();
+
+    fn handle(&mut self, mode: Drain, _ctx: &mut Self::Context) {
+        let mut actions = Vec::new();
+        self.lanes.drain(mode, &mut actions);
+        self.perform(actions);
+    }
+}
+
+impl Handler<Frozen> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Frozen { lane, handed }: Frozen, _ctx: &mut Self::Context) {
+        let mut actions = Vec::new();
+        self.lanes.frozen(&lane, handed, &mut actions);
+        self.perform(actions);
+    }
+}
+
+impl Handler<ResumeFrom> for Router {
+    type Result = MessageResult<ResumeFrom>;
+
+    fn handle(&mut self, ResumeFrom: ResumeFrom, _ctx: &mut Self::Context) -> Self::Result {
+        MessageResult(self.read.clone())
+    }
+}
+
+impl Handler<GetRouterStatus> for Router {
+    type Result = RouterStatus;
+
+    fn handle(
+        &mut self,
+        GetRouterStatus: GetRouterStatus,
+        _ctx: &mut Self::Context,
+    ) -> RouterStatus {
+        let lanes = self
+            .lanes
+            .each()
+            .map(|(lane, bytes, in_flight, fenced)| LaneStatus {
+                lane: lane.to_string(),
+                backlog_bytes: bytes as u64,
+                in_flight,
+                fenced,
+            });
+        RouterStatus {
+            read: self.read.mark.clone(),
+            lag_secs: self.lag_secs,
+            lanes: lanes.collect(),
+            tables: self.tables.values().cloned().collect(),
+        }
+    }
+}
+
+impl Handler<Stop> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Stop: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+/// A chunk that several lanes share would live as long as the slowest of them: each gets its own copy,
+/// so that a permit counts what is really held.
+fn detach(segments: &mut [Segment]) {
+    let lanes: usize = segments.iter().map(|segment| segment.lanes.len()).sum();
+    if 1 < lanes {
+        segments
+            .iter_mut()
+            .flat_map(|segment| segment.lanes.iter_mut())
+            .for_each(|parts| parts.detach());
+    }
+}
+
+fn count(counted: &TableStatus) {
+    let kinds = [
+        ("insert", counted.inserts),
+        ("update", counted.updates),
+        ("delete", counted.deletes),
+        ("ddl", counted.ddl),
+    ];
+    for (kind, changes) in kinds.into_iter().filter(|(_, changes)| *changes > 0) {
+        metrics::counter!(names::CHANGES_TOTAL, "table" => counted.table.clone(), "kind" => kind)
+            .increment(changes);
+    }
+}
+
+/// Seconds since `us`, microseconds after the epoch; 0 when it lies ahead of our clock.
+fn age_secs(us: u64) -> f64 {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    now.saturating_sub(Duration::from_micros(us)).as_secs_f64()
+}
+
+const MAILBOX_CAPACITY: usize = 1024;

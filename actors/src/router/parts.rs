@@ -1,0 +1,135 @@
+//! The parts of one segment, by lane, in order.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use headwater_binlog::rows::RowsBlock;
+
+use crate::{lane::Lane, messages::Part};
+
+/// One lane's parts with the bytes they keep alive.
+#[derive(Debug)]
+pub struct LaneParts {
+    pub lane: Lane,
+    pub parts: Vec<Part>,
+    pub bytes: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct PartList {
+    lanes: Vec<LaneParts>,
+    index: HashMap<Lane, usize>,
+    /// Lanes that the open transaction touched here, if it began here.
+    transaction: Option<Vec<usize>>,
+}
+
+impl PartList {
+    pub fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.lanes.len()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut LaneParts> {
+        self.lanes.iter_mut()
+    }
+
+    pub fn into_lanes(self) -> Vec<LaneParts> {
+        self.lanes
+    }
+
+    pub fn push_block(&mut self, lane: Lane, block: RowsBlock, numbers: Option<Arc<[u32]>>) {
+        let bytes = block.images.len();
+        self.push(
+            lane,
+            Part::Rows {
+                block,
+                numbers,
+                is_last: false,
+            },
+            bytes,
+        );
+    }
+
+    pub fn push_statement(&mut self, lane: Lane, part: Part) {
+        let bytes = match &part {
+            Part::Statement { statement, .. } => statement.text.len(),
+            Part::Rows { block, .. } => block.images.len(),
+        };
+        self.push(lane, part, bytes);
+    }
+
+    pub fn begin_transaction(&mut self) {
+        self.transaction = Some(Vec::new());
+    }
+
+    /// The transaction went on beyond this list: which change is its last in a lane is not known here.
+    pub fn forget_transaction(&mut self) {
+        self.transaction = None;
+    }
+
+    /// Marks the newest part of each lane that the transaction touched.
+    pub fn end_transaction(&mut self) {
+        for index in self.transaction.take().unwrap_or_default() {
+            let newest = self
+                .lanes
+                .get_mut(index)
+                .and_then(|lane| lane.parts.last_mut());
+            if let Some(Part::Rows { is_last, .. }) = newest {
+                *is_last = true;
+            }
+        }
+    }
+
+    fn push(&mut self, lane: Lane, part: Part, bytes: usize) {
+        let index = match self.index.get(&lane) {
+            Some(index) => *index,
+            None => {
+                self.index.insert(lane.clone(), self.lanes.len());
+                self.lanes.push(LaneParts {
+                    lane,
+                    parts: Vec::new(),
+                    bytes: 0,
+                });
+                self.lanes.len() - 1
+            }
+        };
+        if let Some(touched) = &mut self.transaction
+            && !touched.contains(&index)
+        {
+            touched.push(index);
+        }
+        if let Some(lane) = self.lanes.get_mut(index) {
+            lane.parts.push(part);
+            lane.bytes += bytes;
+        }
+    }
+}
+
+impl LaneParts {
+    /// Copies the row images out of the chunk that they share with other lanes.
+    pub fn detach(&mut self) {
+        let total = self.parts.iter().map(image_bytes).sum();
+        let mut copy = BytesMut::with_capacity(total);
+        for part in &self.parts {
+            if let Part::Rows { block, .. } = part {
+                copy.extend_from_slice(&block.images);
+            }
+        }
+        let mut copy: Bytes = copy.freeze();
+        for part in &mut self.parts {
+            if let Part::Rows { block, .. } = part {
+                block.images = copy.split_to(block.images.len());
+            }
+        }
+    }
+}
+
+fn image_bytes(part: &Part) -> usize {
+    match part {
+        Part::Rows { block, .. } => block.images.len(),
+        Part::Statement { .. } => 0,
+    }
+}

@@ -1,0 +1,168 @@
+//! What the Supervisor remembers for the status page and the log: state, counts, last errors.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
+
+use super::Supervisor;
+use crate::{
+    failure::Failure,
+    lane::Lane,
+    messages::{ActorId, Cause, Generation, GetCheckpointStatus, GetRouterStatus},
+    metrics as names,
+    status::{ErrorStatus, GetStatus, State, Status},
+};
+
+pub struct Report {
+    name: String,
+    state: State,
+    generation: Generation,
+    restarts: u64,
+    lag_bytes: Option<u64>,
+    errors: VecDeque<ErrorStatus>,
+    troubled: HashMap<Arc<Lane>, Instant>,
+}
+
+impl Report {
+    pub fn new(name: String) -> Self {
+        Self {
+            name,
+            state: State::Starting,
+            generation: Generation::default(),
+            restarts: 0,
+            lag_bytes: None,
+            errors: VecDeque::new(),
+            troubled: HashMap::new(),
+        }
+    }
+
+    pub fn state(&mut self, state: State) {
+        self.state = state;
+    }
+
+    pub fn generation(&mut self, generation: Generation) {
+        self.generation = generation;
+    }
+
+    pub fn restarted(&mut self, actor: &ActorId, cause: &Cause) {
+        self.restarts += 1;
+        self.error(&actor.to_string(), &Failure::transient(cause.to_string()));
+    }
+
+    pub fn error(&mut self, actor: &str, failure: &Failure) {
+        if self.errors.len() == ERRORS_KEPT {
+            self.errors.pop_front();
+        }
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        self.errors.push_back(ErrorStatus {
+            at_unix_secs: now.as_secs(),
+            actor: actor.into(),
+            message: failure.message.clone(),
+            hint: failure.hint.clone(),
+        });
+    }
+
+    /// Whether this trouble is worth a line: a lane's first in a while.
+    pub fn trouble(&mut self, lane: &Arc<Lane>, failure: &Failure, now: Instant) -> bool {
+        let before = self.troubled.insert(Arc::clone(lane), now);
+        let is_new =
+            before.is_none_or(|before| TROUBLE_INTERVAL < now.saturating_duration_since(before));
+        if is_new {
+            self.error(&format!("shard writer of {lane}"), failure);
+        } else if let Some(before) = before {
+            self.troubled.insert(Arc::clone(lane), before);
+        }
+        is_new
+    }
+
+    pub fn forget(&mut self, lane: &Arc<Lane>) {
+        self.troubled.remove(lane);
+    }
+
+    fn snapshot(&self) -> Status {
+        Status {
+            name: self.name.clone(),
+            state: self.state,
+            generation: self.generation.0,
+            restarts: self.restarts,
+            position_durable: None,
+            position_read: None,
+            gtid_set: None,
+            lag_secs: None,
+            lag_bytes: self.lag_bytes,
+            checkpoint_age_secs: None,
+            tables: Vec::new(),
+            lanes: Vec::new(),
+            last_errors: self.errors.iter().cloned().collect(),
+        }
+    }
+}
+
+impl Handler<GetStatus> for Supervisor {
+    type Result = ResponseFuture<Status>;
+
+    fn handle(&mut self, GetStatus: GetStatus, _ctx: &mut Self::Context) -> Self::Result {
+        let mut status = self.report.snapshot();
+        let asks = self.running.as_ref().map(|running| {
+            (
+                running.router.send(GetRouterStatus),
+                running.checkpointer.send(GetCheckpointStatus),
+            )
+        });
+        Box::pin(async move {
+            let Some((router, checkpointer)) = asks else {
+                return status;
+            };
+            // A dead actor does not answer; the page then lacks its part.
+            if let Ok(router) = router.await {
+                status.position_read = Some(router.read.position.to_string());
+                status.lag_secs = router.lag_secs;
+                status.tables = router.tables;
+                status.lanes = router.lanes;
+            }
+            if let Ok(checkpoint) = checkpointer.await {
+                status.position_durable = Some(checkpoint.durable.position.to_string());
+                status.gtid_set = Some(checkpoint.gtid_set.to_string());
+                status.checkpoint_age_secs = Some(checkpoint.age_secs);
+            }
+            status
+        })
+    }
+}
+
+impl Supervisor {
+    /// Gauges that nobody else sets, and the distance to the server's head.
+    pub(super) fn measure(&mut self, ctx: &mut Context<Self>) {
+        for (pool, budget) in [("raw", &self.parts.raw), ("encoded", &self.parts.encoded)] {
+            let in_use = budget.bytes_in_use() as f64;
+            metrics::gauge!(names::MEMORY_BUDGET_BYTES_IN_USE, "pool" => pool).set(in_use);
+            let total = budget.bytes_total() as f64;
+            metrics::gauge!(names::MEMORY_BUDGET_BYTES_TOTAL, "pool" => pool).set(total);
+        }
+        let Some(running) = &self.running else { return };
+        let (source, durable) = (
+            Arc::clone(&running.launch.source),
+            running.checkpointer.send(GetCheckpointStatus),
+        );
+        let effect = async move {
+            let durable = durable.await.ok()?.durable;
+            source.head(durable.position).await.ok()
+        };
+        ctx.spawn(effect.into_actor(self).map(|head, supervisor, _| {
+            if let Some(head) = head {
+                supervisor.report.lag_bytes = Some(head.bytes_ahead);
+                metrics::gauge!(names::SOURCE_LAG_BYTES).set(head.bytes_ahead as f64);
+            }
+        }));
+    }
+}
+
+const ERRORS_KEPT: usize = 20;
+/// A lane in trouble is logged this often.
+const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);

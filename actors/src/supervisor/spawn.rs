@@ -1,0 +1,155 @@
+//! How the Supervisor brings actors to life: who knows whom, and on which thread they run.
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
+
+use super::{Supervisor, generation::Running};
+use crate::{
+    checkpointer::Checkpointer,
+    lane::Lane,
+    messages::{ActorId, Generation, LaneReady, ResumeFrom, Writer},
+    ports::{launcher::Launch, source::ResumePoint},
+    reader::{self, Reader, ReaderParts},
+    router::{self, Checkpointing, Router},
+    watch::DeathWatch,
+    writer::{ShardWriter, WriterParts, buffer::Rules},
+};
+
+impl Supervisor {
+    pub(super) fn spawn_generation(&mut self, launch: Launch, ctx: &mut Context<Self>) -> Running {
+        let (generation, supervisor) = (self.generation, ctx.address());
+        let checkpointer = {
+            let watch = watch(&supervisor, generation, ActorId::Checkpointer);
+            let checkpointer = Checkpointer::new(
+                generation,
+                launch.from.clone(),
+                self.parts.checkpoint_interval,
+                self.parts.connect_backoff.clone(),
+                Arc::clone(&self.parts.store),
+                supervisor.clone().recipient(),
+                watch,
+            );
+            Checkpointer::start_in_arbiter(&self.parts.arbiter, |_| checkpointer)
+        };
+        let router = {
+            let router = Router::new(
+                &launch.from,
+                self.parts.tables.clone(),
+                self.parts.lane_idle,
+                Checkpointing {
+                    opened: checkpointer.clone().recipient(),
+                    finished: checkpointer.clone().recipient(),
+                    last: checkpointer.clone().recipient(),
+                },
+                router::Supervising {
+                    wanted: supervisor.clone().recipient(),
+                    retired: supervisor.clone().recipient(),
+                },
+                watch(&supervisor, generation, ActorId::Router),
+            );
+            Router::start_in_arbiter(&self.parts.arbiter, |_| router)
+        };
+        Running::new(generation, launch, router, checkpointer)
+    }
+
+    /// A Reader that begins at `from`, or where the generation does.
+    pub(super) fn spawn_reader(&mut self, from: Option<ResumePoint>, ctx: &mut Context<Self>) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        let supervisor = ctx.address();
+        let parts = ReaderParts {
+            source: Arc::clone(&running.launch.source),
+            until: running.launch.until.clone(),
+            event_bytes_max: self.parts.event_bytes_max,
+            raw: self.parts.raw.clone(),
+            backoff: self.parts.connect_backoff.clone(),
+            router: running.router.clone().recipient(),
+            drain: running.router.clone().recipient(),
+            supervisor: reader::Supervising {
+                state: supervisor.clone().recipient(),
+                ended: supervisor.clone().recipient(),
+            },
+        };
+        let checkpoint = &running.launch.from;
+        let from = from.unwrap_or_else(|| ResumePoint {
+            mark: checkpoint.mark.clone(),
+            gtid_set: checkpoint.gtid_set.clone(),
+        });
+        let reader = Reader::new(
+            from,
+            parts,
+            watch(&supervisor, running.number, ActorId::Reader),
+        );
+        running.born(ActorId::Reader);
+        running.reader = Some(Reader::start_in_arbiter(&self.parts.arbiter, |_| reader));
+    }
+
+    /// A new Reader goes on from what the Router last took: asked through its mailbox, behind all that the
+    /// dead one had sent.
+    pub(super) fn resume_reader(&mut self, ctx: &mut Context<Self>) {
+        let Some(running) = &self.running else { return };
+        let generation = running.number;
+        let ask = running.router.send(ResumeFrom).into_actor(self);
+        ctx.spawn(ask.map(move |answer, supervisor, ctx| {
+            let is_same = supervisor
+                .running
+                .as_ref()
+                .is_some_and(|running| running.number == generation);
+            match answer {
+                Ok(from) if is_same => supervisor.spawn_reader(Some(from), ctx),
+                // The Router is gone: its own death ends the generation.
+                Ok(_) | Err(_) => (),
+            }
+        }));
+    }
+
+    pub(super) fn spawn_writer(&mut self, lane: &Arc<Lane>, ctx: &mut Context<Self>) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        let supervisor = ctx.address();
+        let parts = WriterParts {
+            encoder: Arc::clone(&running.launch.encoder),
+            epoch: running.launch.from.epoch,
+            rules: Rules {
+                packing: self.parts.packing,
+                record_bytes_max: self.parts.record_bytes_max,
+                sink_bytes_max: running.launch.sink.record_bytes_max(),
+                policy: self.parts.policy,
+            },
+            sink: Arc::clone(&running.launch.sink),
+            dead_letters: Arc::clone(&self.parts.dead_letters),
+            encoded: self.parts.encoded.clone(),
+            backoff: self.parts.delivery_backoff.clone(),
+            router: running.router.clone().recipient(),
+            frozen: running.router.clone().recipient(),
+            supervisor: supervisor.clone().recipient(),
+        };
+        let actor = ActorId::ShardWriter(Arc::clone(lane));
+        let watch = watch(&supervisor, running.number, actor.clone());
+        let writer = ShardWriter::new(Arc::clone(lane), parts, watch);
+        let arbiters = &self.parts.writer_arbiters;
+        let arbiter = arbiters
+            .get(self.next_arbiter % arbiters.len().max(1))
+            .unwrap_or(&self.parts.arbiter);
+        self.next_arbiter += 1;
+        let writer = ShardWriter::start_in_arbiter(arbiter, |_| writer);
+        running.router.do_send(LaneReady {
+            lane: Arc::clone(lane),
+            writer: Writer {
+                batches: writer.clone().recipient(),
+                freeze: writer.clone().recipient(),
+                deliver_up_to: writer.clone().recipient(),
+                stop: writer.clone().recipient(),
+            },
+        });
+        running.born(actor);
+        running.writers.insert(Arc::clone(lane), writer);
+    }
+}
+
+fn watch(supervisor: &Addr<Supervisor>, generation: Generation, actor: ActorId) -> DeathWatch {
+    DeathWatch::new(supervisor.clone().recipient(), generation, actor)
+}

@@ -1,0 +1,385 @@
+//! A lane's changes on their way into records: the ShardWriter's twin.
+//!
+//! The promise: records leave in the order of the changes and at most one is in flight; what is not
+//! settled can be sent again, byte for byte. Two cursors run over the queue, `flown` ≤ `packed`. The record
+//! between them is still open: it can take more, or be thrown away (a drain's cut may lie inside it) by
+//! moving `packed` back.
+//! No I/O, no clock; the encoder is pure.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{
+    cursor::Cursor,
+    lines::Lines,
+    open_record::OpenRecord,
+    poison::{Poison, Policy},
+};
+use crate::{
+    budget::Permit,
+    failure::Failure,
+    lane::Lane,
+    messages::{BarrierSeq, LaneChanges, Part},
+    ports::{dead_letters::DeadLetter, encoder::RowEvent, sink::Record},
+};
+
+/// How lines become records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// Many lines a record, each ending in a line feed.
+    Newline,
+    /// One line, one record, no line feed.
+    None,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    pub packing: Packing,
+    pub record_bytes_max: usize,
+    /// The sink's own limit for payload and partition key.
+    pub sink_bytes_max: usize,
+    pub policy: Policy,
+}
+
+/// What the writer does next.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing until something arrives or settles.
+    Idle,
+    /// Needs a grant of this many bytes.
+    Grant(usize),
+    /// Can pack what is queued.
+    Pack,
+    /// Hand this over; then [`LaneBuffer::settled`].
+    Fly(Flight),
+}
+
+/// What is handed over: to the sink, or to the dead letters.
+#[derive(Debug, Clone)]
+pub enum Flight {
+    Record(Record),
+    Letter(DeadLetter),
+}
+
+#[derive(Debug)]
+struct Flying {
+    content: Flight,
+    end: Cursor,
+    /// Held until the flight has settled.
+    _permit: Permit,
+}
+
+#[derive(Debug)]
+pub struct LaneBuffer {
+    lane: Arc<Lane>,
+    partition_key: Arc<str>,
+    rules: Rules,
+    queue: VecDeque<Arc<LaneChanges>>,
+    /// The cursor's number of the queue's front.
+    front: u64,
+    /// The end of the newest flight, settled or not.
+    flown: Cursor,
+    packed: Cursor,
+    open: Option<OpenRecord>,
+    flying: Option<Flying>,
+    is_frozen: bool,
+    handed: Option<BarrierSeq>,
+    backlog_bytes: usize,
+}
+
+impl LaneBuffer {
+    pub fn new(lane: Arc<Lane>, rules: Rules) -> Self {
+        Self {
+            partition_key: lane.partition_key().into(),
+            lane,
+            rules,
+            queue: VecDeque::new(),
+            front: 0,
+            flown: Cursor::default(),
+            packed: Cursor::default(),
+            open: None,
+            flying: None,
+            is_frozen: false,
+            handed: None,
+            backlog_bytes: 0,
+        }
+    }
+
+    pub fn push(&mut self, batch: Arc<LaneChanges>) {
+        self.backlog_bytes += batch.bytes;
+        self.queue.push_back(batch);
+    }
+
+    /// Raw bytes that are not yet durable.
+    pub fn backlog_bytes(&self) -> usize {
+        self.backlog_bytes
+    }
+
+    pub fn next_step(&mut self) -> Step {
+        let has_unpacked = !self.is_frozen && self.batch_at(self.packed).is_some();
+        match &mut self.open {
+            None if has_unpacked => Step::Grant(self.grant_bytes()),
+            None => Step::Idle,
+            Some(open) if open.is_over_grant() => {
+                open.give_back();
+                Step::Grant(open.len())
+            }
+            Some(open) if !open.is_closed && has_unpacked => Step::Pack,
+            Some(_) if self.is_frozen || self.flying.is_some() => Step::Idle,
+            Some(_) => self.take_off(),
+        }
+    }
+
+    /// Takes a grant that [`Step::Grant`] asked for.
+    pub fn grant(&mut self, permit: Permit) {
+        match &mut self.open {
+            Some(open) if open.is_over_grant() => open.regrant(permit),
+            Some(open) => open.widen(permit, self.rules.record_bytes_max),
+            None => {
+                self.open = Some(OpenRecord::new(
+                    permit,
+                    self.rules.record_bytes_max,
+                    self.packed,
+                ))
+            }
+        }
+    }
+
+    /// Bytes that would let the open record take more than it was granted for.
+    pub fn widening_bytes(&self) -> Option<usize> {
+        let open = self.open.as_ref().filter(|open| !open.is_closed)?;
+        let missing = self.rules.record_bytes_max.checked_sub(open.limit())?;
+        (self.flying.is_some() && missing > 0).then_some(missing)
+    }
+
+    /// Encodes into the open record until it is full or the queue is empty.
+    pub fn pack(&mut self, lines: &mut Lines) -> Result<(), Failure> {
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
+        let packed = self.pack_into(&mut open, lines);
+        self.packed = open.end;
+        if !open.is_empty() || packed.is_ok() {
+            self.open = Some(open);
+        }
+        packed
+    }
+
+    fn pack_into(&self, open: &mut OpenRecord, lines: &mut Lines) -> Result<(), Failure> {
+        while !open.is_closed {
+            let Some(batch) = self.batch_at(open.end) else {
+                return Ok(());
+            };
+            match batch.parts.get(open.end.part) {
+                Some(Part::Rows { .. }) => self.pack_rows(batch, open, lines)?,
+                Some(Part::Statement {
+                    statement,
+                    is_shared,
+                    is_last,
+                }) => {
+                    let taken = open.append(self.line_end(), |out| {
+                        lines.statement(statement, &self.lane.table, *is_shared, *is_last, out)
+                    });
+                    match taken {
+                        Ok(true) if open.rows == 1 && open.len() > self.line_bytes_max() => {
+                            let poison = Poison::oversize_statement(statement, open.len());
+                            self.poisoned(open, poison, open.end.past_part(batch))?;
+                        }
+                        Ok(true) => open.end = open.end.past_part(batch),
+                        Ok(false) => (),
+                        Err(error) if open.is_empty() => {
+                            let poison = Poison::undecodable_statement(statement, &error);
+                            self.poisoned(open, poison, open.end.past_part(batch))?;
+                        }
+                        Err(_) => open.is_closed = true,
+                    }
+                }
+                None => open.end = open.end.past_part(batch),
+            }
+            if self.rules.packing == Packing::None && !open.is_empty() {
+                open.is_closed = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Packs rows of the part at `open.end` until the part ends or the record is closed.
+    fn pack_rows(
+        &self,
+        batch: &LaneChanges,
+        open: &mut OpenRecord,
+        lines: &mut Lines,
+    ) -> Result<(), Failure> {
+        let part = open.end.part;
+        let Some(Part::Rows {
+            block,
+            numbers,
+            is_last,
+        }) = batch.parts.get(part)
+        else {
+            return Ok(());
+        };
+        let encoder = lines.block(block);
+        let number = open.end.batch;
+        while open.end.part == part && open.end.batch == number {
+            let row = match block.row_at(open.end.offset) {
+                Ok(Some(row)) => row,
+                Ok(None) => {
+                    open.end = open.end.past_part(batch);
+                    break;
+                }
+                Err(error) => return Err(Poison::broken_block(block, &error)),
+            };
+            let index = numbers
+                .as_ref()
+                .and_then(|numbers| numbers.get(open.end.row).copied());
+            let n = block.first_row + index.map_or(open.end.row as u64, u64::from);
+            let next = open.end.past_row(row.bytes, batch);
+            let last = *is_last && open.end.offset + row.bytes >= block.images.len();
+            let event = RowEvent {
+                block,
+                row,
+                n,
+                last,
+            };
+            match open.append(self.line_end(), |out| encoder.row(&event, out)) {
+                Ok(true) if open.len() > self.line_bytes_max() && open.rows == 1 => {
+                    let key = lines.key(block, row, n);
+                    let poison =
+                        Poison::oversize_row(&event, &key, open.len(), self.rules.sink_bytes_max);
+                    return self.poisoned(open, poison, next);
+                }
+                Ok(true) => open.end = next,
+                Ok(false) => (),
+                Err(error) if open.is_empty() => {
+                    let key = lines.key(block, row, n);
+                    let offset = open.end.offset;
+                    let poison = Poison::undecodable_row(&event, &key, offset, &error);
+                    return self.poisoned(open, poison, next);
+                }
+                // What is before it goes first; then it is looked at alone.
+                Err(_) => open.is_closed = true,
+            }
+            if open.is_closed || self.rules.packing == Packing::None {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A change that no record can hold: a letter if the settings say so, else the end.
+    fn poisoned(&self, open: &mut OpenRecord, poison: Poison, next: Cursor) -> Result<(), Failure> {
+        let line = open.take_line(self.line_end());
+        let letter = poison.settle(self.rules.policy, &self.lane, line);
+        open.rows = 0;
+        open.is_closed = true;
+        open.letter = Some(letter?);
+        open.end = next;
+        Ok(())
+    }
+
+    /// The flight has settled: everything in it is durable. The newest barrier that the lane has reached with it, if any.
+    pub fn settled(&mut self) -> Option<BarrierSeq> {
+        let flying = self.flying.take()?;
+        let mut reached = None;
+        while self.front < flying.end.batch {
+            let batch = self.queue.pop_front()?;
+            self.front += 1;
+            self.backlog_bytes = self.backlog_bytes.saturating_sub(batch.bytes);
+            reached = Some(batch.seq);
+        }
+        reached
+    }
+
+    /// What flies, to hand it over again.
+    pub fn flying(&self) -> Option<Flight> {
+        self.flying.as_ref().map(|flying| flying.content.clone())
+    }
+
+    /// Hands nothing more over; the newest barrier of which something was.
+    pub fn freeze(&mut self) -> Option<BarrierSeq> {
+        self.is_frozen = true;
+        self.handed
+    }
+
+    /// Thaws; what is beyond `cut` is forgotten, encoded or not.
+    pub fn deliver_up_to(&mut self, cut: BarrierSeq) {
+        self.open = None;
+        self.packed = self.flown;
+        while self.queue.back().is_some_and(|batch| batch.seq > cut) {
+            if let Some(batch) = self.queue.pop_back() {
+                self.backlog_bytes = self.backlog_bytes.saturating_sub(batch.bytes);
+            }
+        }
+        self.is_frozen = false;
+    }
+
+    fn take_off(&mut self) -> Step {
+        let Some(open) = self.open.take() else {
+            return Step::Idle;
+        };
+        if open.is_empty() {
+            return Step::Idle;
+        }
+        let (end, rows, letter) = (open.end, open.rows, open.letter.clone());
+        let (bytes, permit) = open.finish();
+        let content = letter.map_or_else(
+            || {
+                Flight::Record(Record {
+                    lane: Arc::clone(&self.lane),
+                    bytes,
+                    partition_key: Arc::clone(&self.partition_key),
+                    explicit_hash_key: self.lane.explicit_hash_key(),
+                    rows,
+                })
+            },
+            Flight::Letter,
+        );
+        self.flown = end;
+        let touched = if end.offset == 0 && end.part == 0 {
+            end.batch - 1
+        } else {
+            end.batch
+        };
+        self.handed = self
+            .batch_at(Cursor::start_of(touched))
+            .map(|batch| batch.seq)
+            .or(self.handed);
+        self.flying = Some(Flying {
+            content: content.clone(),
+            end,
+            _permit: permit,
+        });
+        Step::Fly(content)
+    }
+
+    fn batch_at(&self, cursor: Cursor) -> Option<&Arc<LaneChanges>> {
+        let index = usize::try_from(cursor.batch.checked_sub(self.front)?).ok()?;
+        self.queue.get(index)
+    }
+
+    /// Enough for what is queued, at most one full record: an idle lane asks for little.
+    fn grant_bytes(&self) -> usize {
+        let likely = self
+            .backlog_bytes
+            .saturating_mul(EXPANSION)
+            .saturating_add(GRANT_BYTES_MIN);
+        likely.min(self.rules.record_bytes_max)
+    }
+
+    fn line_bytes_max(&self) -> usize {
+        self.rules
+            .sink_bytes_max
+            .saturating_sub(self.partition_key.len())
+    }
+
+    fn line_end(&self) -> &'static [u8] {
+        match self.rules.packing {
+            Packing::Newline => b"\n",
+            Packing::None => b"",
+        }
+    }
+}
+
+/// JSON text per byte of row image, for small rows mostly names.
+const EXPANSION: usize = 8;
+const GRANT_BYTES_MIN: usize = 8 * 1024;

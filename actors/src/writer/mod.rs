@@ -1,0 +1,245 @@
+//! The ShardWriter: one lane's changes, encoded, packed and delivered in order.
+//!
+//! It promises that at most one record of its lane is in flight and that a barrier is reported only when
+//! everything before it is durable. While a record flies the actor stays awake: what arrives is packed into
+//! the next one. It retries in place for as long as the sink's trouble may pass; a definite failure
+//! ends it. What is in flight when it dies belongs to the sink port. Decisions stand in [`buffer`].
+
+pub mod buffer;
+mod cursor;
+mod lines;
+mod open_record;
+pub mod poison;
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture,
+};
+
+use self::{
+    buffer::{Flight, LaneBuffer, Rules, Step},
+    lines::Lines,
+};
+use crate::{
+    backoff::Backoff,
+    budget::{ByteBudget, Permit},
+    failure::Failure,
+    lane::Lane,
+    messages::{BarrierReached, DeliverUpTo, Freeze, Frozen, LaneBatch, LaneTrouble, Stop},
+    metrics as names,
+    ports::{
+        dead_letters::DeadLetters,
+        encoder::Encoder,
+        sink::{Rejected, Sink},
+    },
+    watch::DeathWatch,
+};
+
+pub struct ShardWriter {
+    lane: Arc<Lane>,
+    buffer: LaneBuffer,
+    lines: Lines,
+    backoff: Backoff,
+    sink: Arc<dyn Sink>,
+    dead_letters: Arc<dyn DeadLetters>,
+    encoded: ByteBudget,
+    is_asking: bool,
+    backlog: metrics::Gauge,
+    router: Recipient<BarrierReached>,
+    frozen: Recipient<Frozen>,
+    supervisor: Recipient<LaneTrouble>,
+    watch: DeathWatch,
+}
+
+/// What a writer is made of, beyond its lane.
+#[derive(Clone)]
+pub struct WriterParts {
+    pub encoder: Arc<dyn Encoder>,
+    pub epoch: u32,
+    pub rules: Rules,
+    pub sink: Arc<dyn Sink>,
+    pub dead_letters: Arc<dyn DeadLetters>,
+    pub encoded: ByteBudget,
+    pub backoff: Backoff,
+    pub router: Recipient<BarrierReached>,
+    pub frozen: Recipient<Frozen>,
+    pub supervisor: Recipient<LaneTrouble>,
+}
+
+impl ShardWriter {
+    pub fn new(lane: Arc<Lane>, parts: WriterParts, watch: DeathWatch) -> Self {
+        Self {
+            buffer: LaneBuffer::new(Arc::clone(&lane), parts.rules),
+            lines: Lines::new(parts.encoder, parts.epoch),
+            backoff: parts.backoff,
+            sink: parts.sink,
+            dead_letters: parts.dead_letters,
+            encoded: parts.encoded,
+            is_asking: false,
+            backlog: metrics::gauge!(names::LANE_BACKLOG_BYTES, "lane" => lane.to_string()),
+            router: parts.router,
+            frozen: parts.frozen,
+            supervisor: parts.supervisor,
+            lane,
+            watch,
+        }
+    }
+}
+
+impl Actor for ShardWriter {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Bounded by the permits that the batches carry; the mailbox itself must not refuse.
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+    }
+
+    fn stopped(&mut self, _ctx: &mut Self::Context) {
+        self.backlog.set(0.0);
+    }
+}
+
+impl Handler<LaneBatch> for ShardWriter {
+    type Result = ();
+
+    fn handle(&mut self, LaneBatch(changes): LaneBatch, ctx: &mut Self::Context) {
+        self.buffer.push(changes);
+        if let Some(bytes) = self.buffer.widening_bytes()
+            && let Some(permit) = self.encoded.try_take(bytes)
+        {
+            self.buffer.grant(permit);
+        }
+        self.proceed(ctx);
+    }
+}
+
+impl Handler<Freeze> for ShardWriter {
+    type Result = ();
+
+    fn handle(&mut self, Freeze: Freeze, _ctx: &mut Self::Context) {
+        let handed = self.buffer.freeze();
+        self.frozen.do_send(Frozen {
+            lane: Arc::clone(&self.lane),
+            handed,
+        });
+    }
+}
+
+impl Handler<DeliverUpTo> for ShardWriter {
+    type Result = ();
+
+    fn handle(&mut self, DeliverUpTo(cut): DeliverUpTo, ctx: &mut Self::Context) {
+        self.buffer.deliver_up_to(cut);
+        self.proceed(ctx);
+    }
+}
+
+impl Handler<Stop> for ShardWriter {
+    type Result = ();
+
+    fn handle(&mut self, Stop: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+impl ShardWriter {
+    fn proceed(&mut self, ctx: &mut Context<Self>) {
+        loop {
+            match self.buffer.next_step() {
+                Step::Idle => break,
+                Step::Grant(bytes) if self.is_asking || !self.take_grant(bytes, ctx) => break,
+                Step::Grant(_) => (),
+                Step::Pack => {
+                    if let Err(failure) = self.buffer.pack(&mut self.lines) {
+                        return self.die(failure, ctx);
+                    }
+                }
+                Step::Fly(flight) => self.hand_over(flight, Duration::ZERO, ctx),
+            }
+        }
+        self.backlog.set(self.buffer.backlog_bytes() as f64);
+    }
+
+    /// Whether the grant is there already; else it is asked for and arrives later.
+    fn take_grant(&mut self, bytes: usize, ctx: &mut Context<Self>) -> bool {
+        if let Some(permit) = self.encoded.try_take(bytes) {
+            self.buffer.grant(permit);
+            return true;
+        }
+        self.is_asking = true;
+        let encoded = self.encoded.clone();
+        let effect = async move { encoded.take(bytes).await };
+        ctx.spawn(
+            effect
+                .into_actor(self)
+                .map(|permit, writer, ctx| writer.granted(permit, ctx)),
+        );
+        false
+    }
+
+    fn granted(&mut self, permit: Permit, ctx: &mut Context<Self>) {
+        self.is_asking = false;
+        self.buffer.grant(permit);
+        self.proceed(ctx);
+    }
+
+    fn hand_over(&mut self, flight: Flight, after: Duration, ctx: &mut Context<Self>) {
+        let (sink, dead_letters) = (Arc::clone(&self.sink), Arc::clone(&self.dead_letters));
+        let effect = async move {
+            if after > Duration::ZERO {
+                tokio::time::sleep(after).await;
+            }
+            match flight {
+                Flight::Record(record) => sink.deliver(record).await.map(|_| ()),
+                Flight::Letter(letter) => {
+                    dead_letters.bury(letter).await.map_err(|failure| Rejected {
+                        failure,
+                        throttled: false,
+                    })
+                }
+            }
+        };
+        ctx.spawn(
+            effect
+                .into_actor(self)
+                .map(|outcome, writer, ctx| writer.settle(outcome, ctx)),
+        );
+    }
+
+    fn settle(&mut self, outcome: Result<(), Rejected>, ctx: &mut Context<Self>) {
+        match outcome {
+            Ok(()) => {
+                self.backoff.reset();
+                if let Some(seq) = self.buffer.settled() {
+                    self.router.do_send(BarrierReached {
+                        lane: Arc::clone(&self.lane),
+                        seq,
+                    });
+                }
+                self.proceed(ctx);
+            }
+            Err(rejected) if rejected.failure.is_definite() => self.die(rejected.failure, ctx),
+            Err(rejected) => {
+                if !rejected.throttled {
+                    let lane = Arc::clone(&self.lane);
+                    self.supervisor.do_send(LaneTrouble {
+                        lane,
+                        failure: rejected.failure,
+                    });
+                }
+                let after = self.backoff.next_wait(fastrand::f64());
+                if let Some(flight) = self.buffer.flying() {
+                    self.hand_over(flight, after, ctx);
+                }
+            }
+        }
+    }
+
+    fn die(&mut self, failure: Failure, ctx: &mut Context<Self>) {
+        self.watch.dying_of(failure);
+        ctx.stop();
+    }
+}
+
+const MAILBOX_CAPACITY: usize = 1024;

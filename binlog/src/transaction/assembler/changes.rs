@@ -1,0 +1,294 @@
+//! The steps inside a transaction: it opens, statements and rows come, it commits.
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+
+use super::{Assembler, Open};
+use crate::{
+    Error,
+    cursor::Cursor,
+    ddl::{StatementClass, Tokens, classify},
+    event::{EventHeader, EventKind},
+    gtid::GtidEvent,
+    position::Position,
+    query::{Control, Query},
+    rows::{self, RowsBlock},
+    transaction::{Item, Statement, Transaction},
+};
+
+/// On rows events: the statement ends, and with it the use of its table maps.
+const FLAG_STATEMENT_END: u16 = 1;
+/// Of a rows event without rows, written only for its flag.
+const DUMMY_TABLE_ID: u64 = 0x00ff_ffff;
+const SAVEPOINTS_MAX: usize = 1000;
+
+impl Assembler {
+    pub(super) fn open(&mut self, header: &EventHeader, event: &GtidEvent) -> Result<(), Error> {
+        self.ensure_closed()?;
+        self.open = Some(Open {
+            transaction: Arc::new(Transaction {
+                gtid: event.gtid.clone(),
+                file: self.file.clone(),
+                offset: self.event_offset,
+                server_id: header.server_id,
+                commit_us: event.commit_us().unwrap_or_else(|| header.timestamp_us()),
+            }),
+            has_begun: false,
+            rows_done: 0,
+            savepoints: Vec::new(),
+        });
+        Ok(())
+    }
+
+    pub(super) fn ensure_closed(&self) -> Result<(), Error> {
+        match &self.open {
+            Some(open) => Err(Error::UnfinishedTransaction {
+                began: open.transaction.offset,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The open transaction; servers before 5.7 have no event in front of its first statement.
+    pub(super) fn opened(&mut self, header: &EventHeader) -> &mut Open {
+        let transaction = || Transaction {
+            gtid: None,
+            file: self.file.clone(),
+            offset: self.event_offset,
+            server_id: header.server_id,
+            commit_us: header.timestamp_us(),
+        };
+        self.open.get_or_insert_with(|| Open {
+            transaction: Arc::new(transaction()),
+            has_begun: false,
+            rows_done: 0,
+            savepoints: Vec::new(),
+        })
+    }
+
+    pub(super) fn begun(&mut self) -> Result<&mut Open, Error> {
+        self.open
+            .as_mut()
+            .filter(|open| open.has_begun)
+            .ok_or_else(|| Error::malformed("event order", "rows outside a transaction"))
+    }
+
+    pub(super) fn query(
+        &mut self,
+        header: &EventHeader,
+        body: &Bytes,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
+        let query = Query::parse(body, self.framing.post_header_bytes(EventKind::Query))?;
+        match query.control() {
+            Some(Control::Begin) => {
+                let open = self.opened(header);
+                if open.has_begun {
+                    return Err(Error::UnfinishedTransaction {
+                        began: open.transaction.offset,
+                    });
+                }
+                open.has_begun = true;
+                Ok(())
+            }
+            // What is logged before a ROLLBACK stays: rows of tables that cannot roll back. An XA
+            // transaction rolled back was prepared before our start, or we would have halted there.
+            Some(Control::Commit | Control::Rollback | Control::XaRollback) => {
+                self.opened(header);
+                self.commit(header, items)
+            }
+            Some(Control::Savepoint) => {
+                let name = savepoint_name(&query);
+                let open = self.opened(header);
+                open.savepoints.retain(|(other, _)| *other != name);
+                if open.savepoints.len() < SAVEPOINTS_MAX {
+                    open.savepoints.push((name, open.rows_done));
+                }
+                Ok(())
+            }
+            Some(Control::RollbackTo) => {
+                let name = savepoint_name(&query);
+                let open = self.opened(header);
+                let rows = open
+                    .savepoints
+                    .iter()
+                    .find(|(other, _)| *other == name)
+                    .map_or(0, |(_, rows)| *rows);
+                if open.rows_done > rows {
+                    return Err(Error::Refused(
+                        "rows were logged and then rolled back to a savepoint".into(),
+                    ));
+                }
+                Ok(())
+            }
+            Some(Control::ReleaseSavepoint) => Ok(()),
+            Some(Control::XaStart) => Err(Error::Xa("XA START")),
+            Some(Control::XaEnd) => Err(Error::Xa("XA END")),
+            Some(Control::XaPrepare) => Err(Error::Xa("XA PREPARE")),
+            Some(Control::XaCommit) => Err(Error::Xa("XA COMMIT")),
+            None => self.statement(header, &query, items),
+        }
+    }
+
+    pub(super) fn statement(
+        &mut self,
+        header: &EventHeader,
+        query: &Query<'_>,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
+        let lossy = query.text_lossy();
+        let class = classify(&lossy, query.default_database, query.sql_mode);
+        let event_offset = self.event_offset;
+        let skip_left = self.skip_left;
+        let open = self.opened(header);
+        match class {
+            StatementClass::Dml { verb } => return Err(Error::StatementFormat(verb)),
+            StatementClass::Unpublished => {}
+            class => {
+                let row = open.rows_done;
+                open.rows_done += 1;
+                if skip_left == 0 {
+                    items.push(Item::Statement(Statement {
+                        transaction: open.transaction.clone(),
+                        event_offset,
+                        row,
+                        text: query.text()?.into(),
+                        default_database: query.default_database.to_owned(),
+                        sql_mode: query.sql_mode,
+                        charset: query.charset()?.to_owned(),
+                        class,
+                    }));
+                }
+                self.skip_left = skip_left.saturating_sub(1);
+            }
+        }
+        // CREATE TABLE ... SELECT stands between BEGIN and its rows; every other DDL commits itself.
+        if self.open.as_ref().is_some_and(|open| open.has_begun) {
+            Ok(())
+        } else {
+            self.commit(header, items)
+        }
+    }
+
+    pub(super) fn rows(
+        &mut self,
+        kind: EventKind,
+        body: Bytes,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
+        let table_id_bytes = self.framing.table_id_bytes(kind);
+        let mut cursor = Cursor::new("rows event", &body);
+        let table_id = cursor.uint(table_id_bytes)?;
+        let ends_statement = cursor.u16()? & FLAG_STATEMENT_END != 0;
+        self.begun()?;
+        if !(table_id == DUMMY_TABLE_ID && ends_statement) {
+            self.block(table_id, kind, body, items)?;
+        }
+        if ends_statement {
+            self.tables.trim();
+        }
+        Ok(())
+    }
+
+    pub(super) fn block(
+        &mut self,
+        table_id: u64,
+        kind: EventKind,
+        body: Bytes,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
+        let post_header_bytes = self.framing.post_header_bytes_or(kind, 10);
+        let event_offset = self.event_offset;
+        let open = self
+            .open
+            .as_mut()
+            .ok_or_else(|| Error::malformed("event order", "rows outside a transaction"))?;
+        let entry = self.tables.get(table_id)?;
+        let counted = entry.table.clone().and_then(|table| {
+            let event = rows::parse(kind.code(), body, post_header_bytes)?;
+            let mut block = RowsBlock {
+                transaction: open.transaction.clone(),
+                table,
+                kind: event.kind,
+                event_offset,
+                first_row: open.rows_done,
+                row_count: 0,
+                before: event.before,
+                after: event.after,
+                images: event.images,
+            };
+            block.row_count = block.count_rows()?;
+            Ok(block)
+        });
+        let mut block = match counted {
+            Ok(block) => block,
+            Err(_) if !entry.is_wanted => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        open.rows_done += u64::from(block.row_count);
+        let skipped = u32::try_from(self.skip_left)
+            .unwrap_or(u32::MAX)
+            .min(block.row_count);
+        self.skip_left -= u64::from(skipped);
+        if entry.is_wanted && skipped < block.row_count {
+            drop_rows(&mut block, skipped)?;
+            items.push(Item::Rows(block));
+        }
+        Ok(())
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        header: &EventHeader,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
+        let Open {
+            transaction,
+            rows_done,
+            ..
+        } = self.open.take().ok_or_else(|| {
+            Error::malformed("event order", "end of a transaction that has not begun")
+        })?;
+        if self.skip_left > 0 {
+            return Err(Error::Refused(format!(
+                "{} rows of this transaction are said to be done, it has {rows_done}",
+                rows_done + self.skip_left
+            )));
+        }
+        self.tables.trim();
+        self.position = Position::new(self.file.clone(), self.offset);
+        let commit_us = if transaction.commit_us == 0 {
+            header.timestamp_us()
+        } else {
+            transaction.commit_us
+        };
+        items.push(Item::Commit(
+            self.boundary(transaction.gtid.clone(), commit_us),
+        ));
+        Ok(())
+    }
+}
+
+/// Takes the first `rows` rows off the block.
+fn drop_rows(block: &mut RowsBlock, rows: u32) -> Result<(), Error> {
+    let mut offset = 0;
+    for _ in 0..rows {
+        let row = block.row_at(offset)?;
+        offset += row
+            .ok_or_else(|| Error::malformed("rows event", "fewer rows than counted"))?
+            .bytes;
+    }
+    block.images.advance(offset.min(block.images.len()));
+    block.first_row += u64::from(rows);
+    block.row_count -= rows;
+    Ok(())
+}
+
+fn savepoint_name(query: &Query<'_>) -> String {
+    let text = query.text_lossy();
+    Tokens::new(&text, query.sql_mode)
+        .last_name()
+        .unwrap_or_default()
+        .to_lowercase()
+}

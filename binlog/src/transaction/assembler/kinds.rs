@@ -1,0 +1,62 @@
+//! What the kinds of event mean for a reader of rows: passed over, or the reason to halt.
+
+use crate::{Error, cursor::Cursor, event::EventKind};
+
+pub(super) fn is_rows(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::WriteRows
+            | EventKind::UpdateRows
+            | EventKind::DeleteRows
+            | EventKind::WriteRowsV1
+            | EventKind::UpdateRowsV1
+            | EventKind::DeleteRowsV1
+            | EventKind::PartialUpdateRows
+    )
+}
+
+/// Known, and without meaning for rows.
+pub(super) fn is_passed_over(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::RowsQuery
+            | EventKind::Ignorable
+            | EventKind::ViewChange
+            | EventKind::TransactionContext
+            | EventKind::LargeTransactionHeader
+    )
+}
+
+pub(super) fn halt_reason(kind: EventKind) -> Option<Error> {
+    Some(match kind {
+        EventKind::Load
+        | EventKind::NewLoad
+        | EventKind::CreateFile
+        | EventKind::AppendBlock
+        | EventKind::ExecLoad
+        | EventKind::DeleteFile
+        | EventKind::BeginLoadQuery
+        | EventKind::ExecuteLoadQuery => Error::StatementFormat("LOAD DATA"),
+        EventKind::Intvar | EventKind::Rand | EventKind::UserVar => {
+            Error::StatementFormat("with variables")
+        }
+        EventKind::XaPrepare => Error::Xa("XA PREPARE"),
+        EventKind::StartV3
+        | EventKind::Slave
+        | EventKind::PreGaWriteRows
+        | EventKind::PreGaUpdateRows
+        | EventKind::PreGaDeleteRows => {
+            Error::Unsupported(format!("{kind} of a server before 5.1"))
+        }
+        kind if kind.is_mariadb() => Error::MariaDb(kind),
+        _ => return None,
+    })
+}
+
+pub(super) fn incident(body: &[u8]) -> Result<String, Error> {
+    let mut cursor = Cursor::new("INCIDENT event", body);
+    let number = cursor.u16()?;
+    let length = usize::from(cursor.u8()?);
+    let message = String::from_utf8_lossy(cursor.take(length)?).into_owned();
+    Ok(format!("incident {number}, \"{message}\""))
+}

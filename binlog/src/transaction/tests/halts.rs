@@ -1,0 +1,185 @@
+//! Every event at which reading stops says why, where, and what to do.
+
+use super::*;
+
+#[test]
+fn events_that_may_not_be_skipped_halt_with_place_reason_and_remedy() {
+    let cases = [
+        (
+            5,
+            "INTVAR",
+            "rows were changed by a statement (with variables), not logged as rows",
+        ),
+        (
+            13,
+            "RAND",
+            "rows were changed by a statement (with variables), not logged as rows",
+        ),
+        (
+            14,
+            "USER_VAR",
+            "rows were changed by a statement (with variables), not logged as rows",
+        ),
+        (
+            17,
+            "BEGIN_LOAD_QUERY",
+            "rows were changed by a statement (LOAD DATA), not logged as rows",
+        ),
+        (
+            18,
+            "EXECUTE_LOAD_QUERY",
+            "rows were changed by a statement (LOAD DATA), not logged as rows",
+        ),
+        (
+            26,
+            "INCIDENT",
+            "the source lost events: incident 1, \"gap\"",
+        ),
+        (
+            38,
+            "XA_PREPARE",
+            "XA transaction: XA PREPARE is not supported yet",
+        ),
+        (
+            99,
+            "of type 99",
+            "event of unknown type 99, not marked as ignorable",
+        ),
+        (
+            162,
+            "MARIADB_GTID",
+            "MariaDB is not supported yet: event MARIADB_GTID",
+        ),
+    ];
+    for (code, kind, cause) in cases {
+        let mut log = Log::new();
+        let mut assembler = begun(&mut log);
+        push(&mut assembler, [log.gtid(1), log.begin()]);
+        let offset = log.offset;
+        let error = refused(
+            &mut assembler,
+            log.event(code, &[1, 0, 3, b'g', b'a', b'p']),
+        );
+        assert_eq!((error.file.clone(), error.offset), (file(), offset));
+        assert_eq!(
+            error.to_string(),
+            format!("binlog event {kind} at binlog.000001:{offset}")
+        );
+        assert_eq!(error.cause.to_string(), cause);
+        assert!(error.hint().is_some(), "{kind}");
+    }
+}
+
+#[test]
+fn statements_that_change_rows_halt_and_do_not_show_themselves() {
+    for (text, cause) in [
+        (
+            "INSERT INTO t VALUES ('secret')",
+            Error::StatementFormat("INSERT"),
+        ),
+        ("XA START X'31',X'',1", Error::Xa("XA START")),
+        ("XA END X'31',X'',1", Error::Xa("XA END")),
+        ("XA COMMIT X'31',X'',1", Error::Xa("XA COMMIT")),
+    ] {
+        let mut log = Log::new();
+        let mut assembler = begun(&mut log);
+        push(&mut assembler, [log.gtid(1)]);
+        let error = refused(&mut assembler, log.query("shop", text));
+        assert_eq!(error.cause, cause);
+        assert!(!format!("{error:?}").contains("secret"));
+    }
+}
+
+#[test]
+fn an_unknown_event_marked_ignorable_is_skipped() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    let mut bytes = log.event(99, b"anything").to_vec();
+    bytes[17] |= 0x80;
+    let covered = bytes.len() - 4;
+    let checksum = crc32fast::hash(&bytes[..covered]).to_le_bytes();
+    bytes[covered..].copy_from_slice(&checksum);
+    assert!(push(&mut assembler, [bytes.into()]).is_empty());
+    assert_eq!(assembler.offset(), log.offset);
+}
+
+#[test]
+fn a_transaction_that_is_not_finished_halts_at_the_next_one() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    let began = log.offset;
+    push(&mut assembler, [log.gtid(1), log.begin()]);
+    let mut other = log.clone();
+    for event in [
+        log.gtid(2),
+        other.event(4, &rotate_body("binlog.000002", 4)),
+    ] {
+        let mut log = Log::new();
+        let mut assembler = begun(&mut log);
+        push(&mut assembler, [log.gtid(1), log.begin()]);
+        assert_eq!(
+            refused(&mut assembler, event).cause,
+            Error::UnfinishedTransaction { began }
+        );
+    }
+}
+
+#[test]
+fn rows_outside_a_transaction_halt() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    assert!(matches!(
+        refused(&mut assembler, log.table_map(5, "shop", "orders")).cause,
+        Error::Malformed {
+            what: "event order",
+            ..
+        }
+    ));
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    assert!(matches!(
+        refused(&mut assembler, log.xid()).cause,
+        Error::Malformed {
+            what: "event order",
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_damaged_event_halts() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    let mut bytes = log.gtid(1).to_vec();
+    bytes[30] ^= 1;
+    let error = refused(&mut assembler, bytes.into());
+    assert!(matches!(error.cause, Error::Checksum { .. }));
+    assert_eq!(error.kind, crate::event::EventKind::Gtid);
+}
+
+#[test]
+fn a_table_that_cannot_be_read_halts_only_when_it_is_wanted() {
+    for is_wanted in [true, false] {
+        let mut log = Log::new();
+        let mut assembler = begun(&mut log);
+        assembler.set_wanted(Box::new(move |name| is_wanted || name.table != "odd"));
+        push(
+            &mut assembler,
+            [
+                log.gtid(1),
+                log.begin(),
+                log.event(19, &table_map_body(5, "shop", "odd", 200)),
+            ],
+        );
+        let rows = log.inserts(5, &[1]);
+        if is_wanted {
+            assert_eq!(
+                refused(&mut assembler, rows).kind,
+                crate::event::EventKind::WriteRows
+            );
+        } else {
+            let items = push(&mut assembler, [rows, log.xid()]);
+            assert_eq!(told(&items), [format!("commit 1 {}", log.offset)]);
+        }
+    }
+}

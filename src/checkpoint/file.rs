@@ -1,0 +1,257 @@
+//! The checkpoint in one file.
+//!
+//! A save writes `FILE.partial`, flushes it to the disk, renames it over `FILE` and flushes the folder: at
+//! every instant `FILE` is the old checkpoint or the new one, whole. A file that is damaged, newer, or of
+//! another pipeline is refused; starting anew by itself would skip or repeat without a word. `FILE.lock` is
+//! held while the store is open and is never removed: a lock on a removed file guards nothing.
+//! A save whose future was dropped still runs to its end; a number taken at the call keeps it from
+//! overwriting a later one.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use headwater_actors::{
+    checkpoint::Checkpoint,
+    failure::Failure,
+    ports::{
+        BoxFuture,
+        store::{CheckpointStore, Stored},
+    },
+};
+
+use super::{Error, body};
+
+/// A GTID set of a thousand servers is far below.
+const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The open, locked store. Its files: `FILE`, `FILE.partial`, `FILE.lock`.
+#[derive(Debug)]
+pub struct FileStore {
+    inner: Arc<Inner>,
+    calls: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    name: String,
+    written: Mutex<Written>,
+    /// Locked until dropped.
+    _lock: File,
+}
+
+/// The newest write, by the order of the calls.
+#[derive(Debug)]
+struct Written {
+    call: u64,
+    epoch: u32,
+}
+
+impl FileStore {
+    /// Locks and verifies the file; blocks for the time of one read. Every refusal is definite.
+    pub fn open(path: &Path, name: &str) -> Result<Self, Failure> {
+        let lock = lock(path)?;
+        let stored = read(path, name)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                name: name.to_owned(),
+                written: Mutex::new(Written {
+                    call: 0,
+                    epoch: stored.epoch,
+                }),
+                _lock: lock,
+            }),
+            calls: AtomicU64::new(0),
+        })
+    }
+
+    fn write(
+        &self,
+        change: impl FnOnce(u32) -> Stored + Send + 'static,
+    ) -> BoxFuture<'static, Result<(), Failure>> {
+        let inner = Arc::clone(&self.inner);
+        let call = 1 + self.calls.fetch_add(1, Ordering::Relaxed);
+        Box::pin(blocking(move || inner.write(call, change)))
+    }
+}
+
+impl CheckpointStore for FileStore {
+    fn load(&self) -> BoxFuture<'static, Result<Stored, Failure>> {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(blocking(move || read(&inner.path, &inner.name)))
+    }
+
+    fn save(&self, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), Failure>> {
+        self.write(|_| Stored {
+            epoch: checkpoint.epoch,
+            saved_us: now_us(),
+            checkpoint: Some(checkpoint),
+        })
+    }
+
+    fn clear(&self) -> BoxFuture<'static, Result<(), Failure>> {
+        self.write(|epoch| Stored {
+            epoch,
+            saved_us: now_us(),
+            checkpoint: None,
+        })
+    }
+}
+
+impl Inner {
+    fn write(&self, call: u64, change: impl FnOnce(u32) -> Stored) -> Result<(), Error> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if call < written.call {
+            return Ok(());
+        }
+        let stored = change(written.epoch);
+        if stored.epoch < written.epoch {
+            return Err(Error::EpochFell {
+                path: self.path.clone(),
+                stored: written.epoch,
+                found: stored.epoch,
+            });
+        }
+        let text = body::encode(&self.name, &stored)
+            .map_err(|error| io_error(&self.path, "encode", io::Error::other(error)))?;
+        let partial = beside(&self.path, "partial");
+        write_durably(&partial, text.as_bytes())
+            .map_err(|error| io_error(&self.path, "write the partial file", error))?;
+        std::fs::rename(&partial, &self.path)
+            .map_err(|error| io_error(&self.path, "rename the partial file", error))?;
+        // From here on the new one may be what a restart finds.
+        *written = Written {
+            call,
+            epoch: stored.epoch,
+        };
+        File::open(folder(&self.path))
+            .and_then(|folder| folder.sync_all())
+            .map_err(|error| io_error(&self.path, "flush the folder", error))
+    }
+}
+
+/// What is stored, without a lock: a rename is atomic, so a running pipeline can be looked at.
+pub fn peek(path: &Path, name: &str) -> Result<Stored, Failure> {
+    Ok(read(path, name)?)
+}
+
+/// Writes and removes `FILE.probe`: saves will be possible. Needs no lock.
+pub fn ensure_writable(path: &Path) -> Result<(), Failure> {
+    let probe = beside(path, "probe");
+    write_durably(&probe, b"{}\n")
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|error| Failure::from(io_error(path, "try to write", error)))
+}
+
+fn read(path: &Path, name: &str) -> Result<Stored, Error> {
+    let mut bytes = Vec::new();
+    let opened = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && folder(path).is_dir() => {
+            return Ok(Stored::default());
+        }
+        Err(error) => return Err(io_error(path, "open", error)),
+    };
+    opened
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| io_error(path, "read", error))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(Error::Damaged {
+            path: path.to_owned(),
+            found: format!("it is larger than {FILE_BYTES_MAX} bytes"),
+        });
+    }
+    body::decode(&bytes, path, name)
+}
+
+fn lock(path: &Path) -> Result<File, Error> {
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(beside(path, "lock"))
+        .map_err(|error| io_error(path, "open the lock file", error))?;
+    match file.try_lock() {
+        Ok(()) => {
+            // Who holds it, for the message that the next one prints.
+            let note = |file: &mut File| {
+                file.set_len(0)?;
+                file.rewind()?;
+                writeln!(file, "{}", std::process::id())
+            };
+            note(&mut file).map_err(|error| io_error(path, "write the lock file", error))?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Only a number is repeated; a file that cannot be read names nobody.
+            let pid = match file.take(32).read_to_string(&mut holder) {
+                Ok(_) => holder.trim().parse::<u32>().ok(),
+                Err(_) => None,
+            };
+            Err(Error::Locked {
+                path: path.to_owned(),
+                holder: pid.map_or_else(String::new, |pid| format!(" (id {pid})")),
+            })
+        }
+        Err(TryLockError::Error(error)) => Err(io_error(path, "lock", error)),
+    }
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    PathBuf::from(name)
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn io_error(path: &Path, doing: &'static str, error: io::Error) -> Error {
+    Error::Io {
+        path: path.to_owned(),
+        doing,
+        error,
+    }
+}
+
+fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Failure::from),
+        Err(error) => Err(Failure::transient(format!("checkpoint file: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

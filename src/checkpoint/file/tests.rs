@@ -1,0 +1,253 @@
+use std::fs;
+
+use headwater_actors::checkpoint::{Mark, OrderingKey};
+use proptest::prelude::*;
+
+use super::*;
+
+const UUID: &str = "1b8f86dd-e709-11f1-a854-02fc00000001";
+
+fn checkpoint(epoch: u32, offset: u64) -> Checkpoint {
+    Checkpoint {
+        name: "shop".to_owned(),
+        server_uuid: UUID.parse().unwrap(),
+        server_id: 4_294_967_295,
+        epoch,
+        mark: Mark {
+            position: format!("binlog.000012:{offset}").parse().unwrap(),
+            rows_done: 17,
+        },
+        gtid_set: format!("{UUID}:1-5:7").parse().unwrap(),
+        commit_us: 1_795_416_214_123_456,
+        ordering: OrderingKey::PrimaryKey { lanes: 8 },
+        drained: false,
+    }
+}
+
+fn wait<T>(future: BoxFuture<'static, T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(future)
+}
+
+struct Place {
+    folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        Self { folder, path }
+    }
+
+    fn with(checkpoint: Checkpoint) -> Self {
+        let place = Self::new();
+        wait(place.open().save(checkpoint)).unwrap();
+        place
+    }
+
+    fn open(&self) -> FileStore {
+        FileStore::open(&self.path, "shop").unwrap()
+    }
+
+    fn refusal(&self) -> Failure {
+        let failure = FileStore::open(&self.path, "shop").unwrap_err();
+        assert!(failure.is_definite(), "{failure}");
+        assert!(failure.hint.is_some(), "{failure}");
+        failure
+    }
+}
+
+#[test]
+fn what_is_saved_is_loaded_by_the_next_process() {
+    let saved = checkpoint(3, 2401);
+    let place = Place::with(saved.clone());
+    let stored = wait(place.open().load()).unwrap();
+    assert_eq!(stored.checkpoint, Some(saved));
+    assert_eq!(stored.epoch, 3);
+    assert!(stored.saved_us > 0);
+}
+
+#[test]
+fn nothing_stored_is_epoch_0_and_no_position() {
+    assert_eq!(wait(Place::new().open().load()).unwrap(), Stored::default());
+}
+
+#[test]
+fn clearing_keeps_the_epoch() {
+    let place = Place::with(checkpoint(3, 2401));
+    wait(place.open().clear()).unwrap();
+    let stored = wait(place.open().load()).unwrap();
+    assert_eq!((stored.epoch, stored.checkpoint), (3, None));
+    let failure = wait(place.open().save(checkpoint(2, 4))).unwrap_err();
+    assert!(
+        failure.is_definite() && failure.message.contains("epoch 3"),
+        "{failure}"
+    );
+    wait(place.open().save(checkpoint(4, 4))).unwrap();
+}
+
+#[test]
+fn a_human_and_a_json_parser_can_read_it() {
+    let place = Place::with(checkpoint(3, 2401));
+    let text = fs::read_to_string(&place.path).unwrap();
+    assert!(
+        text.contains("\"position\": \"binlog.000012:2401\""),
+        "{text}"
+    );
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["epoch"], 3);
+    assert_eq!(value["crc32"].as_str().unwrap().len(), 8);
+    assert!(!beside(&place.path, "partial").exists());
+}
+
+#[test]
+fn a_second_process_is_locked_out_until_the_first_is_gone() {
+    let place = Place::new();
+    let first = place.open();
+    let failure = place.refusal();
+    assert!(
+        failure.message.contains("locked by another process"),
+        "{failure}"
+    );
+    assert!(
+        failure.message.contains(&std::process::id().to_string()),
+        "{failure}"
+    );
+    peek(&place.path, "shop").unwrap();
+    drop(first);
+    place.open();
+}
+
+#[test]
+fn a_newer_version_is_refused_as_such() {
+    let place = Place::with(checkpoint(3, 2401));
+    let text = fs::read_to_string(&place.path).unwrap();
+    fs::write(
+        &place.path,
+        text.replace("\"version\": 1", "\"version\": 2"),
+    )
+    .unwrap();
+    assert!(place.refusal().message.contains("version 2"));
+}
+
+#[test]
+fn the_checkpoint_of_another_pipeline_is_refused() {
+    let place = Place::with(checkpoint(3, 2401));
+    let failure = FileStore::open(&place.path, "other").unwrap_err();
+    assert!(failure.is_definite());
+    assert!(
+        failure
+            .message
+            .contains("pipeline \"shop\", not to \"other\""),
+        "{failure}"
+    );
+}
+
+#[test]
+fn an_empty_file_is_damaged_and_never_a_new_start() {
+    let place = Place::new();
+    fs::write(&place.path, "").unwrap();
+    assert!(place.refusal().message.contains("damaged"));
+}
+
+#[test]
+fn a_missing_folder_says_what_to_do() {
+    let place = Place::new();
+    let path = place.folder.path().join("missing").join("checkpoint");
+    let failure = FileStore::open(&path, "shop").unwrap_err();
+    assert!(failure.is_definite());
+    assert!(failure.hint.unwrap().contains("does not exist"));
+    assert!(peek(&path, "shop").unwrap_err().is_definite());
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_file_is_refused() {
+    let place = Place::new();
+    fs::create_dir(&place.path).unwrap();
+    assert!(place.refusal().hint.unwrap().contains("must be a file"));
+}
+
+#[test]
+fn an_overtaken_save_does_not_undo_the_later_one() {
+    let place = Place::new();
+    let store = place.open();
+    let early = store.save(checkpoint(3, 100));
+    wait(store.save(checkpoint(3, 200))).unwrap();
+    wait(early).unwrap();
+    let stored = wait(store.load()).unwrap();
+    assert_eq!(stored.checkpoint, Some(checkpoint(3, 200)));
+}
+
+#[test]
+fn writability_is_tried_without_a_trace_beside_a_running_pipeline() {
+    let place = Place::with(checkpoint(3, 2401));
+    let store = place.open();
+    let files = || fs::read_dir(place.folder.path()).unwrap().count();
+    let before = files();
+    ensure_writable(&place.path).unwrap();
+    assert_eq!(files(), before);
+    assert!(wait(store.load()).unwrap().checkpoint.is_some());
+    let missing = place.folder.path().join("missing").join("checkpoint");
+    assert!(ensure_writable(&missing).unwrap_err().is_definite());
+}
+
+#[test]
+fn a_crash_at_any_byte_of_a_save_leaves_the_old_checkpoint() {
+    let old = checkpoint(3, 2401);
+    let place = Place::with(old.clone());
+    let next = Stored {
+        epoch: 4,
+        checkpoint: Some(checkpoint(4, 9000)),
+        saved_us: 1,
+    };
+    let text = body::encode("shop", &next).unwrap();
+    for cut in 0..=text.len() {
+        fs::write(beside(&place.path, "partial"), &text.as_bytes()[..cut]).unwrap();
+        let store = place.open();
+        let stored = wait(store.load()).unwrap();
+        assert_eq!(stored.checkpoint.as_ref(), Some(&old), "{cut} bytes");
+    }
+    wait(place.open().save(checkpoint(4, 9000))).unwrap();
+    let stored = wait(place.open().load()).unwrap();
+    assert_eq!(stored.checkpoint, Some(checkpoint(4, 9000)));
+}
+
+proptest! {
+    #[test]
+    fn any_checkpoint_survives_its_text(
+        (epoch, server_id, rows_done, commit_us, saved_us) in any::<(u32, u32, u64, u64, u64)>(),
+        (number, offset) in (1u32.., any::<u64>()),
+        lanes in prop::option::of(1u32..=256),
+        is_stored in any::<bool>(),
+        drained in any::<bool>(),
+    ) {
+        let checkpoint = Checkpoint {
+            server_id,
+            mark: Mark { position: format!("mysql-bin.{number:06}:{offset}").parse().unwrap(), rows_done },
+            commit_us,
+            ordering: lanes.map_or(OrderingKey::Table, |lanes| OrderingKey::PrimaryKey { lanes }),
+            drained,
+            ..checkpoint(epoch, 4)
+        };
+        let stored = Stored { epoch, checkpoint: is_stored.then_some(checkpoint), saved_us };
+        let text = body::encode("shop", &stored).unwrap();
+        prop_assert_eq!(body::decode(text.as_bytes(), Path::new("c"), "shop").unwrap(), stored);
+    }
+
+    #[test]
+    fn a_changed_or_missing_byte_is_found(part in 0.0..1.0f64, flip in 1u8.., is_cut in any::<bool>()) {
+        let stored = Stored { epoch: 3, checkpoint: Some(checkpoint(3, 2401)), saved_us: 1 };
+        let mut bytes = body::encode("shop", &stored).unwrap().into_bytes();
+        let at = (bytes.len() as f64 * part) as usize;
+        if is_cut {
+            bytes.truncate(at);
+        } else {
+            bytes[at] ^= flip;
+        }
+        prop_assert!(body::decode(&bytes, Path::new("c"), "shop").is_err());
+    }
+}

@@ -1,0 +1,185 @@
+//! `position show` and `position clear`: the checkpoint file alone, no server.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use headwater_actors::{
+    checkpoint::{Checkpoint, OrderingKey},
+    ports::store::{CheckpointStore, Stored},
+};
+use serde_json::{Value, json};
+
+use super::print;
+use crate::{
+    checkpoint::file::{self, FileStore},
+    exit::Exit,
+    plan::Plan,
+};
+
+pub(super) fn show(plan: &Plan) -> anyhow::Result<Exit> {
+    let stored = file::peek(&plan.checkpoint.file, &plan.name)?;
+    let text = match &stored.checkpoint {
+        Some(checkpoint) => lines(&stored, checkpoint, now_us()),
+        None => format!(
+            "no position is stored in \"{}\" (epoch {}): the next run begins at source.start\n",
+            plan.checkpoint.file.display(),
+            stored.epoch
+        ),
+    };
+    print(&text)?;
+    Ok(Exit::Drained)
+}
+
+pub(super) fn show_json(plan: &Plan) -> anyhow::Result<Exit> {
+    let stored = file::peek(&plan.checkpoint.file, &plan.name)?;
+    print(&format!("{}\n", object(&stored, &plan.name, now_us())))?;
+    Ok(Exit::Drained)
+}
+
+pub(super) fn clear(plan: &Plan) -> anyhow::Result<Exit> {
+    let store = FileStore::open(&plan.checkpoint.file, &plan.name)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let stored = runtime.block_on(store.load())?;
+    let Some(checkpoint) = stored.checkpoint else {
+        print("no position is stored; nothing to forget\n")?;
+        return Ok(Exit::Drained);
+    };
+    runtime.block_on(store.clear())?;
+    print(&format!(
+        "forgot {}; epoch {} is kept; the next run begins at source.start\n",
+        checkpoint.mark.position, stored.epoch
+    ))?;
+    Ok(Exit::Drained)
+}
+
+fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> String {
+    let inside = match checkpoint.mark.rows_done {
+        0 => String::new(),
+        rows => format!(" and {rows} rows of the transaction that begins there"),
+    };
+    let gtid_set = checkpoint.gtid_set.to_string().replace('\n', "");
+    let ordering = match checkpoint.ordering {
+        OrderingKey::Table => "table".to_owned(),
+        OrderingKey::PrimaryKey { lanes } => format!("primary_key, {lanes} lanes per table"),
+    };
+    let fields = [
+        ("pipeline", checkpoint.name.clone()),
+        ("position", format!("{}{inside}", checkpoint.mark.position)),
+        ("GTID set", or_none(&gtid_set)),
+        ("server UUID", checkpoint.server_uuid.to_string()),
+        ("server id", format!("{} (ours)", checkpoint.server_id)),
+        ("epoch", stored.epoch.to_string()),
+        ("ordering", ordering),
+        ("newest commit", moment(checkpoint.commit_us, now_us)),
+        ("stored", moment(stored.saved_us, now_us)),
+        (
+            "drained",
+            if checkpoint.drained {
+                "yes: the next run repeats nothing".to_owned()
+            } else {
+                "no: the next run may repeat what was delivered after it".to_owned()
+            },
+        ),
+    ];
+    fields
+        .iter()
+        .map(|(name, value)| format!("{name:<14}{value}\n"))
+        .collect()
+}
+
+fn object(stored: &Stored, name: &str, now_us: u64) -> Value {
+    let checkpoint = stored.checkpoint.as_ref();
+    let ordering = checkpoint.map(|checkpoint| match checkpoint.ordering {
+        OrderingKey::Table => json!({"key": "table"}),
+        OrderingKey::PrimaryKey { lanes } => json!({"key": "primary_key", "lanes": lanes}),
+    });
+    json!({
+        "name": name,
+        "epoch": stored.epoch,
+        "position": checkpoint.map(|found| found.mark.position.to_string()),
+        "rows_done": checkpoint.map(|found| found.mark.rows_done),
+        "gtid_set": checkpoint.map(|found| found.gtid_set.to_string().replace('\n', "")),
+        "server_uuid": checkpoint.map(|found| found.server_uuid.to_string()),
+        "server_id": checkpoint.map(|found| found.server_id),
+        "ordering": ordering,
+        "commit_us": checkpoint.map(|found| found.commit_us),
+        "drained": checkpoint.map(|found| found.drained),
+        "saved_us": (stored.saved_us > 0).then_some(stored.saved_us),
+        "age_secs": (stored.saved_us > 0).then(|| now_us.saturating_sub(stored.saved_us) / 1_000_000),
+    })
+}
+
+fn or_none(text: &str) -> String {
+    if text.is_empty() {
+        "(none)".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+/// UTC and how long ago.
+fn moment(at_us: u64, now_us: u64) -> String {
+    if at_us == 0 {
+        return "(unknown)".to_owned();
+    }
+    let ago = now_us.saturating_sub(at_us) / 1_000_000;
+    let ago = match ago {
+        0..120 => format!("{ago} s"),
+        120..7_200 => format!("{} min", ago / 60),
+        7_200..172_800 => format!("{} h", ago / 3_600),
+        _ => format!("{} days", ago / 86_400),
+    };
+    format!("{} ({ago} ago)", utc(at_us / 1_000_000))
+}
+
+/// `2026-11-23 13:14:15 UTC` from seconds since 1970; days to a date as in
+/// <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>.
+fn utc(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute) = (second / 3_600, second / 60 % 60);
+    format!(
+        "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02} UTC",
+        second % 60
+    )
+}
+
+fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_utc() {
+        assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(utc(951_782_399), "2000-02-28 23:59:59 UTC");
+        assert_eq!(utc(951_782_400), "2000-02-29 00:00:00 UTC");
+        assert_eq!(utc(1_795_439_655), "2026-11-23 13:14:15 UTC");
+        assert_eq!(utc(4_107_542_399), "2100-02-28 23:59:59 UTC");
+        assert_eq!(utc(4_107_542_400), "2100-03-01 00:00:00 UTC");
+    }
+
+    #[test]
+    fn ages_are_readable() {
+        assert!(moment(1_000_000, 61_000_000).ends_with("(60 s ago)"));
+        assert!(moment(1_000_000, 7_200_000_000_000).ends_with("(83 days ago)"));
+        assert_eq!(moment(0, 5), "(unknown)");
+    }
+}

@@ -1,0 +1,304 @@
+//! A DDL as an event: the statement as it was run, with what is needed to read it (default database,
+//! sql_mode, client's character set) and the tables that it names.
+//!
+//! `sql_mode` is printed as `SELECT @@sql_mode` does. A statement about a database has an empty table.
+
+use headwater_actors::ports::encoder::StatementEvent;
+use headwater_binlog::{
+    Error,
+    ddl::StatementClass,
+    gtid::Uuid,
+    json::{escape_json, write_json_string},
+    schema::TableName,
+};
+
+use super::{
+    origin::{self, Origin},
+    value,
+};
+
+pub(super) fn write(
+    server_uuid: Uuid,
+    event: &StatementEvent<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let statement = event.statement;
+    origin::ensure_sortable(statement.transaction.file.number, statement.row)?;
+    let is_truncate = matches!(
+        statement.class,
+        StatementClass::Table { truncate: true, .. }
+    );
+    out.extend_from_slice(if is_truncate {
+        b"{\"type\":\"truncate\","
+    } else {
+        b"{\"type\":\"ddl\","
+    });
+    match &statement.class {
+        StatementClass::Database { database } => origin::write_table(database, "", out),
+        _ => origin::write_table(&event.table.database, &event.table.table, out),
+    }
+    let origin = Origin {
+        transaction: &statement.transaction,
+        server_uuid,
+        epoch: event.epoch,
+        event_offset: statement.event_offset,
+    };
+    origin.write_time_and_id(out);
+    value::write_integer(statement.row, out);
+    if event.is_shared {
+        out.push(b':');
+        escape_json(&event.table.database, out);
+        out.push(b'.');
+        escape_json(&event.table.table, out);
+    }
+    origin.write_seq(out);
+    out.extend_from_slice(&origin::hex::<8>(statement.row));
+    origin.write_position(out);
+    out.extend_from_slice(b",\"statement\":");
+    write_json_string(&statement.text, out);
+    out.extend_from_slice(b",\"default_database\":");
+    write_json_string(&statement.default_database, out);
+    out.extend_from_slice(b",\"sql_mode\":\"");
+    write_sql_mode(statement.sql_mode, out);
+    out.extend_from_slice(b"\",\"charset\":");
+    write_json_string(&statement.charset, out);
+    out.extend_from_slice(b",\"tables\":[");
+    if let StatementClass::Table { tables, .. } = &statement.class {
+        write_tables(tables, out);
+    }
+    out.extend_from_slice(if event.last {
+        b"],\"last\":true}"
+    } else {
+        b"]}"
+    });
+    Ok(())
+}
+
+fn write_tables(tables: &[TableName], out: &mut Vec<u8>) {
+    for (index, table) in tables.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b"{" } else { b",{" });
+        origin::write_table(&table.database, &table.table, out);
+        out.push(b'}');
+    }
+}
+
+/// Names by bit, lowest first, comma-joined; bits without a name as one decimal number at the end.
+fn write_sql_mode(sql_mode: u64, out: &mut Vec<u8>) {
+    let mut unknown = sql_mode;
+    let mut is_first = true;
+    for (bit, name) in SQL_MODES.iter().enumerate() {
+        let mask = 1 << bit;
+        if sql_mode & mask == 0 || name.is_empty() {
+            continue;
+        }
+        if !is_first {
+            out.push(b',');
+        }
+        is_first = false;
+        out.extend_from_slice(name.as_bytes());
+        unknown &= !mask;
+    }
+    if unknown != 0 {
+        if !is_first {
+            out.push(b',');
+        }
+        value::write_integer(unknown, out);
+    }
+}
+
+/// MySQL's modes by bit, those that 8.0 retired under their names of 5.7
+/// (MySQL Reference Manual, "Server SQL Modes").
+const SQL_MODES: [&str; 33] = [
+    "REAL_AS_FLOAT",
+    "PIPES_AS_CONCAT",
+    "ANSI_QUOTES",
+    "IGNORE_SPACE",
+    "",
+    "ONLY_FULL_GROUP_BY",
+    "NO_UNSIGNED_SUBTRACTION",
+    "NO_DIR_IN_CREATE",
+    "POSTGRESQL",
+    "ORACLE",
+    "MSSQL",
+    "DB2",
+    "MAXDB",
+    "NO_KEY_OPTIONS",
+    "NO_TABLE_OPTIONS",
+    "NO_FIELD_OPTIONS",
+    "MYSQL323",
+    "MYSQL40",
+    "ANSI",
+    "NO_AUTO_VALUE_ON_ZERO",
+    "NO_BACKSLASH_ESCAPES",
+    "STRICT_TRANS_TABLES",
+    "STRICT_ALL_TABLES",
+    "NO_ZERO_IN_DATE",
+    "NO_ZERO_DATE",
+    "ALLOW_INVALID_DATES",
+    "ERROR_FOR_DIVISION_BY_ZERO",
+    "TRADITIONAL",
+    "NO_AUTO_CREATE_USER",
+    "HIGH_NOT_PRECEDENCE",
+    "NO_ENGINE_SUBSTITUTION",
+    "PAD_CHAR_TO_FULL_LENGTH",
+    "TIME_TRUNCATE_FRACTIONAL",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use headwater_binlog::{
+        gtid::{Gtid, GtidSource},
+        position::FileName,
+        transaction::{Statement, Transaction},
+    };
+
+    use super::*;
+
+    const UUID: Uuid = Uuid([
+        0x1b, 0x8f, 0x86, 0xdd, 0xe7, 0x09, 0x11, 0xf1, 0xa8, 0x54, 0x02, 0xfc, 0, 0, 0, 1,
+    ]);
+
+    fn name(table: &str) -> TableName {
+        TableName {
+            database: "shop".into(),
+            table: table.into(),
+        }
+    }
+
+    fn statement(text: &str, class: StatementClass) -> Statement {
+        Statement {
+            transaction: Arc::new(Transaction {
+                gtid: Some(Gtid {
+                    source: GtidSource {
+                        uuid: UUID,
+                        tag: "".into(),
+                    },
+                    number: 9,
+                }),
+                file: FileName {
+                    name: "binlog.000001".into(),
+                    number: 1,
+                },
+                offset: 157,
+                server_id: 1,
+                commit_us: 1_795_416_214_123_456,
+            }),
+            event_offset: 234,
+            row: 0,
+            text: text.into(),
+            default_database: "shop".into(),
+            sql_mode: 1_168_113_696,
+            charset: "utf8mb4".into(),
+            class,
+        }
+    }
+
+    fn line(statement: &Statement, table: &TableName, is_shared: bool) -> String {
+        let event = StatementEvent {
+            statement,
+            table,
+            is_shared,
+            epoch: 1,
+            last: true,
+        };
+        let mut out = Vec::new();
+        write(UUID, &event, &mut out).expect("a statement that can be written");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_ddl_carries_all_that_is_needed_to_read_it() {
+        let class = StatementClass::Table {
+            truncate: false,
+            tables: vec![name("orders")],
+        };
+        let alter = statement("ALTER TABLE orders ADD note TEXT COMMENT \"a\\b\"", class);
+        assert_eq!(
+            line(&alter, &name("orders"), false),
+            concat!(
+                r#"{"type":"ddl","database":"shop","table":"orders","ts_us":1795416214123456,"#,
+                r#""id":"1b8f86dd-e709-11f1-a854-02fc00000001:9/0","#,
+                r#""seq":"00000001.00000001.00000000000000ea.00000000","#,
+                r#""gtid":"1b8f86dd-e709-11f1-a854-02fc00000001:9","position":"binlog.000001:157","#,
+                r#""statement":"ALTER TABLE orders ADD note TEXT COMMENT \"a\\b\"","#,
+                r#""default_database":"shop","sql_mode":"ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,"#,
+                r#"NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION","#,
+                r#""charset":"utf8mb4","tables":[{"database":"shop","table":"orders"}],"last":true}"#
+            )
+        );
+    }
+
+    #[test]
+    fn copies_for_several_lanes_have_ids_of_their_own() {
+        let class = StatementClass::Table {
+            truncate: false,
+            tables: vec![name("a"), name("b")],
+        };
+        let rename = statement("RENAME TABLE a TO b", class);
+        let (first, second) = (
+            line(&rename, &name("a"), true),
+            line(&rename, &name("b"), true),
+        );
+        assert!(first.contains(r#":9/0:shop.a","seq""#), "{first}");
+        assert!(second.contains(r#":9/0:shop.b","seq""#), "{second}");
+        assert!(first.contains(
+            r#""tables":[{"database":"shop","table":"a"},{"database":"shop","table":"b"}]"#
+        ));
+    }
+
+    #[test]
+    fn a_truncate_says_so() {
+        let class = StatementClass::Table {
+            truncate: true,
+            tables: vec![name("orders")],
+        };
+        let truncate = statement("TRUNCATE orders", class);
+        let line = line(&truncate, &name("orders"), false);
+        assert!(line.starts_with(r#"{"type":"truncate","database":"shop","table":"orders","#));
+        assert!(line.contains(r#""statement":"TRUNCATE orders""#));
+    }
+
+    #[test]
+    fn a_database_statement_has_no_table() {
+        let class = StatementClass::Database {
+            database: "shop".into(),
+        };
+        let drop = statement("DROP DATABASE shop", class);
+        let line = line(&drop, &name("orders"), true);
+        assert!(line.starts_with(r#"{"type":"ddl","database":"shop","table":"","#));
+        assert!(line.contains(r#"/0:shop.orders","seq""#));
+        assert!(line.contains(r#""tables":[]"#));
+    }
+
+    #[test]
+    fn bits_without_a_name_are_shown_as_a_number() {
+        let mode = |bits| {
+            let mut out = Vec::new();
+            write_sql_mode(bits, &mut out);
+            String::from_utf8(out).expect("ASCII")
+        };
+        assert_eq!(mode(0), "");
+        assert_eq!(
+            mode(1 << 32 | 1 << 31),
+            "PAD_CHAR_TO_FULL_LENGTH,TIME_TRUNCATE_FRACTIONAL"
+        );
+        assert_eq!(mode(1 << 40 | 1 << 4 | 1), "REAL_AS_FLOAT,1099511627792");
+        assert_eq!(mode(1 << 63), "9223372036854775808");
+    }
+
+    #[test]
+    fn a_number_that_would_break_the_order_of_seq_is_refused() {
+        let mut late = statement("DROP TABLE a", StatementClass::Unknown);
+        late.row = 1 << 32;
+        let event = StatementEvent {
+            statement: &late,
+            table: &name("a"),
+            is_shared: false,
+            epoch: 1,
+            last: false,
+        };
+        assert!(write(UUID, &event, &mut Vec::new()).is_err());
+    }
+}

@@ -1,0 +1,259 @@
+//! Settings → Plan: each value into its range, then the values against each other.
+
+use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, path::PathBuf, time::Duration};
+
+use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
+
+use super::{
+    CheckpointPlan, Error, ErrorsPlan, FormatPlan, LogFormat, MemoryPlan, OnError, PackingKind,
+    PackingPlan, Plan, SinkPlan, TelemetryPlan, sinks, source,
+};
+use crate::settings::Settings;
+
+const BUDGET_BYTES_MIN: u64 = 8 * 1024 * 1024;
+const BUDGET_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
+
+impl Plan {
+    /// Checks all settings, reads `source.password_file`.
+    pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        let sink = sinks::sink(&settings.sink)?;
+        let packing = PackingPlan {
+            kind: choose(
+                "packing.type",
+                &settings.packing.kind,
+                &[
+                    ("newline", PackingKind::Newline),
+                    ("none", PackingKind::None),
+                ],
+            )?,
+            record_bytes_max: sinks::record_bytes_max(settings, &sink)?,
+        };
+        choose(
+            "checkpoint.type",
+            &settings.checkpoint.kind,
+            &[("file", ())],
+        )?;
+        Ok(Self {
+            name: name(&settings.name)?,
+            source: source::source(&settings.source)?,
+            tables: TableFilter::new(&settings.source.tables).map_err(|error| {
+                Error::new(
+                    "source.tables",
+                    error.to_string(),
+                    "see config/default.toml",
+                )
+            })?,
+            format: choose(
+                "format.type",
+                &settings.format.kind,
+                &[("native", FormatPlan::Native)],
+            )?,
+            packing,
+            ordering: ordering(settings)?,
+            errors: errors(settings)?,
+            checkpoint: checkpoint(settings)?,
+            telemetry: telemetry(settings)?,
+            shutdown_grace: duration_secs(
+                "shutdown.grace_secs",
+                settings.shutdown.grace_secs,
+                1..=3600,
+            )?,
+            memory: memory(settings.memory.budget_bytes, &sink, packing)?,
+            writer_threads: threads(settings.workers.threads)?,
+            sink,
+        })
+    }
+}
+
+fn name(name: &str) -> Result<String, Error> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(is_allowed) {
+        return Err(Error::new(
+            "name",
+            format!("\"{name}\" is no name for a pipeline"),
+            "write 1 to 64 letters, digits, \"_\", \".\", \"-\"",
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+fn ordering(settings: &Settings) -> Result<OrderingKey, Error> {
+    let lanes = number("ordering.lanes", settings.ordering.lanes, 1..=256)?;
+    choose(
+        "ordering.key",
+        &settings.ordering.key,
+        &[
+            ("table", OrderingKey::Table),
+            ("primary_key", OrderingKey::PrimaryKey { lanes }),
+        ],
+    )
+}
+
+fn errors(settings: &Settings) -> Result<ErrorsPlan, Error> {
+    let policies = [
+        ("halt", OnError::Halt),
+        ("dead_letter", OnError::DeadLetter),
+    ];
+    let oversize = choose("errors.oversize", &settings.errors.oversize, &policies)?;
+    let undecodable = choose(
+        "errors.undecodable",
+        &settings.errors.undecodable,
+        &policies,
+    )?;
+    let dead_letter_path = optional(&settings.errors.dead_letter_path).map(PathBuf::from);
+    if [oversize, undecodable].contains(&OnError::DeadLetter) && dead_letter_path.is_none() {
+        return Err(Error::new(
+            "errors.dead_letter_path",
+            "is empty, but errors.oversize or errors.undecodable is \"dead_letter\"",
+            "name a file on a disk that outlives the process",
+        ));
+    }
+    Ok(ErrorsPlan {
+        oversize,
+        undecodable,
+        dead_letter_path,
+    })
+}
+
+fn checkpoint(settings: &Settings) -> Result<CheckpointPlan, Error> {
+    let path = optional(&settings.checkpoint.file.path).ok_or_else(|| {
+        Error::new(
+            "checkpoint.file.path",
+            "is empty",
+            "name a file on a disk that outlives the process",
+        )
+    })?;
+    let interval_ms = number(
+        "checkpoint.interval_ms",
+        settings.checkpoint.interval_ms,
+        10..=3_600_000,
+    )?;
+    Ok(CheckpointPlan {
+        file: PathBuf::from(path),
+        interval: Duration::from_millis(interval_ms),
+    })
+}
+
+fn telemetry(settings: &Settings) -> Result<TelemetryPlan, Error> {
+    let listen = optional(&settings.telemetry.listen)
+        .map(|text| {
+            text.parse::<SocketAddr>().map_err(|_| {
+                Error::new(
+                    "telemetry.listen",
+                    format!("\"{text}\" is not ADDRESS:PORT"),
+                    "write an IP address and a port, as \"0.0.0.0:9464\" or \"[::]:9464\", or \"\" for none",
+                )
+            })
+        })
+        .transpose()?;
+    Ok(TelemetryPlan {
+        listen,
+        log_format: choose(
+            "telemetry.log_format",
+            &settings.telemetry.log_format,
+            &[("text", LogFormat::Text), ("json", LogFormat::Json)],
+        )?,
+    })
+}
+
+/// What flies belongs to the sink. Of the rest four parts are raw and three encoded: encoded lines are a
+/// little larger than rows, but raw bytes stay held until their barrier, through encoding and flight.
+/// By default (32 MiB, 4 in flight) that is 16 raw and 12 encoded.
+fn memory(budget_bytes: u64, sink: &SinkPlan, packing: PackingPlan) -> Result<MemoryPlan, Error> {
+    const KEY: &str = "memory.budget_bytes";
+    let budget: usize = number(KEY, budget_bytes, BUDGET_BYTES_MIN..=BUDGET_BYTES_MAX)?;
+    let in_flight = sinks::in_flight_bytes(sink);
+    if in_flight > budget / 2 {
+        return Err(Error::new(
+            KEY,
+            format!(
+                "{budget} leaves less than half beside the sink's in_flight_bytes_max of {in_flight}"
+            ),
+            format!(
+                "write at least {}, or lower in_flight_bytes_max",
+                in_flight * 2
+            ),
+        ));
+    }
+    let raw_bytes = (budget - in_flight) / 7 * 4;
+    let encoded_bytes = budget - in_flight - raw_bytes;
+    // One record flies while the next one fills, also when one table has everything.
+    if encoded_bytes < 2 * packing.record_bytes_max {
+        let needed = (2 * packing.record_bytes_max).div_ceil(3) * 7 + in_flight;
+        return Err(Error::new(
+            KEY,
+            format!(
+                "{budget} has no room for two records of packing.record_bytes_max = {}",
+                packing.record_bytes_max
+            ),
+            format!("write at least {needed}, or lower packing.record_bytes_max"),
+        ));
+    }
+    Ok(MemoryPlan {
+        raw_bytes,
+        encoded_bytes,
+    })
+}
+
+fn threads(threads: u64) -> Result<usize, Error> {
+    match number("workers.threads", threads, 0..=256)? {
+        0 => Ok(std::thread::available_parallelism().map_or(1, NonZero::get)),
+        threads => Ok(threads),
+    }
+}
+
+/// One of a closed set of names.
+pub(super) fn choose<T: Clone>(
+    key: &'static str,
+    found: &str,
+    choices: &[(&str, T)],
+) -> Result<T, Error> {
+    if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == found) {
+        return Ok(choice.clone());
+    }
+    let names: Vec<String> = choices
+        .iter()
+        .map(|(name, _)| format!("\"{name}\""))
+        .collect();
+    let nearest = choices
+        .iter()
+        .map(|(name, _)| (strsim::damerau_levenshtein(found, name), *name))
+        .filter(|(distance, name)| *distance <= 1.max(name.len() / 3))
+        .min();
+    let remedy = match nearest {
+        Some((_, name)) => format!("did you mean \"{name}\"? It is one of {}", names.join(", ")),
+        None => format!("write one of {}", names.join(", ")),
+    };
+    Err(Error::new(key, format!("\"{found}\" is unknown"), remedy))
+}
+
+pub(super) fn number<T: TryFrom<u64>>(
+    key: &'static str,
+    found: u64,
+    range: RangeInclusive<u64>,
+) -> Result<T, Error> {
+    let wrong = || {
+        Error::new(
+            key,
+            format!("{found} is out of range"),
+            format!("write {} to {}", range.start(), range.end()),
+        )
+    };
+    if !range.contains(&found) {
+        return Err(wrong());
+    }
+    T::try_from(found).map_err(|_| wrong())
+}
+
+pub(super) fn duration_secs(
+    key: &'static str,
+    found: u64,
+    range: RangeInclusive<u64>,
+) -> Result<Duration, Error> {
+    number(key, found, range).map(Duration::from_secs)
+}
+
+/// Empty means not set.
+pub(super) fn optional(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}

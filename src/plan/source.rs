@@ -1,0 +1,135 @@
+//! The source's part of the plan: servers, password, TLS, start, timeouts.
+//!
+//! The password comes from one place: which of two wins would be a guess.
+
+use std::{fs::File, io::Read, path::PathBuf};
+
+use super::{
+    Error, SourcePlan, TlsMode, TlsPlan, address,
+    convert::{choose, duration_secs, number, optional},
+    point,
+};
+use crate::{
+    secret::Secret,
+    settings::{SourceSettings, TlsSettings},
+};
+
+const PASSWORD_FILE_BYTES_MAX: u64 = 4096;
+
+pub(super) fn source(settings: &SourceSettings) -> Result<SourcePlan, Error> {
+    let address = address::url(settings.url.reveal())?;
+    let mut hosts = vec![address.host];
+    hosts.extend(address::hosts(&settings.hosts)?);
+    let heartbeat = duration_secs("source.heartbeat_secs", settings.heartbeat_secs, 1..=3600)?;
+    let read_timeout = duration_secs(
+        "source.read_timeout_secs",
+        settings.read_timeout_secs,
+        2..=86_400,
+    )?;
+    if read_timeout <= heartbeat {
+        return Err(Error::new(
+            "source.read_timeout_secs",
+            "is not more than source.heartbeat_secs, so a quiet server would look dead",
+            "write at least twice source.heartbeat_secs",
+        ));
+    }
+    Ok(SourcePlan {
+        hosts,
+        user: address.user,
+        password: password(settings, address.password)?,
+        tls: tls(&settings.tls)?,
+        start: point::start(&settings.start)?,
+        server_id: number(
+            "source.server_id",
+            settings.server_id,
+            0..=u64::from(u32::MAX),
+        )?,
+        event_bytes_max: number(
+            "source.event_bytes_max",
+            settings.event_bytes_max,
+            1 << 20..=1 << 30,
+        )?,
+        connect_timeout: duration_secs(
+            "source.connect_timeout_secs",
+            settings.connect_timeout_secs,
+            1..=600,
+        )?,
+        heartbeat,
+        read_timeout,
+    })
+}
+
+fn password(settings: &SourceSettings, in_url: Option<Secret>) -> Result<Secret, Error> {
+    let in_environment = Some(&settings.password).filter(|password| !password.is_empty());
+    let in_file = optional(&settings.password_file);
+    let places = [
+        in_url.as_ref().map(|_| "source.url"),
+        in_environment.map(|_| "HEADWATER__SOURCE__PASSWORD"),
+        in_file.map(|_| "source.password_file"),
+    ];
+    let places: Vec<&str> = places.into_iter().flatten().collect();
+    if places.len() > 1 {
+        return Err(Error::new(
+            "source.url",
+            format!("the password comes from {}", places.join(" and from ")),
+            "keep one of them",
+        ));
+    }
+    match (in_url, in_environment, in_file) {
+        (Some(password), _, _) => Ok(password),
+        (_, Some(password), _) => Ok(password.clone()),
+        (_, _, Some(path)) => password_in(path),
+        (None, None, None) => Ok(Secret::default()),
+    }
+}
+
+fn password_in(path: &str) -> Result<Secret, Error> {
+    let wrong = |problem: String, remedy: &str| {
+        Err(Error::new(
+            "source.password_file",
+            format!("file \"{path}\" {problem}"),
+            remedy,
+        ))
+    };
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| {
+        file.take(PASSWORD_FILE_BYTES_MAX + 1)
+            .read_to_string(&mut text)
+    });
+    if let Err(error) = read {
+        return wrong(
+            format!("cannot be read: {error}"),
+            "mount the secret there, readable by this user",
+        );
+    }
+    let password = text.strip_suffix('\n').unwrap_or(&text);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    if password.is_empty() || password.contains('\n') || text.len() as u64 > PASSWORD_FILE_BYTES_MAX
+    {
+        return wrong(
+            "does not hold one line".to_owned(),
+            "write the password into it and nothing else",
+        );
+    }
+    Ok(Secret::new(password))
+}
+
+fn tls(settings: &TlsSettings) -> Result<TlsPlan, Error> {
+    let modes = [
+        ("disabled", TlsMode::Disabled),
+        ("preferred", TlsMode::Preferred),
+        ("required", TlsMode::Required),
+        ("verify_ca", TlsMode::VerifyCa),
+        ("verify_identity", TlsMode::VerifyIdentity),
+    ];
+    let mode = choose("source.tls.mode", &settings.mode, &modes)?;
+    let ca_file = optional(&settings.ca_file).map(PathBuf::from);
+    if ca_file.is_some() && !matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity) {
+        return Err(Error::new(
+            "source.tls.ca_file",
+            format!("has no effect with source.tls.mode = \"{}\"", settings.mode),
+            "set the mode to \"verify_ca\" or \"verify_identity\", or remove the file",
+        ));
+    }
+    Ok(TlsPlan { mode, ca_file })
+}

@@ -1,0 +1,221 @@
+use std::time::Duration;
+
+use super::*;
+use crate::settings::Layers;
+
+fn plan_of(sets: &[&str]) -> Result<Plan, Error> {
+    let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+    let layers = Layers {
+        sets: &sets,
+        ..Layers::default()
+    };
+    Plan::from_settings(&layers.load().unwrap().settings)
+}
+
+fn refused_key(sets: &[&str]) -> &'static str {
+    plan_of(sets).unwrap_err().key
+}
+
+const KINESIS: [&str; 2] = ["sink.type=kinesis", "sink.kinesis.stream=s"];
+
+fn with_kinesis<'a>(sets: &[&'a str]) -> Vec<&'a str> {
+    KINESIS.iter().chain(sets).copied().collect()
+}
+
+#[test]
+fn the_defaults_are_a_plan() {
+    let plan = plan_of(&[]).unwrap();
+    assert_eq!(plan.source.hosts.len(), 1);
+    assert!(plan.source.password.is_empty());
+    assert!(plan.tables.is_everything());
+    assert_eq!(plan.shutdown_grace, Duration::from_secs(25));
+    assert_eq!(plan.ordering, OrderingKey::Table);
+    assert!(plan.writer_threads >= 1);
+    assert!(plan.warnings().is_empty());
+}
+
+#[test]
+fn the_budget_is_split_without_a_rest() {
+    let mib = 1 << 20;
+    let plan = plan_of(&KINESIS).unwrap();
+    assert_eq!(plan.memory.encoded_bytes + plan.memory.raw_bytes, 28 * mib);
+    assert!(plan.memory.raw_bytes.abs_diff(16 * mib) < 64);
+    let plan = plan_of(&[]).unwrap();
+    assert_eq!(plan.memory.encoded_bytes + plan.memory.raw_bytes, 32 * mib);
+}
+
+#[test]
+fn a_budget_too_small_for_its_parts_is_refused() {
+    assert_eq!(
+        refused_key(&["memory.budget_bytes=1000"]),
+        "memory.budget_bytes"
+    );
+    let in_flight = ["sink.kinesis.in_flight_bytes_max=20000000"];
+    let error = plan_of(&with_kinesis(&in_flight)).unwrap_err();
+    assert_eq!(error.key, "memory.budget_bytes");
+    assert!(error.remedy.contains("40000000"), "{error}");
+    let error = plan_of(&["packing.record_bytes_max=8000000"]).unwrap_err();
+    assert_eq!(error.key, "memory.budget_bytes");
+    let needed = error.remedy.split(['t', ',']).find_map(|part| {
+        let digits: String = part.chars().filter(char::is_ascii_digit).collect();
+        digits.parse::<u64>().ok()
+    });
+    let budget = format!("memory.budget_bytes={}", needed.unwrap());
+    assert!(plan_of(&["packing.record_bytes_max=8000000", &budget]).is_ok());
+}
+
+#[test]
+fn a_sink_needs_its_target() {
+    assert_eq!(refused_key(&["sink.type=kinesis"]), "sink.kinesis.stream");
+    assert_eq!(
+        refused_key(&["sink.type=firehose"]),
+        "sink.firehose.delivery_stream"
+    );
+    assert_eq!(refused_key(&["sink.type=file"]), "sink.file.path");
+    let arn = ["sink.kinesis.stream=arn:aws:kinesis:eu-central-1:1:stream/s"];
+    let error = plan_of(&with_kinesis(&arn)).unwrap_err();
+    assert!(error.remedy.contains("not the ARN"), "{error}");
+}
+
+#[test]
+fn a_record_fits_its_sink() {
+    let firehose = ["sink.type=firehose", "sink.firehose.delivery_stream=d"];
+    let fits = [&firehose[..], &["packing.record_bytes_max=1024000"]].concat();
+    assert!(plan_of(&fits).is_ok());
+    let large = [&firehose[..], &["packing.record_bytes_max=1024001"]].concat();
+    assert_eq!(refused_key(&large), "packing.record_bytes_max");
+    assert_eq!(
+        refused_key(&with_kinesis(&["packing.record_bytes_max=10485760"])),
+        "packing.record_bytes_max"
+    );
+    assert_eq!(
+        refused_key(&with_kinesis(&["packing.record_bytes_max=5000000"])),
+        "packing.record_bytes_max"
+    );
+    assert_eq!(
+        refused_key(&["packing.record_bytes_max=0"]),
+        "packing.record_bytes_max"
+    );
+}
+
+#[test]
+fn calls_stay_within_what_flies() {
+    let keys = with_kinesis(&["sink.kinesis.call_bytes=5000000"]);
+    assert_eq!(refused_key(&keys), "sink.kinesis.in_flight_bytes_max");
+    let keys = with_kinesis(&["sink.kinesis.call_bytes=20000000"]);
+    assert_eq!(refused_key(&keys), "sink.kinesis.call_bytes");
+}
+
+#[test]
+fn a_dead_letter_needs_a_file() {
+    for key in ["errors.oversize", "errors.undecodable"] {
+        let set = format!("{key}=dead_letter");
+        assert_eq!(refused_key(&[&set]), "errors.dead_letter_path");
+        let plan = plan_of(&[&set, "errors.dead_letter_path=d"]).unwrap();
+        assert_eq!(plan.errors.dead_letter_path, Some("d".into()));
+    }
+}
+
+#[test]
+fn lanes_are_1_to_256() {
+    for wrong in ["ordering.lanes=0", "ordering.lanes=257"] {
+        assert_eq!(
+            refused_key(&[wrong, "ordering.key=primary_key"]),
+            "ordering.lanes"
+        );
+    }
+    let plan = plan_of(&["ordering.key=primary_key", "ordering.lanes=256"]).unwrap();
+    assert_eq!(plan.ordering, OrderingKey::PrimaryKey { lanes: 256 });
+}
+
+#[test]
+fn one_row_per_round_trip_is_warned_of() {
+    let warned = plan_of(&["packing.type=none"]).unwrap().warnings();
+    assert!(warned.iter().any(|w| w.contains("one row per round trip")));
+    let sets = ["packing.type=none", "ordering.key=primary_key"];
+    assert!(plan_of(&sets).unwrap().warnings().is_empty());
+}
+
+#[test]
+fn a_password_comes_from_one_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    std::fs::write(&path, "hunter2\n").unwrap();
+    let file = format!("source.password_file={}", path.display());
+    let plan = plan_of(&[&file]).unwrap();
+    assert_eq!(plan.source.password.reveal(), "hunter2");
+    let error = plan_of(&[&file, "source.url=mysql://u:other@h"]).unwrap_err();
+    assert!(
+        error
+            .problem
+            .contains("source.url and from source.password_file")
+    );
+    assert!(!format!("{error}{plan:?}").contains("hunter2"));
+    std::fs::write(&path, "two\nlines\n").unwrap();
+    assert_eq!(refused_key(&[&file]), "source.password_file");
+    assert_eq!(
+        refused_key(&["source.password_file=missing"]),
+        "source.password_file"
+    );
+}
+
+#[test]
+fn a_ca_file_that_would_not_be_used_is_refused() {
+    assert_eq!(
+        refused_key(&["source.tls.ca_file=ca.pem"]),
+        "source.tls.ca_file"
+    );
+    let plan = plan_of(&["source.tls.ca_file=ca.pem", "source.tls.mode=verify_ca"]).unwrap();
+    assert_eq!(plan.source.tls.mode, TlsMode::VerifyCa);
+}
+
+#[test]
+fn the_read_timeout_outlasts_the_heartbeat() {
+    assert_eq!(
+        refused_key(&["source.heartbeat_secs=30"]),
+        "source.read_timeout_secs"
+    );
+}
+
+#[test]
+fn an_empty_address_switches_telemetry_off() {
+    assert_eq!(
+        plan_of(&["telemetry.listen="]).unwrap().telemetry.listen,
+        None
+    );
+    assert_eq!(
+        refused_key(&["telemetry.listen=localhost"]),
+        "telemetry.listen"
+    );
+}
+
+#[test]
+fn a_wrong_choice_names_the_nearest() {
+    let error = plan_of(&["sink.type=kinesi"]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "setting `sink.type`: \"kinesi\" is unknown; did you mean \"kinesis\"? It is one of \
+         \"kinesis\", \"firehose\", \"file\", \"stdout\", \"null\""
+    );
+    assert_eq!(refused_key(&["source.tls.mode=on"]), "source.tls.mode");
+    assert_eq!(refused_key(&["checkpoint.type=s3"]), "checkpoint.type");
+}
+
+#[test]
+fn values_out_of_range_are_refused_by_name() {
+    for set in [
+        "name=a b",
+        "source.server_id=4294967296",
+        "source.event_bytes_max=10",
+        "source.connect_timeout_secs=0",
+        "checkpoint.interval_ms=1",
+        "checkpoint.file.path=",
+        "shutdown.grace_secs=0",
+        "workers.threads=1000",
+        "source.tables=",
+        "source.start=yesterday",
+    ] {
+        let (key, _) = set.split_once('=').unwrap();
+        assert_eq!(refused_key(&[set]), key, "{set}");
+    }
+}

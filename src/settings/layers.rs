@@ -1,0 +1,281 @@
+//! One layer each: the file, the environment, `--set`. What comes out is known and of the right type.
+
+use std::{ffi::OsString, path::Path};
+
+use config::{ConfigError, Map, Source, Value, ValueKind};
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    PASSWORD_KEY, Problem, is_ours, join,
+    schema::{Kind, Schema},
+};
+
+pub(super) const ENVIRONMENT_PREFIX: &str = "HEADWATER__";
+
+/// Checked values by their full key.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Layer(Map<String, Value>);
+
+impl Layer {
+    pub(super) fn insert(&mut self, key: &str, value: Value) {
+        self.0.insert(key.to_owned(), value);
+    }
+}
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+pub(super) fn file(path: &Path, schema: &Schema, problems: &mut Vec<Problem>) -> Layer {
+    let name = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            problems.push(Problem::File { path: name, error });
+            return Layer::default();
+        }
+    };
+    let mut walk = FileWalk {
+        name,
+        text: &text,
+        schema,
+        problems,
+        layer: Layer::default(),
+    };
+    match DeTable::parse(&text) {
+        Ok(table) => walk.table("", table.get_ref()),
+        // Never the error's own Display: it quotes the line, and a password may stand there.
+        Err(error) => {
+            let origin = walk.origin(error.span().map_or(0, |span| span.start));
+            walk.problems.push(Problem::Syntax {
+                origin,
+                message: error.message().to_owned(),
+            });
+        }
+    }
+    walk.layer
+}
+
+struct FileWalk<'a> {
+    name: String,
+    text: &'a str,
+    schema: &'a Schema,
+    problems: &'a mut Vec<Problem>,
+    layer: Layer,
+}
+
+impl FileWalk<'_> {
+    fn origin(&self, offset: usize) -> String {
+        let before = self.text.as_bytes().iter().take(offset);
+        let line = 1 + before.filter(|byte| **byte == b'\n').count();
+        format!("\"{}\" line {line}", self.name)
+    }
+
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let key = join(prefix, name.get_ref());
+            let origin = self.origin(name.span().start);
+            let is_path = !name.get_ref().contains('.');
+            match (value.get_ref(), self.schema.kind(&key)) {
+                _ if key == "routes" => self.problems.push(Problem::Reserved { origin }),
+                _ if key == PASSWORD_KEY => self.problems.push(Problem::Password { origin }),
+                (value, Some(kind)) if is_path => match convert(value, kind, Some(&origin)) {
+                    Some(value) => self.layer.insert(&key, value),
+                    None => self.problems.push(Problem::WrongType {
+                        key,
+                        origin,
+                        found: found(value),
+                        expected: kind.expected(),
+                    }),
+                },
+                (DeValue::Table(table), None) if is_path && self.schema.is_section(&key) => {
+                    self.table(&key, table);
+                }
+                (value, None) if is_path && self.schema.is_section(&key) => {
+                    self.problems.push(Problem::WrongType {
+                        found: found(value),
+                        expected: "a section of keys",
+                        key,
+                        origin,
+                    });
+                }
+                _ => {
+                    let suggestion = self.schema.suggestion(&key, str::to_owned);
+                    self.problems.push(Problem::Unknown {
+                        key,
+                        origin,
+                        suggestion,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// A TOML value as the kind wants it; `None` when it is of another type.
+pub(super) fn convert(value: &DeValue<'_>, kind: Kind, origin: Option<&String>) -> Option<Value> {
+    let converted = match (kind, value) {
+        (Kind::Text, DeValue::String(text)) => ValueKind::from(text.as_ref()),
+        (Kind::Switch, DeValue::Boolean(switch)) => ValueKind::from(*switch),
+        (Kind::Count, DeValue::Integer(number)) => {
+            let number = i64::from_str_radix(number.as_str(), number.radix()).ok()?;
+            ValueKind::I64(Some(number).filter(|number| *number >= 0)?)
+        }
+        (Kind::List, DeValue::Array(items)) => {
+            let texts: Option<Vec<Value>> = items
+                .iter()
+                .map(|item| Some(Value::new(origin, item.get_ref().as_str()?)))
+                .collect();
+            ValueKind::Array(texts?)
+        }
+        _ => return None,
+    };
+    Some(Value::new(origin, converted))
+}
+
+/// What stands there, without text that could be secret.
+fn found(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(_) => "a string".to_owned(),
+        DeValue::Integer(number) => format!("the number {number}"),
+        DeValue::Float(number) => format!("the number {number}"),
+        DeValue::Boolean(switch) => format!("{switch}"),
+        DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(items) => match items.iter().find(|item| !item.get_ref().is_str()) {
+            Some(item) => format!("a list with {}", found(item.get_ref())),
+            None => "a list".to_owned(),
+        },
+        DeValue::Table(_) => "a section".to_owned(),
+    }
+}
+
+pub(super) fn environment(
+    variables: &[(OsString, OsString)],
+    schema: &Schema,
+    problems: &mut Vec<Problem>,
+) -> Layer {
+    let mut layer = Layer::default();
+    for (variable, value) in variables.iter().filter(|(name, _)| is_ours(name)) {
+        let name = variable.to_string_lossy();
+        let origin = format!("environment {name}");
+        let key = name.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or_default();
+        let key = key.to_lowercase().replace("__", ".");
+        let spelled = |key: &str| {
+            format!(
+                "{ENVIRONMENT_PREFIX}{}",
+                key.to_uppercase().replace('.', "__")
+            )
+        };
+        let text = Text {
+            key: &key,
+            value: value.to_str(),
+            origin,
+        };
+        text.settle(schema, spelled, &mut layer, problems);
+    }
+    layer
+}
+
+pub(super) fn sets(sets: &[String], schema: &Schema, problems: &mut Vec<Problem>) -> Layer {
+    let mut layer = Layer::default();
+    for set in sets {
+        let Some((key, value)) = set.split_once('=') else {
+            let key = set.clone();
+            problems.push(Problem::NotPair { key });
+            continue;
+        };
+        let origin = "--set".to_owned();
+        if key.trim() == PASSWORD_KEY {
+            problems.push(Problem::Password { origin });
+            continue;
+        }
+        let text = Text {
+            key: key.trim(),
+            value: Some(value),
+            origin,
+        };
+        text.settle(schema, str::to_owned, &mut layer, problems);
+    }
+    layer
+}
+
+/// A value given as text, to be read as its key's type.
+struct Text<'a> {
+    key: &'a str,
+    /// `None` when it is not UTF-8.
+    value: Option<&'a str>,
+    origin: String,
+}
+
+impl Text<'_> {
+    fn settle(
+        self,
+        schema: &Schema,
+        spelled: impl Fn(&str) -> String,
+        layer: &mut Layer,
+        problems: &mut Vec<Problem>,
+    ) {
+        let (key, origin) = (self.key.to_owned(), self.origin);
+        if key == "routes" || key.starts_with("routes.") {
+            problems.push(Problem::Reserved { origin });
+            return;
+        }
+        let Some(kind) = schema.kind(&key) else {
+            let suggestion = if schema.is_section(&key) {
+                "it is a section; set one of its keys".to_owned()
+            } else {
+                schema.suggestion(&key, spelled)
+            };
+            problems.push(Problem::Unknown {
+                key,
+                origin,
+                suggestion,
+            });
+            return;
+        };
+        match self.value.and_then(|value| parse(value, kind, &origin)) {
+            Some(value) => layer.insert(&key, value),
+            None => problems.push(Problem::WrongType {
+                found: match (kind, self.value) {
+                    (_, None) => "text that is not UTF-8".to_owned(),
+                    (Kind::Text, Some(_)) => "a string".to_owned(),
+                    (_, Some(value)) => format!("\"{value}\""),
+                },
+                expected: kind.expected(),
+                key,
+                origin,
+            }),
+        }
+    }
+}
+
+fn parse(value: &str, kind: Kind, origin: &String) -> Option<Value> {
+    let parsed = match kind {
+        Kind::Text => ValueKind::from(value),
+        Kind::Switch => ValueKind::from(value.trim().parse::<bool>().ok()?),
+        Kind::Count => {
+            let number = value.trim().replace('_', "").parse::<i64>().ok()?;
+            ValueKind::I64(Some(number).filter(|number| *number >= 0)?)
+        }
+        // A list with commas in its items is written as in TOML.
+        Kind::List if value.trim_start().starts_with('[') => {
+            let list = DeValue::parse(value.trim()).ok()?;
+            return convert(list.get_ref(), kind, Some(origin));
+        }
+        Kind::List => ValueKind::Array(
+            value
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(|item| Value::new(Some(origin), item))
+                .collect(),
+        ),
+    };
+    Some(Value::new(Some(origin), parsed))
+}

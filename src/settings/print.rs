@@ -1,0 +1,69 @@
+//! The effective settings as a TOML file that could be used again, each value that is not the default with
+//! its origin; secrets hidden.
+
+use std::collections::HashMap;
+
+use config::{Value, ValueKind};
+
+use super::{
+    PASSWORD_KEY,
+    schema::{Schema, split},
+};
+
+const HIDDEN: &str = "***";
+
+pub(super) fn effective(schema: &Schema, values: &HashMap<String, Value>) -> String {
+    let mut out = String::new();
+    let mut current = "";
+    for key in &schema.order {
+        let (section, name) = split(key);
+        if section != current {
+            out.push_str(&format!("\n[{section}]\n"));
+            current = section;
+        }
+        let Some(value) = values.get(key) else {
+            continue;
+        };
+        out.push_str(&format!("{name} = {}", literal(&value.kind)));
+        if let Some(origin) = value.origin() {
+            out.push_str(&format!(" # {}", one_line(origin)));
+        }
+        out.push('\n');
+        if key == "source.password_file"
+            && let Some(origin) = values.get(PASSWORD_KEY).and_then(Value::origin)
+        {
+            out.push_str(&format!("# password: {HIDDEN}, {}\n", one_line(origin)));
+        }
+    }
+    out
+}
+
+fn literal(kind: &ValueKind) -> String {
+    match kind {
+        ValueKind::String(text) => toml::Value::String(hide_password(text)).to_string(),
+        ValueKind::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| literal(&item.kind)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// A URL keeps its user; what stands between the first colon after `//` and the last `@` goes, also
+/// when the rest is no URL.
+fn hide_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let Some((user_info, host)) = rest.rsplit_once('@') else {
+        return text.to_owned();
+    };
+    let Some((user, _)) = user_info.split_once(':') else {
+        return text.to_owned();
+    };
+    format!("{scheme}://{user}:{HIDDEN}@{host}")
+}

@@ -1,0 +1,165 @@
+//! The settings as types, one field per key of `config/default.toml`, which says what each means.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::secret::Secret;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub name: String,
+    pub source: SourceSettings,
+    pub sink: SinkSettings,
+    pub format: FormatSettings,
+    pub packing: PackingSettings,
+    pub ordering: OrderingSettings,
+    pub errors: ErrorsSettings,
+    pub checkpoint: CheckpointSettings,
+    pub telemetry: TelemetrySettings,
+    pub shutdown: ShutdownSettings,
+    pub memory: MemorySettings,
+    pub workers: WorkersSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSettings {
+    /// May hold a password.
+    #[serde(deserialize_with = "secret")]
+    pub url: Secret,
+    /// Only from the environment.
+    #[serde(deserialize_with = "secret")]
+    pub password: Secret,
+    pub hosts: Vec<String>,
+    pub password_file: String,
+    pub tables: Vec<String>,
+    pub start: String,
+    pub server_id: u64,
+    pub event_bytes_max: u64,
+    pub connect_timeout_secs: u64,
+    pub heartbeat_secs: u64,
+    pub read_timeout_secs: u64,
+    pub tls: TlsSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    pub mode: String,
+    pub ca_file: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinkSettings {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub kinesis: KinesisSettings,
+    pub firehose: FirehoseSettings,
+    pub file: FileSinkSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KinesisSettings {
+    pub stream: String,
+    pub region: String,
+    pub endpoint_url: String,
+    pub role_arn: String,
+    pub call_bytes: u64,
+    pub in_flight_bytes_max: u64,
+    pub call_timeout_secs: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirehoseSettings {
+    pub delivery_stream: String,
+    pub region: String,
+    pub endpoint_url: String,
+    pub role_arn: String,
+    pub call_bytes: u64,
+    pub in_flight_bytes_max: u64,
+    pub call_timeout_secs: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSinkSettings {
+    pub path: String,
+    pub rotate_bytes: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormatSettings {
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackingSettings {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub record_bytes_max: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderingSettings {
+    pub key: String,
+    pub lanes: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorsSettings {
+    pub oversize: String,
+    pub undecodable: String,
+    pub dead_letter_path: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointSettings {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub interval_ms: u64,
+    pub file: CheckpointFileSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointFileSettings {
+    pub path: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetrySettings {
+    pub listen: String,
+    pub log_format: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShutdownSettings {
+    pub grace_secs: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemorySettings {
+    pub budget_bytes: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkersSettings {
+    pub threads: u64,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    String::deserialize(deserializer).map(Secret::new)
+}

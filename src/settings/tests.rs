@@ -1,0 +1,225 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn loaded(file: &str, environment: &[(&str, &str)], sets: &[&str]) -> Result<Loaded, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("h.toml");
+    std::fs::write(&path, file).unwrap();
+    let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+    let environment = environment
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let layers = Layers {
+        file: Some(&path),
+        environment,
+        sets: &sets,
+    };
+    layers.load().map_err(|error| {
+        error
+            .to_string()
+            .replace(&path.display().to_string(), "h.toml")
+    })
+}
+
+fn problem(file: &str) -> String {
+    loaded(file, &[], &[]).unwrap_err()
+}
+
+#[test]
+fn each_key_of_the_reference_has_its_comment() {
+    let mut previous = "";
+    let mut keys = 0;
+    for line in DEFAULT_TOML.lines() {
+        let is_key = line.starts_with(char::is_alphabetic);
+        if is_key {
+            keys += 1;
+            assert!(previous.starts_with('#'), "no comment above: {line}");
+        }
+        previous = line;
+    }
+    let (schema, _) = Schema::of_defaults();
+    assert_eq!(keys, schema.order.len());
+    let unique: BTreeSet<&String> = schema.order.iter().collect();
+    assert_eq!(unique.len(), keys);
+}
+
+#[test]
+fn later_layers_win() {
+    let file =
+        "name = \"f\"\n[source]\nstart = \"earliest\"\nserver_id = 7\n[shutdown]\ngrace_secs = 1\n";
+    let environment = [
+        ("HEADWATER__NAME", "e"),
+        ("HEADWATER__SHUTDOWN__GRACE_SECS", "2"),
+        ("HEADWATER__SOURCE__TLS__MODE", "required"),
+        ("HEADWATER_SERVICE_HOST", "not ours"),
+    ];
+    let loaded = loaded(file, &environment, &["shutdown.grace_secs=3"]).unwrap();
+    let settings = &loaded.settings;
+    assert_eq!(settings.name, "e");
+    assert_eq!(settings.source.start, "earliest");
+    assert_eq!(settings.source.server_id, 7);
+    assert_eq!(settings.source.tls.mode, "required");
+    assert_eq!(settings.shutdown.grace_secs, 3);
+    assert_eq!(settings.memory.budget_bytes, 33_554_432);
+    assert_eq!(loaded.origin("name"), Some("environment HEADWATER__NAME"));
+    assert_eq!(loaded.origin("shutdown.grace_secs"), Some("--set"));
+    assert_eq!(loaded.origin("memory.budget_bytes"), None);
+    assert!(
+        loaded
+            .origin("source.server_id")
+            .unwrap()
+            .ends_with("line 4")
+    );
+}
+
+#[test]
+fn a_list_replaces_the_list_before_it() {
+    let file = "[source]\ntables = [\"a.*\", \"b.*\", \"c.*\"]\n";
+    let environment = [("HEADWATER__SOURCE__TABLES", "d.*, !d.x")];
+    assert_eq!(
+        loaded(file, &environment, &[])
+            .unwrap()
+            .settings
+            .source
+            .tables,
+        ["d.*", "!d.x"]
+    );
+    let sets = ["source.tables=[\"a.`x,y`\"]"];
+    assert_eq!(
+        loaded(file, &environment, &sets)
+            .unwrap()
+            .settings
+            .source
+            .tables,
+        ["a.`x,y`"]
+    );
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_and_its_place() {
+    assert_eq!(
+        problem("[source]\ntabels = []\n"),
+        "unknown key `source.tabels` (\"h.toml\" line 2); did you mean `source.tables`?"
+    );
+    assert!(problem("[souce]\nurl = \"\"\n").contains("did you mean `source`?"));
+    assert!(problem("grace_secs = 3\n").contains("did you mean `shutdown.grace_secs`?"));
+    assert!(problem("\"source.url\" = \"x\"\n").contains("unknown key"));
+    assert!(problem("[shutdown]\nxylophone = 1\n").contains("[shutdown] has grace_secs"));
+    let error = loaded("", &[("HEADWATER__SINK__TIPE", "x")], &[]).unwrap_err();
+    assert_eq!(
+        error,
+        "unknown key `sink.tipe` (environment HEADWATER__SINK__TIPE); did you mean `HEADWATER__SINK__TYPE`?"
+    );
+    let error = loaded("", &[], &["sink.tipe=x"]).unwrap_err();
+    assert_eq!(
+        error,
+        "unknown key `sink.tipe` (--set); did you mean `sink.type`?"
+    );
+    let error = loaded("", &[("HEADWATER__SINK", "x")], &[]).unwrap_err();
+    assert!(error.contains("it is a section"), "{error}");
+}
+
+#[test]
+fn a_wrong_type_names_key_found_and_expected() {
+    assert_eq!(
+        problem("[shutdown]\ngrace_secs = \"25\"\n"),
+        "key `shutdown.grace_secs` (\"h.toml\" line 2): found a string, expected a whole number, 0 or more"
+    );
+    assert!(problem("name = 5\n").contains("found the number 5, expected a string"));
+    assert!(problem("[source]\ntables = \"a.*\"\n").contains("expected a list of strings"));
+    assert!(problem("[source]\ntables = [1]\n").contains("found a list with the number 1"));
+    assert!(problem("source = 1\n").contains("expected a section of keys"));
+    assert!(problem("[memory]\nbudget_bytes = -1\n").contains("found the number -1"));
+    assert!(problem("[memory]\nbudget_bytes = 1.5\n").contains("found the number 1.5"));
+    let error = loaded("", &[], &["memory.budget_bytes=lots"]).unwrap_err();
+    assert_eq!(
+        error,
+        "key `memory.budget_bytes` (--set): found \"lots\", expected a whole number, 0 or more"
+    );
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let error = loaded("a = 1\nb = 2\n", &[("HEADWATER__C", "3")], &["d"]).unwrap_err();
+    assert_eq!(error.lines().count(), 4, "{error}");
+}
+
+#[test]
+fn routes_are_reserved() {
+    let reserved = "reserved for a later version";
+    assert!(problem("[[routes]]\ntables = [\"a.*\"]\n").contains(reserved));
+    assert!(
+        loaded("", &[], &["routes=x"])
+            .unwrap_err()
+            .contains(reserved)
+    );
+    let environment = [("HEADWATER__ROUTES__0__TABLES", "x")];
+    assert!(
+        loaded("", &environment, &[])
+            .unwrap_err()
+            .contains(reserved)
+    );
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    let environment = [("HEADWATER__SOURCE__PASSWORD", "hunter2")];
+    let file = "[source]\nurl = \"mysql://u:swordfish@h\"\n";
+    let loaded_settings = loaded(file, &environment, &[]).unwrap();
+    let toml = loaded_settings.to_toml();
+    let shown = format!("{:?}{toml}", loaded_settings.settings);
+    assert!(
+        !shown.contains("hunter2") && !shown.contains("swordfish"),
+        "{shown}"
+    );
+    assert!(toml.contains("\"mysql://u:***@h\""), "{toml}");
+    assert!(toml.contains("# password: ***, environment HEADWATER__SOURCE__PASSWORD"));
+    for broken in [
+        "[source]\nurl = \"mysql://u:hunter2@h\n",
+        "[source]\nurl = [\"mysql://u:hunter2@h\"]\n",
+        "[source]\npassword = \"hunter2\"\n",
+        "[source]\nurl = mysql://u:hunter2@h\n",
+    ] {
+        let error = problem(broken);
+        assert!(!error.contains("hunter2"), "{error}");
+        assert!(error.contains("h.toml"), "{error}");
+    }
+    let error = loaded("", &[], &["source.password=hunter2"]).unwrap_err();
+    assert!(
+        error.contains("from the environment only") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_printed_can_be_used_again() {
+    let sets = [
+        "source.tables=a.*,!a.\"b",
+        "source.start=x\\y\ttab",
+        "sink.file.path=line\nend",
+        "workers.threads=2",
+    ];
+    let first = loaded("", &[], &sets).unwrap();
+    let printed = first.to_toml();
+    let second = loaded(&printed, &[], &[]).unwrap();
+    assert_eq!(
+        format!("{:?}", first.settings),
+        format!("{:?}", second.settings)
+    );
+    assert!(printed.contains("threads = 2 # --set"), "{printed}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let layers = Layers {
+        file: Some(Path::new("nowhere.toml")),
+        ..Layers::default()
+    };
+    let error = layers.load().unwrap_err().to_string();
+    assert!(
+        error.starts_with("settings file \"nowhere.toml\" cannot be read"),
+        "{error}"
+    );
+}

@@ -1,0 +1,232 @@
+//! The task that owns the twin: records in by channel, calls out as tasks, replies back to each caller.
+//!
+//! The channel has no bound of its own: each record in it holds its caller's permit of encoded bytes, and a
+//! lane has one record there. A call runs as its own task, so that the payloads of several calls are
+//! encoded side by side; a call that panics or exceeds the timeout settles as a transient failure, for nobody
+//! knows what became of it.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::{FutureExt, future};
+use headwater_actors::{
+    failure::Failure,
+    metrics::{
+        SINK_IN_FLIGHT_BYTES, SINK_ORDER_VIOLATIONS_TOTAL, SINK_REQUEST_SECONDS,
+        SINK_THROTTLED_TOTAL,
+    },
+    ports::{
+        BoxFuture,
+        sink::{Delivered, Record, Rejected},
+    },
+};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+    task::{Id, JoinError, JoinSet},
+};
+
+use super::{
+    Limits, PutBatch, Reply, Unit,
+    calls::{Call, Calls, Settled},
+};
+use crate::{
+    aws::CallFailure,
+    sinks::{Outcome, count, rejected},
+};
+
+type Replies = Result<Vec<Reply>, CallFailure>;
+
+/// Records taken from the channel before the next call is planned.
+const INTAKE_MAX: usize = 1024;
+
+/// A driver's front: what the sinks put behind the port.
+pub struct BatchSink {
+    pending: mpsc::UnboundedSender<Pending>,
+    record_bytes_max: usize,
+}
+
+struct Pending {
+    record: Record,
+    reply: oneshot::Sender<Result<Delivered, Rejected>>,
+}
+
+struct Driver<P> {
+    port: Arc<P>,
+    call_timeout: Duration,
+    calls: Calls<Pending>,
+    tasks: JoinSet<Replies>,
+    flights: HashMap<Id, Flight>,
+}
+
+struct Flight {
+    call: Call<Pending>,
+    started: Instant,
+}
+
+impl BatchSink {
+    /// Starts the driver on `runtime`; it ends after the sink is dropped and all calls have settled.
+    pub fn start<P: PutBatch>(
+        runtime: &Handle,
+        port: P,
+        limits: Limits,
+        call_timeout: Duration,
+        record_bytes_max: usize,
+    ) -> Self {
+        let (pending, intake) = mpsc::unbounded_channel();
+        let driver = Driver {
+            port: Arc::new(port),
+            call_timeout,
+            calls: Calls::new(limits),
+            tasks: JoinSet::new(),
+            flights: HashMap::new(),
+        };
+        runtime.spawn(driver.run(intake));
+        Self {
+            pending,
+            record_bytes_max,
+        }
+    }
+
+    pub fn record_bytes_max(&self) -> usize {
+        self.record_bytes_max
+    }
+
+    /// Queues the record now, before the future is polled: order is the order of the calls.
+    pub fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>> {
+        let bytes = size(&record);
+        if bytes > self.record_bytes_max {
+            count(Outcome::Rejected, 1, bytes);
+            let text = format!(
+                "record of lane \"{}\" has {bytes} bytes with its partition key, the stream takes {}",
+                record.lane, self.record_bytes_max
+            );
+            return future::ready(Err(rejected(Failure::definite(text)))).boxed();
+        }
+        let (reply, answer) = oneshot::channel();
+        if self.pending.send(Pending { record, reply }).is_err() {
+            return future::ready(Err(driver_ended())).boxed();
+        }
+        answer
+            .map(|answer| answer.unwrap_or_else(|_| Err(driver_ended())))
+            .boxed()
+    }
+}
+
+impl<P: PutBatch> Driver<P> {
+    async fn run(mut self, mut intake: mpsc::UnboundedReceiver<Pending>) {
+        let mut is_open = true;
+        while is_open || !self.calls.is_idle() {
+            self.launch();
+            let wake = self.calls.wake_at(Instant::now());
+            tokio::select! {
+                pending = intake.recv(), if is_open => match pending {
+                    Some(pending) => self.take_in(pending, &mut intake),
+                    None => is_open = false,
+                },
+                Some(joined) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
+                    self.settle(joined);
+                }
+                () = sleep_until(wake), if wake.is_some() => (),
+            }
+        }
+    }
+
+    fn take_in(&mut self, first: Pending, intake: &mut mpsc::UnboundedReceiver<Pending>) {
+        let now = Instant::now();
+        let rest = std::iter::from_fn(|| intake.try_recv().ok());
+        for pending in std::iter::once(first).chain(rest).take(INTAKE_MAX) {
+            let unit = Unit {
+                lane: Arc::clone(&pending.record.lane),
+                partition_key: Arc::clone(&pending.record.partition_key),
+            };
+            let bytes = size(&pending.record);
+            self.calls.push(unit, bytes, pending, now);
+        }
+    }
+
+    fn launch(&mut self) {
+        let now = Instant::now();
+        let is_abandoned = |pending: &Pending| pending.reply.is_closed();
+        while let Some(call) = self.calls.next_call(now, is_abandoned) {
+            let records = call.entries.iter().map(|entry| entry.item.record.clone());
+            let (port, records) = (Arc::clone(&self.port), records.collect());
+            let timeout = self.call_timeout;
+            let task = self.tasks.spawn(async move {
+                match tokio::time::timeout(timeout, port.put(records)).await {
+                    Ok(replies) => replies,
+                    Err(_) => Err(CallFailure::transient(format!(
+                        "AWS did not answer within {timeout:?}; whether it took the records is unknown"
+                    ))),
+                }
+            });
+            let started = now;
+            self.flights.insert(task.id(), Flight { call, started });
+        }
+        self.show_in_flight();
+    }
+
+    fn settle(&mut self, joined: Result<(Id, Replies), JoinError>) {
+        let (id, replies) = match joined {
+            Ok((id, replies)) => (id, replies),
+            Err(error) => {
+                let text = format!("the call's task ended early: {error}");
+                (error.id(), Err(CallFailure::transient(text)))
+            }
+        };
+        let Some(Flight { call, started }) = self.flights.remove(&id) else {
+            return;
+        };
+        let now = Instant::now();
+        metrics::histogram!(SINK_REQUEST_SECONDS).record((now - started).as_secs_f64());
+        if let Err(failure) = &replies
+            && call.entries.len() > 1
+        {
+            let (entries, blame, error) = (call.entries.len(), failure.blame, &failure.failure);
+            tracing::warn!(entries, ?blame, %error, "a call to AWS failed as a whole");
+        }
+        let settled = self.calls.settle(call, replies, now, &mut fastrand::f64);
+        answer(settled);
+    }
+
+    fn show_in_flight(&self) {
+        let bytes = self.calls.in_flight_bytes();
+        metrics::gauge!(SINK_IN_FLIGHT_BYTES).set(bytes as f64);
+    }
+}
+
+fn answer(settled: Settled<Pending>) {
+    for unit in &settled.order_violations {
+        tracing::warn!(lane = %unit.lane, "a SequenceNumber did not rise: the stream may hold this lane's records out of order");
+    }
+    let violations = settled.order_violations.len() as u64;
+    metrics::counter!(SINK_ORDER_VIOLATIONS_TOTAL).increment(violations);
+    let mut throttled = 0;
+    for answer in settled.answers {
+        let outcome = Outcome::of(&answer.result);
+        throttled += u64::from(outcome == Outcome::Throttled);
+        count(outcome, 1, answer.bytes);
+        // A caller that is gone does not want to know.
+        drop(answer.item.reply.send(answer.result));
+    }
+    metrics::counter!(SINK_THROTTLED_TOTAL).increment(throttled);
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake.into()).await,
+        None => future::pending().await,
+    }
+}
+
+/// What counts against AWS's limits.
+fn size(record: &Record) -> usize {
+    record.bytes.len() + record.partition_key.len()
+}
+
+fn driver_ended() -> Rejected {
+    rejected(Failure::transient("the sink's task has ended"))
+}

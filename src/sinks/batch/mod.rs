@@ -1,0 +1,61 @@
+//! The core that the AWS sinks share: records of many lanes in one call, never two of one unit at once.
+//!
+//! A *unit* is what must keep its order: a lane and a partition key (one and the same unless rows go one by
+//! one). [`calls::Calls`] is the pure twin that decides who flies and who waits; [`driver`] is the task
+//! that owns it, moves records in and replies out, and makes the calls. A record in flight belongs to the
+//! driver: the caller may die, its unit stays taken until the call has settled. Nothing here repeats a record for
+//! the caller's sake, except one by one after a call that failed because of some entry in it.
+
+pub mod calls;
+pub mod driver;
+pub mod pacing;
+pub mod sequence;
+
+use std::{future::Future, sync::Arc};
+
+use headwater_actors::{failure::Failure, lane::Lane, ports::sink::Record};
+
+use crate::aws::CallFailure;
+
+/// What must keep its order among itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Unit {
+    pub lane: Arc<Lane>,
+    pub partition_key: Arc<str>,
+}
+
+/// The bounds of calls. AWS's own limits are applied by whoever builds it.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub entries_max: usize,
+    /// Payloads and keys of one call; a record above that goes alone.
+    pub call_bytes: usize,
+    /// Of all calls that fly; a record above that flies alone.
+    pub in_flight_bytes_max: usize,
+    pub calls_max: usize,
+    /// Where all units go as long as no reply has named a shard: Firehose paces as one.
+    pub shard: Option<Arc<str>>,
+}
+
+/// The answer to one entry of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    Accepted {
+        shard: Option<Arc<str>>,
+        sequence: Option<Box<str>>,
+    },
+    Refused {
+        failure: Failure,
+        throttled: bool,
+        /// Named by the message, where it does.
+        shard: Option<Arc<str>>,
+    },
+}
+
+/// One call to AWS: replies in the order of the records, as many as records.
+pub trait PutBatch: Send + Sync + 'static {
+    fn put(
+        &self,
+        records: Vec<Record>,
+    ) -> impl Future<Output = Result<Vec<Reply>, CallFailure>> + Send;
+}

@@ -1,0 +1,108 @@
+//! Patience per shard: a shard that throttles is left alone for a while, the others go on.
+//!
+//! The pause starts at 50 ms, doubles with every throttle that follows a pause, up to a second, and ends for
+//! good with the first call that the shard takes without throttling. Replies of calls that were under way before
+//! the pause began do not lengthen it. Clock and random are passed in.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// A shard that nobody has heard of for so long (closed by a reshard) is forgotten.
+const FORGET_AFTER: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Default)]
+pub struct Pacing {
+    pauses: HashMap<Arc<str>, Pause>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Pause {
+    until: Instant,
+    length: Duration,
+}
+
+impl Pause {
+    /// The pause after `last`; `jitter` in 0..1 shortens it by up to a half.
+    pub fn after(last: Option<Self>, now: Instant, jitter: f64) -> Self {
+        let length = match last {
+            Some(last) if now < last.until => return last,
+            Some(last) => (last.length * 2).min(PAUSE_MAX),
+            None => PAUSE_MIN,
+        };
+        Self {
+            until: now + length.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0),
+            length,
+        }
+    }
+
+    pub fn until(self) -> Instant {
+        self.until
+    }
+}
+
+impl Pacing {
+    pub fn throttle(&mut self, shard: &Arc<str>, now: Instant, jitter: f64) {
+        let pause = Pause::after(self.pauses.get(shard).copied(), now, jitter);
+        self.pauses.insert(Arc::clone(shard), pause);
+    }
+
+    /// The shard took a whole call: its next pause starts small again.
+    pub fn relax(&mut self, shard: &str, now: Instant) {
+        if !self.is_paused(shard, now) {
+            self.pauses.remove(shard);
+        }
+    }
+
+    pub fn is_paused(&self, shard: &str, now: Instant) -> bool {
+        self.until(shard).is_some_and(|until| now < until)
+    }
+
+    pub fn until(&self, shard: &str) -> Option<Instant> {
+        self.pauses.get(shard).map(|pause| pause.until)
+    }
+
+    pub fn forget_old(&mut self, now: Instant) {
+        self.pauses
+            .retain(|_, pause| now < pause.until + FORGET_AFTER);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_second_and_start_small_after_a_success() {
+        let shard: Arc<str> = "shard-1".into();
+        let mut pacing = Pacing::default();
+        let mut now = Instant::now();
+        let mut lengths = Vec::new();
+        for _ in 0..6 {
+            pacing.throttle(&shard, now, 0.0);
+            let until = pacing.until(&shard).expect("just throttled");
+            lengths.push((until - now).as_millis());
+            now = until;
+        }
+        assert_eq!(lengths, [50, 100, 200, 400, 800, 1000]);
+        pacing.relax(&shard, now);
+        pacing.throttle(&shard, now, 1.0);
+        assert_eq!(pacing.until(&shard), Some(now + PAUSE_MIN / 2));
+    }
+
+    #[test]
+    fn a_late_reply_does_not_lengthen_a_pause() {
+        let shard: Arc<str> = "shard-1".into();
+        let mut pacing = Pacing::default();
+        let now = Instant::now();
+        pacing.throttle(&shard, now, 0.0);
+        let until = pacing.until(&shard);
+        pacing.throttle(&shard, now + PAUSE_MIN / 2, 0.0);
+        pacing.relax(&shard, now + PAUSE_MIN / 2);
+        assert_eq!(pacing.until(&shard), until);
+    }
+}

@@ -1,0 +1,263 @@
+//! Kinesis Data Streams: records go by PutRecords, in order per lane.
+//!
+//! PutRecords promises no order between entries and takes some while refusing others, so order rests on the
+//! shared core: one record of a unit in flight, never two in one call. Each reply's ShardId paces the
+//! shard, its SequenceNumber proves the order. A payload is copied once here (the SDK's `Blob` owns its
+//! bytes) and grows by a third as base64 inside the SDK.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_config::SdkConfig;
+use aws_sdk_kinesis::{
+    Client,
+    operation::put_records::PutRecordsOutput,
+    primitives::Blob,
+    types::{PutRecordsRequestEntry, PutRecordsResultEntry, StreamStatus},
+};
+use headwater_actors::{
+    failure::Failure,
+    ports::{
+        BoxFuture,
+        sink::{Delivered, Record, Rejected, Sink},
+    },
+};
+use tokio::runtime::Handle;
+
+use super::{
+    StreamDescription,
+    batch::{Limits, PutBatch, Reply, driver::BatchSink},
+};
+use crate::{
+    aws::{self, Action, Blame, CallFailure},
+    plan::KinesisPlan,
+};
+
+/// PutRecords takes 500 records and 10 MiB, keys included (AWS API reference, PutRecords).
+const ENTRIES_MAX: usize = 500;
+const CALL_BYTES_MAX: usize = 10 << 20;
+/// Of a stream that does not say: the limit before UpdateMaxRecordSize existed, still the default.
+const RECORD_BYTES_DEFAULT: usize = 1 << 20;
+/// So many calls fly at once however large they are.
+const CALLS_MIN: usize = 4;
+
+pub struct KinesisSink {
+    batch: BatchSink,
+}
+
+impl KinesisSink {
+    /// Asks for the stream and starts the sink on `runtime`. A missing stream is definite; one that is being
+    /// created or deleted is transient.
+    pub async fn connect(
+        plan: &KinesisPlan,
+        runtime: &Handle,
+    ) -> Result<(Self, StreamDescription), Failure> {
+        let config = aws::configure(&plan.aws).await?;
+        Self::connect_with(config, plan, runtime).await
+    }
+
+    /// The same with a configuration of the SDK that is there already; the plan's `aws` is not read.
+    pub async fn connect_with(
+        config: SdkConfig,
+        plan: &KinesisPlan,
+        runtime: &Handle,
+    ) -> Result<(Self, StreamDescription), Failure> {
+        let (putter, description) = open(config, plan, runtime).await?;
+        let call_bytes = plan.call_bytes.clamp(1, CALL_BYTES_MAX);
+        let limits = Limits {
+            entries_max: ENTRIES_MAX,
+            call_bytes,
+            in_flight_bytes_max: plan.in_flight_bytes_max,
+            calls_max: (plan.in_flight_bytes_max / call_bytes).max(CALLS_MIN),
+            shard: None,
+        };
+        let batch = BatchSink::start(
+            runtime,
+            putter,
+            limits,
+            plan.call_timeout,
+            description.record_bytes_max,
+        );
+        Ok((Self { batch }, description))
+    }
+
+    /// Asks for the stream only: for `check`.
+    pub async fn describe(
+        plan: &KinesisPlan,
+        runtime: &Handle,
+    ) -> Result<StreamDescription, Failure> {
+        let config = aws::configure(&plan.aws).await?;
+        let (_, description) = open(config, plan, runtime).await?;
+        Ok(description)
+    }
+}
+
+impl Sink for KinesisSink {
+    fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>> {
+        self.batch.deliver(record)
+    }
+
+    fn record_bytes_max(&self) -> usize {
+        self.batch.record_bytes_max()
+    }
+}
+
+struct Putter {
+    client: Client,
+    stream: Arc<str>,
+}
+
+/// On `runtime`, because connections live where they were opened.
+async fn open(
+    config: SdkConfig,
+    plan: &KinesisPlan,
+    runtime: &Handle,
+) -> Result<(Putter, StreamDescription), Failure> {
+    let plan = plan.clone();
+    let opening = runtime.spawn(async move {
+        let putter = Putter {
+            client: Client::new(&config),
+            stream: plan.stream.as_str().into(),
+        };
+        let description = putter.describe(plan.call_timeout).await?;
+        Ok((putter, description))
+    });
+    opening
+        .await
+        .unwrap_or_else(|error| Err(Failure::transient(format!("connect to Kinesis: {error}"))))
+}
+
+impl Putter {
+    async fn describe(&self, timeout: Duration) -> Result<StreamDescription, Failure> {
+        let action = Action {
+            iam: "kinesis:DescribeStreamSummary",
+            kind: "stream",
+            name: &self.stream,
+        };
+        let request = self
+            .client
+            .describe_stream_summary()
+            .stream_name(&*self.stream);
+        let answer = tokio::time::timeout(timeout, request.send())
+            .await
+            .map_err(|_| {
+                Failure::transient(format!(
+                    "{} on stream \"{}\" was not answered within {timeout:?}",
+                    action.iam, self.stream
+                ))
+            })?
+            .map_err(|error| aws::judge_at_start(&error, action))?;
+        let Some(summary) = answer.stream_description_summary() else {
+            let text = format!(
+                "{} on stream \"{}\" was answered without a description",
+                action.iam, self.stream
+            );
+            return Err(Failure::transient(text));
+        };
+        let status = summary.stream_status();
+        if !matches!(status, StreamStatus::Active | StreamStatus::Updating) {
+            let text = format!("stream \"{}\" is {status}, not ACTIVE", self.stream);
+            return Err(Failure::transient(text).with_hint("wait until the stream is ACTIVE"));
+        }
+        let record_kib = summary.max_record_size_in_kib().unwrap_or_default();
+        Ok(StreamDescription {
+            name: self.stream.to_string(),
+            status: status.as_str().to_owned(),
+            open_shards: u32::try_from(summary.open_shard_count()).ok(),
+            record_bytes_max: match usize::try_from(record_kib) {
+                Ok(kib @ 1..) => (kib << 10).min(CALL_BYTES_MAX),
+                _ => RECORD_BYTES_DEFAULT,
+            },
+        })
+    }
+}
+
+impl PutBatch for Putter {
+    async fn put(&self, records: Vec<Record>) -> Result<Vec<Reply>, CallFailure> {
+        let mut entries = Vec::with_capacity(records.len());
+        for record in records {
+            let entry = PutRecordsRequestEntry::builder()
+                .data(Blob::new(record.bytes))
+                .partition_key(&*record.partition_key)
+                .set_explicit_hash_key(record.explicit_hash_key.map(|key| key.to_string()))
+                .build()
+                .map_err(|error| CallFailure {
+                    failure: Failure::definite(format!("build a PutRecords entry: {error}")),
+                    throttled: false,
+                    blame: Blame::Entry,
+                })?;
+            entries.push(entry);
+        }
+        let request = self
+            .client
+            .put_records()
+            .stream_name(&*self.stream)
+            .set_records(Some(entries));
+        let action = Action {
+            iam: "kinesis:PutRecords",
+            kind: "stream",
+            name: &self.stream,
+        };
+        // Boxed: the SDK's future is large.
+        let output = Box::pin(request.send())
+            .await
+            .map_err(|error| aws::judge(&error, action))?;
+        Ok(replies(output))
+    }
+}
+
+fn replies(output: PutRecordsOutput) -> Vec<Reply> {
+    output.records.into_iter().map(reply).collect()
+}
+
+/// Entries fail with ProvisionedThroughputExceededException or InternalFailure; a code that is new counts
+/// like the latter.
+fn reply(entry: PutRecordsResultEntry) -> Reply {
+    let Some(code) = entry.error_code else {
+        return Reply::Accepted {
+            shard: entry.shard_id.map(Into::into),
+            sequence: entry.sequence_number.map(Into::into),
+        };
+    };
+    let text = entry.error_message.unwrap_or_default();
+    let throttled = code == "ProvisionedThroughputExceededException";
+    let shard = shard_in(&text).map(Into::into);
+    let failure = Failure::transient(format!("kinesis refused a record: {code}: {text}"));
+    Reply::Refused {
+        failure: if throttled {
+            failure.with_hint("the shard is at its limit: add shards, use on-demand mode, or spread the table by `ordering.key = \"primary_key\"`; delivery goes on by itself")
+        } else {
+            failure
+        },
+        throttled,
+        shard,
+    }
+}
+
+/// "Rate exceeded for shard shardId-000000000001 in stream …"
+fn shard_in(message: &str) -> Option<&str> {
+    message
+        .split_whitespace()
+        .find(|word| word.starts_with("shardId-"))
+        .map(|word| word.trim_end_matches(['.', ',']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_entry_tells_its_shard() {
+        let entry = PutRecordsResultEntry::builder()
+            .error_code("ProvisionedThroughputExceededException")
+            .error_message("Rate exceeded for shard shardId-000000000001 in stream orders under account 111122223333.")
+            .build();
+        let Reply::Refused {
+            throttled, shard, ..
+        } = reply(entry)
+        else {
+            panic!("an entry with an error code was accepted");
+        };
+        assert!(throttled);
+        assert_eq!(shard.as_deref(), Some("shardId-000000000001"));
+    }
+}

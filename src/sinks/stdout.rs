@@ -1,0 +1,119 @@
+//! Lines on standard output, flushed whenever nothing more is waiting.
+//!
+//! "Durable" means here: the other end of the pipe has it. What was half written cannot be taken back, so
+//! every error is definite; a closed pipe is the usual one.
+
+use std::io::{self, Write};
+
+use futures_util::FutureExt;
+use headwater_actors::{
+    failure::Failure,
+    ports::{
+        BoxFuture,
+        sink::{Delivered, Record, Rejected, Sink},
+    },
+};
+
+use super::{Outcome, RECORD_BYTES_UNLIMITED, count, group::Group, rejected};
+
+pub struct StdoutSink {
+    group: Group<Record>,
+}
+
+impl StdoutSink {
+    pub fn start() -> Result<Self, Failure> {
+        Self::over(io::stdout())
+    }
+
+    fn over(mut writer: impl Write + Send + 'static) -> Result<Self, Failure> {
+        let group = Group::start("stdout-sink", move |records| {
+            write(&mut writer, records).map_err(failure)
+        })?;
+        Ok(Self { group })
+    }
+}
+
+impl Sink for StdoutSink {
+    fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>> {
+        let bytes = record.bytes.len();
+        self.group
+            .submit(record)
+            .map(move |result| {
+                let result = result.map(|()| Delivered::default()).map_err(rejected);
+                count(Outcome::of(&result), 1, bytes);
+                result
+            })
+            .boxed()
+    }
+
+    fn record_bytes_max(&self) -> usize {
+        RECORD_BYTES_UNLIMITED
+    }
+}
+
+fn write(writer: &mut impl Write, records: &[Record]) -> io::Result<()> {
+    for record in records {
+        writer.write_all(&record.bytes)?;
+        if !record.bytes.ends_with(b"\n") {
+            writer.write_all(b"\n")?;
+        }
+    }
+    writer.flush()
+}
+
+fn failure(error: io::Error) -> Failure {
+    let failure = Failure::definite(format!("write to standard output: {error}"));
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return failure.with_hint("the program that read the lines has ended");
+    }
+    failure
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use headwater_actors::lane::Lane;
+    use headwater_binlog::schema::TableName;
+
+    use super::*;
+
+    fn record(line: &'static str) -> Record {
+        let lane = Lane {
+            table: TableName {
+                database: "shop".into(),
+                table: "orders".into(),
+            },
+            index: 0,
+            count: 1,
+        };
+        Record {
+            partition_key: lane.partition_key().into(),
+            lane: Arc::new(lane),
+            bytes: line.into(),
+            explicit_hash_key: None,
+            rows: 1,
+        }
+    }
+
+    #[tokio::test]
+    async fn each_record_ends_its_line_and_is_written_before_it_is_acknowledged() {
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        let sink = StdoutSink::over(writer).expect("a thread");
+        sink.deliver(record("one\ntwo\n")).await.expect("written");
+        sink.deliver(record("three")).await.expect("written");
+        drop(sink);
+        let mut text = String::new();
+        io::Read::read_to_string(&mut reader, &mut text).expect("readable");
+        assert_eq!(text, "one\ntwo\nthree\n");
+    }
+
+    #[tokio::test]
+    async fn a_closed_pipe_is_definite() {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        let sink = StdoutSink::over(writer).expect("a thread");
+        let rejected = sink.deliver(record("one\n")).await.expect_err("closed");
+        assert!(rejected.failure.is_definite());
+    }
+}

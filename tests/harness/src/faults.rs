@@ -1,0 +1,421 @@
+//! A Kinesis and Firehose API that fails on demand: in memory, or in front of another server.
+//!
+//! It speaks AWS's JSON 1.1 and enforces the documented limits of PutRecords and PutRecordBatch. A test programs
+//! [`Faults`] at any time, holds calls with [`FaultProxy::hold`], and reads with [`FaultProxy::records`] what
+//! arrived, in order. Random decisions come from one seeded generator. "Down" closes every connection without an
+//! answer; a lost reply takes the records first. Not here: signatures, IAM, reading (in memory).
+
+mod md5;
+mod memory;
+mod put;
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
+use serde_json::{Value, json};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+
+pub use memory::Landed;
+use memory::Stream;
+
+/// What goes wrong. Fractions are in 0..=1.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    /// Of entries: ProvisionedThroughputExceededException (Firehose: ServiceUnavailableException).
+    pub entries_throttled: f64,
+    /// Of entries: InternalFailure.
+    pub entries_failed: f64,
+    /// Of calls: HTTP 500 before anything is taken.
+    pub calls_failed: f64,
+    /// Of calls: taken, then the connection is closed without an answer.
+    pub replies_lost: f64,
+    /// Before a call is looked at.
+    pub latency: Duration,
+    /// Connections are closed without an answer.
+    pub is_down: bool,
+    /// A call with an entry of one of these partition keys (Firehose: data that contains it) is refused
+    /// as a whole, for ever.
+    pub poison_keys: Vec<String>,
+    /// Entries for these shards are throttled.
+    pub throttled_shards: Vec<String>,
+    /// What a shard takes in a second.
+    pub shard_limits: Option<ShardLimits>,
+    /// The stream's limit for data and key.
+    pub record_bytes_max: usize,
+    pub stream_status: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct ShardLimits {
+    pub records_per_sec: f64,
+    pub bytes_per_sec: f64,
+}
+
+impl ShardLimits {
+    /// As documented for Kinesis.
+    pub const KINESIS: Self = Self {
+        records_per_sec: 1000.0,
+        bytes_per_sec: 1048576.0,
+    };
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            entries_throttled: 0.0,
+            entries_failed: 0.0,
+            calls_failed: 0.0,
+            replies_lost: 0.0,
+            latency: Duration::ZERO,
+            is_down: false,
+            poison_keys: Vec::new(),
+            throttled_shards: Vec::new(),
+            shard_limits: None,
+            record_bytes_max: 1 << 20,
+            stream_status: "ACTIVE".to_owned(),
+        }
+    }
+}
+
+/// What the put calls looked like so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub calls: u64,
+    pub entries_max: usize,
+    /// Data and keys of the largest call, and of all calls at once.
+    pub call_bytes_max: usize,
+    pub in_flight_bytes_max: usize,
+    pub in_flight_calls_max: usize,
+    /// Entries whose partition key was under way already, in the same call or another.
+    pub key_overlaps: u64,
+}
+
+/// The server; it ends when dropped.
+pub struct FaultProxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+/// Calls wait as long as one of these lives.
+pub struct Hold {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    backend: Backend,
+    faults: Mutex<Faults>,
+    random: Mutex<fastrand::Rng>,
+    stats: Mutex<InFlight>,
+    calls: watch::Sender<u64>,
+    holds: watch::Sender<usize>,
+}
+
+enum Backend {
+    Memory(Mutex<HashMap<String, Stream>>),
+    Upstream {
+        url: String,
+        client: Box<Client<HttpConnector, Full<Bytes>>>,
+        /// For throttling by shard: where keys go, not what they hold.
+        shards: Mutex<Stream>,
+    },
+}
+
+#[derive(Default)]
+struct InFlight {
+    stats: Stats,
+    calls: usize,
+    bytes: usize,
+    keys: HashMap<String, usize>,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+/// The connection is closed instead of an answer.
+#[derive(Debug)]
+struct HungUp;
+
+impl std::error::Error for HungUp {}
+
+impl std::fmt::Display for HungUp {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("connection closed on purpose")
+    }
+}
+
+impl FaultProxy {
+    /// Holds `streams` (name, shards) itself; a Firehose delivery stream is one with a single shard.
+    pub async fn in_memory(streams: &[(&str, usize)], seed: u64) -> std::io::Result<Self> {
+        let streams = streams
+            .iter()
+            .map(|(name, shards)| ((*name).to_owned(), Stream::new(*shards)))
+            .collect();
+        Self::start(Backend::Memory(Mutex::new(streams)), seed).await
+    }
+
+    /// Passes on to `url` what no fault keeps. `shards`: of the stream there, for faults by shard.
+    pub async fn in_front_of(url: &str, shards: usize, seed: u64) -> std::io::Result<Self> {
+        let backend = Backend::Upstream {
+            url: url.trim_end_matches('/').to_owned(),
+            client: Box::new(Client::builder(TokioExecutor::new()).build_http()),
+            shards: Mutex::new(Stream::new(shards)),
+        };
+        Self::start(backend, seed).await
+    }
+
+    async fn start(backend: Backend, seed: u64) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            backend,
+            faults: Mutex::default(),
+            random: Mutex::new(fastrand::Rng::with_seed(seed)),
+            stats: Mutex::default(),
+            calls: watch::Sender::new(0),
+            holds: watch::Sender::new(0),
+        });
+        let server = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self {
+            address,
+            shared,
+            server,
+        })
+    }
+
+    /// For `endpoint_url`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Changes the program from the next call on.
+    pub fn program(&self, change: impl FnOnce(&mut Faults)) {
+        change(&mut locked(&self.shared.faults));
+    }
+
+    /// Put calls that arrive from now on wait, untaken, until the hold is dropped.
+    pub fn hold(&self) -> Hold {
+        self.shared.holds.send_modify(|holds| *holds += 1);
+        Hold {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Waits until `count` put calls have arrived since the start, held ones included.
+    pub async fn calls_reached(&self, count: u64) {
+        let mut calls = self.shared.calls.subscribe();
+        // The sender lives in `self`.
+        drop(calls.wait_for(|calls| *calls >= count).await);
+    }
+
+    pub fn stats(&self) -> Stats {
+        locked(&self.shared.stats).stats
+    }
+
+    /// What an in-memory stream holds, in order of arrival; empty for an upstream.
+    pub fn records(&self, stream: &str) -> Vec<Landed> {
+        match &self.shared.backend {
+            Backend::Memory(streams) => locked(streams)
+                .get(stream)
+                .map(|stream| stream.records().to_vec())
+                .unwrap_or_default(),
+            Backend::Upstream { .. } => Vec::new(),
+        }
+    }
+
+    /// The shard on which a partition key lands in an in-memory stream.
+    pub fn shard_of(&self, stream: &str, partition_key: &str) -> Option<String> {
+        match &self.shared.backend {
+            Backend::Memory(streams) => locked(streams)
+                .get(stream)
+                .map(|stream| stream.shard_of(partition_key, None)),
+            Backend::Upstream { .. } => None,
+        }
+    }
+
+    /// As if the stream had been deleted.
+    pub fn delete_stream(&self, stream: &str) {
+        if let Backend::Memory(streams) = &self.shared.backend {
+            locked(streams).remove(stream);
+        }
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.shared.holds.send_modify(|holds| *holds -= 1);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The connections end with this task.
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if !locked(&shared.faults).is_down => {
+                    connections.spawn(serve(stream, Arc::clone(&shared)));
+                }
+                Ok(_) => (),
+                Err(_) => tokio::task::yield_now().await,
+            },
+            Some(_) = connections.join_next() => (),
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    // Without it a small answer waits for the client's next segment; failing to set it costs only time.
+    drop(stream.set_nodelay(true));
+    let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // A hung-up connection ends in an error: that is its purpose.
+    drop(connection.await);
+}
+
+async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Answer, HungUp> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| HungUp)?.to_bytes();
+    if locked(&shared.faults).is_down {
+        return Err(HungUp);
+    }
+    let action = head
+        .headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok())
+        .and_then(|target| target.split('.').nth(1))
+        .unwrap_or_default()
+        .to_owned();
+    if let Some(api) = put::Api::of(&action) {
+        return put::put(&shared, api, &head, &body).await;
+    }
+    match &shared.backend {
+        Backend::Memory(streams) => Ok(describe(&shared, &locked(streams), &action, &body)),
+        Backend::Upstream { .. } => shared.forward(&head, body).await,
+    }
+}
+
+fn describe(
+    shared: &Shared,
+    streams: &HashMap<String, Stream>,
+    action: &str,
+    body: &[u8],
+) -> Answer {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let name = ["StreamName", "DeliveryStreamName"]
+        .iter()
+        .find_map(|field| body.get(field)?.as_str())
+        .unwrap_or_default();
+    let Some(stream) = streams.get(name) else {
+        return missing(name);
+    };
+    let faults = locked(&shared.faults);
+    match action {
+        "DescribeStreamSummary" => ok(&json!({"StreamDescriptionSummary": {
+            "StreamName": name,
+            "StreamARN": format!("arn:aws:kinesis:us-east-1:000000000000:stream/{name}"),
+            "StreamStatus": faults.stream_status,
+            "RetentionPeriodHours": 24,
+            "StreamCreationTimestamp": 0,
+            "EnhancedMonitoring": [],
+            "OpenShardCount": stream.shard_count(),
+            "MaxRecordSizeInKiB": faults.record_bytes_max >> 10,
+        }})),
+        "DescribeDeliveryStream" => ok(&json!({"DeliveryStreamDescription": {
+            "DeliveryStreamName": name,
+            "DeliveryStreamARN": format!("arn:aws:firehose:us-east-1:000000000000:deliverystream/{name}"),
+            "DeliveryStreamStatus": faults.stream_status,
+            "DeliveryStreamType": "DirectPut",
+            "VersionId": "1",
+            "Destinations": [],
+            "HasMoreDestinations": false,
+        }})),
+        _ => error(400, "UnknownOperationException", "not in this API"),
+    }
+}
+
+impl Shared {
+    async fn forward(
+        &self,
+        head: &hyper::http::request::Parts,
+        body: Bytes,
+    ) -> Result<Answer, HungUp> {
+        let Backend::Upstream { url, client, .. } = &self.backend else {
+            return Err(HungUp);
+        };
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut request = Request::builder()
+            .method(head.method.clone())
+            .uri(format!("{url}{path}"));
+        for (name, value) in &head.headers {
+            if !["host", "content-length", "connection"].contains(&name.as_str()) {
+                request = request.header(name, value);
+            }
+        }
+        let request = request.body(Full::new(body)).map_err(|_| HungUp)?;
+        let (head, body) = client
+            .request(request)
+            .await
+            .map_err(|_| HungUp)?
+            .into_parts();
+        let body = body.collect().await.map_err(|_| HungUp)?.to_bytes();
+        let mut answer = Response::builder().status(head.status);
+        if let Some(kind) = head.headers.get("content-type") {
+            answer = answer.header("content-type", kind);
+        }
+        answer.body(Full::new(body)).map_err(|_| HungUp)
+    }
+
+    fn happens(&self, fraction: f64) -> bool {
+        fraction > 0.0 && locked(&self.random).f64() < fraction
+    }
+}
+
+fn missing(name: &str) -> Answer {
+    let text = format!("Stream {name} under account 000000000000 not found.");
+    error(400, "ResourceNotFoundException", &text)
+}
+
+fn ok(body: &Value) -> Answer {
+    respond(200, body)
+}
+
+fn error(status: u16, code: &str, message: &str) -> Answer {
+    respond(status, &json!({"__type": code, "message": message}))
+}
+
+fn respond(status: u16, body: &Value) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body.to_string())));
+    *answer.status_mut() =
+        hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
+    answer.headers_mut().insert(
+        "content-type",
+        hyper::header::HeaderValue::from_static("application/x-amz-json-1.1"),
+    );
+    answer
+}

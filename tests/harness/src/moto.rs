@@ -1,0 +1,181 @@
+//! moto: Firehose in front of S3. A DirectPut call shows at once as one object, its records concatenated.
+
+use std::{path::PathBuf, process::Command, time::Duration};
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    aws::{JsonService, authorization},
+    cache,
+    http::{Http, Reply},
+    ports::Port,
+    process::{Process, log_into, tail},
+    wait::Deadline,
+};
+
+#[derive(Debug)]
+pub struct Moto {
+    process: Process,
+    http: Http,
+    port: Port,
+    folder: TempDir,
+}
+
+impl Moto {
+    /// # Errors
+    /// When moto is not installed or does not start; the message ends with its log.
+    pub async fn start() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("headwater-moto-")
+            .tempdir()
+            .context("create a folder")?;
+        let log = folder.path().join("moto.log");
+        let port = Port::claim()?;
+        let mut command = Command::new(cache::installed("moto")?.join("bin/moto_server"));
+        command.args(["-H", "127.0.0.1", "-p", &port.number().to_string()]);
+        command.current_dir(folder.path());
+        log_into(&mut command, &log)?;
+        let mut process = Process::spawn("moto_server", &mut command)?;
+        let http = Http::default();
+        let deadline = Deadline::after(Duration::from_secs(60), "moto to answer");
+        while http
+            .get(&format!("http://127.0.0.1:{}/moto-api/", port.number()))
+            .await
+            .is_err()
+        {
+            if let Some(status) = process.exited()? {
+                anyhow::bail!("moto ended with {status} while it started:{}", tail(&log));
+            }
+            deadline
+                .pause()
+                .await
+                .with_context(|| format!("its log ends with:{}", tail(&log)))?;
+        }
+        Ok(Self {
+            process,
+            http,
+            port,
+            folder,
+        })
+    }
+
+    /// For `sink.firehose.endpoint_url`, and for any other service of moto's.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port.number())
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("moto.log")
+    }
+
+    /// SIGKILL; everything is forgotten.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.kill()
+    }
+
+    pub fn firehose(&self) -> JsonService {
+        JsonService::firehose(&self.endpoint())
+    }
+
+    /// # Errors
+    /// When moto refuses.
+    pub async fn create_bucket(&self, bucket: &str) -> anyhow::Result<()> {
+        self.s3(Method::PUT, &format!("/{bucket}")).await.map(drop)
+    }
+
+    /// A DirectPut delivery stream into `bucket`.
+    ///
+    /// # Errors
+    /// When moto refuses.
+    pub async fn create_delivery_stream(&self, name: &str, bucket: &str) -> anyhow::Result<()> {
+        let destination = json!({
+            "RoleARN": "arn:aws:iam::123456789012:role/firehose",
+            "BucketARN": format!("arn:aws:s3:::{bucket}"),
+        });
+        let input = json!({
+            "DeliveryStreamName": name,
+            "DeliveryStreamType": "DirectPut",
+            "ExtendedS3DestinationConfiguration": destination,
+        });
+        self.firehose()
+            .call("CreateDeliveryStream", &input)
+            .await
+            .map(drop)
+    }
+
+    /// The keys of a bucket's objects in the order in which they were made. (S3 cannot tell this: names and
+    /// times have whole seconds. moto's own page of its objects can.)
+    ///
+    /// # Errors
+    /// When moto does not answer.
+    pub async fn list_objects(&self, bucket: &str) -> anyhow::Result<Vec<String>> {
+        let reply = self
+            .http
+            .get(&format!("{}/moto-api/data.json", self.endpoint()))
+            .await?;
+        let models: Value = serde_json::from_slice(&reply.body).context("read moto's data page")?;
+        let objects = models
+            .pointer("/s3/FakeKey")
+            .and_then(Value::as_array)
+            .context("moto shows no S3 objects")?;
+        let of_bucket = objects
+            .iter()
+            .filter(|object| object.get("bucket_name") == Some(&json!(bucket)));
+        Ok(of_bucket
+            .filter_map(|object| object.get("name")?.as_str().map(str::to_owned))
+            .collect())
+    }
+
+    /// # Errors
+    /// When there is no such object.
+    pub async fn read_object(&self, bucket: &str, key: &str) -> anyhow::Result<Bytes> {
+        Ok(self
+            .s3(Method::GET, &format!("/{bucket}/{key}"))
+            .await?
+            .body)
+    }
+
+    /// A bucket's objects with their keys, in the order in which they were made.
+    ///
+    /// # Errors
+    /// When moto does not answer.
+    pub async fn read_objects(&self, bucket: &str) -> anyhow::Result<Vec<(String, Bytes)>> {
+        let mut objects = Vec::new();
+        for key in self.list_objects(bucket).await? {
+            let body = self.read_object(bucket, &key).await?;
+            objects.push((key, body));
+        }
+        Ok(objects)
+    }
+
+    async fn s3(&self, method: Method, path: &str) -> anyhow::Result<Reply> {
+        let authorization = authorization("s3");
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("x-amz-date", "20260101T000000Z"),
+        ];
+        let reply = self
+            .http
+            .send(
+                method,
+                &format!("{}{path}", self.endpoint()),
+                &headers,
+                Bytes::new(),
+            )
+            .await?;
+        ensure!(
+            reply.status == 200,
+            "S3 answered {path} with {}: {}",
+            reply.status,
+            reply.text()
+        );
+        Ok(reply)
+    }
+}

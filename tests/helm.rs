@@ -1,0 +1,374 @@
+//! The chart: what `helm` renders from it keeps the promises that the cluster must help to keep.
+//!
+//! Needs `helm`: `HEADWATER_HELM`, or what `scripts/install helm` puts into the cache; without it these
+//! tests fail. Not here: a cluster.
+
+#![allow(clippy::unwrap_used)] // a test ends there
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn helm(arguments: &[&str]) -> Output {
+    let cache =
+        std::env::var_os("HEADWATER_CACHE").map_or_else(|| root().join(".cache"), PathBuf::from);
+    let program = std::env::var_os("HEADWATER_HELM")
+        .map_or_else(|| cache.join("helm/bin/helm"), PathBuf::from);
+    Command::new(&program)
+        .args(arguments)
+        .arg(root().join("helm/headwater"))
+        .output()
+        .unwrap_or_else(|error| {
+            panic!(
+                "run {}: {error}; run `scripts/install helm` first",
+                program.display()
+            )
+        })
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The rendered chart, one string per document.
+fn render(arguments: &[&str]) -> Vec<String> {
+    let output = helm(&[&["template", "shop"], arguments].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+        .split("\n---\n")
+        .map(str::to_owned)
+        .collect()
+}
+
+fn refusal(arguments: &[&str]) -> String {
+    let output = helm(&[&["template", "shop"], arguments].concat());
+    assert!(!output.status.success(), "{}", text(&output.stdout));
+    text(&output.stderr)
+}
+
+/// A document as `(path, value)`, `[]` for an item of a list. Reads the block style that the chart is
+/// written in, and block scalars that keep their line ends.
+fn leaves(document: &str) -> Vec<(String, String)> {
+    let mut leaves: Vec<(String, String)> = Vec::new();
+    let mut path: Vec<(usize, String)> = Vec::new();
+    let mut lines = document.lines().peekable();
+    while let Some(line) = lines.next() {
+        let mut rest = line.trim_start();
+        let mut indent = line.len() - rest.len();
+        if rest.is_empty() || rest.starts_with('#') || rest == "---" {
+            continue;
+        }
+        path.retain(|(at, _)| *at < indent);
+        while let Some(item) = rest.strip_prefix("- ") {
+            path.push((indent, "[]".into()));
+            indent += 2;
+            rest = item;
+        }
+        let (key, value) = match rest.split_once(':') {
+            Some((key, value)) if value.is_empty() || value.starts_with(' ') => (key, value.trim()),
+            _ => ("", rest),
+        };
+        path.push((indent, key.into()));
+        let value = if value.starts_with('|') {
+            let mut block = String::new();
+            while let Some(line) = lines.next_if(|line| {
+                line.trim().is_empty() || line.len() - line.trim_start().len() > indent
+            }) {
+                block.push_str(line.get(indent + 2..).unwrap_or_default());
+                block.push('\n');
+            }
+            block
+        } else {
+            value.trim_matches('"').to_owned()
+        };
+        let name: Vec<_> = path.iter().map(|(_, key)| key.as_str()).collect();
+        leaves.push((name.join("."), value));
+    }
+    leaves
+}
+
+fn of_kind(documents: &[String], kind: &str) -> Vec<(String, String)> {
+    let wanted = ("kind".to_owned(), kind.to_owned());
+    documents
+        .iter()
+        .map(|document| leaves(document))
+        .find(|leaves| leaves.contains(&wanted))
+        .unwrap_or_else(|| panic!("no {kind} is rendered"))
+}
+
+fn value<'a>(leaves: &'a [(String, String)], path: &str) -> &'a str {
+    leaves
+        .iter()
+        .find(|(name, _)| name == path)
+        .map_or_else(|| panic!("no `{path}` in {leaves:#?}"), |(_, value)| value)
+}
+
+/// The value of an environment variable of the container.
+fn variable<'a>(leaves: &'a [(String, String)], name: &str) -> &'a str {
+    let at = leaves
+        .iter()
+        .position(|(_, value)| value == name)
+        .unwrap_or_else(|| panic!("no variable `{name}`"));
+    leaves.get(at + 1).map_or("", |(_, value)| value)
+}
+
+const POD: &str = "spec.template.spec";
+
+#[test]
+fn the_chart_has_no_lint() {
+    let output = helm(&["lint", "--strict"]);
+    assert!(
+        output.status.success(),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn kubernetes_waits_longer_than_a_drain_may_take() {
+    let grace_with = |arguments: &[&str]| -> u64 {
+        let set = of_kind(&render(arguments), "StatefulSet");
+        value(&set, &format!("{POD}.terminationGracePeriodSeconds"))
+            .parse()
+            .unwrap()
+    };
+    assert_eq!(grace_with(&[]), 40);
+    assert_eq!(
+        grace_with(&["--set", "settings=[shutdown]\ngrace_secs = 120"]),
+        135
+    );
+    assert_eq!(
+        grace_with(&["--set", "settings=shutdown.grace_secs = 1_000 # long"]),
+        1015
+    );
+    // A comment is no setting; without one the program's default of 25 counts.
+    assert_eq!(grace_with(&["--set", "settings=# grace_secs = 900"]), 40);
+    assert_eq!(
+        grace_with(&["--set", "terminationGracePeriodSeconds=26"]),
+        26
+    );
+    let refused = refusal(&["--set", "terminationGracePeriodSeconds=25"]);
+    assert!(
+        refused.contains("shutdown.grace_secs in the settings is 25"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn the_checkpoint_outlives_the_pod() {
+    let documents = render(&[]);
+    assert!(
+        documents
+            .iter()
+            .all(|document| !document.contains("emptyDir"))
+    );
+    let set = of_kind(&documents, "StatefulSet");
+    assert_eq!(
+        value(&set, "spec.volumeClaimTemplates.[].metadata.name"),
+        "state"
+    );
+    assert_eq!(
+        value(
+            &set,
+            "spec.persistentVolumeClaimRetentionPolicy.whenDeleted"
+        ),
+        "Retain"
+    );
+    let mounts = format!("{POD}.containers.[].volumeMounts.[]");
+    assert_eq!(value(&set, &format!("{mounts}.name")), "state");
+    let folder = value(&set, &format!("{mounts}.mountPath"));
+    let checkpoint = variable(&set, "HEADWATER__CHECKPOINT__FILE__PATH");
+    assert!(
+        Path::new(checkpoint).starts_with(folder),
+        "{checkpoint} is not in {folder}"
+    );
+    assert_eq!(
+        value(&set, &format!("{POD}.containers.[].workingDir")),
+        folder
+    );
+}
+
+#[test]
+fn one_pod_reads_and_an_upgrade_can_replace_a_broken_one() {
+    let set = of_kind(&render(&[]), "StatefulSet");
+    assert_eq!(value(&set, "spec.replicas"), "1");
+    assert_eq!(value(&set, "spec.podManagementPolicy"), "Parallel");
+    assert_eq!(value(&set, "spec.updateStrategy.type"), "RollingUpdate");
+    let refused = refusal(&["--set", "replicas=2"]);
+    assert!(refused.contains("replicas"), "{refused}");
+}
+
+#[test]
+fn the_container_has_no_rights_it_does_not_need() {
+    let set = of_kind(&render(&[]), "StatefulSet");
+    for (path, wanted) in [
+        ("securityContext.runAsNonRoot", "true"),
+        ("securityContext.runAsUser", "65532"),
+        ("securityContext.fsGroup", "65532"),
+        ("securityContext.seccompProfile.type", "RuntimeDefault"),
+        ("automountServiceAccountToken", "false"),
+        (
+            "containers.[].securityContext.readOnlyRootFilesystem",
+            "true",
+        ),
+        (
+            "containers.[].securityContext.allowPrivilegeEscalation",
+            "false",
+        ),
+        (
+            "containers.[].securityContext.capabilities.drop",
+            "[\"ALL\"]",
+        ),
+        ("containers.[].resources.requests.memory", "64Mi"),
+    ] {
+        assert_eq!(value(&set, &format!("{POD}.{path}")), wanted, "{path}");
+    }
+}
+
+#[test]
+fn probes_and_metrics_use_the_port_that_the_program_listens_on() {
+    let documents = render(&["--set", "metrics.port=9999"]);
+    let set = of_kind(&documents, "StatefulSet");
+    assert_eq!(
+        variable(&set, "HEADWATER__TELEMETRY__LISTEN"),
+        "0.0.0.0:9999"
+    );
+    assert_eq!(
+        value(&set, &format!("{POD}.containers.[].ports.[].containerPort")),
+        "9999"
+    );
+    for (probe, path) in [
+        ("startupProbe", "/livez"),
+        ("livenessProbe", "/livez"),
+        ("readinessProbe", "/readyz"),
+    ] {
+        let probe = format!("{POD}.containers.[].{probe}");
+        assert_eq!(value(&set, &format!("{probe}.httpGet.path")), path);
+        assert_eq!(value(&set, &format!("{probe}.httpGet.port")), "metrics");
+        // The program answers within two seconds, whatever happens.
+        let timeout: u64 = value(&set, &format!("{probe}.timeoutSeconds"))
+            .parse()
+            .unwrap();
+        assert!(timeout > 2, "{probe}");
+    }
+    let annotations = "spec.template.metadata.annotations";
+    assert_eq!(
+        value(&set, &format!("{annotations}.prometheus.io/port")),
+        "9999"
+    );
+    assert_eq!(
+        value(&of_kind(&documents, "Service"), "spec.ports.[].port"),
+        "9999"
+    );
+}
+
+#[test]
+fn a_pod_is_scraped_by_annotation_or_by_pod_monitor_never_by_both() {
+    let monitored = render(&["--set", "metrics.podMonitor.enabled=true"]);
+    let monitor = of_kind(&monitored, "PodMonitor");
+    assert_eq!(
+        value(&monitor, "spec.podMetricsEndpoints.[].path"),
+        "/metrics"
+    );
+    assert!(
+        monitored
+            .iter()
+            .all(|document| !document.contains("prometheus.io/scrape"))
+    );
+    assert!(
+        render(&[])
+            .iter()
+            .all(|document| !document.contains("kind: PodMonitor"))
+    );
+}
+
+#[test]
+fn the_password_comes_from_an_existing_secret() {
+    let set = of_kind(
+        &render(&["--set", "existingSecret.name=orders-db"]),
+        "StatefulSet",
+    );
+    let reference = format!("{POD}.containers.[].env.[].valueFrom.secretKeyRef");
+    assert_eq!(value(&set, &format!("{reference}.name")), "orders-db");
+    assert_eq!(value(&set, &format!("{reference}.key")), "password");
+    assert!(
+        set.iter()
+            .any(|(_, value)| value == "HEADWATER__SOURCE__PASSWORD")
+    );
+    let without = render(&[]);
+    assert!(
+        without
+            .iter()
+            .all(|document| !document.contains("HEADWATER__SOURCE__PASSWORD"))
+    );
+}
+
+#[test]
+fn a_change_of_the_settings_restarts_the_pod() {
+    let checksum = |arguments: &[&str]| {
+        let set = of_kind(&render(arguments), "StatefulSet");
+        value(&set, "spec.template.metadata.annotations.checksum/config").to_owned()
+    };
+    assert_eq!(checksum(&[]), checksum(&[]));
+    assert_ne!(
+        checksum(&[]),
+        checksum(&["--set", "settings=name = \"other\""])
+    );
+}
+
+#[test]
+fn settings_arrive_verbatim() {
+    let mut written = tempfile::NamedTempFile::new().unwrap();
+    let settings =
+        "  # indented: first line\nname = \"a: b # c {{ d }}\"\n\n\n[source]\nurl = 'x'\n";
+    writeln!(
+        written,
+        "settings: {}",
+        serde_json::to_string(settings).unwrap()
+    )
+    .unwrap();
+    let path = written.path().to_str().unwrap();
+    let map = of_kind(&render(&["--values", path]), "ConfigMap");
+    // An indented first line makes the block carry its indentation: `|2-` and alike are read as `|`.
+    assert_eq!(
+        value(&map, "data.headwater.toml").trim_end(),
+        settings.trim_end()
+    );
+}
+
+#[test]
+fn the_program_accepts_the_settings_of_the_chart() {
+    let map = of_kind(&render(&[]), "ConfigMap");
+    let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    file.write_all(value(&map, "data.headwater.toml").as_bytes())
+        .unwrap();
+    let set = of_kind(&render(&[]), "StatefulSet");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_headwater"));
+    for name in [
+        "HEADWATER__TELEMETRY__LISTEN",
+        "HEADWATER__CHECKPOINT__FILE__PATH",
+    ] {
+        program.env(name, variable(&set, name));
+    }
+    let output = program
+        .args(["config", "-c"])
+        .arg(file.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    assert!(shown.contains("0.0.0.0:9464"), "{shown}");
+}
+
+#[test]
+fn values_that_the_chart_does_not_know_are_refused() {
+    let refused = refusal(&["--set", "setings=x"]);
+    assert!(refused.contains("setings"), "{refused}");
+}
