@@ -192,7 +192,11 @@ mod tests {
             bytes.push(kind);
             bytes.extend([1, 0, 0, 0]);
             bytes.extend((length as u32).to_le_bytes());
-            bytes.extend(if in_file { (end as u32).to_le_bytes() } else { [0; 4] });
+            bytes.extend(if in_file {
+                (end as u32).to_le_bytes()
+            } else {
+                [0; 4]
+            });
             bytes.extend([0, 0]);
             bytes.extend(body);
             if in_file {

@@ -182,7 +182,10 @@ fn dump_failure(doing: &str, user: &str, error: &mysql_async::Error) -> Failure 
     let mysql_async::Error::Server(server) = error else {
         return failure(doing, user, error);
     };
-    let said = format!("{doing}: the server says {}: {}", server.code, server.message);
+    let said = format!(
+        "{doing}: the server says {}: {}",
+        server.code, server.message
+    );
     match server.code {
         code::FATAL_ERROR_READING_BINLOG => {
             Failure::definite(said).with_hint(fatal_hint(&server.message))

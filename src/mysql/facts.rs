@@ -67,8 +67,15 @@ impl Server {
 
     pub async fn facts(&mut self) -> Result<ServerFacts, Failure> {
         let doing = "ask the server what it is";
-        let row = self.rows(doing, "SELECT VERSION()").await?.into_iter().next();
-        let version = row.as_ref().and_then(|row| text(row, 0)).unwrap_or_default();
+        let row = self
+            .rows(doing, "SELECT VERSION()")
+            .await?
+            .into_iter()
+            .next();
+        let version = row
+            .as_ref()
+            .and_then(|row| text(row, 0))
+            .unwrap_or_default();
         ensure_flavour(&version)?;
         let (head, head_gtid_set) = self.head().await?;
         let files = self.files().await?;
@@ -80,7 +87,11 @@ impl Server {
             .await?
             .into_iter()
             .next();
-        let column = |index| row.as_ref().and_then(|row| text(row, index)).unwrap_or_default();
+        let column = |index| {
+            row.as_ref()
+                .and_then(|row| text(row, index))
+                .unwrap_or_default()
+        };
         Ok(ServerFacts {
             server_uuid: column(0)
                 .parse()
@@ -106,7 +117,8 @@ impl Server {
         let rows = self.rows("ask for the end of the binary log", sql).await?;
         let row = rows.first().ok_or_else(no_log)?;
         let name = text(row, 0).unwrap_or_default();
-        let file = FileName::parse(&name).map_err(|error| unreadable("binlog file name", &error))?;
+        let file =
+            FileName::parse(&name).map_err(|error| unreadable("binlog file name", &error))?;
         let offset = number(row, 1).ok_or_else(|| missing(sql))?;
         let gtid_set = gtid_set("Executed_Gtid_Set", &text(row, 4).unwrap_or_default())?;
         Ok((Position { file, offset }, gtid_set))
@@ -115,7 +127,9 @@ impl Server {
     /// The files of the log with their sizes, oldest first.
     pub async fn files(&mut self) -> Result<Vec<LogFile>, Failure> {
         let sql = "SHOW BINARY LOGS";
-        let rows = self.rows("ask for the files of the binary log", sql).await?;
+        let rows = self
+            .rows("ask for the files of the binary log", sql)
+            .await?;
         rows.iter()
             .map(|row| {
                 let name = text(row, 0).unwrap_or_default();
@@ -132,8 +146,13 @@ impl Server {
         let rows = self
             .rows("ask for the server's UUID", "SELECT @@GLOBAL.server_uuid")
             .await?;
-        let found = rows.first().and_then(|row| text(row, 0)).unwrap_or_default();
-        found.parse().map_err(|error| unreadable("server_uuid", &error))
+        let found = rows
+            .first()
+            .and_then(|row| text(row, 0))
+            .unwrap_or_default();
+        found
+            .parse()
+            .map_err(|error| unreadable("server_uuid", &error))
     }
 }
 

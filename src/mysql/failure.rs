@@ -10,7 +10,6 @@ use mysql_async::{DriverError, Error, IoError, TlsError};
 /// Error codes that a caller acts on.
 pub mod code {
     pub const ACCESS_DENIED: u16 = 1045;
-    pub const NO_SUCH_TABLE: u16 = 1146;
     pub const FATAL_ERROR_READING_BINLOG: u16 = 1236;
     pub const SPECIFIC_ACCESS_DENIED: u16 = 1227;
 }
@@ -49,10 +48,10 @@ fn server_hint(code: u16, user: &str) -> Option<String> {
             "check the user '{user}', source.password_file (or HEADWATER__SOURCE__PASSWORD) and from which hosts the account may come"
         ),
         1130 => format!("create the account '{user}' for the host that this program runs on"),
-        1129 => "run FLUSH HOSTS on the server; too many connections from here were broken off".into(),
-        1251 | 1524 => format!(
-            "ALTER USER '{user}' IDENTIFIED WITH caching_sha2_password BY '…'"
-        ),
+        1129 => {
+            "run FLUSH HOSTS on the server; too many connections from here were broken off".into()
+        }
+        1251 | 1524 => format!("ALTER USER '{user}' IDENTIFIED WITH caching_sha2_password BY '…'"),
         1820 | 1862 => format!("ALTER USER '{user}' IDENTIFIED BY '…': its password has expired"),
         3118 | 3955 => format!("ALTER USER '{user}' ACCOUNT UNLOCK"),
         3159 => "set source.tls.mode = \"required\": the server takes no plain connections".into(),

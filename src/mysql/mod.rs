@@ -7,13 +7,16 @@
 //! supervisor's), what events mean (headwater-binlog's).
 
 pub mod boundary;
+pub mod checks;
 pub mod connect;
 mod dump;
 pub mod facts;
 mod failure;
+pub mod preflight;
 pub mod resume;
 pub mod start;
 pub mod stream;
 
+pub use preflight::{Check, Verdict, preflight};
 pub use start::{Start, resolve_start, resume};
 pub use stream::{Identity, MySqlSource, draw_server_id};

@@ -152,7 +152,11 @@ pub fn bytes_ahead(files: &[super::facts::LogFile], from: &Position, head: &Posi
             } else {
                 file.bytes
             };
-            let begin = if file.name == from.file { from.offset } else { 0 };
+            let begin = if file.name == from.file {
+                from.offset
+            } else {
+                0
+            };
             end.saturating_sub(begin)
         })
         .sum()

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use headwater_actors::{
     checkpoint::{Checkpoint, Mark},
     failure::Failure,
@@ -18,7 +19,6 @@ use headwater_binlog::{
     gtid::{GtidSet, Uuid},
     position::{FileName, Position},
 };
-use bytes::BytesMut;
 use mysql_async::binlog::events::{Event, RotateEvent};
 use tokio::time::timeout;
 
@@ -169,7 +169,9 @@ async fn ensure_boundary(
         .with_hint("SHOW BINARY LOGS lists them"));
     };
     if position.offset > file.bytes {
-        return Err(not_a_boundary(position)(Verdict::Beyond { end: file.bytes }));
+        return Err(not_a_boundary(position)(Verdict::Beyond {
+            end: file.bytes,
+        }));
     }
     let begin = Position {
         file: position.file.clone(),
@@ -181,9 +183,9 @@ async fn ensure_boundary(
     while let Some(event) = next_within(&mut dump, plan.read_timeout).await? {
         bytes.clear();
         dump::append(&event, &mut bytes)?;
-        let verdict = walk.take(&bytes).map_err(|error| {
-            Failure::definite(format!("read {}: {error}", position.file))
-        })?;
+        let verdict = walk
+            .take(&bytes)
+            .map_err(|error| Failure::definite(format!("read {}: {error}", position.file)))?;
         match verdict {
             Some(Verdict::Boundary(gtid_set)) => return Ok(gtid_set),
             Some(verdict) => return Err(not_a_boundary(position)(verdict)),

@@ -49,7 +49,10 @@ impl Identity {
         let name = self.name.as_bytes();
         let id = self.server_id.to_be_bytes();
         let mut bytes = [0; 16];
-        let halves = [fnv(0xcbf2_9ce4_8422_2325, name, id), fnv(0x6c62_272e_07bb_0142, name, id)];
+        let halves = [
+            fnv(0xcbf2_9ce4_8422_2325, name, id),
+            fnv(0x6c62_272e_07bb_0142, name, id),
+        ];
         for (target, half) in bytes.chunks_exact_mut(8).zip(halves) {
             target.copy_from_slice(&half.to_be_bytes());
         }

@@ -71,8 +71,8 @@ fn the_same_server_goes_on_by_position_up_to_the_end_of_the_file() {
 
 #[test]
 fn a_purged_file_halts_with_both_positions_and_never_jumps_ahead() {
-    let failure = decide_resume(uuid(A), &from("binlog.000006:4", ""), &two_files())
-        .expect_err("it is gone");
+    let failure =
+        decide_resume(uuid(A), &from("binlog.000006:4", ""), &two_files()).expect_err("it is gone");
     assert!(failure.is_definite());
     for part in ["binlog.000006:4", "binlog.000007:4", "binlog.000008:500"] {
         assert!(failure.message.contains(part), "{}", failure.message);
@@ -149,9 +149,7 @@ fn an_offset_beyond_four_gibibytes_goes_by_gtid_or_halts() {
         Ok(Route::ByGtid(_))
     ));
     server.has_gtids = false;
-    assert!(
-        decide_resume(uuid(A), &ours, &server).is_err_and(|failure| failure.is_definite())
-    );
+    assert!(decide_resume(uuid(A), &ours, &server).is_err_and(|failure| failure.is_definite()));
 }
 
 fn checkpoint(place: &str) -> Checkpoint {

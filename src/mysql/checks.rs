@@ -1,0 +1,399 @@
+//! Whether a server's settings, grants and tables allow its log to be read: one small function a check,
+//! each with the one line that cures it. Pure: what the server said comes in.
+
+use std::collections::HashMap;
+
+use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
+use headwater_binlog::schema::TableName;
+
+use super::failure::grant_hint;
+
+/// One line of `headwater check`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub name: &'static str,
+    pub found: String,
+    pub verdict: Verdict,
+    /// The SQL line, RDS parameter or GRANT that cures it.
+    pub remedy: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Ok,
+    Warn,
+    Fail,
+}
+
+impl Check {
+    pub fn ok(name: &'static str, found: impl Into<String>) -> Self {
+        Self {
+            name,
+            found: found.into(),
+            verdict: Verdict::Ok,
+            remedy: None,
+        }
+    }
+
+    pub fn warn(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Warn,
+            remedy: Some(remedy.into()),
+            ..Self::ok(name, found)
+        }
+    }
+
+    pub fn fail(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Fail,
+            remedy: Some(remedy.into()),
+            ..Self::ok(name, found)
+        }
+    }
+}
+
+/// Global variables by name. A variable that the server does not know is empty.
+#[derive(Debug, Clone, Default)]
+pub struct Variables(pub HashMap<String, String>);
+
+impl Variables {
+    /// What is asked for; old and new words of one thing side by side.
+    pub const NAMES: [&str; 17] = [
+        "log_bin",
+        "binlog_format",
+        "binlog_row_image",
+        "binlog_row_metadata",
+        "binlog_row_value_options",
+        "binlog_transaction_compression",
+        "binlog_checksum",
+        "gtid_mode",
+        "binlog_expire_logs_seconds",
+        "expire_logs_days",
+        "server_id",
+        "sync_binlog",
+        "innodb_flush_log_at_trx_commit",
+        "max_allowed_packet",
+        "log_replica_updates",
+        "log_slave_updates",
+        "server_uuid",
+    ];
+
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.get(name).parse().ok()
+    }
+}
+
+/// A table that the account can see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenTable {
+    pub name: TableName,
+    pub has_primary_key: bool,
+}
+
+pub fn ensure_version(text: &str, version: (u16, u16, u16)) -> Check {
+    let name = "server version";
+    if text.contains("MariaDB") {
+        return Check::fail(
+            name,
+            text,
+            "MariaDB is not supported yet: use MySQL 8.0 or later",
+        );
+    }
+    if version < (8, 0, 1) {
+        return Check::fail(
+            name,
+            text,
+            "use MySQL 8.0.1 or later: older servers write no column names into the log",
+        );
+    }
+    Check::ok(name, text)
+}
+
+pub fn ensure_log_bin(variables: &Variables) -> Check {
+    match variables.get("log_bin") {
+        "ON" | "1" => Check::ok("log_bin", "ON"),
+        found => Check::fail(
+            "log_bin",
+            found,
+            "start the server with --log-bin; on RDS turn automated backups on (retention ≥ 1 day)",
+        ),
+    }
+}
+
+pub fn ensure_format(variables: &Variables) -> Check {
+    match variables.get("binlog_format") {
+        // A server that has dropped the variable writes rows.
+        "ROW" | "" => Check::ok("binlog_format", "ROW"),
+        found => Check::fail(
+            "binlog_format",
+            found,
+            "SET PERSIST binlog_format = 'ROW' (RDS parameter group: binlog_format); sessions keep the old one until they reconnect",
+        ),
+    }
+}
+
+pub fn ensure_row_image(variables: &Variables) -> Check {
+    match variables.get("binlog_row_image") {
+        "FULL" | "" => Check::ok("binlog_row_image", "FULL"),
+        found => Check::warn(
+            "binlog_row_image",
+            format!("{found}: columns that the log lacks are absent from events"),
+            "SET PERSIST binlog_row_image = 'FULL' (RDS parameter group: binlog_row_image)",
+        ),
+    }
+}
+
+pub fn ensure_row_metadata(variables: &Variables) -> Check {
+    match variables.get("binlog_row_metadata") {
+        "FULL" => Check::ok("binlog_row_metadata", "FULL"),
+        found => Check::fail(
+            "binlog_row_metadata",
+            found,
+            "SET PERSIST binlog_row_metadata = 'FULL' (RDS parameter group: binlog_row_metadata)",
+        ),
+    }
+}
+
+pub fn ensure_row_value_options(variables: &Variables) -> Check {
+    match variables.get("binlog_row_value_options") {
+        "" => Check::ok("binlog_row_value_options", "none"),
+        found => Check::fail(
+            "binlog_row_value_options",
+            found,
+            "SET PERSIST binlog_row_value_options = '' (RDS parameter group: binlog_row_value_options)",
+        ),
+    }
+}
+
+pub fn ensure_compression(variables: &Variables) -> Check {
+    match variables.get("binlog_transaction_compression") {
+        "ON" | "1" => Check::warn(
+            "binlog_transaction_compression",
+            "ON: a compressed transaction is decompressed whole in memory",
+            "SET PERSIST binlog_transaction_compression = OFF, where transactions are large",
+        ),
+        _ => Check::ok("binlog_transaction_compression", "OFF"),
+    }
+}
+
+pub fn ensure_checksum(variables: &Variables) -> Check {
+    match variables.get("binlog_checksum") {
+        "CRC32" => Check::ok("binlog_checksum", "CRC32"),
+        found => Check::warn(
+            "binlog_checksum",
+            format!("{found}: damaged events are not noticed"),
+            "SET GLOBAL binlog_checksum = 'CRC32'",
+        ),
+    }
+}
+
+pub fn ensure_gtid_mode(variables: &Variables) -> Check {
+    match variables.get("gtid_mode") {
+        "ON" => Check::ok("gtid_mode", "ON"),
+        found => Check::warn(
+            "gtid_mode",
+            format!("{found}: no failover to another server"),
+            "turn GTIDs on, step by step, as the MySQL manual's \"Changing GTID Mode Online\" says",
+        ),
+    }
+}
+
+/// `rds_hours`: what RDS keeps, where its table exists; its NULL is `Some(None)`.
+pub fn ensure_retention(variables: &Variables, rds_hours: Option<Option<u64>>) -> Check {
+    const DAY_SECS: u64 = 24 * 60 * 60;
+    let name = "retention";
+    let rds_remedy = "CALL mysql.rds_set_configuration('binlog retention hours', 72)";
+    match rds_hours {
+        Some(None) => {
+            return Check::warn(name, "RDS deletes the log as soon as it can", rds_remedy);
+        }
+        Some(Some(hours)) if hours < 24 => {
+            return Check::warn(name, format!("{hours} h"), rds_remedy);
+        }
+        Some(Some(hours)) => return Check::ok(name, format!("{hours} h")),
+        None => (),
+    }
+    let secs = match variables.number("binlog_expire_logs_seconds") {
+        Some(secs) if secs > 0 => Some(secs),
+        _ => variables
+            .number("expire_logs_days")
+            .map(|days| days * DAY_SECS),
+    };
+    match secs {
+        None | Some(0) => Check::ok(name, "for ever"),
+        Some(secs) if secs < DAY_SECS => Check::warn(
+            name,
+            format!("{secs} s: an outage of ours longer than that loses changes"),
+            "SET PERSIST binlog_expire_logs_seconds = 259200",
+        ),
+        Some(secs) => Check::ok(name, format!("{} h", secs / 3600)),
+    }
+}
+
+/// `replicas`: the ids that the server's replicas present now. `wanted` 0: drawn at random.
+pub fn ensure_server_id(variables: &Variables, replicas: &[u64], wanted: u32) -> Check {
+    let name = "server_id";
+    let remedy =
+        "give source.server_id a value that no server and no replica of the group has, or 0";
+    if wanted == 0 {
+        return Check::ok(name, "drawn at random");
+    }
+    if variables.number("server_id") == Some(u64::from(wanted)) {
+        return Check::fail(name, format!("{wanted} is the server's own"), remedy);
+    }
+    if replicas.contains(&u64::from(wanted)) {
+        let found =
+            format!("{wanted} reads from the server now: another replica, or this pipeline");
+        return Check::warn(name, found, remedy);
+    }
+    Check::ok(name, wanted.to_string())
+}
+
+pub fn ensure_durability(variables: &Variables) -> [Check; 2] {
+    ["sync_binlog", "innodb_flush_log_at_trx_commit"].map(|name| match variables.get(name) {
+        "1" => Check::ok(name, "1"),
+        found => Check::warn(
+            name,
+            format!("{found}: after a crash of the server events may have been sent that it no longer has"),
+            format!("SET PERSIST {name} = 1 (RDS parameter group: {name})"),
+        ),
+    })
+}
+
+pub fn ensure_event_bytes(variables: &Variables, event_bytes_max: usize) -> Check {
+    let name = "max_allowed_packet";
+    let packet = variables.number(name).unwrap_or(0);
+    // An update's event holds the row before and after.
+    let needed = packet.saturating_mul(2);
+    if needed > event_bytes_max as u64 {
+        return Check::warn(
+            name,
+            format!(
+                "{packet}: an update may make an event of {needed} bytes, source.event_bytes_max is {event_bytes_max}"
+            ),
+            format!("source.event_bytes_max = {needed}"),
+        );
+    }
+    Check::ok(name, packet.to_string())
+}
+
+/// A replica writes what it applies into its own log only with this on.
+pub fn ensure_replica_updates(variables: &Variables) -> Check {
+    let name = "log_replica_updates";
+    let found = match variables.get(name) {
+        "" => variables.get("log_slave_updates"),
+        found => found,
+    };
+    match found {
+        "OFF" | "0" => Check::warn(
+            name,
+            "OFF: if this server is a replica, its log lacks what it replicates",
+            "start the server with --log-replica-updates=ON",
+        ),
+        _ => Check::ok(name, "ON"),
+    }
+}
+
+/// `grants` as SHOW GRANTS prints them, those of active roles too.
+pub fn ensure_privileges(grants: &[String], user: &str) -> Check {
+    let name = "privileges";
+    let missing: Vec<_> = ["REPLICATION SLAVE", "REPLICATION CLIENT"]
+        .into_iter()
+        .filter(|privilege| !grants.iter().any(|grant| gives(grant, privilege)))
+        .collect();
+    if missing.is_empty() {
+        return Check::ok(name, "REPLICATION SLAVE, REPLICATION CLIENT");
+    }
+    Check::fail(
+        name,
+        format!("{} missing", missing.join(", ")),
+        grant_hint(user),
+    )
+}
+
+/// Whether one line of SHOW GRANTS gives a global privilege.
+fn gives(grant: &str, privilege: &str) -> bool {
+    let Some((privileges, target)) = grant
+        .strip_prefix("GRANT ")
+        .and_then(|rest| rest.split_once(" ON "))
+    else {
+        return false;
+    };
+    target.starts_with("*.*")
+        && privileges
+            .split(',')
+            .map(str::trim)
+            .any(|given| given == privilege || given == "ALL PRIVILEGES" || given == "ALL")
+}
+
+/// Whether the patterns name any table that exists. Patterns that take everything may wait for tables.
+pub fn ensure_tables(tables: &[SeenTable], filter: &TableFilter, user: &str) -> Check {
+    let name = "source.tables";
+    let included = tables
+        .iter()
+        .filter(|table| filter.includes(&table.name))
+        .count();
+    if included > 0 {
+        return Check::ok(name, format!("{included} of {} tables", tables.len()));
+    }
+    let any = TableName {
+        database: "headwater-no-such-database".into(),
+        table: "headwater-no-such-table".into(),
+    };
+    if filter.includes(&any) {
+        return Check::warn(
+            name,
+            "no table yet, or none that the account can see",
+            grant_hint(user),
+        );
+    }
+    Check::fail(
+        name,
+        format!(
+            "no pattern matches any of the {} tables that the account can see",
+            tables.len()
+        ),
+        "correct source.tables (names as the server stores them), or let the account see the tables: GRANT SELECT",
+    )
+}
+
+/// A table in several lanes needs a key to spread its rows by.
+pub fn ensure_primary_keys(
+    tables: &[SeenTable],
+    filter: &TableFilter,
+    ordering: &OrderingKey,
+) -> Option<Check> {
+    const SHOWN: usize = 10;
+    let name = "ordering.key";
+    if *ordering == OrderingKey::Table {
+        return None;
+    }
+    let without: Vec<_> = tables
+        .iter()
+        .filter(|table| !table.has_primary_key && filter.includes(&table.name))
+        .map(|table| table.name.to_string())
+        .collect();
+    let Some(first) = without.first() else {
+        return Some(Check::ok(name, "every included table has a primary key"));
+    };
+    let shown: Vec<_> = without.iter().take(SHOWN).map(String::as_str).collect();
+    let more = if without.len() > SHOWN { ", …" } else { "" };
+    Some(Check::fail(
+        name,
+        format!(
+            "{} without a primary key: {}{more}",
+            without.len(),
+            shown.join(", ")
+        ),
+        format!(
+            "add primary keys, exclude them (source.tables = [\"!{first}\"]), or set ordering.key = \"table\""
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests;

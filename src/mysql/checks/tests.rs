@@ -1,0 +1,135 @@
+use super::*;
+
+fn variables(pairs: &[(&str, &str)]) -> Variables {
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Variables(pairs.collect())
+}
+
+fn table(database: &str, table: &str, has_primary_key: bool) -> SeenTable {
+    SeenTable {
+        name: TableName {
+            database: database.into(),
+            table: table.into(),
+        },
+        has_primary_key,
+    }
+}
+
+#[test]
+fn every_setting_that_breaks_the_log_fails_with_the_line_that_cures_it() {
+    let broken = variables(&[
+        ("log_bin", "OFF"),
+        ("binlog_format", "MIXED"),
+        ("binlog_row_metadata", "MINIMAL"),
+        ("binlog_row_value_options", "PARTIAL_JSON"),
+    ]);
+    for (check, remedy) in [
+        (ensure_log_bin(&broken), "--log-bin"),
+        (ensure_format(&broken), "SET PERSIST binlog_format = 'ROW'"),
+        (
+            ensure_row_metadata(&broken),
+            "SET PERSIST binlog_row_metadata = 'FULL'",
+        ),
+        (
+            ensure_row_value_options(&broken),
+            "SET PERSIST binlog_row_value_options = ''",
+        ),
+    ] {
+        assert_eq!(check.verdict, Verdict::Fail, "{check:?}");
+        assert!(check.remedy.is_some_and(|found| found.contains(remedy)));
+    }
+}
+
+#[test]
+fn what_only_costs_something_warns() {
+    let risky = variables(&[
+        ("binlog_row_image", "MINIMAL"),
+        ("binlog_transaction_compression", "ON"),
+        ("binlog_checksum", "NONE"),
+        ("gtid_mode", "OFF"),
+        ("binlog_expire_logs_seconds", "3600"),
+        ("max_allowed_packet", "1073741824"),
+        ("log_slave_updates", "OFF"),
+        ("sync_binlog", "0"),
+        ("innodb_flush_log_at_trx_commit", "2"),
+    ]);
+    let [sync, flush] = ensure_durability(&risky);
+    for check in [
+        ensure_row_image(&risky),
+        ensure_compression(&risky),
+        ensure_checksum(&risky),
+        ensure_gtid_mode(&risky),
+        ensure_retention(&risky, None),
+        ensure_retention(&risky, Some(None)),
+        ensure_event_bytes(&risky, 128 << 20),
+        ensure_replica_updates(&risky),
+        sync,
+        flush,
+    ] {
+        assert_eq!(check.verdict, Verdict::Warn, "{check:?}");
+        assert!(check.remedy.is_some(), "{check:?}");
+    }
+}
+
+#[test]
+fn old_servers_and_mariadb_are_refused() {
+    assert_eq!(ensure_version("9.7.0", (9, 7, 0)).verdict, Verdict::Ok);
+    assert_eq!(
+        ensure_version("5.7.44-log", (5, 7, 44)).verdict,
+        Verdict::Fail
+    );
+    let mariadb = ensure_version("10.11.6-MariaDB", (10, 11, 6));
+    assert_eq!(mariadb.verdict, Verdict::Fail);
+}
+
+#[test]
+fn privileges_count_when_global_and_by_whatever_name() {
+    for grants in [
+        &["GRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `h`@`%`"][..],
+        &[
+            "GRANT REPLICATION SLAVE ON *.* TO `h`@`%`",
+            "GRANT REPLICATION CLIENT ON *.* TO `r`@`%`",
+        ],
+        &["GRANT ALL PRIVILEGES ON *.* TO `h`@`%` WITH GRANT OPTION"],
+    ] {
+        let grants: Vec<_> = grants.iter().map(|grant| (*grant).to_owned()).collect();
+        assert_eq!(
+            ensure_privileges(&grants, "h").verdict,
+            Verdict::Ok,
+            "{grants:?}"
+        );
+    }
+    let local = ["GRANT ALL PRIVILEGES ON `shop`.* TO `h`@`%`".to_owned()];
+    let check = ensure_privileges(&local, "h");
+    assert_eq!(check.verdict, Verdict::Fail);
+    assert!(
+        check
+            .remedy
+            .is_some_and(|remedy| remedy.contains("TO 'h'@'%'"))
+    );
+}
+
+#[test]
+fn a_replica_id_that_is_taken_is_told() {
+    let own = variables(&[("server_id", "7")]);
+    assert_eq!(ensure_server_id(&own, &[], 7).verdict, Verdict::Fail);
+    assert_eq!(ensure_server_id(&own, &[8], 8).verdict, Verdict::Warn);
+    assert_eq!(ensure_server_id(&own, &[8], 9).verdict, Verdict::Ok);
+    assert_eq!(ensure_server_id(&own, &[7], 0).verdict, Verdict::Ok);
+}
+
+#[test]
+fn tables_without_a_primary_key_fail_only_where_rows_are_spread_by_it() {
+    let tables = [table("shop", "orders", true), table("shop", "log", false)];
+    let filter = TableFilter::default();
+    assert_eq!(
+        ensure_primary_keys(&tables, &filter, &OrderingKey::Table),
+        None
+    );
+    let check = ensure_primary_keys(&tables, &filter, &OrderingKey::PrimaryKey { lanes: 4 })
+        .expect("a check");
+    assert_eq!(check.verdict, Verdict::Fail);
+    assert!(check.found.contains("shop.log") && !check.found.contains("shop.orders"));
+}

@@ -1,0 +1,131 @@
+//! What `headwater check` and `headwater run` ask a server before they read from it.
+//!
+//! Asks everything once, judges with [`super::checks`]. Not here: the checkpoint, the sink.
+
+use headwater_actors::{checkpoint::OrderingKey, failure::Failure, filter::TableFilter};
+use headwater_binlog::schema::TableName;
+use mysql_async::{Error, Row, prelude::Queryable};
+
+pub use super::checks::{Check, Verdict};
+use super::{
+    checks::{
+        SeenTable, Variables, ensure_checksum, ensure_compression, ensure_durability,
+        ensure_event_bytes, ensure_format, ensure_gtid_mode, ensure_log_bin, ensure_primary_keys,
+        ensure_privileges, ensure_replica_updates, ensure_retention, ensure_row_image,
+        ensure_row_metadata, ensure_row_value_options, ensure_server_id, ensure_tables,
+        ensure_version,
+    },
+    facts::{Server, number, text},
+    start::server,
+};
+use crate::plan::SourcePlan;
+
+const DOING: &str = "check the server";
+
+/// One check a line, in the order in which an operator would go.
+///
+/// # Errors
+/// When no server answers, or it does not let us in.
+pub async fn preflight(
+    plan: &SourcePlan,
+    filter: &TableFilter,
+    ordering: &OrderingKey,
+) -> Result<Vec<Check>, Failure> {
+    let mut server = server(plan).await?;
+    let version = server.rows(DOING, "SELECT VERSION()").await?;
+    let version = version
+        .first()
+        .and_then(|row| text(row, 0))
+        .unwrap_or_default();
+    let version = ensure_version(&version, server.version());
+    if version.verdict == Verdict::Fail {
+        server.leave().await;
+        return Ok(vec![version]);
+    }
+    let variables = variables(&mut server).await?;
+    let grants = grants(&mut server).await?;
+    let tables = tables(&mut server).await?;
+    let rds_hours = rds_hours(&mut server).await?;
+    let replicas = replicas(&mut server).await?;
+    let user = server.user.clone();
+    server.leave().await;
+
+    let mut checks = vec![
+        version,
+        ensure_log_bin(&variables),
+        ensure_format(&variables),
+        ensure_row_image(&variables),
+        ensure_row_metadata(&variables),
+        ensure_row_value_options(&variables),
+        ensure_compression(&variables),
+        ensure_checksum(&variables),
+        ensure_privileges(&grants, &user),
+        ensure_gtid_mode(&variables),
+        ensure_retention(&variables, rds_hours),
+        ensure_server_id(&variables, &replicas, plan.server_id),
+        ensure_event_bytes(&variables, plan.event_bytes_max),
+        ensure_replica_updates(&variables),
+    ];
+    checks.extend(ensure_durability(&variables));
+    checks.push(ensure_tables(&tables, filter, &user));
+    checks.extend(ensure_primary_keys(&tables, filter, ordering));
+    Ok(checks)
+}
+
+async fn variables(server: &mut Server) -> Result<Variables, Failure> {
+    let names = Variables::NAMES.join("', '");
+    let sql = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('{names}')");
+    let rows = server.rows(DOING, &sql).await?;
+    let pair = |row: &Row| Some((text(row, 0)?, text(row, 1)?));
+    Ok(Variables(rows.iter().filter_map(pair).collect()))
+}
+
+async fn grants(server: &mut Server) -> Result<Vec<String>, Failure> {
+    // Without FOR: those of the active roles too.
+    let rows = server.rows(DOING, "SHOW GRANTS").await?;
+    Ok(rows.iter().filter_map(|row| text(row, 0)).collect())
+}
+
+async fn tables(server: &mut Server) -> Result<Vec<SeenTable>, Failure> {
+    let sql = "SELECT t.table_schema, t.table_name, k.constraint_name IS NOT NULL \
+        FROM information_schema.tables t LEFT JOIN information_schema.table_constraints k \
+        ON k.table_schema = t.table_schema AND k.table_name = t.table_name \
+        AND k.constraint_type = 'PRIMARY KEY' \
+        WHERE t.table_type = 'BASE TABLE' \
+        AND t.table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')";
+    let rows = server.rows(DOING, sql).await?;
+    let table = |row: &Row| {
+        Some(SeenTable {
+            name: TableName {
+                database: text(row, 0)?,
+                table: text(row, 1)?,
+            },
+            has_primary_key: number(row, 2)? != 0,
+        })
+    };
+    Ok(rows.iter().filter_map(table).collect())
+}
+
+/// `None` where there is no such table, or none that we may read: then it is not RDS, as far as we know.
+async fn rds_hours(server: &mut Server) -> Result<Option<Option<u64>>, Failure> {
+    let sql = "SELECT value FROM mysql.rds_configuration WHERE name = 'binlog retention hours'";
+    match server.conn.query_first::<Row, _>(sql).await {
+        Ok(row) => Ok(row.map(|row| number(&row, 0))),
+        Err(Error::Server(_)) => Ok(None),
+        Err(error) => Err(server.failure(DOING, &error)),
+    }
+}
+
+/// Ids of the replicas that read now; none that we may not ask for.
+async fn replicas(server: &mut Server) -> Result<Vec<u64>, Failure> {
+    let sql = if server.version() >= (8, 0, 22) {
+        "SHOW REPLICAS"
+    } else {
+        "SHOW SLAVE HOSTS"
+    };
+    match server.conn.query::<Row, _>(sql).await {
+        Ok(rows) => Ok(rows.iter().filter_map(|row| number(row, 0)).collect()),
+        Err(Error::Server(_)) => Ok(Vec::new()),
+        Err(error) => Err(server.failure(DOING, &error)),
+    }
+}

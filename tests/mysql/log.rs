@@ -1,0 +1,176 @@
+//! A plan for a test's server, and a reader that checks every event it gets.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use headwater::{
+    mysql::{Identity, MySqlSource, Start, resolve_start},
+    plan::{Host, SourcePlan, StartPlan, TlsMode, TlsPlan},
+    secret::Secret,
+};
+use headwater_actors::{
+    checkpoint::{Checkpoint, OrderingKey},
+    failure::Failure,
+    ports::source::{EventStream, Read, ResumePoint, Source},
+};
+use headwater_binlog::event::{EventHeader, EventKind, FLAG_IN_USE, Framing};
+use headwater_harness::mysql::{MySql, PASSWORD, USER};
+
+/// Longer than any wait of a healthy test.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn plan(server: &MySql) -> SourcePlan {
+    SourcePlan {
+        hosts: vec![host(server)],
+        user: USER.into(),
+        password: Secret::new(PASSWORD),
+        tls: tls(TlsMode::Preferred, None),
+        start: StartPlan::Now,
+        server_id: 0,
+        event_bytes_max: 128 << 20,
+        connect_timeout: Duration::from_secs(10),
+        heartbeat: Duration::from_millis(100),
+        read_timeout: Duration::from_secs(1),
+    }
+}
+
+pub fn host(server: &MySql) -> Host {
+    Host {
+        name: "127.0.0.1".into(),
+        port: server.port(),
+    }
+}
+
+pub fn tls(mode: TlsMode, ca_file: Option<PathBuf>) -> TlsPlan {
+    TlsPlan { mode, ca_file }
+}
+
+pub fn identity(start: &Start) -> Identity {
+    Identity {
+        name: "test".into(),
+        server_id: 4_000_000_001,
+        server_uuid: start.server_uuid,
+    }
+}
+
+pub fn checkpoint(start: &Start, point: ResumePoint) -> Checkpoint {
+    Checkpoint {
+        name: "test".into(),
+        server_uuid: start.server_uuid,
+        server_id: 4_000_000_001,
+        epoch: start.epoch,
+        mark: point.mark,
+        gtid_set: point.gtid_set,
+        commit_us: 0,
+        ordering: OrderingKey::Table,
+        drained: true,
+    }
+}
+
+/// The definite failure that an outcome must be.
+pub fn definite<T>(outcome: Result<T, Failure>) -> Failure {
+    let failure = outcome.err().expect("a failure");
+    assert!(failure.is_definite(), "transient: {failure}");
+    assert!(failure.hint.is_some(), "no hint: {failure}");
+    assert!(!failure.message.contains(PASSWORD), "{failure}");
+    failure
+}
+
+pub fn transient<T>(outcome: Result<T, Failure>) -> Failure {
+    let failure = outcome.err().expect("a failure");
+    assert!(!failure.is_definite(), "definite: {failure}");
+    failure
+}
+
+/// One event with its bytes, framing verified.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub header: EventHeader,
+    pub bytes: Bytes,
+}
+
+pub struct Reading {
+    stream: Box<dyn EventStream>,
+    framing: Framing,
+    pub seen: Vec<Seen>,
+}
+
+impl Reading {
+    /// From `plan.start` on.
+    pub async fn start(plan: &SourcePlan) -> (Self, Start) {
+        let start = resolve_start(plan).await.expect("a start");
+        let source = MySqlSource::new(plan.clone(), identity(&start));
+        let reading = Self::open(&source, start.point.clone())
+            .await
+            .expect("a stream");
+        (reading, start)
+    }
+
+    pub async fn open(source: &dyn Source, from: ResumePoint) -> Result<Self, Failure> {
+        Ok(Self {
+            stream: source.open(from).await?,
+            framing: Framing::default(),
+            seen: Vec::new(),
+        })
+    }
+
+    /// One `read`, every event of it verified.
+    pub async fn read(&mut self) -> Result<Read, Failure> {
+        let mut chunk = BytesMut::new();
+        let read = self.stream.read(&mut chunk, 256 * 1024);
+        let outcome = tokio::time::timeout(PATIENCE, read)
+            .await
+            .expect("in time")?;
+        let mut rest = chunk.freeze();
+        while !rest.is_empty() {
+            let header = EventHeader::parse(&rest).expect("a header");
+            let bytes = rest.split_to(header.bytes as usize);
+            let event = self
+                .framing
+                .event(&bytes)
+                .expect("length and checksum are right");
+            if header.kind == EventKind::FormatDescription {
+                self.framing.learn(&event).expect("a known format");
+            }
+            self.seen.push(Seen { header, bytes });
+        }
+        Ok(outcome)
+    }
+
+    /// Reads until an event of this kind has come, at least `count` of them.
+    pub async fn until(&mut self, kind: EventKind, count: usize) {
+        let begun = Instant::now();
+        while self.count(kind) < count {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{kind:?}: {} of {count}",
+                self.count(kind)
+            );
+            self.read().await.expect("more events");
+        }
+    }
+
+    pub fn count(&self, kind: EventKind) -> usize {
+        self.seen
+            .iter()
+            .filter(|seen| seen.header.kind == kind)
+            .count()
+    }
+
+    /// What stands in the log, without what the dump thread made up.
+    pub fn in_file(&self) -> Vec<u8> {
+        let in_file = self.seen.iter().filter(|seen| seen.header.is_in_file());
+        in_file.flat_map(|seen| seen.bytes.to_vec()).collect()
+    }
+}
+
+/// A binlog file from `offset` on; the in-use flag, which the server clears when it closes it, cleared.
+pub fn file_from(server: &MySql, index: usize, offset: u64) -> Vec<u8> {
+    let path = &server.binlog_files().expect("files")[index];
+    let mut bytes = std::fs::read(path).expect("a readable file");
+    bytes[4 + 17] &= !(FLAG_IN_USE as u8);
+    bytes.split_off(offset as usize)
+}
