@@ -89,7 +89,8 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
         RunSource::Server => {
             let store = Arc::new(FileStore::open(&plan.checkpoint.file, &plan.name)?);
             let store: Arc<dyn CheckpointStore> = store;
-            let launcher = ServerLauncher::new(plan.clone(), mode.until, Arc::clone(&store), outputs);
+            let launcher =
+                ServerLauncher::new(plan.clone(), mode.until, Arc::clone(&store), outputs);
             (Arc::new(launcher), store)
         }
         RunSource::Files(files) => {
@@ -98,7 +99,9 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
         }
     };
     let arbiter = Arbiter::new();
-    let writer_arbiters: Vec<Arbiter> = (0..plan.writer_threads.max(1)).map(|_| Arbiter::new()).collect();
+    let writer_arbiters: Vec<Arbiter> = (0..plan.writer_threads.max(1))
+        .map(|_| Arbiter::new())
+        .collect();
     let parts = Parts {
         name: plan.name.clone(),
         launcher,
@@ -131,7 +134,9 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
     let supervisor = Supervisor::new(parts, ended).start();
     telemetry.attach(supervisor.clone().recipient());
     let signals = actix::spawn(pass_signals_on(supervisor));
-    let end = end.await.context("the supervisor ended without saying how")?;
+    let end = end
+        .await
+        .context("the supervisor ended without saying how")?;
     signals.abort();
     telemetry.stop().await;
     for arbiter in writer_arbiters.iter().chain([&arbiter]) {
@@ -142,7 +147,10 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
 
 /// The first signal drains, the second ends at once.
 async fn pass_signals_on(supervisor: Addr<Supervisor>) -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     loop {
         tokio::select! {
             _ = terminate.recv() => (),

@@ -7,10 +7,7 @@ use super::outputs::Outputs;
 use crate::{
     checkpoint::file,
     exit::Exit,
-    mysql::{
-        self,
-        preflight::{self, Check, Verdict},
-    },
+    mysql::{self, Check, Verdict},
     plan::Plan,
 };
 
@@ -21,25 +18,43 @@ pub fn check(plan: Plan) -> anyhow::Result<Exit> {
     for check in &checks {
         print(check);
     }
-    let failed = checks.iter().filter(|check| check.verdict == Verdict::Fail).count();
-    let warned = checks.iter().filter(|check| check.verdict == Verdict::Warn).count();
-    println!("{} checks, {failed} failed, {warned} warnings", checks.len());
-    Ok(if failed == 0 { Exit::Drained } else { Exit::Halted })
+    let failed = checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Fail)
+        .count();
+    let warned = checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Warn)
+        .count();
+    println!(
+        "{} checks, {failed} failed, {warned} warnings",
+        checks.len()
+    );
+    Ok(if failed == 0 {
+        Exit::Drained
+    } else {
+        Exit::Halted
+    })
 }
 
 async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
     let mut checks: Vec<Check> = plan
         .warnings()
         .into_iter()
-        .map(|warning| Check::new("settings", warning, Verdict::Warn, None))
+        .map(|warning| Check {
+            verdict: Verdict::Warn,
+            ..Check::ok("settings", warning)
+        })
         .collect();
-    match preflight::preflight(&plan.source, &plan.tables, &plan.ordering).await {
+    match mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await {
         Ok(found) => checks.extend(found),
         Err(failure) => checks.push(failed("source", &failure)),
     }
-    checks.push(outcome("checkpoint store", file::ensure_writable(&plan.checkpoint.file).map(|()| {
-        format!("{} can be written", plan.checkpoint.file.display())
-    })));
+    checks.push(outcome(
+        "checkpoint store",
+        file::ensure_writable(&plan.checkpoint.file)
+            .map(|()| format!("{} can be written", plan.checkpoint.file.display())),
+    ));
     checks.push(outcome("checkpoint position", stored_position(plan).await));
     checks.push(outcome("sink", outputs.describe().await));
     checks
@@ -52,18 +67,26 @@ async fn stored_position(plan: &Plan) -> Result<String, Failure> {
         return Ok("none stored, source.start counts".into());
     };
     mysql::resume(&plan.source, &checkpoint).await?;
-    Ok(format!("{} is still in the server's log", checkpoint.mark.position))
+    Ok(format!(
+        "{} is still in the server's log",
+        checkpoint.mark.position
+    ))
 }
 
 fn outcome(name: &'static str, outcome: Result<String, Failure>) -> Check {
     match outcome {
-        Ok(found) => Check::new(name, found, Verdict::Ok, None),
+        Ok(found) => Check::ok(name, found),
         Err(failure) => failed(name, &failure),
     }
 }
 
 fn failed(name: &'static str, failure: &Failure) -> Check {
-    Check::new(name, failure.message.clone(), Verdict::Fail, failure.hint.clone())
+    let remedy = failure.hint.clone();
+    Check {
+        verdict: Verdict::Fail,
+        remedy,
+        ..Check::ok(name, failure.message.clone())
+    }
 }
 
 fn print(check: &Check) {

@@ -21,7 +21,7 @@ use super::{Until, outputs::Outputs};
 use crate::{
     checkpoint::file,
     encode::native::NativeEncoder,
-    mysql::{self, Identity, MySqlSource, Start, preflight},
+    mysql::{self, Identity, MySqlSource, Start, Verdict},
     plan::{Plan, Target},
     replay::FileSource,
 };
@@ -41,8 +41,21 @@ struct Server {
 }
 
 impl ServerLauncher {
-    pub fn new(plan: Plan, until: Until, store: Arc<dyn CheckpointStore>, outputs: Arc<Outputs>) -> Self {
-        Self { shared: Arc::new(Server { plan, until, store, outputs, end: OnceCell::new() }) }
+    pub fn new(
+        plan: Plan,
+        until: Until,
+        store: Arc<dyn CheckpointStore>,
+        outputs: Arc<Outputs>,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Server {
+                plan,
+                until,
+                store,
+                outputs,
+                end: OnceCell::new(),
+            }),
+        }
     }
 }
 
@@ -56,7 +69,7 @@ impl Launcher for ServerLauncher {
 impl Server {
     async fn launch(&self) -> Result<Launch, Failure> {
         let plan = &self.plan;
-        preflight::ensure(&plan.source, &plan.tables, &plan.ordering).await?;
+        ensure_source(plan).await?;
         let sink = self.outputs.sink().await?;
         let stored = self.store.load().await?;
         let from = begin(plan, &stored).await?;
@@ -67,19 +80,62 @@ impl Server {
             server_uuid: from.server_uuid,
         };
         let source = Arc::new(MySqlSource::new(plan.source.clone(), identity));
-        let until = self.end.get_or_try_init(|| self.resolve_end(source.as_ref(), &from)).await?.clone();
+        let until = self
+            .end
+            .get_or_try_init(|| self.resolve_end(source.as_ref(), &from))
+            .await?
+            .clone();
         let encoder = Arc::new(NativeEncoder::new(from.server_uuid));
-        Ok(Launch { from, until, source, sink, encoder })
+        Ok(Launch {
+            from,
+            until,
+            source,
+            sink,
+            encoder,
+        })
     }
 
-    async fn resolve_end(&self, source: &MySqlSource, from: &Checkpoint) -> Result<intake::Until, Failure> {
+    async fn resolve_end(
+        &self,
+        source: &MySqlSource,
+        from: &Checkpoint,
+    ) -> Result<intake::Until, Failure> {
         Ok(match &self.until {
             Until::Never => intake::Until::Never,
-            Until::Now => intake::Until::Position(source.head(from.mark.position.clone()).await?.position),
+            Until::Now => {
+                intake::Until::Position(source.head(from.mark.position.clone()).await?.position)
+            }
             Until::At(Target::Position(position)) => intake::Until::Position(position.clone()),
             Until::At(Target::Gtids(gtids)) => intake::Until::Gtids(gtids.clone()),
         })
     }
+}
+
+/// The preflight of `check`; all that fails in one sentence, with all cures.
+async fn ensure_source(plan: &Plan) -> Result<(), Failure> {
+    let checks = mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await?;
+    let (mut problems, mut remedies) = (Vec::new(), Vec::new());
+    for check in checks {
+        match check.verdict {
+            Verdict::Ok => (),
+            Verdict::Warn => {
+                tracing::warn!(
+                    check = check.name,
+                    remedy = check.remedy.as_deref(),
+                    "{}",
+                    check.found
+                );
+            }
+            Verdict::Fail => {
+                problems.push(format!("{}: {}", check.name, check.found));
+                remedies.extend(check.remedy);
+            }
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::definite(problems.join("; ")).with_hint(remedies.join("; ")))
 }
 
 /// The stored checkpoint translated to the server that answers, or `source.start` resolved once.
@@ -91,14 +147,27 @@ async fn begin(plan: &Plan, stored: &Stored) -> Result<Checkpoint, Failure> {
         Some(checkpoint) => mysql::resume(&plan.source, checkpoint).await?,
         None => {
             let start = mysql::resolve_start(&plan.source).await?;
-            Start { epoch: stored.epoch + 1, ..start }
+            Start {
+                epoch: stored.epoch + 1,
+                ..start
+            }
         }
     };
-    Ok(checkpoint_of(plan, start, stored.checkpoint.as_ref(), false))
+    Ok(checkpoint_of(
+        plan,
+        start,
+        stored.checkpoint.as_ref(),
+        false,
+    ))
 }
 
 /// `start` as what is stored; server id and commit time live on from the checkpoint before.
-pub fn checkpoint_of(plan: &Plan, start: Start, before: Option<&Checkpoint>, drained: bool) -> Checkpoint {
+pub fn checkpoint_of(
+    plan: &Plan,
+    start: Start,
+    before: Option<&Checkpoint>,
+    drained: bool,
+) -> Checkpoint {
     let server_id = match (plan.source.server_id, before) {
         (0, Some(before)) => before.server_id,
         (0, None) => mysql::draw_server_id(),
@@ -143,13 +212,21 @@ pub struct FileLauncher {
 
 impl FileLauncher {
     pub fn new(plan: Plan, files: Vec<PathBuf>, outputs: Arc<Outputs>) -> Self {
-        Self { plan, files, outputs }
+        Self {
+            plan,
+            files,
+            outputs,
+        }
     }
 }
 
 impl Launcher for FileLauncher {
     fn launch(&self) -> BoxFuture<'static, Result<Launch, Failure>> {
-        let (plan, files, outputs) = (self.plan.clone(), self.files.clone(), Arc::clone(&self.outputs));
+        let (plan, files, outputs) = (
+            self.plan.clone(),
+            self.files.clone(),
+            Arc::clone(&self.outputs),
+        );
         Box::pin(async move {
             let source = FileSource::new(files, plan.source.event_bytes_max)?;
             // The ids and epoch of the pipeline whose log this is, where its checkpoint is at hand.
@@ -160,7 +237,10 @@ impl Launcher for FileLauncher {
                 server_uuid: before.map_or(Uuid([0; 16]), |before| before.server_uuid),
                 server_id: 0,
                 epoch: stored.epoch.max(1),
-                mark: Mark { position: source.first_position(), rows_done: 0 },
+                mark: Mark {
+                    position: source.first_position(),
+                    rows_done: 0,
+                },
                 gtid_set: GtidSet::default(),
                 commit_us: 0,
                 ordering: plan.ordering.clone(),

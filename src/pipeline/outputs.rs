@@ -38,12 +38,19 @@ impl Outputs {
         let runtime = match plan.sink {
             SinkPlan::Kinesis(_) | SinkPlan::Firehose(_) => {
                 let mut builder = Builder::new_multi_thread();
-                builder.worker_threads(AWS_THREADS).thread_name("aws").enable_all();
+                builder
+                    .worker_threads(AWS_THREADS)
+                    .thread_name("aws")
+                    .enable_all();
                 Some(builder.build().context("start the threads for AWS")?)
             }
             SinkPlan::File(_) | SinkPlan::Stdout | SinkPlan::Null => None,
         };
-        Ok(Self { plan: plan.sink.clone(), runtime, sink: Mutex::new(None) })
+        Ok(Self {
+            plan: plan.sink.clone(),
+            runtime,
+            sink: Mutex::new(None),
+        })
     }
 
     /// The connected sink; the first call connects.
@@ -77,8 +84,12 @@ impl Outputs {
     /// What `check` says of the sink, without opening anything for writing.
     pub async fn describe(&self) -> Result<String, Failure> {
         let description = match (&self.plan, &self.runtime) {
-            (SinkPlan::Kinesis(plan), Some(runtime)) => KinesisSink::describe(plan, runtime.handle()).await?,
-            (SinkPlan::Firehose(plan), Some(runtime)) => FirehoseSink::describe(plan, runtime.handle()).await?,
+            (SinkPlan::Kinesis(plan), Some(runtime)) => {
+                KinesisSink::describe(plan, runtime.handle()).await?
+            }
+            (SinkPlan::Firehose(plan), Some(runtime)) => {
+                FirehoseSink::describe(plan, runtime.handle()).await?
+            }
             (SinkPlan::Kinesis(_) | SinkPlan::Firehose(_), None) => {
                 return Err(Failure::definite("no threads for AWS were started"));
             }
@@ -86,7 +97,9 @@ impl Outputs {
             (SinkPlan::Stdout, _) => return Ok("stdout".into()),
             (SinkPlan::Null, _) => return Ok("null".into()),
         };
-        let shards = description.open_shards.map_or_else(String::new, |shards| format!(", {shards} open shards"));
+        let shards = description
+            .open_shards
+            .map_or_else(String::new, |shards| format!(", {shards} open shards"));
         Ok(format!(
             "{} is {}{shards}, records up to {} bytes",
             description.name, description.status, description.record_bytes_max

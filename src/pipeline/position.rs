@@ -27,10 +27,21 @@ pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
             before.server_uuid == start.server_uuid
                 && before.mark.position.file.base() == start.point.mark.position.file.base()
         });
-        let epoch = if is_same_log { stored.epoch } else { stored.epoch + 1 };
-        let checkpoint =
-            checkpoint_of(&plan, Start { epoch, ..start }, stored.checkpoint.as_ref(), true);
-        println!("position of \"{}\" is now {}", plan.name, checkpoint.mark.position);
+        let epoch = if is_same_log {
+            stored.epoch
+        } else {
+            stored.epoch + 1
+        };
+        let checkpoint = checkpoint_of(
+            &plan,
+            Start { epoch, ..start },
+            stored.checkpoint.as_ref(),
+            true,
+        );
+        println!(
+            "position of \"{}\" is now {}",
+            plan.name, checkpoint.mark.position
+        );
         store.save(checkpoint).await?;
         Ok(Exit::Drained)
     })
