@@ -6,10 +6,7 @@ use crate::schema::TableName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatementClass {
     /// Table and view statements: events and fences of the tables they name.
-    Table {
-        truncate: bool,
-        tables: Vec<TableName>,
-    },
+    Table { truncate: bool, tables: Vec<TableName> },
     /// CREATE, ALTER, DROP DATABASE: an event, a fence of that database's tables.
     Database { database: String },
     /// Accounts, privileges, routines, triggers, events, maintenance: neither event nor fence.

@@ -30,6 +30,18 @@ impl Error {
         }
     }
 
+    /// The same with its place in front, e.g. "column `note` of table `shop.orders`".
+    pub fn at(self, place: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Unsupported(what) => Self::Unsupported(format!("{place}: {what}")),
+            Self::Malformed { what, found } => Self::Malformed {
+                what,
+                found: format!("{place}: {found}"),
+            },
+            other => other,
+        }
+    }
+
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -29,8 +29,6 @@ pub struct GtidSet {
 impl GtidSet {
     /// Sources with their closed intervals.
     pub fn intervals(&self) -> impl Iterator<Item = (&GtidSource, &[(u64, u64)])> {
-        self.intervals
-            .iter()
-            .map(|(source, intervals)| (source, intervals.as_slice()))
+        self.intervals.iter().map(|(source, intervals)| (source, intervals.as_slice()))
     }
 }

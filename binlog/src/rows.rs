@@ -196,27 +196,49 @@ impl<'a> Shape<'a> {
             needed: null_bytes,
             left: whole.len(),
         })?;
-        let mut rest = values;
-        let mut seen = 0;
+        let image = Image {
+            table,
+            present: self.present,
+            nulls,
+            values,
+        };
+        let split = self
+            .measure(table, nulls, values)
+            .and_then(|used| values.split_at_checked(used));
+        let Some((values, rest)) = split else {
+            return Err(what_is_short(image));
+        };
+        *input = rest;
+        Ok(Image { values, ..image })
+    }
+
+    /// Bytes of the values; `None` when they do not fit into `values`.
+    #[inline]
+    fn measure(&self, table: &Table, nulls: &[u8], values: &[u8]) -> Option<usize> {
         let all = self.count == self.present.columns;
+        let mut used = 0;
+        let mut seen = 0;
         for (index, column) in table.columns.iter().enumerate() {
             if !all && !bit(&self.present.bits, index) {
                 continue;
             }
             if !bit(nulls, seen) {
-                value::cut(&column.kind, &mut rest)?;
+                used += value::size(&column.kind, values.get(used..)?)?;
             }
             seen += 1;
         }
-        let used = values.len() - rest.len();
-        *input = rest;
-        Ok(Image {
-            table,
-            present: self.present,
-            nulls,
-            values: values.get(..used).unwrap_or(values),
-        })
+        Some(used)
     }
+}
+
+/// The error of the first value that does not fit.
+#[cold]
+fn what_is_short(image: Image<'_>) -> Error {
+    image.cells().find_map(Result::err).unwrap_or(Error::Short {
+        what: "row image",
+        needed: 1,
+        left: 0,
+    })
 }
 
 /// The iterator of [`RowsBlock::rows`].

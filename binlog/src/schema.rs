@@ -31,7 +31,16 @@ pub struct Column {
     pub name: String,
     pub kind: ColumnKind,
     pub nullable: bool,
+    /// False for INVISIBLE columns, which `SELECT *` leaves out; they are data all the same.
     pub visible: bool,
+}
+
+impl Column {
+    /// A hidden column that holds a functional index's values: servers before 8.0.21 log it, no
+    /// `SELECT` can show it, so it is no part of a row.
+    pub fn is_functional_index(&self) -> bool {
+        self.name.starts_with("!hidden!")
+    }
 }
 
 /// What a column's bytes mean: the type of the table map with its metadata resolved.

@@ -175,15 +175,7 @@ fn labels(raw: Vec<&[u8]>, charset: Charset) -> Result<Arc<[String]>, Error> {
 }
 
 fn at_column(error: Error, table: &TableName, index: usize) -> Error {
-    let place = format!("column {} of table `{table}`", index + 1);
-    match error {
-        Error::Unsupported(what) => Error::Unsupported(format!("{place}: {what}")),
-        Error::Malformed { what, found } => Error::Malformed {
-            what,
-            found: format!("{place}: {found}"),
-        },
-        other => other,
-    }
+    error.at(format_args!("column {} of table `{table}`", index + 1))
 }
 
 #[cfg(test)]

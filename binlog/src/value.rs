@@ -6,6 +6,8 @@
 //! label, a digit group above its digits) is an error, never a guess.
 //! Formats: MySQL's `my_time.cc`, `decimal.cc`, `Field_*::pack`.
 
+pub(crate) mod temporal;
+
 use crate::{
     Error,
     charset::Charset,
@@ -67,8 +69,16 @@ pub fn cut<'a>(kind: &ColumnKind, input: &mut &'a [u8]) -> Result<&'a [u8], Erro
     }
 }
 
-/// Bytes of the length prefix and bytes of the value; `None` when `input` ends inside the prefix.
+/// Bytes that the value at the front of `input` takes with its length prefix, which may be more than
+/// there are; `None` when `input` ends inside the prefix.
 #[inline]
+pub(crate) fn size(kind: &ColumnKind, input: &[u8]) -> Option<usize> {
+    let (prefix, length) = extent(kind, input)?;
+    Some(prefix.saturating_add(length))
+}
+
+/// Bytes of the length prefix and bytes of the value; `None` when `input` ends inside the prefix.
+#[inline(always)]
 fn extent(kind: &ColumnKind, input: &[u8]) -> Option<(usize, usize)> {
     use ColumnKind as Kind;
     let fixed = match *kind {
@@ -79,9 +89,9 @@ fn extent(kind: &ColumnKind, input: &[u8]) -> Option<(usize, usize)> {
         Kind::BigInt { .. } | Kind::Double | Kind::OldDateTime => 8,
         Kind::Decimal { precision, scale } => decimal::packed_bytes(precision, scale)?,
         Kind::Bit { bits } => usize::from(bits).div_ceil(8),
-        Kind::Time { fsp } => 3 + fraction_bytes(fsp),
-        Kind::DateTime { fsp } => 5 + fraction_bytes(fsp),
-        Kind::Timestamp { fsp } => 4 + fraction_bytes(fsp),
+        Kind::Time { fsp } => 3 + temporal::fraction_bytes(fsp),
+        Kind::DateTime { fsp } => 5 + temporal::fraction_bytes(fsp),
+        Kind::Timestamp { fsp } => 4 + temporal::fraction_bytes(fsp),
         Kind::Enum { bytes, .. } | Kind::Set { bytes, .. } => usize::from(bytes),
         Kind::Text { length_bytes, .. }
         | Kind::LongText { length_bytes, .. }
@@ -101,11 +111,6 @@ fn extent(kind: &ColumnKind, input: &[u8]) -> Option<(usize, usize)> {
         }
     };
     Some((0, fixed))
-}
-
-#[inline]
-fn fraction_bytes(fsp: u8) -> usize {
-    usize::from(fsp).div_ceil(2)
 }
 
 /// What `bytes`, as [`cut`] gave them, mean.
@@ -155,27 +160,27 @@ pub fn read<'a>(kind: &'a ColumnKind, bytes: &'a [u8]) -> Result<Value<'a>, Erro
             _ => return Err(wrong_length(kind, bytes)),
         },
         Kind::Date => match bytes {
-            &[a, b, c] => Value::Date(date(u32::from_le_bytes([a, b, c, 0]))?),
+            &[a, b, c] => Value::Date(temporal::date(u32::from_le_bytes([a, b, c, 0]))?),
             _ => return Err(wrong_length(kind, bytes)),
         },
         Kind::OldTime => match bytes {
-            &[a, b, c] => Value::Time(old_time(i32::from_le_bytes([0, a, b, c]) >> 8)?),
+            &[a, b, c] => Value::Time(temporal::old_time(i32::from_le_bytes([0, a, b, c]) >> 8)?),
             _ => return Err(wrong_length(kind, bytes)),
         },
-        Kind::OldDateTime => {
-            Value::DateTime(old_date_time(u64::from_le_bytes(eight(kind, bytes)?))?)
-        }
+        Kind::OldDateTime => Value::DateTime(temporal::old_date_time(u64::from_le_bytes(eight(
+            kind, bytes,
+        )?))?),
         Kind::OldTimestamp => Value::Timestamp(Timestamp {
             seconds: u32::from_le_bytes(four(kind, bytes)?),
             micros: 0,
             fsp: 0,
         }),
-        Kind::Time { fsp } => Value::Time(time(*fsp, bytes)?),
-        Kind::DateTime { fsp } => Value::DateTime(date_time(*fsp, bytes)?),
+        Kind::Time { fsp } => Value::Time(temporal::time(*fsp, bytes)?),
+        Kind::DateTime { fsp } => Value::DateTime(temporal::date_time(*fsp, bytes)?),
         Kind::Timestamp { fsp } => match bytes {
             [a, b, c, d, rest @ ..] => Value::Timestamp(Timestamp {
                 seconds: u32::from_be_bytes([*a, *b, *c, *d]),
-                micros: fraction(*fsp, rest)?,
+                micros: temporal::fraction(*fsp, rest)?,
                 fsp: *fsp,
             }),
             _ => return Err(wrong_length(kind, bytes)),
@@ -196,7 +201,7 @@ pub fn read<'a>(kind: &'a ColumnKind, bytes: &'a [u8]) -> Result<Value<'a>, Erro
         },
         Kind::Json { .. } => Value::Json(bytes),
         Kind::Geometry { .. } => Value::Geometry(bytes),
-        Kind::Vector { .. } if bytes.len() % 4 == 0 => Value::Vector(bytes),
+        Kind::Vector { .. } if bytes.len().is_multiple_of(4) => Value::Vector(bytes),
         Kind::Vector { .. } => return Err(wrong_length(kind, bytes)),
     })
 }
@@ -245,179 +250,6 @@ fn bit(bits: u8, bytes: &[u8]) -> Result<u64, Error> {
 }
 
 #[inline]
-fn date(packed: u32) -> Result<Date, Error> {
-    checked_date(packed >> 9, packed >> 5 & 15, packed & 31)
-}
-
-#[inline]
-pub(crate) fn checked_date(year: u32, month: u32, day: u32) -> Result<Date, Error> {
-    if year > 9999 || month > 12 || day > 31 {
-        return Err(out_of_range("DATE"));
-    }
-    Ok(Date {
-        year: year as u16,
-        month: month as u8,
-        day: day as u8,
-    })
-}
-
-/// HHMMSS as a signed decimal number.
-fn old_time(packed: i32) -> Result<Time, Error> {
-    let digits = packed.unsigned_abs();
-    checked_time(
-        packed < 0,
-        digits / 10_000,
-        digits / 100 % 100,
-        digits % 100,
-        0,
-        0,
-    )
-}
-
-/// YYYYMMDDHHMMSS as a decimal number.
-fn old_date_time(packed: u64) -> Result<DateTime, Error> {
-    let (day, second) = (packed / 1_000_000, (packed % 1_000_000) as u32);
-    let day = u32::try_from(day).map_err(|_| out_of_range("DATETIME"))?;
-    let date = checked_date(day / 10_000, day / 100 % 100, day % 100)?;
-    checked_date_time(
-        date,
-        second / 10_000,
-        second / 100 % 100,
-        second % 100,
-        0,
-        0,
-    )
-}
-
-/// 24 bits and the fraction as one number, shifted by half its range; a negative time is the negative of
-/// all of it, so that -00:00:00.01 has a fraction of 0xff (MySQL's `my_time_packed_from_binary`).
-fn time(fsp: u8, bytes: &[u8]) -> Result<Time, Error> {
-    let fraction_bytes = fraction_bytes(fsp.min(6));
-    if bytes.len() != 3 + fraction_bytes {
-        return Err(Error::malformed(
-            "TIME",
-            format_args!("{} bytes for TIME({fsp})", bytes.len()),
-        ));
-    }
-    let middle = 1_i64 << (8 * bytes.len() - 1);
-    let packed = big_endian(bytes) as i64 - middle;
-    let size = packed.unsigned_abs();
-    let whole = (size >> (8 * fraction_bytes)) as u32;
-    let part = (size & ((1 << (8 * fraction_bytes)) - 1)) as u32;
-    let micros = part * fraction_unit(fraction_bytes);
-    checked_time(
-        packed < 0,
-        whole >> 12 & 0x3ff,
-        whole >> 6 & 63,
-        whole & 63,
-        micros,
-        fsp,
-    )
-}
-
-pub(crate) fn checked_time(
-    negative: bool,
-    hours: u32,
-    minutes: u32,
-    seconds: u32,
-    micros: u32,
-    fsp: u8,
-) -> Result<Time, Error> {
-    if hours > 838 || minutes > 59 || seconds > 59 || micros > 999_999 {
-        return Err(out_of_range("TIME"));
-    }
-    let (hours, minutes, seconds) = (hours as u16, minutes as u8, seconds as u8);
-    Ok(Time {
-        negative,
-        hours,
-        minutes,
-        seconds,
-        micros,
-        fsp,
-    })
-}
-
-/// One bit that is always set, 17 of year * 13 + month, 5 of day, 5 of hours, 6 and 6; the fraction.
-#[inline]
-fn date_time(fsp: u8, bytes: &[u8]) -> Result<DateTime, Error> {
-    let [a, b, c, d, e, rest @ ..] = bytes else {
-        return Err(Error::malformed(
-            "DATETIME",
-            format_args!("{} bytes", bytes.len()),
-        ));
-    };
-    let packed = u64::from_be_bytes([0, 0, 0, *a, *b, *c, *d, *e]);
-    if packed >> 39 == 0 {
-        return Err(out_of_range("DATETIME"));
-    }
-    let micros = fraction(fsp, rest)?;
-    unpacked_date_time(packed & ((1 << 39) - 1), micros, fsp)
-}
-
-/// The 39 bits of [`date_time`] below its first.
-#[inline]
-pub(crate) fn unpacked_date_time(packed: u64, micros: u32, fsp: u8) -> Result<DateTime, Error> {
-    let months = (packed >> 22) as u32;
-    let second = packed as u32 & 0x1_ffff;
-    let date = checked_date(months / 13, months % 13, (packed >> 17) as u32 & 31)?;
-    checked_date_time(
-        date,
-        second >> 12,
-        second >> 6 & 63,
-        second & 63,
-        micros,
-        fsp,
-    )
-}
-
-#[inline]
-fn checked_date_time(
-    date: Date,
-    hours: u32,
-    minutes: u32,
-    seconds: u32,
-    micros: u32,
-    fsp: u8,
-) -> Result<DateTime, Error> {
-    if hours > 23 || minutes > 59 || seconds > 59 || micros > 999_999 {
-        return Err(out_of_range("DATETIME"));
-    }
-    let (hours, minutes, seconds) = (hours as u8, minutes as u8, seconds as u8);
-    Ok(DateTime {
-        date,
-        hours,
-        minutes,
-        seconds,
-        micros,
-        fsp,
-    })
-}
-
-/// Microseconds of a non-negative fraction: hundredths in a byte, 1/10,000 in two, all in three.
-#[inline]
-fn fraction(fsp: u8, bytes: &[u8]) -> Result<u32, Error> {
-    let micros = match bytes {
-        [] => 0,
-        [a] => u32::from(*a) * 10_000,
-        [a, b] => u32::from(u16::from_be_bytes([*a, *b])) * 100,
-        [a, b, c] => u32::from_be_bytes([0, *a, *b, *c]),
-        _ => 1_000_000,
-    };
-    if micros > 999_999 || bytes.len() != fraction_bytes(fsp) {
-        return Err(out_of_range("fraction of a second"));
-    }
-    Ok(micros)
-}
-
-fn fraction_unit(bytes: usize) -> u32 {
-    match bytes {
-        1 => 10_000,
-        2 => 100,
-        _ => 1,
-    }
-}
-
-#[inline]
 fn label<'a>(labels: &'a [String], bytes: &[u8]) -> Result<&'a str, Error> {
     let index = little_endian(bytes) as usize;
     match index.checked_sub(1) {
@@ -444,11 +276,6 @@ fn set(labels: &[String], bytes: &[u8]) -> Result<u64, Error> {
         ));
     }
     Ok(bits)
-}
-
-#[cold]
-fn out_of_range(what: &'static str) -> Error {
-    Error::malformed(what, "a part out of its range")
 }
 
 #[cold]

@@ -8,7 +8,7 @@ use super::malformed;
 use crate::{
     Error,
     decimal::Decimal,
-    value::{checked_time, unpacked_date_time},
+    value::temporal::{checked_time, unpacked_date_time},
 };
 
 /// `field_type` is MySQL's `enum_field_types`.
@@ -18,8 +18,14 @@ pub(super) fn write(field_type: u8, data: &[u8], out: &mut Vec<u8>) -> Result<()
             [precision, scale, packed @ ..] => Decimal::new(packed, *precision, *scale)?.write(out),
             _ => return Err(malformed("a DECIMAL without its shape")),
         },
-        7 | 12 => quoted(out, |out| Ok(date_time(packed(data)?)?.write(out)))?,
-        10 => quoted(out, |out| Ok(date_time(packed(data)?)?.date.write(out)))?,
+        7 | 12 => quoted(out, |out| {
+            date_time(packed(data)?)?.write(out);
+            Ok(())
+        })?,
+        10 => quoted(out, |out| {
+            date_time(packed(data)?)?.date.write(out);
+            Ok(())
+        })?,
         11 => quoted(out, |out| time(packed(data)?, out))?,
         _ => quoted(out, |out| {
             out.extend_from_slice(b"base64:type");

@@ -54,6 +54,10 @@ pub(super) enum Text {
     Blob {
         length_bytes: u8,
     },
+    /// Has an entry in the column character sets too (9.7 writes 63).
+    Vector {
+        length_bytes: u8,
+    },
 }
 
 impl Number {
@@ -79,6 +83,7 @@ impl Text {
         let prefix = |bytes_max: u32| if bytes_max > 255 { 2 } else { 1 };
         let binary = charset == Charset::Binary;
         match self {
+            Self::Vector { length_bytes } => ColumnKind::Vector { length_bytes },
             Self::Char { bytes_max } if binary => ColumnKind::Binary {
                 length_bytes: prefix(bytes_max),
                 pad_to: bytes_max,
@@ -152,8 +157,9 @@ impl Wire {
                 .map(|length_bytes| Self::Kind(ColumnKind::Json { length_bytes })),
             255 => length_bytes(metadata)
                 .map(|length_bytes| Self::Kind(ColumnKind::Geometry { length_bytes })),
-            242 => length_bytes(metadata)
-                .map(|length_bytes| Self::Kind(ColumnKind::Vector { length_bytes })),
+            242 => {
+                length_bytes(metadata).map(|length_bytes| Self::Text(Text::Vector { length_bytes }))
+            }
             20 => Self::typed_array(metadata),
             _ => Err(Error::Unsupported(format!("column type {type_byte}"))),
         }

@@ -324,6 +324,37 @@ fn character_sets_may_be_listed_per_column() {
 }
 
 #[test]
+fn vectors_and_years_count_in_their_classes_as_9_7_writes_them() {
+    // Recorded from a 9.7 server: varchar latin1, vector, varchar greek, int unsigned, year, int unsigned.
+    let body = Body::default()
+        .column(15, &[5, 0])
+        .column(242, &[4])
+        .column(15, &[5, 0])
+        .column(3, &[])
+        .column(13, &[])
+        .column(3, &[])
+        .field(1, &[0b1110_0000])
+        .field(3, &[8, 63, 25])
+        .field(13, &[2])
+        .names(&["a", "x", "b", "n", "made", "m"]);
+    let table = body.parse().unwrap();
+    assert_eq!(
+        table.columns[1].kind,
+        ColumnKind::Vector { length_bytes: 4 }
+    );
+    let greek = Charset::of_collation(25);
+    assert_eq!(
+        table.columns[2].kind,
+        ColumnKind::Text {
+            length_bytes: 1,
+            charset: greek
+        }
+    );
+    assert_eq!(table.columns[4].kind, ColumnKind::Year);
+    assert_eq!(table.columns[5].kind, ColumnKind::Int { unsigned: true });
+}
+
+#[test]
 fn labels_are_decoded_from_their_own_character_set() {
     let body = one(254, &[0xf7, 1]);
     let latin1 = Body::default()
