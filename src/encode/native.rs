@@ -282,17 +282,13 @@ impl NativeTable {
     #[cold]
     fn in_column(&self, column: usize, error: Error) -> Error {
         let name = self.table.columns.get(column).map_or("", |it| &it.name);
-        let place = format!("column `{name}` of table `{}`", self.table.name);
+        let place = format_args!("column `{name}` of table `{}`", self.table.name);
         match error {
             Error::Short { what, needed, left } => Error::malformed(
                 what,
-                format_args!("{needed} bytes needed, {left} left, in {place}"),
+                format_args!("{place}: {needed} bytes needed, {left} left"),
             ),
-            Error::Malformed { what, found } => {
-                Error::malformed(what, format_args!("{found}, in {place}"))
-            }
-            Error::Unsupported(what) => Error::Unsupported(format!("{what}, in {place}")),
-            other => other,
+            other => other.at(place),
         }
     }
 }
