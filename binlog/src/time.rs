@@ -86,6 +86,14 @@ fn shown(fsp: u8) -> usize {
     }
 }
 
+/// Appends `count` bytes of the front: all of them, a copy of known width, then less.
+#[inline]
+fn push_front<const WIDTH: usize>(text: &[u8; WIDTH], count: usize, out: &mut Vec<u8>) {
+    let end = out.len() + count;
+    out.extend_from_slice(text);
+    out.truncate(end);
+}
+
 impl Date {
     /// Appends `YYYY-MM-DD`.
     #[inline]
@@ -105,8 +113,11 @@ impl Time {
         }
         let [h0, h1] = pair(u32::from(self.hours));
         out.extend_from_slice(&[h0, h1, b':']);
-        let text = minutes_text(self.minutes, self.seconds, self.micros);
-        out.extend_from_slice(text.get(..shown(self.fsp)).unwrap_or(&text));
+        push_front(
+            &minutes_text(self.minutes, self.seconds, self.micros),
+            shown(self.fsp),
+            out,
+        );
     }
 }
 
@@ -122,7 +133,7 @@ impl DateTime {
             y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b' ', h0, h1, b':', n0, n1, b':', s0, s1,
             b'.', f0, f1, f2, f3, f4, f5,
         ];
-        out.extend_from_slice(text.get(..14 + shown(self.fsp)).unwrap_or(&text));
+        push_front(&text, 14 + shown(self.fsp), out);
     }
 }
 

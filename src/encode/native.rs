@@ -68,12 +68,16 @@ struct NativeTable {
     old: Vec<u8>,
 }
 
+const LABEL_BYTES: usize = 32;
+
 /// Of a larger update's old values the memory is given back.
 const OLD_KEPT_BYTES_MAX: usize = 64 * 1024;
 
 struct ColumnPlan {
     /// `,"name":`
     label: Box<[u8]>,
+    /// The label with spaces after it, where it fits: a copy of known width is a few instructions.
+    padded: [u8; LABEL_BYTES],
     kind: ColumnKind,
 }
 
@@ -96,15 +100,28 @@ impl ColumnPlan {
         let mut label = vec![b','];
         write_json_string(name, &mut label);
         label.push(b':');
+        let mut padded = [b' '; LABEL_BYTES];
+        if let Some(front) = padded.get_mut(..label.len()) {
+            front.copy_from_slice(&label);
+        }
         Self {
             label: label.into_boxed_slice(),
+            padded,
             kind: kind.clone(),
         }
     }
 
-    /// The label as it stands after what is there: without its comma in front of the first column.
-    fn label(&self, is_first: bool) -> &[u8] {
-        self.label.get(usize::from(is_first)..).unwrap_or_default()
+    /// Appends the label: in front of the first column without its comma.
+    #[inline(always)]
+    fn write_label(&self, is_first: bool, out: &mut Vec<u8>) {
+        if is_first || self.label.len() > LABEL_BYTES {
+            let label = self.label.get(usize::from(is_first)..);
+            out.extend_from_slice(label.unwrap_or_default());
+        } else {
+            let end = out.len() + self.label.len();
+            out.extend_from_slice(&self.padded);
+            out.truncate(end);
+        }
     }
 }
 
@@ -244,11 +261,11 @@ impl NativeTable {
         match cell {
             Cell::Absent => return Ok(false),
             Cell::Null => {
-                out.extend_from_slice(plan.label(is_first));
+                plan.write_label(is_first, out);
                 out.extend_from_slice(b"null");
             }
             Cell::Bytes(bytes) => {
-                out.extend_from_slice(plan.label(is_first));
+                plan.write_label(is_first, out);
                 value::write(&plan.kind, bytes, out)
                     .map_err(|error| self.in_column(column, error))?;
             }
@@ -265,17 +282,13 @@ impl NativeTable {
     #[cold]
     fn in_column(&self, column: usize, error: Error) -> Error {
         let name = self.table.columns.get(column).map_or("", |it| &it.name);
-        let place = format!("column `{name}` of table `{}`", self.table.name);
+        let place = format_args!("column `{name}` of table `{}`", self.table.name);
         match error {
             Error::Short { what, needed, left } => Error::malformed(
                 what,
-                format_args!("{needed} bytes needed, {left} left, in {place}"),
+                format_args!("{place}: {needed} bytes needed, {left} left"),
             ),
-            Error::Malformed { what, found } => {
-                Error::malformed(what, format_args!("{found}, in {place}"))
-            }
-            Error::Unsupported(what) => Error::Unsupported(format!("{what}, in {place}")),
-            other => other,
+            other => other.at(place),
         }
     }
 }

@@ -171,6 +171,6 @@ fn an_invalid_value_is_an_error_that_names_the_column_and_not_the_value() {
     let error = value(VARCHAR, b"\x07secret\xff").expect_err("not UTF-8");
     assert_eq!(
         error.to_string(),
-        "text: not valid utf8mb4 at byte 6, in column `c` of table `shop.orders`"
+        "text: column `c` of table `shop.orders`: not valid utf8mb4 at byte 6"
     );
 }
