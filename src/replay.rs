@@ -172,9 +172,10 @@ impl EventStream for FileStream {
         bytes_soft_max: usize,
     ) -> BoxFuture<'a, Result<Read, Failure>> {
         Box::pin(async move {
-            let mut reader = self.reader.take().ok_or_else(|| {
-                Failure::transient("the files were left in the middle of a read")
-            })?;
+            let mut reader = self
+                .reader
+                .take()
+                .ok_or_else(|| Failure::transient("the files were left in the middle of a read"))?;
             let mut filled = std::mem::take(chunk);
             let (reader, filled, outcome) = blocking(move || {
                 let outcome = reader.fill(&mut filled, bytes_soft_max);
@@ -263,7 +264,8 @@ impl Reader {
         if offset > MAGIC.len() as u64 {
             let head = file.next_event().map_err(|error| wrong(&path, &error))?;
             let framing = file.framing().clone();
-            self.announced.extend(head.map(|event| event.bytes).unwrap_or_default());
+            self.announced
+                .extend(head.map(|event| event.bytes).unwrap_or_default());
             file = seek(&path, offset, framing, max)?;
         }
         self.current = Some((path, file));

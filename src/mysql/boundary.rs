@@ -192,7 +192,7 @@ mod tests {
             body.extend(version);
             body.extend([0; 4]);
             body.push(19);
-            body.extend([13; 40]);
+            body.extend([13; 27]);
             log.event(15, &body);
             log
         }

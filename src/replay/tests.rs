@@ -29,7 +29,7 @@ impl Log {
 fn event(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 0, 0, kind, 1, 0, 0, 0];
     bytes.extend((HEADER_BYTES as u32 + body.len() as u32).to_le_bytes());
-    bytes.extend([9, 0, 0, 0, 0, 0]);
+    bytes.extend([0; 6]);
     bytes.extend(body);
     bytes
 }
@@ -41,7 +41,7 @@ fn format() -> Vec<u8> {
     body.extend(version);
     body.extend([0; 4]);
     body.push(HEADER_BYTES as u8);
-    body.extend([13; 40]);
+    body.extend([13; 27]);
     event(15, &body)
 }
 
@@ -68,7 +68,9 @@ async fn files_come_in_order_each_announced_by_its_name_and_then_the_source_ends
     let first = log.write("b.000009", &[format(), event(XID, b"11111111")]);
     let second = log.write("b.000010", &[format(), event(STOP, b"")]);
     let source = FileSource::new(vec![first, second], 1 << 20).expect("a log");
-    let seen = kinds(&source, source.first().expect("a point")).await.expect("events");
+    let seen = kinds(&source, source.first().expect("a point"))
+        .await
+        .expect("events");
     let codes: Vec<_> = seen.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(codes, [4, 15, XID, 4, 15, STOP]);
     assert!(seen[0].1.starts_with(b"\x04\0\0\0\0\0\0\0b.000009"));
@@ -87,7 +89,10 @@ async fn a_mark_inside_skips_what_is_before_and_still_tells_the_format() {
     from.mark.position = format!("b.000002:{}", head + events[1].len() as u64)
         .parse()
         .expect("a position");
-    let head_now = source.head(from.mark.position.clone()).await.expect("a head");
+    let head_now = source
+        .head(from.mark.position.clone())
+        .await
+        .expect("a head");
     assert_eq!(head_now.bytes_ahead, events[2].len() as u64);
     let seen = kinds(&source, from).await.expect("events");
     let codes: Vec<_> = seen.iter().map(|(kind, _)| *kind).collect();
@@ -103,11 +108,17 @@ async fn a_file_cut_short_is_definite_with_file_and_offset_after_what_was_whole(
     let offset = 4 + format().len();
     let path = log.write("b.000001", &[format(), cut]);
     let source = FileSource::new(vec![path], 1 << 20).expect("a log");
-    let mut stream = source.open(source.first().expect("a point")).await.expect("a stream");
+    let mut stream = source
+        .open(source.first().expect("a point"))
+        .await
+        .expect("a stream");
     let mut chunk = BytesMut::new();
     let read = stream.read(&mut chunk, 1 << 20).await;
     assert_eq!(read, Ok(Read::Events { drained: false }));
-    let failure = stream.read(&mut chunk, 1 << 20).await.expect_err("cut short");
+    let failure = stream
+        .read(&mut chunk, 1 << 20)
+        .await
+        .expect_err("cut short");
     assert!(failure.is_definite());
     for part in ["b.000001", &format!("offset {offset}"), "left"] {
         assert!(failure.message.contains(part), "{failure}");
@@ -128,8 +139,17 @@ async fn what_is_no_binlog_or_not_there_is_definite() {
 
 #[test]
 fn files_with_a_gap_or_of_two_logs_are_refused() {
-    for names in [&["b.000001", "b.000003"][..], &["a.000001", "b.000002"], &["b.000001", "b.000001"], &["log"], &[]] {
+    for names in [
+        &["b.000001", "b.000003"][..],
+        &["a.000001", "b.000002"],
+        &["b.000001", "b.000001"],
+        &["log"],
+        &[],
+    ] {
         let paths = names.iter().map(PathBuf::from).collect();
-        assert!(FileSource::new(paths, 1).is_err_and(|failure| failure.is_definite()), "{names:?}");
+        assert!(
+            FileSource::new(paths, 1).is_err_and(|failure| failure.is_definite()),
+            "{names:?}"
+        );
     }
 }

@@ -34,7 +34,10 @@ async fn wrong_accounts_hosts_and_privileges_are_told() {
     bare.user = "bare".into();
     let failure = definite(resolve_start(&bare).await);
     let hint = failure.hint.expect("a hint");
-    assert!(hint.contains("GRANT REPLICATION SLAVE") && hint.contains("'bare'"), "{hint}");
+    assert!(
+        hint.contains("GRANT REPLICATION SLAVE") && hint.contains("'bare'"),
+        "{hint}"
+    );
 
     let mut unknown = good.clone();
     unknown.hosts[0].name = "no-such-host.invalid".into();
@@ -65,7 +68,11 @@ async fn tls_is_verified_as_far_as_its_mode_says() {
             .query_first("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
             .await
             .expect("a status");
-        assert_eq!(cipher.is_some_and(|(_, cipher)| !cipher.is_empty()), encrypted, "{mode:?}");
+        assert_eq!(
+            cipher.is_some_and(|(_, cipher)| !cipher.is_empty()),
+            encrypted,
+            "{mode:?}"
+        );
     }
     // The server's own certificate carries no name, and the public authorities do not know it.
     tried.tls = tls(TlsMode::VerifyIdentity, ca);
@@ -94,7 +101,12 @@ async fn an_event_larger_than_the_limit_is_definite_and_names_the_setting() {
         }
     };
     let failure = definite::<()>(Err(failure));
-    assert!(failure.hint.expect("a hint").contains("source.event_bytes_max"));
+    assert!(
+        failure
+            .hint
+            .expect("a hint")
+            .contains("source.event_bytes_max")
+    );
 }
 
 #[tokio::test]
@@ -105,27 +117,50 @@ async fn the_preflight_passes_a_good_server_and_names_what_a_bad_one_lacks() {
         .await
         .expect("a table");
     let good = plan(&server);
-    let checks = preflight(&good, &everything(), &OrderingKey::Table).await.expect("checks");
-    assert!(checks.iter().all(|check| check.verdict != Verdict::Fail), "{checks:?}");
+    let checks = preflight(&good, &everything(), &OrderingKey::Table)
+        .await
+        .expect("checks");
+    assert!(
+        checks.iter().all(|check| check.verdict != Verdict::Fail),
+        "{checks:?}"
+    );
 
     server
         .exec("SET GLOBAL binlog_row_metadata = 'MINIMAL'")
         .await
         .expect("set");
-    server.create_user("bare", "let-it-flow", "SELECT").await.expect("a user");
+    server
+        .create_user("bare", "let-it-flow", "SELECT")
+        .await
+        .expect("a user");
     let mut bad = good.clone();
     bad.user = "bare".into();
     bad.server_id = u32::from(server.port());
     let none = TableFilter::new(&["shop.*".to_owned()]).expect("a pattern");
-    let checks = preflight(&bad, &none, &OrderingKey::Table).await.expect("checks");
+    let checks = preflight(&bad, &none, &OrderingKey::Table)
+        .await
+        .expect("checks");
     let failed: Vec<_> = checks
         .iter()
         .filter(|check| check.verdict == Verdict::Fail)
         .map(|check| check.name)
         .collect();
-    assert_eq!(failed, ["binlog_row_metadata", "privileges", "server_id", "source.tables"]);
+    assert_eq!(
+        failed,
+        [
+            "binlog_row_metadata",
+            "privileges",
+            "server_id",
+            "source.tables"
+        ]
+    );
     let lanes = OrderingKey::PrimaryKey { lanes: 4 };
-    let checks = preflight(&good, &everything(), &lanes).await.expect("checks");
+    let checks = preflight(&good, &everything(), &lanes)
+        .await
+        .expect("checks");
     let last = checks.last().expect("a check");
-    assert!(last.verdict == Verdict::Fail && last.found.contains("d.t"), "{last:?}");
+    assert!(
+        last.verdict == Verdict::Fail && last.found.contains("d.t"),
+        "{last:?}"
+    );
 }
