@@ -77,7 +77,7 @@ fn run_counting_after(world: &World, script: impl AsyncFnOnce()) -> (u64, u64) {
 
 /// What went wrong ends the run; the next one, without the fault, finds everything.
 fn halts_and_goes_on(world: &World, message: &str) {
-    let end = world.run(|_handle| async {});
+    let end = world.run(async |_handle| ());
     assert!(
         matches!(&end, End::Halted(failure) if failure.message.contains(message)),
         "{end:?}"
@@ -158,7 +158,7 @@ fn who_dies_too_often_in_a_row_halts_the_pipeline() {
     for _ in 0..3 {
         world.source.fails_at(4, source::Fault::Panic);
     }
-    let end = world.run(|_handle| async {});
+    let end = world.run(async |_handle| ());
     assert!(
         matches!(&end, End::Halted(failure) if failure.message.contains("reader died 3 times in a row")),
         "{end:?}"

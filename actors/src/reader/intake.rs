@@ -299,7 +299,7 @@ fn failure(error: headwater_binlog::transaction::AssembleError) -> Failure {
 }
 
 /// An open transaction up to this size waits for its end, so that its last change can be marked.
-const HOLD_BYTES_MAX: usize = 256 * 1024;
+pub(super) const HOLD_BYTES_MAX: usize = 256 * 1024;
 /// Decompressed bytes of a compressed transaction at a time.
 const SLICE_BYTES: usize = 256 * 1024;
 /// Of the event's length in its header.

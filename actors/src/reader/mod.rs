@@ -227,7 +227,10 @@ async fn read_chunk(
         permit.shrink_to(events.len());
     } else {
         // One event above the chunk: what is missing, but never what the held-back part of a batch may have.
-        let most = raw.bytes_total().saturating_sub(RESERVE_BYTES);
+        let most = raw
+            .bytes_total()
+            .saturating_sub(RESERVE_BYTES)
+            .max(CHUNK_BYTES);
         drop(permit);
         let asked = Instant::now();
         permit = raw.take(events.len().min(most)).await;
@@ -280,5 +283,5 @@ impl Handler<Stop> for Reader {
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Room for the last event of a chunk, commonly 8 KiB.
 const OVERSHOOT_BYTES: usize = 16 * 1024;
-/// Of the raw budget, never taken by one event: the held-back transaction's part.
-const RESERVE_BYTES: usize = 1024 * 1024;
+/// Of the raw budget, never taken by one event: what a held-back transaction may have, and its rounding.
+const RESERVE_BYTES: usize = intake::HOLD_BYTES_MAX + 64 * 1024;

@@ -11,7 +11,12 @@ pub mod sink;
 pub mod source;
 pub mod store;
 
-use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{Actor, Addr, Arbiter, System};
 use headwater_actors::{
@@ -147,11 +152,7 @@ impl World {
     }
 
     /// One life of the process; `script` plays the operator and may end before the pipeline does.
-    pub fn run<F, Fut>(&self, script: F) -> End
-    where
-        F: FnOnce(Handle) -> Fut,
-        Fut: Future<Output = ()>,
-    {
+    pub fn run(&self, script: impl AsyncFnOnce(Handle)) -> End {
         let system = System::new();
         let end = system.block_on(async {
             let arbiters = [Arbiter::new(), Arbiter::new(), Arbiter::new()];
@@ -181,7 +182,7 @@ impl World {
 
     /// A life that ends when all of the log is durable and the operator says so.
     pub fn run_to_the_end(&self) -> End {
-        self.run(|handle| async move {
+        self.run(async |handle| {
             self.all_durable().await;
             handle.shut_down();
         })
@@ -219,12 +220,23 @@ impl World {
     }
 
     pub async fn all_durable(&self) {
-        let wanted = self.wanted_lines().len();
-        wait_for("all changes to be durable", &self.sink.durable, |durable| {
-            let mut lines: Vec<&str> = durable.iter().map(|put| put.line.as_str()).collect();
-            lines.sort_unstable();
-            lines.dedup();
-            lines.len() == wanted
+        self.durable_of("all changes to be durable", |_| true).await;
+    }
+
+    /// Waits for every change of these tables (`db.table`).
+    pub async fn durable_of(&self, what: &str, is_wanted: impl Fn(&str) -> bool) {
+        let changes = self.log.changes.iter();
+        let mut missing: HashSet<&str> = changes
+            .filter(|change| is_wanted(&change.table))
+            .map(|change| change.line.as_str())
+            .collect();
+        let mut seen = 0;
+        wait_for(what, &self.sink.durable, |durable| {
+            for put in durable.iter().skip(seen) {
+                missing.remove(put.line.as_str());
+            }
+            seen = durable.len();
+            missing.is_empty()
         })
         .await;
     }
@@ -253,7 +265,7 @@ impl World {
         assert_eq!(durable, wanted);
     }
 
-    /// What is durable is exactly what the stored position covers, once each.
+    /// What is durable is exactly what the stored position covers.
     pub fn assert_drained(&self) {
         let checkpoint = self.store.saved().expect("a stored position");
         assert!(checkpoint.drained, "{checkpoint:?}");
@@ -267,6 +279,7 @@ impl World {
         let mut durable = self.sink.lines();
         covered.sort_unstable();
         durable.sort_unstable();
+        durable.dedup();
         assert_eq!(durable, covered);
     }
 
