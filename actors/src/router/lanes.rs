@@ -381,3 +381,6 @@ fn find(barriers: &mut VecDeque<Barrier>, seq: BarrierSeq) -> Option<&mut Barrie
         .ok()?;
     barriers.get_mut(index)
 }
+
+#[cfg(test)]
+mod tests;

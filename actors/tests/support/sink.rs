@@ -175,6 +175,6 @@ impl Sink for ScriptedSink {
     }
 
     fn record_bytes_max(&self) -> usize {
-        10_000
+        100_000
     }
 }
