@@ -112,7 +112,7 @@ impl Intake {
         self.needs_grant = false;
     }
 
-    pub fn next(&mut self) -> Result<Next, Failure> {
+    pub fn next_step(&mut self) -> Result<Next, Failure> {
         loop {
             if self.is_reached {
                 return Ok(self.cut().map_or(Next::Reached, Next::Send));
@@ -304,3 +304,6 @@ pub(super) const HOLD_BYTES_MAX: usize = 256 * 1024;
 const SLICE_BYTES: usize = 256 * 1024;
 /// Of the event's length in its header.
 const SIZE_OFFSET: usize = 9;
+
+#[cfg(test)]
+mod tests;

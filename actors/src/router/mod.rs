@@ -357,3 +357,6 @@ fn age_secs(us: u64) -> f64 {
 }
 
 const MAILBOX_CAPACITY: usize = 1024;
+
+#[cfg(test)]
+mod tests;

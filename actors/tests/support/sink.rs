@@ -56,12 +56,14 @@ pub struct ScriptedSink {
     /// Calls so far.
     pub calls: watch::Sender<usize>,
     script: Arc<Mutex<Option<Script>>>,
-    lanes: Arc<Mutex<HashMap<Arc<Lane>, Arc<tokio::sync::Mutex<()>>>>>,
+    lanes: Arc<Mutex<HashMap<Arc<Lane>, Settling>>>,
     /// The newest call's caller, by lane.
     callers: Arc<Mutex<HashMap<Arc<Lane>, Arc<Caller>>>>,
     broken: Arc<Mutex<Vec<String>>>,
 }
 
+/// Held while a record of the lane has not settled.
+type Settling = Arc<tokio::sync::Mutex<()>>;
 type Caller = Mutex<Option<oneshot::Sender<Result<Delivered, Rejected>>>>;
 
 impl ScriptedSink {

@@ -233,7 +233,7 @@ proptest! {
         driver.buffer.deliver_up_to(cut);
         driver.finish().unwrap();
         prop_assert_eq!(&driver.durable, &driver.lines_up_to(cut));
-        let last = driver.pushed.iter().map(|(seq, _)| *seq).filter(|seq| *seq <= cut).next_back();
+        let last = driver.pushed.iter().map(|(seq, _)| *seq).rfind(|seq| *seq <= cut);
         prop_assert_eq!(driver.reached.last().copied(), last);
     }
 }
