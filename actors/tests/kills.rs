@@ -58,20 +58,16 @@ fn run_counting(world: &World) -> (u64, u64) {
 }
 
 fn run_counting_after(world: &World, script: impl AsyncFnOnce()) -> (u64, u64) {
-    let counts = Arc::new(Mutex::new((0, 0)));
-    let end = world.run(|handle| {
-        let counts = Arc::clone(&counts);
-        async move {
-            script().await;
-            world.all_durable().await;
-            let status = handle.status().await;
-            *counts.lock().unwrap() = (status.generation, status.restarts);
-            handle.shut_down();
-        }
+    let mut counts = (0, 0);
+    let end = world.run(async |handle| {
+        script().await;
+        world.all_durable().await;
+        let status = handle.status().await;
+        counts = (status.generation, status.restarts);
+        handle.shut_down();
     });
     assert_eq!(end, End::Drained);
     world.assert_complete();
-    let counts = *counts.lock().unwrap();
     counts
 }
 
