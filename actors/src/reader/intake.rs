@@ -115,7 +115,7 @@ impl Intake {
         self.needs_grant = false;
     }
 
-    pub fn next(&mut self) -> Result<Next, Failure> {
+    pub fn next_step(&mut self) -> Result<Next, Failure> {
         loop {
             if self.is_reached {
                 return Ok(self.cut().map_or(Next::Reached, Next::Send));

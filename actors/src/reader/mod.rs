@@ -128,7 +128,7 @@ impl Reader {
 
     fn proceed(&mut self, ctx: &mut Context<Self>) {
         loop {
-            match self.intake.next() {
+            match self.intake.next_step() {
                 Ok(Next::Send(batch)) => self.router.do_send(batch),
                 Ok(Next::Grant(bytes)) => return self.ask(bytes, ctx),
                 Ok(Next::Read) => return self.read(ctx),
