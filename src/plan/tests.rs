@@ -255,7 +255,9 @@ fn every_example_is_a_plan() {
             sets: &sets,
             ..Layers::default()
         };
-        let loaded = layers.load().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let loaded = layers
+            .load()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         if let Err(error) = Plan::from_settings(&loaded.settings) {
             panic!("{name}: {error}");
         }
