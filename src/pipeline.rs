@@ -81,9 +81,6 @@ pub fn run(plan: Plan, mode: RunMode) -> anyhow::Result<Exit> {
 
 async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Result<End> {
     let telemetry = Telemetry::start(&plan.telemetry)?;
-    if let Some(address) = telemetry.address() {
-        tracing::info!(%address, "telemetry listens");
-    }
     let dead_letters = outputs::dead_letters(&plan)?;
     let (launcher, store): (Arc<dyn Launcher>, Arc<dyn CheckpointStore>) = match mode.source {
         RunSource::Server => {

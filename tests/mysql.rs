@@ -5,6 +5,9 @@
 
 #[path = "mysql/log.rs"]
 mod log;
-
+#[path = "mysql/refusals.rs"]
+mod refusals;
+#[path = "mysql/resuming.rs"]
+mod resuming;
 #[path = "mysql/streaming.rs"]
 mod streaming;

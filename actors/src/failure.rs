@@ -7,6 +7,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     Transient,
+    /// What the generation was launched on no longer holds (another server answers now): launch anew.
+    Superseded,
     Definite,
 }
 
@@ -24,6 +26,14 @@ impl Failure {
     pub fn transient(message: impl Into<String>) -> Self {
         Self {
             class: Class::Transient,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub fn superseded(message: impl Into<String>) -> Self {
+        Self {
+            class: Class::Superseded,
             message: message.into(),
             hint: None,
         }

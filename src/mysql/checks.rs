@@ -340,6 +340,7 @@ pub fn ensure_tables(tables: &[SeenTable], filter: &TableFilter, user: &str) -> 
     if included > 0 {
         return Check::ok(name, format!("{included} of {} tables", tables.len()));
     }
+    // `is_everything` says no to "all but these", which may wait for tables just as well.
     let any = TableName {
         database: "headwater-no-such-database".into(),
         table: "headwater-no-such-table".into(),

@@ -284,7 +284,7 @@ fn ensure_checksum(chunk: &mut BytesMut, begin: usize) {
 
 #[cfg(test)]
 mod tests {
-    use headwater_binlog::event::Framing;
+    use headwater_binlog::event::EventHeader;
     use mysql_async::binlog::{
         BinlogChecksumAlg, BinlogVersion,
         events::{BinlogEventFooter, FormatDescriptionEvent},
@@ -312,8 +312,12 @@ mod tests {
         for with_checksum in [true, false] {
             let mut chunk = BytesMut::from(&b"before"[..]);
             append(&heartbeat(with_checksum), &mut chunk).expect("whole");
-            let event = Framing::default().event(&chunk[6..]).expect("well framed");
-            assert_eq!(event.body, b"binlog.000001", "{with_checksum}");
+            let event = &chunk[6..];
+            let header = EventHeader::parse(event).expect("a header");
+            assert_eq!(header.bytes as usize, event.len(), "{with_checksum}");
+            let (covered, stored) = event.split_last_chunk().expect("a checksum");
+            assert_eq!(crc32fast::hash(covered), u32::from_le_bytes(*stored));
+            assert!(covered.ends_with(b"binlog.000001"), "{with_checksum}");
         }
     }
 

@@ -15,11 +15,11 @@ use headwater_actors::{
     ports::source::ResumePoint,
 };
 use headwater_binlog::{
-    event::EventKind,
+    event::{EventKind, Framing},
     gtid::{GtidSet, Uuid},
     position::{FileName, Position},
 };
-use mysql_async::binlog::events::{Event, RotateEvent};
+use mysql_async::binlog::events::Event;
 use tokio::time::timeout;
 
 use super::{
@@ -235,19 +235,25 @@ async fn locate(
     }
     let mut dump = inspect(plan, &Route::ByGtid(set.clone()), Until::Ever).await?;
     let mut file: Option<FileName> = None;
+    let mut framing = Framing::default();
+    let mut bytes = BytesMut::new();
     let search = async {
         while let Some(event) = next_within(&mut dump, LOCATE_TIMEOUT).await? {
-            let header = event.header();
-            match EventKind::from_code(header.event_type_raw()) {
-                EventKind::Rotate => file = Some(rotated_to(&event)?),
+            bytes.clear();
+            dump::append(&event, &mut bytes)?;
+            let known = framing.clone();
+            let event = known.event(&bytes).map_err(|error| unreadable(&error))?;
+            let header = event.header;
+            match header.kind {
+                EventKind::FormatDescription => {
+                    framing.learn(&event).map_err(|error| unreadable(&error))?;
+                }
+                EventKind::Rotate => file = Some(rotated_to(event.body)?),
                 EventKind::Gtid | EventKind::GtidTagged => {
-                    let end = u64::from(header.log_pos());
-                    let begin = end.checked_sub(u64::from(header.event_size()));
+                    // Transactions begin below max_binlog_size, which is 1 GiB at most.
+                    let begin = header.next_offset.checked_sub(header.bytes);
                     if let (Some(file), Some(offset)) = (&file, begin) {
-                        return Ok(Position {
-                            file: file.clone(),
-                            offset,
-                        });
+                        return Ok(Position::new(file.clone(), u64::from(offset)));
                     }
                     break;
                 }
@@ -266,12 +272,14 @@ async fn locate(
     })?
 }
 
-fn rotated_to(event: &Event) -> Result<FileName, Failure> {
-    let rotate: RotateEvent<'_> = event
-        .read_event()
-        .map_err(|error| Failure::definite(format!("read ROTATE: {error}")))?;
-    FileName::parse(&rotate.name())
-        .map_err(|error| Failure::definite(format!("read ROTATE: {error}")))
+/// A ROTATE body: eight bytes of offset, then the name.
+fn rotated_to(body: &[u8]) -> Result<FileName, Failure> {
+    let name = body.get(8..).unwrap_or_default();
+    FileName::parse(&String::from_utf8_lossy(name)).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &headwater_binlog::Error) -> Failure {
+    Failure::definite(format!("look for the first transaction to read: {error}"))
 }
 
 /// A dump of its own that ends nobody else's.

@@ -114,11 +114,11 @@ impl Shared {
         let facts = server.facts().await?;
         let route = decide_resume(self.identity.server_uuid, &from, &facts)?;
         if facts.server_uuid != self.identity.server_uuid {
-            return Err(Failure::definite(format!(
+            // The launch translates the position by GTID and raises the epoch before anything is read.
+            return Err(Failure::superseded(format!(
                 "the server is now {}, no longer {}",
                 facts.server_uuid, self.identity.server_uuid
-            ))
-            .with_hint("start again: it goes on there by GTID, in a new epoch"));
+            )));
         }
         if matches!(route, Route::ByGtid(_)) && from.mark.rows_done > 0 {
             return Err(Failure::definite(format!(

@@ -4,7 +4,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use headwater_actors::{
-    checkpoint::{Checkpoint, Mark, OrderingKey},
+    checkpoint::{Checkpoint, OrderingKey},
     failure::Failure,
     ports::{
         BoxFuture,
@@ -14,7 +14,7 @@ use headwater_actors::{
     },
     reader::intake,
 };
-use headwater_binlog::gtid::{GtidSet, Uuid};
+use headwater_binlog::gtid::Uuid;
 use tokio::sync::OnceCell;
 
 use super::{Until, outputs::Outputs};
@@ -228,7 +228,8 @@ impl Launcher for FileLauncher {
             Arc::clone(&self.outputs),
         );
         Box::pin(async move {
-            let source = FileSource::new(files, plan.source.event_bytes_max)?;
+            let source = Arc::new(FileSource::new(files, plan.source.event_bytes_max)?);
+            let begin = source.first()?;
             // The ids and epoch of the pipeline whose log this is, where its checkpoint is at hand.
             let stored = file::peek(&plan.checkpoint.file, &plan.name)?;
             let before = stored.checkpoint.as_ref();
@@ -237,11 +238,8 @@ impl Launcher for FileLauncher {
                 server_uuid: before.map_or(Uuid([0; 16]), |before| before.server_uuid),
                 server_id: 0,
                 epoch: stored.epoch.max(1),
-                mark: Mark {
-                    position: source.first_position(),
-                    rows_done: 0,
-                },
-                gtid_set: GtidSet::default(),
+                mark: begin.mark,
+                gtid_set: begin.gtid_set,
                 commit_us: 0,
                 ordering: plan.ordering.clone(),
                 drained: false,
@@ -250,7 +248,7 @@ impl Launcher for FileLauncher {
                 encoder: Arc::new(NativeEncoder::new(from.server_uuid)),
                 from,
                 until: intake::Until::Never,
-                source: Arc::new(source),
+                source,
                 sink: outputs.sink().await?,
             })
         })

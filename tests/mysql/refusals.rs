@@ -1,0 +1,166 @@
+//! Servers that cannot be read: each says why and what to do.
+
+use headwater::{
+    mysql::{Verdict, connect::connect, preflight, resolve_start},
+    plan::TlsMode,
+    secret::Secret,
+};
+use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
+use headwater_harness::mysql::MySql;
+use mysql_async::prelude::Queryable;
+
+use crate::log::{Reading, definite, host, plan, tls, transient};
+
+fn everything() -> TableFilter {
+    TableFilter::new(&["*.*".to_owned()]).expect("a pattern")
+}
+
+#[tokio::test]
+async fn wrong_accounts_hosts_and_privileges_are_told() {
+    let mut server = MySql::start().await.expect("a server");
+    let good = plan(&server);
+
+    let mut wrong = good.clone();
+    wrong.password = Secret::new("not-it");
+    let failure = definite(connect(&wrong).await);
+    assert!(failure.message.contains("1045"), "{failure}");
+    assert!(!failure.message.contains("not-it"), "{failure}");
+
+    server
+        .create_user("bare", "let-it-flow", "SELECT")
+        .await
+        .expect("a user");
+    let mut bare = good.clone();
+    bare.user = "bare".into();
+    let failure = definite(resolve_start(&bare).await);
+    let hint = failure.hint.expect("a hint");
+    assert!(
+        hint.contains("GRANT REPLICATION SLAVE") && hint.contains("'bare'"),
+        "{hint}"
+    );
+
+    let mut unknown = good.clone();
+    unknown.hosts[0].name = "no-such-host.invalid".into();
+    let failure = transient(connect(&unknown).await);
+    assert!(failure.message.contains("unknown host"), "{failure}");
+    unknown.hosts.push(host(&server));
+    assert!(connect(&unknown).await.is_ok());
+
+    server.stop().await.expect("stopped");
+    let failure = transient(connect(&good).await);
+    assert!(failure.message.contains("127.0.0.1"), "{failure}");
+}
+
+#[tokio::test]
+async fn tls_is_verified_as_far_as_its_mode_says() {
+    let server = MySql::start().await.expect("a server");
+    let ca = Some(server.datadir().join("ca.pem"));
+    let mut tried = plan(&server);
+    for (mode, ca_file, encrypted) in [
+        (TlsMode::Disabled, None, false),
+        (TlsMode::Preferred, None, true),
+        (TlsMode::Required, None, true),
+        (TlsMode::VerifyCa, ca.clone(), true),
+    ] {
+        tried.tls = tls(mode, ca_file);
+        let mut conn = connect(&tried).await.expect("a connection");
+        let cipher: Option<(String, String)> = conn
+            .query_first("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+            .await
+            .expect("a status");
+        assert_eq!(
+            cipher.is_some_and(|(_, cipher)| !cipher.is_empty()),
+            encrypted,
+            "{mode:?}"
+        );
+    }
+    // The server's own certificate carries no name, and the public authorities do not know it.
+    tried.tls = tls(TlsMode::VerifyIdentity, ca);
+    definite(connect(&tried).await);
+    tried.tls = tls(TlsMode::VerifyCa, None);
+    definite(connect(&tried).await);
+    tried.tls = tls(TlsMode::VerifyCa, Some("no-such.pem".into()));
+    let failure = definite(connect(&tried).await);
+    assert!(failure.message.contains("no-such.pem"), "{failure}");
+    tried.tls = tls(TlsMode::VerifyCa, Some(server.datadir().join("ca.pem")));
+    Reading::start(&tried).await;
+}
+
+#[tokio::test]
+async fn an_event_larger_than_the_limit_is_definite_and_names_the_setting() {
+    let server = MySql::start().await.expect("a server");
+    let mut small = plan(&server);
+    small.event_bytes_max = 1 << 20;
+    let (mut reading, _) = Reading::start(&small).await;
+    let sql = "CREATE DATABASE d; CREATE TABLE d.t (b LONGBLOB);
+        INSERT INTO d.t VALUES (REPEAT('x', 2 * 1024 * 1024))";
+    server.exec(sql).await.expect("a row");
+    let failure = loop {
+        if let Err(failure) = reading.read().await {
+            break failure;
+        }
+    };
+    let failure = definite::<()>(Err(failure));
+    assert!(
+        failure
+            .hint
+            .expect("a hint")
+            .contains("source.event_bytes_max")
+    );
+}
+
+#[tokio::test]
+async fn the_preflight_passes_a_good_server_and_names_what_a_bad_one_lacks() {
+    let server = MySql::with(&["--sync-binlog=1"]).await.expect("a server");
+    server
+        .exec("CREATE DATABASE d; CREATE TABLE d.t (a INT)")
+        .await
+        .expect("a table");
+    let good = plan(&server);
+    let checks = preflight(&good, &everything(), &OrderingKey::Table)
+        .await
+        .expect("checks");
+    assert!(
+        checks.iter().all(|check| check.verdict != Verdict::Fail),
+        "{checks:?}"
+    );
+
+    server
+        .exec("SET GLOBAL binlog_row_metadata = 'MINIMAL'")
+        .await
+        .expect("set");
+    server
+        .create_user("bare", "let-it-flow", "SELECT")
+        .await
+        .expect("a user");
+    let mut bad = good.clone();
+    bad.user = "bare".into();
+    bad.server_id = u32::from(server.port());
+    let none = TableFilter::new(&["shop.*".to_owned()]).expect("a pattern");
+    let checks = preflight(&bad, &none, &OrderingKey::Table)
+        .await
+        .expect("checks");
+    let failed: Vec<_> = checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Fail)
+        .map(|check| check.name)
+        .collect();
+    assert_eq!(
+        failed,
+        [
+            "binlog_row_metadata",
+            "privileges",
+            "server_id",
+            "source.tables"
+        ]
+    );
+    let lanes = OrderingKey::PrimaryKey { lanes: 4 };
+    let checks = preflight(&good, &everything(), &lanes)
+        .await
+        .expect("checks");
+    let last = checks.last().expect("a check");
+    assert!(
+        last.verdict == Verdict::Fail && last.found.contains("d.t"),
+        "{last:?}"
+    );
+}

@@ -1,0 +1,169 @@
+//! Where a start and a checkpoint go on: on the same server, on another one, or not at all.
+
+use headwater::{
+    mysql::{MySqlSource, Start, resolve_start, resume, start::verify_boundary},
+    plan::StartPlan,
+    replay::FileSource,
+};
+use headwater_actors::{
+    checkpoint::Mark,
+    ports::source::{ResumePoint, Source},
+};
+use headwater_binlog::event::EventKind;
+use headwater_harness::mysql::MySql;
+
+use crate::log::{Reading, checkpoint, definite, file_from, host, identity, plan};
+
+const TABLE: &str = "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY)";
+
+/// The head of the server's log as a point to go on from.
+async fn head(server: &MySql) -> ResumePoint {
+    resolve_start(&plan(server)).await.expect("a start").point
+}
+
+async fn start_at(server: &MySql, at: StartPlan) -> Start {
+    let mut plan = plan(server);
+    plan.start = at;
+    resolve_start(&plan).await.expect("a start")
+}
+
+#[tokio::test]
+async fn a_start_is_the_same_place_by_position_by_gtid_and_now() {
+    let server = MySql::start().await.expect("a server");
+    server.exec(TABLE).await.expect("a table");
+    server
+        .exec("FLUSH BINARY LOGS; INSERT INTO d.t VALUES (1)")
+        .await
+        .expect("a row");
+    let now = start_at(&server, StartPlan::Now).await;
+    server
+        .exec("INSERT INTO d.t VALUES (2)")
+        .await
+        .expect("a row");
+    let place = now.point.mark.position.clone();
+    assert_eq!(start_at(&server, StartPlan::At(place.clone())).await, now);
+    assert_eq!(
+        start_at(&server, StartPlan::After(now.point.gtid_set.clone())).await,
+        now
+    );
+    assert_eq!(
+        verify_boundary(&plan(&server), &place).await,
+        Ok((now.server_uuid, now.point.gtid_set.clone()))
+    );
+    let later = start_at(&server, StartPlan::Now).await.point;
+    assert_eq!(
+        start_at(&server, StartPlan::After(later.gtid_set.clone()))
+            .await
+            .point,
+        later
+    );
+    let earliest = start_at(&server, StartPlan::Earliest).await.point;
+    assert_eq!(earliest.mark.position.offset, 4);
+    assert!(earliest.mark.position.file.number < place.file.number);
+
+    let mut inside = place.clone();
+    inside.offset += 20;
+    let failure = definite(verify_boundary(&plan(&server), &inside).await);
+    for point in [&place, &later.mark.position] {
+        assert!(failure.message.contains(&point.to_string()), "{failure}");
+    }
+    inside.offset = 1 << 30;
+    let failure = definite(verify_boundary(&plan(&server), &inside).await);
+    assert!(failure.message.contains("beyond the end"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_purged_position_halts_with_both_positions() {
+    let server = MySql::start().await.expect("a server");
+    let start = resolve_start(&plan(&server)).await.expect("a start");
+    server.exec(TABLE).await.expect("a table");
+    server.exec("FLUSH BINARY LOGS").await.expect("a new file");
+    let (file, _) = server.position().await.expect("a position");
+    server
+        .exec(&format!("PURGE BINARY LOGS TO '{file}'"))
+        .await
+        .expect("purged");
+    let source = MySqlSource::new(plan(&server), identity(&start));
+    let failure = definite(source.open(start.point.clone()).await);
+    for part in [start.point.mark.position.to_string(), format!("{file}:4")] {
+        assert!(failure.message.contains(&part), "{failure}");
+    }
+    let stored = checkpoint(&start, start.point.clone());
+    definite(resume(&plan(&server), &stored).await);
+}
+
+#[tokio::test]
+async fn a_replica_takes_over_by_gtid_at_the_same_transaction_in_a_new_epoch() {
+    let (source, replica) = (MySql::start(), MySql::with(&["--log-replica-updates=ON"]));
+    let (source, replica) = (
+        source.await.expect("a server"),
+        replica.await.expect("a server"),
+    );
+    source.exec(TABLE).await.expect("a table");
+    replica.replica_of(&source).await.expect("replicates");
+    let start = resolve_start(&plan(&source)).await.expect("a start");
+    source
+        .exec("INSERT INTO d.t VALUES (1); INSERT INTO d.t VALUES (2)")
+        .await
+        .expect("rows");
+    replica.caught_up_with(&source).await.expect("caught up");
+
+    let mut failover = plan(&source);
+    failover.hosts = vec![host(&replica)];
+    let mut point = start.point.clone();
+    point.mark = Mark {
+        rows_done: 1,
+        ..point.mark
+    };
+    let stored = checkpoint(&start, point.clone());
+    let taken = resume(&failover, &stored)
+        .await
+        .expect("a place on the replica");
+    assert_ne!(taken.server_uuid, start.server_uuid);
+    assert_eq!(
+        (taken.epoch, taken.point.mark.rows_done),
+        (start.epoch + 1, 0)
+    );
+    assert_eq!(taken.point.gtid_set, start.point.gtid_set);
+
+    // The first server's identity is refused there: its epoch would not be stored before its events.
+    let stale = MySqlSource::new(failover.clone(), identity(&start));
+    definite(stale.open(start.point.clone()).await);
+    let there = MySqlSource::new(failover.clone(), identity(&taken));
+    let mut reading = Reading::open(&there, taken.point.clone())
+        .await
+        .expect("a stream");
+    reading.until(EventKind::Xid, 2).await;
+    assert_eq!(
+        reading.count(EventKind::Gtid) + reading.count(EventKind::GtidTagged),
+        2
+    );
+
+    // A checkpoint with transactions that the replica never saw does not go on there.
+    replica.promote().await.expect("promoted");
+    source
+        .exec("INSERT INTO d.t VALUES (3)")
+        .await
+        .expect("a row");
+    let ahead = checkpoint(&start, head(&source).await);
+    let failure = definite(resume(&failover, &ahead).await);
+    assert!(failure.message.contains("lacks transactions"), "{failure}");
+}
+
+#[tokio::test]
+async fn replayed_files_are_the_servers_own_events() {
+    let server = MySql::start().await.expect("a server");
+    let sql = "FLUSH BINARY LOGS; INSERT INTO d.t VALUES (2); FLUSH BINARY LOGS";
+    server.exec(TABLE).await.expect("a table");
+    server.exec(sql).await.expect("changes");
+    let files = server.binlog_files().expect("files");
+    let count = files.len() - 1;
+    let source = FileSource::new(files[..count].to_vec(), 1 << 20).expect("a log");
+    let from = source.first().expect("a point");
+    let mut reading = Reading::open(&source, from).await.expect("a stream");
+    while reading.read().await.expect("events") != headwater_actors::ports::source::Read::Ended {}
+    let expected: Vec<_> = (0..count)
+        .flat_map(|index| file_from(&server, index, 4))
+        .collect();
+    assert!(reading.in_file() == expected);
+}

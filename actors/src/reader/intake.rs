@@ -12,7 +12,7 @@ use headwater_binlog::{
 };
 
 use crate::{
-    budget::Permit, checkpoint::Mark, failure::Failure, messages::SourceBatch,
+    budget::Permit, checkpoint::Mark, failure::Failure, filter::TableFilter, messages::SourceBatch,
     ports::source::ResumePoint,
 };
 
@@ -90,6 +90,12 @@ impl Intake {
             permit: Permit::empty(),
             needs_grant: false,
         }
+    }
+
+    /// Rows of other tables are counted and left out; a table map of theirs that means nothing is no error.
+    pub fn set_wanted(&mut self, tables: TableFilter) {
+        self.assembler
+            .set_wanted(Box::new(move |name| tables.includes(name)));
     }
 
     /// Where a new stream goes on.

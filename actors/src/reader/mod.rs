@@ -22,7 +22,8 @@ use self::intake::{Intake, Next, Until};
 use crate::{
     backoff::Backoff,
     budget::{ByteBudget, Permit},
-    failure::Failure,
+    failure::{Class, Failure},
+    filter::TableFilter,
     messages::{Drain, SourceBatch, SourceEnded, SourceState, Stop},
     metrics as names,
     ports::source::{EventStream, Read, ResumePoint, Source},
@@ -32,6 +33,7 @@ use crate::{
 pub struct Reader {
     intake: Intake,
     until: Until,
+    tables: TableFilter,
     event_bytes_max: usize,
     backoff: Backoff,
     source: Arc<dyn Source>,
@@ -58,6 +60,7 @@ pub struct Supervising {
 pub struct ReaderParts {
     pub source: Arc<dyn Source>,
     pub until: Until,
+    pub tables: TableFilter,
     pub event_bytes_max: usize,
     pub raw: ByteBudget,
     pub backoff: Backoff,
@@ -82,6 +85,7 @@ impl Reader {
         Self {
             intake: Intake::new(from, parts.until.clone(), parts.event_bytes_max),
             until: parts.until,
+            tables: parts.tables,
             event_bytes_max: parts.event_bytes_max,
             backoff: parts.backoff,
             source: parts.source,
@@ -115,6 +119,7 @@ impl Reader {
     fn opened(&mut self, stream: Box<dyn EventStream>, ctx: &mut Context<Self>) {
         let from = self.intake.resume_point().clone();
         self.intake = Intake::new(from, self.until.clone(), self.event_bytes_max);
+        self.intake.set_wanted(self.tables.clone());
         self.stream = Some(stream);
         metrics::gauge!(names::SOURCE_CONNECTED).set(1.0);
         self.supervisor.state.do_send(SourceState::Streaming);
@@ -181,7 +186,7 @@ impl Reader {
     fn lost(&mut self, failure: Failure, ctx: &mut Context<Self>) {
         self.stream = None;
         metrics::gauge!(names::SOURCE_CONNECTED).set(0.0);
-        if failure.is_definite() {
+        if failure.class != Class::Transient {
             return self.die(failure, ctx);
         }
         metrics::counter!(names::SOURCE_RECONNECTS_TOTAL).increment(1);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    failure::Failure,
+    failure::{Class, Failure},
     messages::{ActorId, Cause},
 };
 
@@ -83,6 +83,9 @@ impl Lifecycle {
             let message = format!("{actor} died {strikes} times in a row: {failure}");
             return Verdict::Halt(Failure { message, ..failure });
         }
+        if failure.class == Class::Superseded {
+            return Verdict::NewGeneration { strikes };
+        }
         match actor {
             ActorId::Reader | ActorId::ShardWriter(_) => Verdict::Restart { strikes },
             ActorId::Router | ActorId::Checkpointer => Verdict::NewGeneration { strikes },
@@ -132,6 +135,13 @@ mod tests {
     #[test]
     fn the_router_and_the_checkpointer_take_the_generation_with_them() {
         let verdict = lifecycle().died(&ActorId::Router, &Cause::Panicked, Instant::now());
+        assert_eq!(verdict, Verdict::NewGeneration { strikes: 1 });
+    }
+
+    #[test]
+    fn a_superseded_launch_begins_a_new_generation() {
+        let cause = Cause::Failed(Failure::superseded("the server is now another"));
+        let verdict = lifecycle().died(&ActorId::Reader, &cause, Instant::now());
         assert_eq!(verdict, Verdict::NewGeneration { strikes: 1 });
     }
 

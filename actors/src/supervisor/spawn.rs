@@ -62,6 +62,7 @@ impl Supervisor {
         let parts = ReaderParts {
             source: Arc::clone(&running.launch.source),
             until: running.launch.until.clone(),
+            tables: self.parts.tables.clone(),
             event_bytes_max: self.parts.event_bytes_max,
             raw: self.parts.raw.clone(),
             backoff: self.parts.connect_backoff.clone(),

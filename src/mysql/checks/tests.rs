@@ -17,6 +17,22 @@ fn table(database: &str, table: &str, has_primary_key: bool) -> SeenTable {
     }
 }
 
+fn filter(pattern: &str) -> TableFilter {
+    TableFilter::new(&[pattern.to_owned()]).expect("a pattern")
+}
+
+#[test]
+fn patterns_that_match_no_table_fail_unless_they_take_everything() {
+    let tables = [table("shop", "orders", true)];
+    let verdict =
+        |tables: &[SeenTable], pattern| ensure_tables(tables, &filter(pattern), "h").verdict;
+    assert_eq!(verdict(&tables, "shop.*"), Verdict::Ok);
+    assert_eq!(verdict(&tables, "shop.order"), Verdict::Fail);
+    assert_eq!(verdict(&[], "shop.*"), Verdict::Fail);
+    assert_eq!(verdict(&[], "*.*"), Verdict::Warn);
+    assert_eq!(verdict(&[], "!log.*"), Verdict::Warn);
+}
+
 #[test]
 fn every_setting_that_breaks_the_log_fails_with_the_line_that_cures_it() {
     let broken = variables(&[
