@@ -5,6 +5,9 @@
 
 mod crashes;
 mod delivery;
+mod refusals;
+mod refusals_source;
+mod replay;
 mod sink_faults;
 mod stopping;
 mod traffic;

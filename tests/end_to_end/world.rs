@@ -154,3 +154,13 @@ pub async fn records_grow(world: &World, count: usize) -> anyhow::Result<()> {
         .await?;
     Ok(())
 }
+
+/// The end that a human reads: this exit code and all of these words.
+pub fn says(finished: &Finished, code: i32, words: &[&str]) {
+    // Log fields are quoted.
+    let text = finished.text().replace("\\\"", "\"");
+    assert_eq!(finished.code(), Some(code), "{text}");
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in: {text}");
+    }
+}
