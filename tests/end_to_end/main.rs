@@ -1,0 +1,14 @@
+//! End to end: a real MySQL, a real Kinesis API, the built binary.
+//!
+//! What the stream holds is judged against the binlog as another decoder reads it. Every test has its own
+//! servers; nothing sleeps: waits probe for what they wait for.
+
+mod crashes;
+mod delivery;
+mod refusals;
+mod refusals_source;
+mod replay;
+mod sink_faults;
+mod stopping;
+mod traffic;
+mod world;

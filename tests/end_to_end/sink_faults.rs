@@ -1,0 +1,75 @@
+//! A Kinesis that throttles, fails in parts, loses replies, is down.
+
+use headwater_harness::faults::{FaultProxy, Faults, ShardLimits};
+
+use crate::{
+    traffic::Traffic,
+    world::{WITHIN, World, delivered},
+};
+
+/// Traffic through these faults, then through none.
+async fn survives(seed: u64, program_faults: impl FnOnce(&mut Faults)) -> anyhow::Result<()> {
+    let world = World::new(2).await?;
+    let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 2, seed).await?;
+    proxy.program(program_faults);
+    let program = world.launch_to(&proxy.url())?.start()?;
+    let traffic = Traffic::start(&world.mysql);
+    proxy.calls_reached(60).await;
+    traffic.grows(20).await?;
+    traffic.stop().await?;
+    proxy.program(|faults| *faults = Faults::default());
+    delivered(&program, &world.mysql).await?;
+    let finished = program.drain(WITHIN).await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    assert_eq!(proxy.stats().key_overlaps, 0);
+    world.verdict().await?.ensure_clean()
+}
+
+#[tokio::test]
+async fn order_and_completeness_survive_calls_of_which_a_third_fails() -> anyhow::Result<()> {
+    survives(11, |faults| {
+        faults.entries_throttled = 0.2;
+        faults.entries_failed = 0.2;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn order_and_completeness_survive_whole_calls_that_fail_and_lost_replies()
+-> anyhow::Result<()> {
+    survives(12, |faults| {
+        faults.calls_failed = 0.2;
+        faults.replies_lost = 0.2;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn order_and_completeness_survive_the_limits_of_a_shard() -> anyhow::Result<()> {
+    survives(13, |faults| {
+        faults.shard_limits = Some(ShardLimits {
+            records_per_sec: 20.0,
+            bytes_per_sec: 40_000.0,
+        });
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_outage_of_the_sink_is_waited_out() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, 14).await?;
+    let mut program = world.launch_to(&proxy.url())?.start()?;
+    program.wait_ready(WITHIN).await?;
+    proxy.program(|faults| faults.is_down = true);
+    let traffic = Traffic::start(&world.mysql);
+    traffic.grows(200).await?;
+    program.wait_for_line("WARN", WITHIN).await?;
+    proxy.program(|faults| faults.is_down = false);
+    traffic.grows(20).await?;
+    traffic.stop().await?;
+    delivered(&program, &world.mysql).await?;
+    let finished = program.drain(WITHIN).await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    world.verdict().await?.ensure_clean()
+}

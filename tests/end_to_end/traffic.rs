@@ -1,0 +1,117 @@
+//! A writer that keeps a shop busy: transactions over several tables, keys that change, deletes.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use anyhow::Context;
+use headwater_harness::{mysql::MySql, wait::Deadline};
+use mysql_async::{Conn, prelude::Queryable};
+use tokio::task::JoinHandle;
+
+use crate::world::WITHIN;
+
+pub struct Traffic {
+    is_over: Arc<AtomicBool>,
+    committed: Arc<AtomicU64>,
+    writer: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Traffic {
+    /// Until [`stop`](Self::stop); goes on over restarts of the server.
+    pub fn start(server: &MySql) -> Self {
+        let (is_over, committed) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let writer = tokio::spawn(write(
+            server.url("root", ""),
+            Arc::clone(&is_over),
+            Arc::clone(&committed),
+        ));
+        Self {
+            is_over,
+            committed,
+            writer,
+        }
+    }
+
+    /// Waits for this many more transactions.
+    pub async fn grows(&self, by: u64) -> anyhow::Result<()> {
+        let goal = self.committed.load(Ordering::Relaxed) + by;
+        let deadline = Deadline::after(WITHIN, format!("{goal} transactions"));
+        while self.committed.load(Ordering::Relaxed) < goal {
+            anyhow::ensure!(!self.writer.is_finished(), "the writer has ended");
+            deadline.pause().await?;
+        }
+        Ok(())
+    }
+
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.writer.await.context("wait for the writer")?
+    }
+}
+
+/// `count` transactions, one after the other.
+pub async fn transactions(server: &MySql, count: u64) -> anyhow::Result<()> {
+    let mut conn = Conn::from_url(server.url("root", "")).await?;
+    for n in 0..count {
+        transaction(&mut conn, n).await?;
+    }
+    Ok(conn.disconnect().await?)
+}
+
+async fn write(
+    url: String,
+    is_over: Arc<AtomicBool>,
+    committed: Arc<AtomicU64>,
+) -> anyhow::Result<()> {
+    let mut conn = None;
+    let mut n = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        let mut open = match conn.take() {
+            Some(open) => open,
+            None => match Conn::from_url(&url).await {
+                Ok(open) => open,
+                Err(_) => {
+                    Deadline::after(WITHIN, "the server").pause().await?;
+                    continue;
+                }
+            },
+        };
+        n += 1;
+        match transaction(&mut open, n).await {
+            Ok(()) => {
+                committed.fetch_add(1, Ordering::Relaxed);
+                conn = Some(open);
+            }
+            // Whether it was committed, the binlog knows.
+            Err(mysql_async::Error::Io(_) | mysql_async::Error::Driver(_)) => (),
+            Err(mysql_async::Error::Server(error)) if error.code == 1053 => (),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if let Some(conn) = conn {
+        conn.disconnect().await?;
+    }
+    Ok(())
+}
+
+async fn transaction(conn: &mut Conn, n: u64) -> mysql_async::Result<()> {
+    let sql = match n % 6 {
+        0 => format!(
+            "BEGIN; INSERT INTO shop.orders (quantity, note) VALUES ({n}, 'a'), ({n}, REPEAT('b', {})); \
+             INSERT INTO shop.items VALUES (LAST_INSERT_ID(), {n}, 'cup'), (LAST_INSERT_ID(), {n} + 1, 'pot'); \
+             INSERT INTO shop.log (text) VALUES ('order {n}'); COMMIT",
+            n % 150
+        ),
+        1 => format!("INSERT INTO shop.orders (quantity, note) VALUES ({n}, NULL)"),
+        2 => "UPDATE shop.orders SET quantity = quantity + 1 ORDER BY id DESC LIMIT 3".to_owned(),
+        3 => "UPDATE shop.items SET line = line + 1000000 WHERE line < 1000000 ORDER BY order_id, line LIMIT 1"
+            .to_owned(),
+        4 => "BEGIN; UPDATE shop.items SET name = CONCAT(name, '.') ORDER BY order_id DESC LIMIT 2; \
+              DELETE FROM shop.log LIMIT 1; DELETE FROM shop.orders ORDER BY id LIMIT 1; COMMIT"
+            .to_owned(),
+        _ => "DELETE FROM shop.items WHERE line >= 1000000 LIMIT 1".to_owned(),
+    };
+    conn.query_drop(sql).await
+}
