@@ -330,7 +330,7 @@ impl Launcher for TestLauncher {
     fn launch(&self) -> BoxFuture<'static, Result<Launch, Failure>> {
         let world = self.0.clone();
         Box::pin(async move {
-            let from = match world.store.load().await? {
+            let from = match world.store.load().await?.checkpoint {
                 Some(checkpoint) => checkpoint,
                 None => {
                     let checkpoint = start(&world.options);

@@ -11,7 +11,7 @@ use headwater_actors::{
     ports::{
         BoxFuture,
         dead_letters::{DeadLetter, DeadLetters},
-        store::CheckpointStore,
+        store::{CheckpointStore, Stored},
     },
 };
 use tokio::sync::watch;
@@ -92,9 +92,15 @@ impl MemoryStore {
 }
 
 impl CheckpointStore for MemoryStore {
-    fn load(&self) -> BoxFuture<'static, Result<Option<Checkpoint>, Failure>> {
-        let saved = self.saved();
-        Box::pin(async move { Ok(saved) })
+    fn load(&self) -> BoxFuture<'static, Result<Stored, Failure>> {
+        let checkpoint = self.saved();
+        let epoch = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch);
+        let stored = Stored {
+            epoch,
+            checkpoint,
+            saved_us: 0,
+        };
+        Box::pin(async move { Ok(stored) })
     }
 
     fn save(&self, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), Failure>> {

@@ -114,7 +114,11 @@ impl Demo {
         let began = tokio::time::Instant::now();
         let finished = program.drain(WITHIN).await?;
         let took = began.elapsed();
-        ensure!(finished.code() == Some(0), "it did not drain: {}", finished.text());
+        ensure!(
+            finished.code() == Some(0),
+            "it did not drain: {}",
+            finished.text()
+        );
         reader.catch_up().await?;
         let before = reader.judge()?.verdict();
         say(&format!(
@@ -131,7 +135,10 @@ impl Demo {
         reader.follow(Duration::from_secs(3), false).await?;
         let after = reader.judge()?.verdict();
         say(&reader.seam()?);
-        say(&format!("{} lines repeated", after.duplicates - before.duplicates));
+        say(&format!(
+            "{} lines repeated",
+            after.duplicates - before.duplicates
+        ));
         ensure!(
             after.duplicates == before.duplicates,
             "a restart after a drain repeated lines: {after:?}"
@@ -171,7 +178,11 @@ impl Demo {
             self.keep(program).await?;
         } else {
             let finished = program.drain(WITHIN).await?;
-            ensure!(finished.code() == Some(0), "it did not drain: {}", finished.text());
+            ensure!(
+                finished.code() == Some(0),
+                "it did not drain: {}",
+                finished.text()
+            );
         }
         Ok(())
     }

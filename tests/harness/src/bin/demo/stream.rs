@@ -56,7 +56,11 @@ impl Reader {
     pub async fn catch_up(&mut self) -> anyhow::Result<()> {
         let mut empty = 0;
         while empty < 3 {
-            empty = if self.poll().await? == 0 { empty + 1 } else { 0 };
+            empty = if self.poll().await? == 0 {
+                empty + 1
+            } else {
+                0
+            };
         }
         Ok(())
     }
