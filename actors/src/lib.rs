@@ -7,12 +7,18 @@
 //! for something that reaches it by mailbox; what bounds a mailbox travels in its messages.
 //! Not here: MySQL, AWS, files, settings. They stand behind [`ports`].
 
+#[cfg(test)]
+extern crate self as headwater_actors;
+
 pub mod backoff;
 pub mod budget;
 pub mod checkpoint;
 pub mod checkpointer;
+mod detached;
 pub mod failure;
 pub mod filter;
+#[cfg(test)]
+mod fixture;
 pub mod lane;
 pub mod messages;
 pub mod metrics;

@@ -16,7 +16,6 @@ pub const ACTOR_RESTARTS_TOTAL: &str = "headwater_actor_restarts_total";
 pub const CHANGES_TOTAL: &str = "headwater_changes_total";
 pub const SOURCE_CONNECTED: &str = "headwater_source_connected";
 pub const SOURCE_RECONNECTS_TOTAL: &str = "headwater_source_reconnects_total";
-pub const SOURCE_EVENTS_TOTAL: &str = "headwater_source_events_total";
 pub const SOURCE_BYTES_TOTAL: &str = "headwater_source_bytes_total";
 pub const SOURCE_LAG_SECONDS: &str = "headwater_source_lag_seconds";
 pub const SOURCE_LAG_BYTES: &str = "headwater_source_lag_bytes";
@@ -111,7 +110,7 @@ pub const ALL: &[Metric] = &[
         kind: Kind::Counter,
         unit: Some(Unit::Count),
         labels: &["table", "kind"],
-        help: "Changes durable in the sink, by table and kind (insert, update, delete, ddl, truncate)",
+        help: "Changes of included tables read, by table and kind (insert, update, delete, ddl); what a new generation reads again counts again",
     },
     Metric {
         name: SOURCE_CONNECTED,
@@ -126,13 +125,6 @@ pub const ALL: &[Metric] = &[
         unit: Some(Unit::Count),
         labels: &[],
         help: "Streams of events opened after the first one",
-    },
-    Metric {
-        name: SOURCE_EVENTS_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Count),
-        labels: &[],
-        help: "Binlog events read, also those of excluded tables",
     },
     Metric {
         name: SOURCE_BYTES_TOTAL,
@@ -160,7 +152,7 @@ pub const ALL: &[Metric] = &[
         kind: Kind::Histogram,
         unit: Some(Unit::Seconds),
         labels: &[],
-        help: "From commit in the source to durable in the sink, one sample per record: its oldest change. The clocks of both machines count",
+        help: "From commit in the source to durable in the sink, one sample per batch read: its newest transaction. The clocks of both machines count",
     },
     Metric {
         name: LANE_BACKLOG_BYTES,
@@ -174,7 +166,7 @@ pub const ALL: &[Metric] = &[
         kind: Kind::Counter,
         unit: Some(Unit::Count),
         labels: &["outcome"],
-        help: "Records handed to the sink, by outcome (delivered, retried, rejected, dead_lettered)",
+        help: "Records handed to the sink, by outcome (delivered; throttled and failed: they come again; rejected for good)",
     },
     Metric {
         name: SINK_BYTES_TOTAL,
@@ -257,8 +249,8 @@ pub const ALL: &[Metric] = &[
         name: DEAD_LETTERS_TOTAL,
         kind: Kind::Counter,
         unit: Some(Unit::Count),
-        labels: &["reason"],
-        help: "Changes put aside into the dead-letter file, by reason (oversize, undecodable)",
+        labels: &[],
+        help: "Changes put aside into the dead-letter file; each line of it says why",
     },
     Metric {
         name: FENCES_TOTAL,

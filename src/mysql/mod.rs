@@ -2,7 +2,7 @@
 //!
 //! [`preflight`](preflight::preflight) says whether a server can be read, [`start`] turns a checkpoint or
 //! `source.start` into a place in that server's own log, [`stream`] reads from there. Everything that
-//! decides is pure and stands apart from what asks the server ([`resume`], [`boundary`], [`checks`]).
+//! decides is pure and stands apart from what asks the server ([`mod@resume`], [`boundary`], [`checks`]).
 //! Vendor types (mysql_async) do not leave this module. Not here: reconnecting and its back-off (the
 //! supervisor's), what events mean (headwater-binlog's).
 

@@ -1,4 +1,6 @@
-use std::time::Duration;
+//! Values that do not fit together are refused with key and remedy; the examples fit.
+
+use std::{path::Path, time::Duration};
 
 use super::*;
 use crate::settings::Layers;
@@ -217,5 +219,47 @@ fn values_out_of_range_are_refused_by_name() {
     ] {
         let (key, _) = set.split_once('=').unwrap();
         assert_eq!(refused_key(&[set]), key, "{set}");
+    }
+}
+
+/// Settings files of `config/`, and the TOML blocks of the pages.
+fn examples() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut examples = Vec::new();
+    for entry in std::fs::read_dir(root.join("config")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        examples.push((path.display().to_string(), text));
+    }
+    for page in ["README.md", "docs/start.md"] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let blocks = text.split("```toml\n").skip(1);
+        for block in blocks.filter_map(|rest| rest.split_once("```")) {
+            examples.push((page.to_owned(), block.0.to_owned()));
+        }
+    }
+    examples
+}
+
+#[test]
+fn every_example_is_a_plan() {
+    let examples = examples();
+    assert!(examples.len() > 5);
+    for (name, text) in examples {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        // A mounted secret is not there.
+        let sets = ["source.password_file=".to_owned()];
+        let layers = Layers {
+            file: Some(file.path()),
+            sets: &sets,
+            ..Layers::default()
+        };
+        let loaded = layers
+            .load()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        if let Err(error) = Plan::from_settings(&loaded.settings) {
+            panic!("{name}: {error}");
+        }
     }
 }

@@ -1,3 +1,5 @@
+//! Which layer wins, and how what is unknown or of the wrong type is told.
+
 use std::collections::BTreeSet;
 
 use super::*;

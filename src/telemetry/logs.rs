@@ -12,8 +12,9 @@ use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 use super::Error;
 use crate::plan::LogFormat;
 
+/// The SDK warns of every place where it finds no credentials or region; what is missing is our own error.
 /// Covers `headwater`, `headwater_actors` and `headwater_binlog`: a directive matches by prefix.
-const DEFAULT_FILTER: &str = "warn,headwater=info";
+const DEFAULT_FILTER: &str = "warn,aws_config=error,headwater=info";
 
 /// Characters of a panic's text that are logged.
 const PANIC_CHARS_MAX: usize = 200;

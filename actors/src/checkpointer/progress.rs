@@ -143,3 +143,6 @@ impl Progress {
         self.is_dirty |= !succeeded;
     }
 }
+
+#[cfg(test)]
+mod tests;

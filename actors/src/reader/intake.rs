@@ -12,8 +12,8 @@ use headwater_binlog::{
 };
 
 use crate::{
-    budget::Permit, checkpoint::Mark, failure::Failure, filter::TableFilter, messages::SourceBatch,
-    ports::source::ResumePoint,
+    budget::Permit, checkpoint::Mark, detached, failure::Failure, filter::TableFilter,
+    messages::SourceBatch, ports::source::ResumePoint,
 };
 
 /// Where reading ends by itself.
@@ -60,7 +60,9 @@ pub struct Intake {
     /// Read, not sent; `boundary` of them belong to transactions that have ended.
     items: Vec<Item>,
     boundary: usize,
-    /// The resume point when those have left.
+    /// The first so many of them have been copied out of their chunk.
+    detached: usize,
+    /// The resume point when those before the boundary have left.
     ended: ResumePoint,
     permit: Permit,
     needs_grant: bool,
@@ -87,6 +89,7 @@ impl Intake {
             is_caught_up: false,
             items: Vec::new(),
             boundary: 0,
+            detached: 0,
             permit: Permit::empty(),
             needs_grant: false,
         }
@@ -115,13 +118,20 @@ impl Intake {
         self.needs_grant = false;
     }
 
-    pub fn next(&mut self) -> Result<Next, Failure> {
+    pub fn next_step(&mut self) -> Result<Next, Failure> {
         loop {
             if self.is_reached {
                 return Ok(self.cut().map_or(Next::Reached, Next::Send));
             }
             if self.needs_grant {
-                return Ok(self.slice().map_or(Next::Grant(SLICE_BYTES), Next::Send));
+                if let Some(batch) = self.slice() {
+                    return Ok(Next::Send(batch));
+                }
+                // What skipped rows did not use up serves the next slice.
+                if self.permit.bytes() < SLICE_BYTES {
+                    return Ok(Next::Grant(SLICE_BYTES));
+                }
+                self.needs_grant = false;
             }
             let before = self.items.len();
             if !self.advance()? {
@@ -133,8 +143,8 @@ impl Intake {
 
     /// One event, or one slice of a compressed transaction. Whether there was any.
     fn advance(&mut self) -> Result<bool, Failure> {
-        if self.assembler.more(&mut self.items).map_err(failure)? {
-            self.needs_grant = true;
+        if self.assembler.has_more() {
+            self.needs_grant = self.assembler.more(&mut self.items).map_err(failure)?;
             return Ok(true);
         }
         if self.chunk.is_empty() {
@@ -193,10 +203,27 @@ impl Intake {
             .map(image_bytes)
             .sum::<usize>();
         if HOLD_BYTES_MAX < held_bytes {
-            self.slice()
-        } else {
-            self.cut()
+            return self.slice();
         }
+        let batch = self.cut();
+        self.hold();
+        batch
+    }
+
+    /// What waits for the end of its transaction lets go of the chunk, and of the bytes that it does not need.
+    fn hold(&mut self) {
+        detached::detach(
+            self.items
+                .iter_mut()
+                .skip(self.detached)
+                .filter_map(|item| match item {
+                    Item::Rows(block) => Some(block),
+                    Item::Statement(_) | Item::Commit(_) | Item::Moved(_) => None,
+                }),
+        );
+        self.detached = self.items.len();
+        self.permit
+            .shrink_to(self.items.iter().map(image_bytes).sum());
     }
 
     /// Everything up to the newest boundary.
@@ -207,6 +234,7 @@ impl Intake {
         let held = self.items.split_off(self.boundary);
         let items = std::mem::replace(&mut self.items, held);
         self.boundary = 0;
+        self.detached = 0;
         self.sent = self.ended.clone();
         let held_bytes = self.items.iter().map(image_bytes).sum();
         let held = self.permit.split(held_bytes);
@@ -225,6 +253,7 @@ impl Intake {
             return self.cut();
         }
         self.boundary = 0;
+        self.detached = 0;
         self.sent.gtid_set = self.ended.gtid_set.clone();
         if let Some(transaction) = self.assembler.transaction() {
             let position = Position {
@@ -276,8 +305,11 @@ fn failure(error: headwater_binlog::transaction::AssembleError) -> Failure {
 }
 
 /// An open transaction up to this size waits for its end, so that its last change can be marked.
-const HOLD_BYTES_MAX: usize = 256 * 1024;
+pub(super) const HOLD_BYTES_MAX: usize = 256 * 1024;
 /// Decompressed bytes of a compressed transaction at a time.
 const SLICE_BYTES: usize = 256 * 1024;
 /// Of the event's length in its header.
 const SIZE_OFFSET: usize = 9;
+
+#[cfg(test)]
+mod tests;

@@ -128,7 +128,7 @@ impl Reader {
 
     fn proceed(&mut self, ctx: &mut Context<Self>) {
         loop {
-            match self.intake.next() {
+            match self.intake.next_step() {
                 Ok(Next::Send(batch)) => self.router.do_send(batch),
                 Ok(Next::Grant(bytes)) => return self.ask(bytes, ctx),
                 Ok(Next::Read) => return self.read(ctx),
@@ -232,7 +232,10 @@ async fn read_chunk(
         permit.shrink_to(events.len());
     } else {
         // One event above the chunk: what is missing, but never what the held-back part of a batch may have.
-        let most = raw.bytes_total().saturating_sub(RESERVE_BYTES);
+        let most = raw
+            .bytes_total()
+            .saturating_sub(RESERVE_BYTES)
+            .max(CHUNK_BYTES);
         drop(permit);
         let asked = Instant::now();
         permit = raw.take(events.len().min(most)).await;
@@ -285,5 +288,5 @@ impl Handler<Stop> for Reader {
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Room for the last event of a chunk, commonly 8 KiB.
 const OVERSHOOT_BYTES: usize = 16 * 1024;
-/// Of the raw budget, never taken by one event: the held-back transaction's part.
-const RESERVE_BYTES: usize = 1024 * 1024;
+/// Of the raw budget, never taken by one event: what a held-back transaction may have, and its rounding.
+const RESERVE_BYTES: usize = intake::HOLD_BYTES_MAX + 64 * 1024;

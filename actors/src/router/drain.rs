@@ -30,6 +30,7 @@ impl Freezing {
 #[derive(Debug)]
 pub struct Cut {
     pub seq: BarrierSeq,
+    is_all: bool,
     is_finished: bool,
 }
 
@@ -37,8 +38,22 @@ impl Cut {
     pub fn at(seq: BarrierSeq) -> Self {
         Self {
             seq,
+            is_all: false,
             is_finished: false,
         }
+    }
+
+    /// Behind all that was read, because the source has ended.
+    pub fn all(seq: BarrierSeq) -> Self {
+        Self {
+            is_all: true,
+            ..Self::at(seq)
+        }
+    }
+
+    /// A signal may shorten the delivery of all that was read.
+    pub fn can_move(&self) -> bool {
+        self.is_all && !self.is_finished
     }
 
     /// Whether it is finished now and was not before.

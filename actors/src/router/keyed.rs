@@ -7,10 +7,10 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use headwater_binlog::{
     Error,
-    rows::{Cell, Image, Row, RowsBlock},
+    rows::{Cell, ColumnSet, Image, Row, RowsBlock},
 };
 
 /// One row of a block with its lane.
@@ -98,10 +98,20 @@ pub fn pick_all(block: &RowsBlock, rows: &[KeyedRow]) -> Picked {
     Picked {
         block: RowsBlock {
             images: images.freeze(),
+            before: own(&block.before),
+            after: own(&block.after),
             row_count,
             ..block.clone()
         },
         numbers,
+    }
+}
+
+/// A set that does not keep the chunk alive.
+fn own(set: &ColumnSet) -> ColumnSet {
+    ColumnSet {
+        bits: Bytes::copy_from_slice(&set.bits),
+        columns: set.columns,
     }
 }
 

@@ -84,6 +84,10 @@ impl Lanes {
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
+        if self.freezing.is_some() || self.cut.is_some() {
+            // Nothing is taken in behind a drain; the next run reads it again.
+            return;
+        }
         if segment.lanes.is_empty() && segment.fence.is_none() {
             return self.extend(segment.end, actions);
         }
@@ -290,15 +294,16 @@ impl Lanes {
 
     /// Nothing more will be read. At the cut: writers freeze and say how far they handed over.
     pub fn drain(&mut self, mode: Drain, actions: &mut Vec<Action>) {
-        if self.freezing.is_some() || self.cut.is_some() {
+        if self.freezing.is_some() {
             return;
         }
-        match mode {
-            Drain::All => {
-                self.cut = Some(Cut::at(self.newest));
+        match (mode, &self.cut) {
+            (Drain::All, None) => {
+                self.cut = Some(Cut::all(self.newest));
                 self.finish_drain(actions);
             }
-            Drain::AtCut => {
+            (Drain::AtCut, cut) if cut.as_ref().is_none_or(Cut::can_move) => {
+                self.cut = None;
                 let writers: Vec<Arc<Lane>> = self
                     .lanes
                     .values()
@@ -309,6 +314,7 @@ impl Lanes {
                 self.freezing = Some(Freezing::of(writers));
                 self.cut_when_frozen(actions);
             }
+            _ => (),
         }
     }
 
@@ -375,3 +381,6 @@ fn find(barriers: &mut VecDeque<Barrier>, seq: BarrierSeq) -> Option<&mut Barrie
         .ok()?;
     barriers.get_mut(index)
 }
+
+#[cfg(test)]
+mod tests;

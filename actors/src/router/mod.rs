@@ -114,7 +114,7 @@ impl Router {
         }
         self.observe(&segments, is_caught_up);
         if self.ordering == OrderingKey::Table {
-            detach(&mut segments);
+            detach(&mut segments, permit.bytes());
         }
         let (mut actions, now) = (Vec::new(), Instant::now());
         for segment in segments {
@@ -318,11 +318,16 @@ impl Handler<Stop> for Router {
     }
 }
 
-/// A chunk that several lanes share would live as long as the slowest of them: each gets its own copy,
-/// so that a permit counts what is really held.
-fn detach(segments: &mut [Segment]) {
+/// A chunk that several lanes share would live as long as the slowest of them, and one of which little is
+/// wanted would cost more than its permit: what is wanted is copied out, so that a permit counts what is held.
+fn detach(segments: &mut [Segment], chunk_bytes: usize) {
     let lanes: usize = segments.iter().map(|segment| segment.lanes.len()).sum();
-    if 1 < lanes {
+    let wanted: usize = segments
+        .iter_mut()
+        .flat_map(|segment| segment.lanes.iter_mut())
+        .map(|parts| parts.bytes)
+        .sum();
+    if 1 < lanes || wanted < chunk_bytes / 2 {
         segments
             .iter_mut()
             .flat_map(|segment| segment.lanes.iter_mut())
@@ -352,3 +357,6 @@ fn age_secs(us: u64) -> f64 {
 }
 
 const MAILBOX_CAPACITY: usize = 1024;
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bytes::{Bytes, BytesMut};
 use headwater_binlog::rows::RowsBlock;
 
-use crate::{lane::Lane, messages::Part};
+use crate::{detached, lane::Lane, messages::Part};
 
 /// One lane's parts with the bytes they keep alive.
 #[derive(Debug)]
@@ -109,27 +108,11 @@ impl PartList {
 }
 
 impl LaneParts {
-    /// Copies the row images out of the chunk that they share with other lanes.
+    /// Copies the rows out of the chunk that they share with others.
     pub fn detach(&mut self) {
-        let total = self.parts.iter().map(image_bytes).sum();
-        let mut copy = BytesMut::with_capacity(total);
-        for part in &self.parts {
-            if let Part::Rows { block, .. } = part {
-                copy.extend_from_slice(&block.images);
-            }
-        }
-        let mut copy: Bytes = copy.freeze();
-        for part in &mut self.parts {
-            if let Part::Rows { block, .. } = part {
-                block.images = copy.split_to(block.images.len());
-            }
-        }
-    }
-}
-
-fn image_bytes(part: &Part) -> usize {
-    match part {
-        Part::Rows { block, .. } => block.images.len(),
-        Part::Statement { .. } => 0,
+        detached::detach(self.parts.iter_mut().filter_map(|part| match part {
+            Part::Rows { block, .. } => Some(block),
+            Part::Statement { .. } => None,
+        }));
     }
 }

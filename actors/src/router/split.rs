@@ -306,3 +306,6 @@ fn start_of(transaction: &Transaction) -> Position {
         offset: transaction.offset,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,6 @@
 //! One generation: the addresses of its actors and who of them is alive.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use actix::Addr;
 
@@ -24,7 +21,8 @@ pub struct Running {
     pub router: Addr<Router>,
     pub checkpointer: Addr<Checkpointer>,
     pub writers: HashMap<Arc<Lane>, Addr<ShardWriter>>,
-    alive: HashSet<ActorId>,
+    /// How many: a retired writer may still be ending when the lane's next one runs.
+    alive: HashMap<ActorId, u32>,
 }
 
 impl Running {
@@ -41,15 +39,21 @@ impl Running {
             router,
             checkpointer,
             writers: HashMap::new(),
-            alive: HashSet::from([ActorId::Router, ActorId::Checkpointer]),
+            alive: HashMap::from([(ActorId::Router, 1), (ActorId::Checkpointer, 1)]),
         }
     }
 
     pub fn born(&mut self, actor: ActorId) {
-        self.alive.insert(actor);
+        *self.alive.entry(actor).or_default() += 1;
     }
 
     pub fn died(&mut self, actor: &ActorId) {
+        if let Some(count) = self.alive.get_mut(actor) {
+            *count -= 1;
+            if *count > 0 {
+                return;
+            }
+        }
         self.alive.remove(actor);
         match actor {
             ActorId::Reader => self.reader = None,
@@ -58,6 +62,15 @@ impl Running {
             }
             ActorId::Router | ActorId::Checkpointer => (),
         }
+    }
+
+    /// The Router has told the lane's writer to stop; it may want another.
+    pub fn retired(&mut self, lane: &Arc<Lane>) {
+        self.writers.remove(lane);
+    }
+
+    pub fn is_alive(&self, actor: &ActorId) -> bool {
+        self.alive.contains_key(actor)
     }
 
     pub fn is_dead(&self) -> bool {

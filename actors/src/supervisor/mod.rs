@@ -93,6 +93,8 @@ pub struct Supervisor {
     running: Option<Running>,
     generation: Generation,
     launch_backoff: Backoff,
+    /// Before the generation that follows a dead one.
+    relaunch_wait: Duration,
     next_arbiter: usize,
     report: Report,
     end: Option<End>,
@@ -108,6 +110,7 @@ impl Supervisor {
             running: None,
             generation: Generation::default(),
             launch_backoff: parts.connect_backoff.clone(),
+            relaunch_wait: Duration::ZERO,
             next_arbiter: 0,
             report: Report::new(parts.name.clone()),
             end: None,
@@ -183,7 +186,7 @@ impl Supervisor {
                 self.restart(died.actor, wait, ctx);
             }
             Verdict::NewGeneration { strikes } => {
-                self.restarting(&died, strikes);
+                self.relaunch_wait = self.restarting(&died, strikes);
                 self.end_generation(ctx);
             }
         }
@@ -193,12 +196,17 @@ impl Supervisor {
         match self.lifecycle.phase() {
             Phase::Ending if is_dead => {
                 self.running = None;
-                let wait = self.launch_backoff.next_wait(fastrand::f64());
-                self.launch(wait, ctx);
+                self.launch(self.relaunch_wait, ctx);
             }
-            Phase::Closing if is_dead => self.finish(ctx),
+            Phase::Closing if is_dead || !self.can_store() => self.finish(ctx),
             _ => (),
         }
+    }
+
+    fn can_store(&self) -> bool {
+        self.running
+            .as_ref()
+            .is_some_and(|running| running.is_alive(&ActorId::Checkpointer))
     }
 
     /// Counts, logs, and says how long to wait.
@@ -266,8 +274,9 @@ impl Supervisor {
 
     /// Stops all actors; the next generation starts when the last of them is dead.
     fn end_generation(&mut self, ctx: &mut Context<Self>) {
-        let was_draining = self.lifecycle.phase() == Phase::Draining;
-        if was_draining {
+        let was_told_to_end =
+            self.lifecycle.phase() == Phase::Draining && self.grace_timer.is_some();
+        if was_told_to_end {
             // What is stored is right; there is no one left to deliver more.
             return self.close(End::GraceOver, ctx);
         }
@@ -293,14 +302,14 @@ impl Supervisor {
         self.lifecycle.enter(Phase::Closing);
         self.end = Some(end);
         match &self.running {
-            None => self.finish(ctx),
-            Some(running) => {
+            Some(running) if self.can_store() => {
                 if let Some(reader) = &running.reader {
                     reader.do_send(crate::messages::Stop);
                 }
                 running.checkpointer.do_send(StoreLast { drained: false });
                 ctx.run_later(LAST_STORE_TIME, |supervisor, ctx| supervisor.finish(ctx));
             }
+            _ => self.finish(ctx),
         }
     }
 
@@ -310,8 +319,14 @@ impl Supervisor {
                 tracing::info!("stopped before streaming");
                 self.close(End::Drained, ctx);
             }
-            Phase::Running => {
+            Phase::Draining if self.grace_timer.is_some() => {
+                tracing::warn!("second signal: stopping at once; what is durable is stored");
+                self.close(End::GraceOver, ctx);
+            }
+            // Draining: the source had ended, and all that was read is being delivered.
+            Phase::Running | Phase::Draining => {
                 tracing::info!(grace = ?self.parts.grace, "draining");
+                let has_ended = self.lifecycle.phase() == Phase::Draining;
                 self.lifecycle.enter(Phase::Draining);
                 self.report.state(State::Draining);
                 let timer = ctx.run_later(self.parts.grace, |supervisor, ctx| {
@@ -323,14 +338,10 @@ impl Supervisor {
                 self.grace_timer = Some(timer);
                 if let Some(running) = &self.running {
                     match &running.reader {
-                        Some(reader) => reader.do_send(Drain::AtCut),
-                        None => running.router.do_send(Drain::AtCut),
+                        Some(reader) if !has_ended => reader.do_send(Drain::AtCut),
+                        _ => running.router.do_send(Drain::AtCut),
                     }
                 }
-            }
-            Phase::Draining => {
-                tracing::warn!("second signal: stopping at once; what is durable is stored");
-                self.close(End::GraceOver, ctx);
             }
             Phase::Closing => (),
         }
@@ -387,6 +398,9 @@ impl Handler<LaneRetired> for Supervisor {
 
     fn handle(&mut self, LaneRetired(lane): LaneRetired, _ctx: &mut Self::Context) {
         tracing::debug!(%lane, "lane retired");
+        if let Some(running) = &mut self.running {
+            running.retired(&lane);
+        }
         self.report.forget(&lane);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
 
-use super::{Supervisor, generation::Running};
+use super::{Supervisor, generation::Running, lifecycle::Phase};
 use crate::{
     checkpointer::Checkpointer,
     lane::Lane,
@@ -91,23 +91,33 @@ impl Supervisor {
     /// dead one had sent.
     pub(super) fn resume_reader(&mut self, ctx: &mut Context<Self>) {
         let Some(running) = &self.running else { return };
+        if self.lifecycle.phase() != Phase::Running {
+            return;
+        }
         let generation = running.number;
         let ask = running.router.send(ResumeFrom).into_actor(self);
         ctx.spawn(ask.map(move |answer, supervisor, ctx| {
             let is_same = supervisor
                 .running
                 .as_ref()
-                .is_some_and(|running| running.number == generation);
+                .is_some_and(|running| running.number == generation)
+                && supervisor.lifecycle.phase() == Phase::Running;
             match answer {
                 Ok(from) if is_same => supervisor.spawn_reader(Some(from), ctx),
-                // The Router is gone: its own death ends the generation.
+                // The Router is gone: its own death ends the generation. Or a drain has begun without a Reader.
                 Ok(_) | Err(_) => (),
             }
         }));
     }
 
+    /// A lane has one writer, and a generation that ends gets no more of them: nobody would stop it.
     pub(super) fn spawn_writer(&mut self, lane: &Arc<Lane>, ctx: &mut Context<Self>) {
-        let Some(running) = &mut self.running else {
+        let is_live = matches!(self.lifecycle.phase(), Phase::Running | Phase::Draining);
+        let Some(running) = self
+            .running
+            .as_mut()
+            .filter(|running| is_live && !running.writers.contains_key(lane))
+        else {
             return;
         };
         let supervisor = ctx.address();

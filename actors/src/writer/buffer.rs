@@ -88,8 +88,14 @@ pub struct LaneBuffer {
 
 impl LaneBuffer {
     pub fn new(lane: Arc<Lane>, rules: Rules) -> Self {
+        let partition_key: Arc<str> = lane.partition_key().into();
+        let sink_bytes_max = rules.sink_bytes_max.saturating_sub(partition_key.len());
+        let rules = Rules {
+            record_bytes_max: rules.record_bytes_max.min(sink_bytes_max),
+            ..rules
+        };
         Self {
-            partition_key: lane.partition_key().into(),
+            partition_key,
             lane,
             rules,
             queue: VecDeque::new(),
@@ -383,3 +389,6 @@ impl LaneBuffer {
 /// JSON text per byte of row image, for small rows mostly names.
 const EXPANSION: usize = 8;
 const GRANT_BYTES_MIN: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests;

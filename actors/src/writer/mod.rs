@@ -192,12 +192,16 @@ impl ShardWriter {
             }
             match flight {
                 Flight::Record(record) => sink.deliver(record).await.map(|_| ()),
-                Flight::Letter(letter) => {
-                    dead_letters.bury(letter).await.map_err(|failure| Rejected {
+                Flight::Letter(letter) => match dead_letters.bury(letter).await {
+                    Ok(()) => {
+                        metrics::counter!(names::DEAD_LETTERS_TOTAL).increment(1);
+                        Ok(())
+                    }
+                    Err(failure) => Err(Rejected {
                         failure,
                         throttled: false,
-                    })
-                }
+                    }),
+                },
             }
         };
         ctx.spawn(

@@ -1,3 +1,5 @@
+//! The checkpoint file against crashes, a second process and another hand.
+
 use std::fs;
 
 use headwater_actors::checkpoint::{Mark, OrderingKey};

@@ -1,0 +1,294 @@
+use headwater_binlog::gtid::{GtidSet, GtidSource, Uuid};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    budget::ByteBudget,
+    fixture::{self, Log, Op},
+};
+
+fn start() -> ResumePoint {
+    resume(4, 0)
+}
+
+fn resume(offset: u64, rows_done: u64) -> ResumePoint {
+    ResumePoint {
+        mark: Mark {
+            position: fixture::at(offset),
+            rows_done,
+        },
+        gtid_set: GtidSet::default(),
+    }
+}
+
+fn intake(from: ResumePoint, until: Until) -> Intake {
+    Intake::new(from, until, 1 << 30)
+}
+
+fn concat(events: &[(u64, Bytes)]) -> Bytes {
+    let events: Vec<&[u8]> = events.iter().map(|(_, event)| &event[..]).collect();
+    events.concat().into()
+}
+
+/// Plays the Reader under a budget: what could not be granted at once would wait for ever.
+struct Driver {
+    intake: Intake,
+    budget: ByteBudget,
+    batches: Vec<SourceBatch>,
+    grants: usize,
+    is_reached: bool,
+}
+
+impl Driver {
+    fn new(intake: Intake) -> Self {
+        Self {
+            intake,
+            budget: ByteBudget::new(4 << 20),
+            batches: Vec::new(),
+            grants: 0,
+            is_reached: false,
+        }
+    }
+
+    fn feed(&mut self, chunk: Bytes) {
+        let permit = self.budget.try_take(chunk.len()).expect("a free budget");
+        self.intake.feed(chunk, permit, true);
+        loop {
+            match self.intake.next_step().unwrap() {
+                Next::Send(mut batch) => {
+                    // Delivered at once.
+                    batch.permit = Permit::empty();
+                    assert_eq!(batch.end, self.intake.resume_point().mark);
+                    self.batches.push(batch);
+                }
+                Next::Grant(bytes) => {
+                    self.grants += 1;
+                    let permit = self.budget.try_take(bytes).expect("a free budget");
+                    self.intake.grant(permit);
+                }
+                Next::Read => return,
+                Next::Reached => {
+                    self.is_reached = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn feed_all(&mut self, log: &Log, events_a_chunk: usize) {
+        for events in log.events.chunks(events_a_chunk) {
+            if !self.is_reached {
+                self.feed(concat(events));
+            }
+        }
+    }
+
+    fn rows(&self) -> Vec<(u64, u64)> {
+        self.batches.iter().flat_map(rows).collect()
+    }
+}
+
+/// Transaction and index of every row.
+fn rows(batch: &SourceBatch) -> Vec<(u64, u64)> {
+    let mut rows = Vec::new();
+    for item in &batch.items {
+        if let Item::Rows(block) = item {
+            let gtid = block.transaction.gtid.as_ref().unwrap().number;
+            rows.extend((0..u64::from(block.row_count)).map(|row| (gtid, block.first_row + row)));
+        }
+    }
+    rows
+}
+
+fn commits(batch: &SourceBatch) -> usize {
+    let is_commit = |item: &&Item| matches!(item, Item::Commit(_));
+    batch.items.iter().filter(is_commit).count()
+}
+
+/// `events` rows events of a thousand rows each.
+fn giant(events: i32) -> Vec<Op> {
+    (0..events)
+        .map(|event| Op::Insert("a", (0..1000).map(|row| (event, row)).collect()))
+        .collect()
+}
+
+fn small() -> Vec<Op> {
+    vec![
+        Op::Insert("a", vec![(1, 1), (2, 2)]),
+        Op::Insert("b", vec![(3, 3)]),
+    ]
+}
+
+#[test]
+fn a_batch_ends_at_a_boundary_and_a_small_open_transaction_waits() {
+    let mut log = Log::new();
+    log.transaction(&small());
+    let first = log.events.len();
+    log.transaction(&small());
+    let mut driver = Driver::new(intake(start(), Until::Never));
+    driver.feed(concat(&log.events[..first + 4]));
+    assert_eq!(driver.rows(), [(1, 0), (1, 1), (1, 2)]);
+    let boundary = log.events[first - 1].0;
+    assert_eq!(driver.batches[0].end.position, fixture::at(boundary));
+    assert_eq!(commits(&driver.batches[0]), 1);
+    driver.feed(concat(&log.events[first + 4..]));
+    assert_eq!(driver.batches.len(), 2);
+    assert_eq!(rows(&driver.batches[1]), [(2, 0), (2, 1), (2, 2)]);
+    assert_eq!(driver.batches[1].end.position, fixture::at(log.end()));
+}
+
+#[test]
+fn what_waits_holds_neither_its_chunk_nor_more_bytes_than_it_has() {
+    let mut log = Log::new();
+    log.transaction(&small());
+    let first = log.events.len();
+    log.transaction(&small());
+    let mut driver = Driver::new(intake(start(), Until::Never));
+    let chunk = concat(&log.events[..first + 4]);
+    driver.feed(chunk.clone());
+    driver.batches.clear();
+    assert!(chunk.is_unique());
+    assert_eq!(driver.budget.bytes_in_use(), 64);
+}
+
+#[test]
+fn a_giant_transaction_leaves_in_slices_that_say_how_far_they_go() {
+    let mut log = Log::new();
+    log.transaction(&small());
+    let begin = log.end();
+    log.transaction(&giant(80));
+    let mut driver = Driver::new(intake(start(), Until::Never));
+    driver.feed_all(&log, 10);
+    let expected = (0..3).map(|n| (1, n)).chain((0..80_000).map(|n| (2, n)));
+    assert!(driver.rows().into_iter().eq(expected));
+    let (last, inside) = driver.batches.split_last().unwrap();
+    assert!(inside.len() >= 2, "{}", inside.len());
+    let mut done = 0;
+    for batch in &inside[1..] {
+        assert_eq!(batch.end.position, fixture::at(begin));
+        done += rows(batch).len() as u64;
+        assert_eq!(batch.end.rows_done, done);
+        assert!(!batch.is_caught_up);
+    }
+    assert_eq!(
+        (last.end.position.offset, last.end.rows_done),
+        (log.end(), 0)
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_start_inside_a_transaction_leaves_out_exactly_what_is_done(
+        sizes in prop::collection::vec(1..4i32, 1..6),
+        done in 0..16u64,
+        events_a_chunk in 1..9usize,
+        is_compressed: bool,
+    ) {
+        let mut log = Log::new();
+        log.transaction(&small());
+        let (begin, first) = (log.end(), log.events.len());
+        let ops: Vec<Op> = sizes
+            .iter()
+            .map(|rows| Op::Insert("a", (0..*rows).map(|row| (row, row)).collect()))
+            .collect();
+        match is_compressed {
+            true => log.compressed(&ops),
+            false => log.transaction(&ops),
+        }
+        log.transaction(&small());
+        let total = sizes.iter().sum::<i32>() as u64;
+        let done = done % total;
+        let mut driver = Driver::new(intake(resume(begin, done), Until::Never));
+        driver.feed(log.events[0].1.clone());
+        for events in log.events[first..].chunks(events_a_chunk) {
+            driver.feed(concat(events));
+        }
+        let expected: Vec<_> = (done..total).map(|n| (2, n)).chain((0..3).map(|n| (3, n))).collect();
+        prop_assert_eq!(driver.rows(), expected);
+    }
+
+    #[test]
+    fn until_cuts_at_the_first_boundary_that_is_far_enough(place in 0..6u64, events_a_chunk in 1..30usize, by_gtid: bool) {
+        let mut log = Log::new();
+        let mut ends = vec![log.end()];
+        for _ in 0..6 {
+            log.transaction(&small());
+            ends.push(log.end());
+        }
+        let mut gtids = GtidSet::default();
+        if place > 0 {
+            let source = GtidSource::untagged(Uuid(fixture::SOURCE));
+            gtids.add_range(&source, 1, place).unwrap();
+        }
+        let end = ends[place as usize];
+        let until = match by_gtid {
+            true => Until::Gtids(gtids),
+            // Inside the last transaction wanted, or at its end.
+            false => Until::Position(fixture::at(end - (place % 2) * 30)),
+        };
+        let mut driver = Driver::new(intake(start(), until));
+        driver.feed_all(&log, events_a_chunk);
+        prop_assert!(driver.is_reached);
+        let wanted: Vec<_> = (1..=place).flat_map(|gtid| (0..3).map(move |n| (gtid, n))).collect();
+        prop_assert_eq!(driver.rows(), wanted);
+        // No GTID at all is had from the start.
+        let begin = if by_gtid && place == 0 { 4 } else { end };
+        prop_assert_eq!(&driver.intake.resume_point().mark.position, &fixture::at(begin));
+    }
+}
+
+#[test]
+fn a_compressed_transaction_is_unpacked_under_grants_and_ends_with_its_commit() {
+    let mut log = Log::new();
+    log.compressed(&giant(100));
+    let mut driver = Driver::new(intake(start(), Until::Never));
+    driver.feed_all(&log, 100);
+    assert!(driver.rows().into_iter().eq((0..100_000).map(|n| (1, n))));
+    assert!(driver.grants >= 3, "{}", driver.grants);
+    let last = driver.batches.last().unwrap();
+    assert_eq!(commits(last), 1);
+    // Known at once, not only when more is read.
+    assert_eq!(
+        driver.intake.resume_point().mark.position,
+        fixture::at(log.end())
+    );
+    assert!(!driver.intake.resume_point().gtid_set.is_empty());
+}
+
+#[test]
+fn rows_that_are_skipped_pile_up_no_bytes() {
+    for is_compressed in [false, true] {
+        let mut log = Log::new();
+        let begin = log.end();
+        let ops = giant(700);
+        match is_compressed {
+            true => log.compressed(&ops),
+            false => log.transaction(&ops),
+        }
+        let mut driver = Driver::new(intake(resume(begin, 699_999), Until::Never));
+        if is_compressed {
+            // The event itself is larger than what its slices take.
+            driver.budget = ByteBudget::new(8 << 20);
+        }
+        driver.feed_all(&log, 40);
+        assert_eq!(driver.rows(), [(1, 699_999)]);
+        driver.batches.clear();
+        assert_eq!(driver.budget.bytes_in_use(), 0);
+    }
+}
+
+#[test]
+fn an_event_whose_length_is_wrong_is_refused_with_its_place() {
+    for length in [0u32, 5, 10_000] {
+        let mut log = Log::new();
+        let mut event = log.events.remove(0).1.to_vec();
+        event[9..13].copy_from_slice(&length.to_le_bytes());
+        let mut intake = intake(start(), Until::Never);
+        intake.feed(event.into(), Permit::empty(), true);
+        let failure = intake.next_step().unwrap_err();
+        assert!(failure.is_definite());
+        assert!(failure.message.contains("binlog.000001:4"), "{failure}");
+    }
+}

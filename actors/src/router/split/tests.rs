@@ -1,0 +1,303 @@
+use bytes::Bytes;
+use headwater_binlog::transaction::Assembler;
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixture::{self, Log, Op};
+
+fn splitter(ordering: OrderingKey) -> Splitter {
+    let patterns = ["shop.*".into(), "!shop.excluded".into()];
+    let mark = Mark {
+        position: fixture::at(4),
+        rows_done: 0,
+    };
+    Splitter::new(TableFilter::new(&patterns).unwrap(), ordering, mark)
+}
+
+/// A segment in words: fence, lanes with their parts, mark.
+fn told(segment: Segment) -> String {
+    let fence = match segment.fence {
+        None => String::new(),
+        Some(Scope::All) => "fence all: ".into(),
+        Some(Scope::Database(database)) => format!("fence {database}.*: "),
+        Some(Scope::Tables(tables)) => {
+            let tables: Vec<String> = tables.iter().map(ToString::to_string).collect();
+            format!("fence {}: ", tables.join("+"))
+        }
+    };
+    let lanes: Vec<String> = segment
+        .lanes
+        .into_lanes()
+        .into_iter()
+        .map(told_lane)
+        .collect();
+    format!("{fence}[{}]", lanes.join(" "))
+}
+
+fn told_lane(lane: crate::router::parts::LaneParts) -> String {
+    let parts: Vec<String> = lane
+        .parts
+        .iter()
+        .map(|part| match part {
+            Part::Rows { block, is_last, .. } => {
+                let last = if *is_last { "!" } else { "" };
+                format!("{}+{}{last}", block.first_row, block.row_count)
+            }
+            Part::Statement {
+                is_shared, is_last, ..
+            } => {
+                let shared = if *is_shared { " shared" } else { "" };
+                let last = if *is_last { "!" } else { "" };
+                format!("ddl{shared}{last}")
+            }
+        })
+        .collect();
+    format!("{} {}", lane.lane, parts.join(","))
+}
+
+fn split(log: &Log) -> Vec<String> {
+    let segments = splitter(OrderingKey::Table).split(log.items()).unwrap();
+    segments.into_iter().map(told).collect()
+}
+
+fn insert(table: &'static str, rows: i32) -> Op {
+    Op::Insert(table, (0..rows).map(|row| (row, row)).collect())
+}
+
+#[test]
+fn changes_that_are_not_wanted_still_move_the_mark() {
+    let mut log = Log::new();
+    log.transaction(&[insert("excluded", 3)]);
+    log.ddl("DROP TABLE excluded", &[]);
+    let segments = splitter(OrderingKey::Table).split(log.items()).unwrap();
+    let [segment] = &segments[..] else {
+        panic!("{segments:?}")
+    };
+    assert!(segment.lanes.is_empty() && segment.fence.is_none());
+    assert_eq!(segment.end.mark.position, fixture::at(log.end()));
+    assert!(segment.end.gtids.to_string().ends_with(":1-2"));
+}
+
+#[test]
+fn the_last_change_of_a_transaction_is_marked_in_each_lane() {
+    let mut log = Log::new();
+    log.transaction(&[
+        insert("a", 1),
+        insert("b", 2),
+        insert("a", 1),
+        insert("excluded", 1),
+    ]);
+    log.transaction(&[insert("a", 2)]);
+    assert_eq!(split(&log), ["[shop.a 0+1,3+1!,0+2! shop.b 1+2!]"]);
+}
+
+#[test]
+fn a_slice_marks_no_last_change_and_its_mark_lies_inside() {
+    let mut log = Log::new();
+    let begin = log.end();
+    log.transaction(&[insert("a", 2), insert("excluded", 5), insert("a", 3)]);
+    let mut items = log.items();
+    let rest = items.split_off(items.len() - 2);
+    let mut splitter = splitter(OrderingKey::Table);
+    let first = splitter.split(items).unwrap();
+    let mark = Mark {
+        position: fixture::at(begin),
+        rows_done: 7,
+    };
+    assert_eq!(first[0].end.mark, mark);
+    assert!(first[0].end.gtids.is_empty());
+    let second = splitter.split(rest).unwrap();
+    assert_eq!(second[0].end.mark.position, fixture::at(log.end()));
+    assert!(!second[0].end.gtids.is_empty());
+    let told: Vec<String> = first.into_iter().chain(second).map(told).collect();
+    assert_eq!(told, ["[shop.a 0+2]", "[shop.a 7+3]"]);
+}
+
+#[test]
+fn each_class_of_statement_has_its_fence() {
+    let cases: [(&str, &[&str]); 7] = [
+        ("ALTER TABLE a ADD c INT", &["fence shop.a: [shop.a ddl!]"]),
+        (
+            "RENAME TABLE a TO b",
+            &["fence shop.a+shop.b: [shop.a ddl shared! shop.b ddl shared!]"],
+        ),
+        (
+            "RENAME TABLE a TO excluded",
+            &["fence shop.a: [shop.a ddl!]"],
+        ),
+        ("DROP DATABASE shop", &["fence shop.*: [shop. ddl!]"]),
+        ("DROP DATABASE other", &[]),
+        ("DROP TABLE excluded", &[]),
+        ("FROBNICATE x", &["fence all: []"]),
+    ];
+    for (text, fence) in cases {
+        let mut log = Log::new();
+        log.transaction(&[insert("b", 1)]);
+        log.ddl(text, &[]);
+        log.transaction(&[insert("b", 1)]);
+        let expected: Vec<&str> = match fence {
+            [] => vec!["[shop.b 0+1!,0+1!]"],
+            [fence] => vec!["[shop.b 0+1!]", fence, "[shop.b 0+1!]"],
+            _ => unreachable!("one fence a statement"),
+        };
+        assert_eq!(split(&log), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_statement_is_done_only_with_the_end_of_its_transaction() {
+    let mut log = Log::new();
+    log.ddl("ALTER TABLE a ADD c INT", &["a"]);
+    let segments = splitter(OrderingKey::Table).split(log.items()).unwrap();
+    let [_head, fence, end] = &segments[..] else {
+        panic!("{segments:?}")
+    };
+    assert_eq!(fence.end.mark.rows_done, 1);
+    assert!(fence.end.gtids.is_empty());
+    assert_eq!(end.end.mark.position, fixture::at(log.end()));
+    assert!(!end.end.gtids.is_empty());
+}
+
+#[test]
+fn changes_are_counted_by_table_and_kind_without_those_not_wanted() {
+    let mut log = Log::new();
+    log.transaction(&[
+        insert("a", 3),
+        Op::Update("a", vec![((1, 1), (1, 2))]),
+        Op::Delete("a", vec![(1, 2)]),
+        insert("excluded", 9),
+    ]);
+    log.ddl("ALTER TABLE a ADD c INT", &["a"]);
+    let mut splitter = splitter(OrderingKey::Table);
+    splitter.split(log.items()).unwrap();
+    let counts: Vec<TableStatus> = splitter.take_counts().into_values().collect();
+    let [a] = &counts[..] else {
+        panic!("{counts:?}")
+    };
+    assert_eq!((a.inserts, a.updates, a.deletes, a.ddl), (3, 1, 1, 1));
+    assert!(splitter.take_counts().is_empty());
+}
+
+const LANES: u32 = 3;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn keyed_rows_keep_their_numbers_and_their_order_by_key(
+        rows in prop::collection::vec((0..6i32, prop::option::weighted(0.2, 0..6i32)), 1..30),
+    ) {
+        let updates = rows.iter().map(|(id, moved)| ((*id, 0), (moved.unwrap_or(*id), 1)));
+        let mut log = Log::new();
+        log.transaction(&[insert("b", 1), Op::Update("a", updates.collect())]);
+        let segments = splitter(OrderingKey::PrimaryKey { lanes: LANES }).split(log.items()).unwrap();
+        let (mut seen, mut lane_of_id) = (Vec::new(), std::collections::HashMap::new());
+        let mut done = 0;
+        for segment in segments {
+            let inside = segment.end.mark.rows_done;
+            prop_assert!(inside == 0 || done <= inside);
+            done = inside;
+            let is_moving = segment.fence.is_some();
+            for lane in segment.lanes.into_lanes().into_iter().filter(|lane| lane.lane.table.table == "a") {
+                prop_assert_eq!(lane.lane.count, LANES);
+                for part in lane.parts {
+                    let Part::Rows { block, numbers, .. } = part else {
+                        return Err(TestCaseError::fail("a statement"));
+                    };
+                    let numbers = numbers.unwrap();
+                    prop_assert_eq!(block.row_count as usize, numbers.len());
+                    prop_assert_eq!(block.count_rows().unwrap() as usize, numbers.len());
+                    prop_assert!(numbers.is_sorted());
+                    for number in numbers.iter() {
+                        let (id, moved) = rows[*number as usize];
+                        if !is_moving {
+                            // Outside fences a key is always in the same lane.
+                            for id in [id, moved.unwrap_or(id)] {
+                                let before = *lane_of_id.entry(id).or_insert(lane.lane.index);
+                                prop_assert_eq!(before, lane.lane.index, "key {}", id);
+                            }
+                        }
+                        seen.push(*number);
+                    }
+                    if is_moving {
+                        prop_assert_eq!(lane.lane.index, 0);
+                    }
+                }
+            }
+        }
+        seen.sort_unstable();
+        prop_assert!(seen.into_iter().eq(0..rows.len() as u32), "every row once");
+    }
+}
+
+#[test]
+fn rows_that_change_their_lane_stand_between_two_fences() {
+    let moved: Vec<((i32, i32), (i32, i32))> = (0..9)
+        .map(|id| match id {
+            4 | 6 => ((id, 0), (id + 100, 0)),
+            _ => ((id, 0), (id, 1)),
+        })
+        .collect();
+    let mut log = Log::new();
+    log.transaction(&[Op::Update("a", moved)]);
+    let ordering = OrderingKey::PrimaryKey { lanes: 16 };
+    let segments = splitter(ordering).split(log.items()).unwrap();
+    let fenced: Vec<bool> = segments
+        .iter()
+        .map(|segment| segment.fence.is_some())
+        .collect();
+    assert_eq!(fenced, [false, true, false]);
+    assert_eq!(segments[0].end.mark.rows_done, 4);
+    assert_eq!(segments[1].end.mark.rows_done, 7);
+    let moving = segments.into_iter().nth(1).unwrap().lanes.into_lanes();
+    let [lane] = &moving[..] else {
+        panic!("one lane")
+    };
+    let Some(Part::Rows { numbers, .. }) = lane.parts.first() else {
+        panic!("rows")
+    };
+    assert_eq!(numbers.as_deref(), Some(&[4, 5, 6][..]));
+}
+
+/// Items whose rows are slices of one chunk, as they come from the Reader.
+fn items_of(chunk: &Bytes, log: &Log) -> Vec<Item> {
+    let (mut assembler, mut items) = (Assembler::new(fixture::file(), 4), Vec::new());
+    let mut rest = chunk.clone();
+    for (_, event) in &log.events {
+        let event = rest.split_to(event.len());
+        assembler.push(event, &mut items).unwrap();
+    }
+    items
+}
+
+#[test]
+fn rows_copied_out_of_a_chunk_do_not_keep_it() {
+    let mut log = Log::new();
+    log.transaction(&[insert("a", 3), Op::Update("b", vec![((1, 1), (1, 2))])]);
+    let events: Vec<&[u8]> = log.events.iter().map(|(_, event)| &event[..]).collect();
+    for ordering in [OrderingKey::Table, OrderingKey::PrimaryKey { lanes: LANES }] {
+        let chunk = Bytes::from(events.concat());
+        let mut segments = splitter(ordering.clone())
+            .split(items_of(&chunk, &log))
+            .unwrap();
+        if ordering == OrderingKey::Table {
+            assert!(!chunk.is_unique());
+            let lanes = segments
+                .iter_mut()
+                .flat_map(|segment| segment.lanes.iter_mut());
+            lanes.for_each(|lane| lane.detach());
+        }
+        assert!(chunk.is_unique(), "{ordering:?}");
+        for lane in segments
+            .into_iter()
+            .flat_map(|segment| segment.lanes.into_lanes())
+        {
+            for part in lane.parts {
+                let Part::Rows { block, .. } = part else {
+                    panic!("a statement")
+                };
+                assert_eq!(block.count_rows().unwrap(), block.row_count);
+            }
+        }
+    }
+}

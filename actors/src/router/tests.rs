@@ -1,0 +1,140 @@
+use std::sync::mpsc;
+
+use super::*;
+use crate::{
+    budget::ByteBudget,
+    checkpoint::Mark,
+    fixture,
+    messages::{ActorId, Cause, Died, Generation},
+};
+use headwater_binlog::{
+    gtid::{GtidSet, Uuid},
+    transaction::Item,
+};
+
+/// Takes whatever the Router says.
+struct Listener;
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+}
+
+impl<M: actix::Message<Result = ()>> Handler<M> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, _: M, _: &mut Self::Context) {}
+}
+
+/// Tells the test of a death.
+struct Witness(mpsc::Sender<Cause>);
+
+impl Actor for Witness {
+    type Context = Context<Self>;
+}
+
+impl Handler<Died> for Witness {
+    type Result = ();
+
+    fn handle(&mut self, died: Died, _: &mut Self::Context) {
+        self.0.send(died.cause).unwrap();
+        actix::System::current().stop();
+    }
+}
+
+fn router(deaths: actix::Recipient<Died>, ordering: OrderingKey) -> Router {
+    let listener = Listener.start();
+    let from = Checkpoint {
+        name: "test".into(),
+        server_uuid: Uuid(fixture::SOURCE),
+        server_id: 1,
+        epoch: 1,
+        mark: Mark {
+            position: fixture::at(4),
+            rows_done: 0,
+        },
+        gtid_set: GtidSet::default(),
+        commit_us: 0,
+        ordering,
+        drained: true,
+    };
+    Router::new(
+        &from,
+        TableFilter::default(),
+        Duration::from_secs(600),
+        Checkpointing {
+            opened: listener.clone().recipient(),
+            finished: listener.clone().recipient(),
+            last: listener.clone().recipient(),
+        },
+        Supervising {
+            wanted: listener.clone().recipient(),
+            retired: listener.clone().recipient(),
+        },
+        DeathWatch::new(deaths, Generation(1), ActorId::Router),
+    )
+}
+
+#[test]
+fn rows_that_cannot_be_routed_end_the_router_with_their_place() {
+    let (tell, told) = mpsc::channel();
+    let system = actix::System::new();
+    system.block_on(async {
+        let deaths = Witness(tell).start().recipient();
+        let router = router(deaths, OrderingKey::PrimaryKey { lanes: 4 }).start();
+        let mut block = fixture::blocks(&[(1, 1)]).remove(0);
+        block.images = block.images.slice(..5);
+        router.do_send(SourceBatch {
+            items: vec![Item::Rows(block)],
+            end: Mark {
+                position: fixture::at(300),
+                rows_done: 0,
+            },
+            permit: crate::budget::Permit::empty(),
+            is_caught_up: true,
+        });
+    });
+    system.run().unwrap();
+    let Cause::Failed(failure) = told.recv().unwrap() else {
+        panic!("another end")
+    };
+    assert!(failure.is_definite());
+    assert!(failure.message.contains("binlog.000001:300"), "{failure}");
+}
+
+#[test]
+fn the_bytes_of_many_lanes_are_those_of_their_batch_and_all_come_back() {
+    let system = actix::System::new();
+    system.block_on(async {
+        let (tell, _told) = mpsc::channel();
+        let deaths = Witness(tell).start().recipient();
+        let mut router = router(deaths, OrderingKey::Table);
+        let mut log = fixture::Log::new();
+        for table in ["a", "b", "c", "d"] {
+            let rows = (0..200).map(|id| (id, 1)).collect();
+            log.transaction(&[fixture::Op::Insert(table, rows)]);
+        }
+        let budget = ByteBudget::new(1 << 20);
+        let held = log.end() as usize;
+        let batch = SourceBatch {
+            items: log.items(),
+            end: Mark {
+                position: fixture::at(log.end()),
+                rows_done: 0,
+            },
+            permit: budget.take(held).await,
+            is_caught_up: true,
+        };
+        let actions = router.route(batch).unwrap();
+        let wanted = 4 * 200 * 9;
+        assert!((wanted..=held + 64).contains(&budget.bytes_in_use()));
+        drop(actions);
+        let mut actions = Vec::new();
+        for table in ["a", "b", "c", "d"] {
+            let (lane, seq) = (fixture::lane(table), crate::messages::BarrierSeq(1));
+            router
+                .lanes
+                .reached(&lane, seq, Instant::now(), &mut actions);
+        }
+        assert_eq!(budget.bytes_in_use(), 0);
+    });
+}

@@ -1,0 +1,322 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    budget::ByteBudget,
+    fixture::{self, LineEncoder, UNDECODABLE},
+    writer::poison::OnError,
+};
+
+const RECORD_BYTES_MAX: usize = 300;
+const SINK_BYTES_MAX: usize = 5000;
+
+fn rules(packing: Packing, on_error: OnError) -> Rules {
+    Rules {
+        packing,
+        record_bytes_max: RECORD_BYTES_MAX,
+        sink_bytes_max: SINK_BYTES_MAX,
+        policy: Policy {
+            oversize: on_error,
+            undecodable: on_error,
+        },
+    }
+}
+
+/// Plays the actor: carries out the steps, checks what is true of each.
+struct Driver {
+    buffer: LaneBuffer,
+    lines: Lines,
+    budget: ByteBudget,
+    packing: Packing,
+    flying: Option<Flight>,
+    pushed: Vec<(BarrierSeq, Vec<String>)>,
+    durable: Vec<String>,
+    letters: Vec<DeadLetter>,
+    reached: Vec<BarrierSeq>,
+}
+
+impl Driver {
+    fn new(packing: Packing, on_error: OnError) -> Self {
+        Self {
+            buffer: LaneBuffer::new(fixture::lane("a"), rules(packing, on_error)),
+            lines: Lines::new(Arc::new(LineEncoder::default()), 1),
+            budget: ByteBudget::new(64 * 1024),
+            packing,
+            flying: None,
+            pushed: Vec::new(),
+            durable: Vec::new(),
+            letters: Vec::new(),
+            reached: Vec::new(),
+        }
+    }
+
+    /// A batch of two blocks, if there are two rows.
+    fn push(&mut self, rows: &[(i32, i32)]) {
+        let seq = BarrierSeq(self.pushed.len() as u64 * 2 + 1);
+        let mut log = fixture::Log::new();
+        let (head, tail) = rows.split_at(rows.len() / 2);
+        for part in [head, tail].into_iter().filter(|part| !part.is_empty()) {
+            log.transaction(&[fixture::Op::Insert("a", part.to_vec())]);
+        }
+        let parts: Vec<Part> = log
+            .items()
+            .into_iter()
+            .filter_map(|item| match item {
+                headwater_binlog::transaction::Item::Rows(block) => Some(Part::Rows {
+                    block,
+                    numbers: None,
+                    is_last: true,
+                }),
+                _ => None,
+            })
+            .collect();
+        let bytes = parts.len() * 20;
+        let lines = log.changes.iter().map(|change| change.line.clone());
+        self.pushed.push((seq, lines.collect()));
+        self.buffer.push(Arc::new(LaneChanges {
+            seq,
+            parts,
+            bytes,
+            permit: Permit::empty(),
+        }));
+    }
+
+    fn run(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.buffer.next_step() {
+                Step::Idle => return Ok(()),
+                Step::Grant(bytes) => {
+                    assert!(
+                        bytes <= RECORD_BYTES_MAX.max(SINK_BYTES_MAX + 2000),
+                        "{bytes}"
+                    );
+                    let permit = self.budget.try_take(bytes).expect("a free budget");
+                    self.buffer.grant(permit);
+                }
+                Step::Pack => self.buffer.pack(&mut self.lines)?,
+                Step::Fly(flight) => {
+                    assert!(self.flying.is_none(), "two records of one lane in flight");
+                    if let Flight::Record(record) = &flight {
+                        self.check(record);
+                    }
+                    self.flying = Some(flight);
+                }
+            }
+        }
+    }
+
+    fn check(&self, record: &Record) {
+        let lines = split(record, self.packing);
+        assert_eq!(lines.len(), record.rows as usize);
+        assert!(record.bytes.len() <= RECORD_BYTES_MAX || record.rows == 1);
+        assert!(self.packing == Packing::Newline || record.rows == 1);
+        assert!(record.bytes.len() <= SINK_BYTES_MAX - "shop.a".len());
+    }
+
+    fn settle(&mut self) {
+        match self.flying.take() {
+            None => return,
+            Some(Flight::Record(record)) => self.durable.extend(split(&record, self.packing)),
+            Some(Flight::Letter(letter)) => self.letters.push(letter),
+        }
+        if let Some(seq) = self.buffer.settled() {
+            assert!(self.reached.last().is_none_or(|before| *before < seq));
+            assert!(self.durable.len() + self.letters.len() >= self.lines_up_to(seq).len());
+            self.reached.push(seq);
+        }
+    }
+
+    fn reject(&mut self) {
+        let again = self.buffer.flying();
+        assert_eq!(format!("{:?}", self.flying), format!("{again:?}"));
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        self.run()?;
+        while self.flying.is_some() {
+            self.settle();
+            self.run()?;
+        }
+        assert_eq!(self.budget.bytes_in_use(), 0);
+        Ok(())
+    }
+
+    fn lines_up_to(&self, cut: BarrierSeq) -> Vec<String> {
+        self.pushed
+            .iter()
+            .filter(|(seq, _)| *seq <= cut)
+            .flat_map(|(_, lines)| lines.clone())
+            .collect()
+    }
+}
+
+fn split(record: &Record, packing: Packing) -> Vec<String> {
+    let text = std::str::from_utf8(&record.bytes).unwrap();
+    match packing {
+        Packing::None => vec![text.to_owned()],
+        Packing::Newline => {
+            assert!(text.ends_with('\n'));
+            text.lines().map(str::to_owned).collect()
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Push(Vec<(i32, i32)>),
+    Run,
+    Settle,
+    Reject,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let v = prop_oneof![8 => 0..100i32, 1 => 1000..4000i32];
+    prop_oneof![
+        4 => prop::collection::vec((0..9i32, v), 1..20).prop_map(Op::Push),
+        3 => Just(Op::Run),
+        2 => Just(Op::Settle),
+        1 => Just(Op::Reject),
+    ]
+}
+
+fn packing() -> impl Strategy<Value = Packing> {
+    prop_oneof![Just(Packing::Newline), Just(Packing::None)]
+}
+
+fn apply(driver: &mut Driver, ops: Vec<Op>) {
+    for op in ops {
+        match op {
+            Op::Push(rows) => driver.push(&rows),
+            Op::Run => driver.run().unwrap(),
+            Op::Settle => driver.settle(),
+            Op::Reject => driver.reject(),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_row_leaves_once_and_in_order(packing in packing(), ops in prop::collection::vec(op(), 1..30)) {
+        let mut driver = Driver::new(packing, OnError::Halt);
+        apply(&mut driver, ops);
+        driver.finish().unwrap();
+        prop_assert_eq!(&driver.durable, &driver.lines_up_to(BarrierSeq(u64::MAX)));
+        prop_assert_eq!(driver.reached.last(), driver.pushed.last().map(|(seq, _)| seq));
+        prop_assert_eq!(driver.buffer.backlog_bytes(), 0);
+    }
+
+    #[test]
+    fn a_cut_delivers_exactly_what_is_up_to_it(
+        packing in packing(),
+        ops in prop::collection::vec(op(), 1..30),
+        beyond in 0..6u64,
+        settles_while_frozen: bool,
+    ) {
+        let mut driver = Driver::new(packing, OnError::Halt);
+        apply(&mut driver, ops);
+        let handed = driver.buffer.freeze();
+        let known = driver.durable.len() + match &driver.flying {
+            Some(Flight::Record(record)) => record.rows as usize,
+            _ => 0,
+        };
+        // All that left belongs to barriers up to the one that was told.
+        prop_assert!(known <= handed.map_or(0, |handed| driver.lines_up_to(handed).len()));
+        driver.run().unwrap();
+        if settles_while_frozen {
+            driver.settle();
+            driver.run().unwrap();
+            prop_assert!(driver.flying.is_none(), "a frozen lane handed something over");
+        }
+        let cut = BarrierSeq(handed.unwrap_or_default().0 + beyond);
+        driver.buffer.deliver_up_to(cut);
+        driver.finish().unwrap();
+        prop_assert_eq!(&driver.durable, &driver.lines_up_to(cut));
+        let last = driver.pushed.iter().map(|(seq, _)| *seq).rfind(|seq| *seq <= cut);
+        prop_assert_eq!(driver.reached.last().copied(), last);
+    }
+}
+
+#[test]
+fn an_idle_lane_sends_a_lone_row_at_once_and_fills_records_while_one_flies() {
+    let mut driver = Driver::new(Packing::Newline, OnError::Halt);
+    driver.push(&[(1, 1)]);
+    driver.run().unwrap();
+    assert!(matches!(&driver.flying, Some(Flight::Record(record)) if record.rows == 1));
+    for id in 2..7 {
+        driver.push(&[(id, id)]);
+        driver.run().unwrap();
+    }
+    driver.settle();
+    driver.run().unwrap();
+    assert!(matches!(&driver.flying, Some(Flight::Record(record)) if record.rows == 5));
+}
+
+#[test]
+fn a_row_larger_than_the_sink_takes_halts_with_table_key_size_and_remedy() {
+    let mut driver = Driver::new(Packing::Newline, OnError::Halt);
+    driver.push(&[(1, 1), (42, 5000)]);
+    let failure = driver.finish().unwrap_err();
+    assert!(failure.is_definite());
+    for part in [
+        "'shop.a'",
+        "key 42",
+        "5022 bytes",
+        "takes 5000",
+        "binlog.000001:",
+    ] {
+        assert!(failure.message.contains(part), "{part}: {failure}");
+    }
+    let hint = failure.hint.unwrap();
+    assert!(hint.contains("UpdateMaxRecordSize") && hint.contains("errors.oversize"));
+    // What is before it has left.
+    assert!(matches!(&driver.flying, Some(Flight::Record(record)) if record.rows == 1));
+}
+
+#[test]
+fn buried_rows_keep_their_place_and_what_a_replay_needs() {
+    for packing in [Packing::Newline, Packing::None] {
+        let mut driver = Driver::new(packing, OnError::DeadLetter);
+        driver.push(&[(1, 1), (42, 5000), (2, 2), (43, UNDECODABLE), (3, 3)]);
+        driver.finish().unwrap();
+        assert_eq!(driver.durable.len(), 3);
+        let [large, unread] = &driver.letters[..] else {
+            panic!("{:?}", driver.letters)
+        };
+        assert!(large.line.ends_with(b"xxx") && large.raw.is_empty());
+        assert!(large.reason.contains("key 42"));
+        assert_eq!((large.n, large.position.as_str()), (1, "binlog.000001:127"));
+        assert!(unread.line.is_empty() && unread.raw.len() == 9);
+        assert!(unread.gtid.as_ref().unwrap().ends_with(":2"));
+        assert_eq!(driver.reached, [BarrierSeq(1)]);
+    }
+}
+
+#[test]
+fn a_record_never_outgrows_the_sink_whatever_the_settings_say() {
+    let rules = Rules {
+        record_bytes_max: 1 << 20,
+        ..rules(Packing::Newline, OnError::Halt)
+    };
+    let mut driver = Driver::new(Packing::Newline, OnError::Halt);
+    driver.buffer = LaneBuffer::new(fixture::lane("a"), rules);
+    driver.budget = ByteBudget::new(4 << 20);
+    driver.push(&(0..1000).map(|id| (id, 1)).collect::<Vec<_>>());
+    loop {
+        match driver.buffer.next_step() {
+            Step::Idle if driver.flying.is_none() => break,
+            Step::Idle => driver.settle(),
+            Step::Grant(bytes) => driver.buffer.grant(driver.budget.try_take(bytes).unwrap()),
+            Step::Pack => driver.buffer.pack(&mut driver.lines).unwrap(),
+            Step::Fly(flight) => {
+                let Flight::Record(record) = &flight else {
+                    panic!("a letter")
+                };
+                assert!(record.bytes.len() + "shop.a".len() <= SINK_BYTES_MAX);
+                driver.flying = Some(flight);
+            }
+        }
+    }
+    assert_eq!(driver.durable.len(), 1000);
+}

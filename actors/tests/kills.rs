@@ -1,0 +1,248 @@
+//! Each actor dies, by panic and by error, in the middle of traffic: nothing is lost, order is kept, and only
+//! what must be is started again.
+
+mod support;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex},
+};
+
+use headwater_actors::{metrics as names, supervisor::End};
+use metrics::{
+    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
+use support::{
+    World,
+    fixture::{Log, Op},
+    sink::Act,
+    source, store, wait_for,
+};
+
+const TABLES: [&str; 3] = ["a", "b", "c"];
+
+/// Transactions over all tables, every change with a value of its own.
+fn traffic(tables: &[&'static str]) -> Log {
+    let mut log = Log::new();
+    for number in 0..60 {
+        let (id, v) = (number % 5, number * 10);
+        let ops: Vec<Op> = tables
+            .iter()
+            .flat_map(|table| {
+                [
+                    Op::Insert(table, vec![(id, v), (id + 5, v + 1), (id + 9, v + 2)]),
+                    Op::Update(table, vec![((id, v), (id, v + 3))]),
+                    Op::Delete(table, vec![(id + 5, v + 1)]),
+                ]
+            })
+            .collect();
+        log.transaction(&ops);
+    }
+    log
+}
+
+fn world() -> World {
+    let world = World::new(traffic(&TABLES));
+    // Records of several lanes are in flight when somebody dies.
+    world.sink.does(|call, _| match call % 5 {
+        0 => Act::Slow,
+        3 => Act::Throttle,
+        _ => Act::Take,
+    });
+    world
+}
+
+/// Runs to the end; generation and restarts as they were then.
+fn run_counting(world: &World) -> (u64, u64) {
+    run_counting_after(world, async || ())
+}
+
+fn run_counting_after(world: &World, script: impl AsyncFnOnce()) -> (u64, u64) {
+    let mut counts = (0, 0);
+    let end = world.run(async |handle| {
+        script().await;
+        world.all_durable().await;
+        let status = handle.status().await;
+        counts = (status.generation, status.restarts);
+        handle.shut_down();
+    });
+    assert_eq!(end, End::Drained);
+    world.assert_complete();
+    counts
+}
+
+/// What went wrong ends the run; the next one, without the fault, finds everything.
+fn halts_and_goes_on(world: &World, message: &str) {
+    let end = world.run(async |_handle| ());
+    assert!(
+        matches!(&end, End::Halted(failure) if failure.message.contains(message)),
+        "{end:?}"
+    );
+    assert_eq!(run_counting(world), (1, 0));
+}
+
+#[test]
+fn a_shard_writer_that_panics_is_started_again_alone() {
+    let world = world();
+    world.encoder.panics_at.lock().unwrap().extend([251, 402]);
+    assert_eq!(run_counting(&world), (1, 2));
+    assert_eq!(world.source.opened.borrow().len(), 1, "the Reader goes on");
+}
+
+#[test]
+fn a_shard_writer_that_fails_for_good_halts_and_nothing_is_lost() {
+    let world = world();
+    world.sink.does(|call, _| match call {
+        20 => Act::Definite,
+        _ => Act::Take,
+    });
+    halts_and_goes_on(&world, "stream 'cdc' is gone");
+}
+
+#[test]
+fn a_reader_that_panics_is_started_again_alone_and_nothing_is_read_twice() {
+    let world = world();
+    world.source.fails_at(7, source::Fault::Panic);
+    world.source.fails_at(30, source::Fault::Panic);
+    assert_eq!(run_counting(&world), (1, 2));
+    world.assert_exact();
+    assert_eq!(world.source.opened.borrow().len(), 3);
+}
+
+#[test]
+fn a_reader_that_fails_for_good_halts_and_nothing_is_lost() {
+    let world = world();
+    world.source.fails_at(15, source::Fault::Definite);
+    halts_and_goes_on(&world, "binlog purged");
+}
+
+#[test]
+fn a_checkpointer_that_panics_ends_the_generation() {
+    let world = world();
+    // The first save is the start's own.
+    world.store.fails_at(1, store::Fault::Panic);
+    world.source.visible.send_replace(90);
+    let counted = run_counting_after(&world, async || {
+        let opened = &world.source.opened;
+        wait_for("the next generation", opened, |opened| opened.len() == 2).await;
+        world.source.visible.send_replace(world.log.events.len());
+    });
+    assert_eq!(counted, (2, 1));
+}
+
+#[test]
+fn a_checkpointer_that_fails_for_good_halts_and_nothing_is_lost() {
+    let world = world();
+    world.store.fails_at(3, store::Fault::Definite);
+    halts_and_goes_on(&world, "store is read-only");
+}
+
+#[test]
+fn a_router_that_panics_ends_the_generation() {
+    BROKEN.lock().unwrap().insert("shop.counted".into(), 40);
+    metrics::set_global_recorder(BrokenRecorder).expect("the only recorder");
+    let world = World::new(traffic(&["a", "counted"]));
+    world.source.events_a_read(3);
+    let (generation, restarts) = run_counting(&world);
+    assert_eq!((generation, restarts), (2, 1));
+}
+
+#[test]
+fn who_dies_too_often_in_a_row_halts_the_pipeline() {
+    let mut world = world();
+    world.options.strikes_max = 2;
+    for _ in 0..3 {
+        world.source.fails_at(4, source::Fault::Panic);
+    }
+    let end = world.run(async |_handle| ());
+    assert!(
+        matches!(&end, End::Halted(failure) if failure.message.contains("reader died 3 times in a row")),
+        "{end:?}"
+    );
+    assert_eq!(run_counting(&world), (1, 0));
+}
+
+#[test]
+fn everybody_dies_and_nothing_is_lost() {
+    let mut world = world();
+    world.options.strikes_max = 20;
+    for seed in 1..=6u64 {
+        println!("seed {seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        let world = World {
+            options: world.options.clone(),
+            ..self::world()
+        };
+        for _ in 0..3 {
+            world
+                .source
+                .fails_at(random.usize(0..60), source::Fault::Panic);
+            world
+                .source
+                .fails_at(random.usize(0..60), source::Fault::Cut);
+            world
+                .store
+                .fails_at(random.usize(2..12), store::Fault::Panic);
+            world
+                .store
+                .fails_at(random.usize(2..12), store::Fault::Fails);
+            let v = random.i32(0..60) * 10 + random.i32(0..4);
+            world.encoder.panics_at.lock().unwrap().insert(v);
+        }
+        world.sink.does(move |_, _| match random.u8(0..8) {
+            0 => Act::Throttle,
+            1 => Act::Reject,
+            2 => Act::LoseReply,
+            3 => Act::Slow,
+            _ => Act::Take,
+        });
+        run_counting(&world);
+    }
+}
+
+/// Tables whose counter panics, once, at this count of increments: a dependency that breaks in the Router.
+static BROKEN: LazyLock<Mutex<HashMap<String, u64>>> = LazyLock::new(Mutex::default);
+
+struct BrokenRecorder;
+
+struct Fuse(String);
+
+impl CounterFn for Fuse {
+    fn increment(&self, _value: u64) {
+        let mut broken = BROKEN.lock().expect("a whole lock");
+        if let Some(left) = broken.get_mut(&self.0) {
+            *left -= 1;
+            if *left == 0 {
+                broken.remove(&self.0);
+                drop(broken);
+                panic!("the recorder was told to panic");
+            }
+        }
+    }
+
+    fn absolute(&self, _value: u64) {}
+}
+
+impl Recorder for BrokenRecorder {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let table = key.labels().find(|label| label.key() == "table");
+        match table {
+            Some(table) if key.name() == names::CHANGES_TOTAL => {
+                Counter::from_arc(Arc::new(Fuse(table.value().into())))
+            }
+            _ => Counter::noop(),
+        }
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}

@@ -1,0 +1,149 @@
+//! The whole program side by side with what it promises: `scripts/bench` builds it and calls this.
+//!
+//! Every figure is that of the built binary as a process of its own, with a real MySQL beside it on the
+//! same machine: wall time from start to exit, processor time of all its threads, the most resident memory
+//! it ever had. The Kinesis endpoint of the throughput parts takes everything and keeps nothing, so the
+//! client is what is measured. Prints the table of `benches/figures.md`.
+
+mod latency;
+mod memory;
+mod run;
+mod start;
+mod table;
+mod throughput;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use headwater_harness::{mysql::MySql, orders::Load};
+
+use table::Table;
+
+const PARTS: &[&str] = &[
+    "null",
+    "kinesis",
+    "lanes",
+    "transaction",
+    "stalled",
+    "tables",
+    "latency",
+    "start",
+    "binary",
+];
+
+/// What to measure, and how long.
+#[derive(Debug, Clone)]
+pub struct Options {
+    binary: PathBuf,
+    parts: Vec<String>,
+    /// Row changes of the backlog.
+    changes: u64,
+    /// The best of so many runs counts for throughput.
+    rounds: u32,
+    stall_secs: u64,
+    transaction_bytes: u64,
+    tables: u32,
+    latency_secs: u64,
+    commits_per_sec: u32,
+}
+
+impl Options {
+    fn full(binary: PathBuf) -> Self {
+        Self {
+            binary,
+            parts: Vec::new(),
+            changes: 1_000_000,
+            rounds: 5,
+            stall_secs: 120,
+            transaction_bytes: 1_000_000_000,
+            tables: 1_000,
+            latency_secs: 20,
+            commits_per_sec: 500,
+        }
+    }
+
+    fn quicken(&mut self) {
+        self.changes = 300_000;
+        self.rounds = 2;
+        self.stall_secs = 10;
+        self.transaction_bytes = 200_000_000;
+        self.tables = 200;
+        self.latency_secs = 5;
+    }
+
+    fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        let binary = arguments.next().context("say which binary to measure")?;
+        let mut options = Self::full(PathBuf::from(binary));
+        while let Some(argument) = arguments.next() {
+            let mut number = |name: &str| -> anyhow::Result<u64> {
+                let text = arguments
+                    .next()
+                    .with_context(|| format!("{name} needs a number"))?;
+                text.parse()
+                    .with_context(|| format!("{name} needs a number, not `{text}`"))
+            };
+            match argument.as_str() {
+                "--quick" => options.quicken(),
+                "--changes" => options.changes = number("--changes")?,
+                "--rounds" => options.rounds = u32::try_from(number("--rounds")?)?.max(1),
+                "--stall-secs" => options.stall_secs = number("--stall-secs")?,
+                "--transaction-bytes" => {
+                    options.transaction_bytes = number("--transaction-bytes")?;
+                }
+                "--tables" => options.tables = u32::try_from(number("--tables")?)?,
+                "--latency-secs" => options.latency_secs = number("--latency-secs")?,
+                part if PARTS.contains(&part) => options.parts.push(argument),
+                other => bail!(
+                    "`{other}` is neither an option nor a part; parts: {}",
+                    PARTS.join(", ")
+                ),
+            }
+        }
+        Ok(options)
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.parts.is_empty() || self.parts.iter().any(|wanted| wanted == part)
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    let mut table = Table::default();
+    if ["null", "kinesis", "lanes"]
+        .iter()
+        .any(|part| options.wants(part))
+    {
+        let server = MySql::start().await?;
+        let (file, offset) = server.position().await?;
+        let from = format!("{file}:{offset}");
+        eprintln!("loading {} row changes of an orders table", options.changes);
+        Load::new(options.changes).run(&server).await?;
+        for part in ["null", "kinesis", "lanes"] {
+            if options.wants(part) {
+                throughput::measure(part, &options, &server, &from, &mut table).await?;
+            }
+        }
+    }
+    if options.wants("transaction") {
+        memory::giant_transaction(&options, &mut table).await?;
+    }
+    if options.wants("stalled") {
+        memory::stalled_sink(&options, &mut table).await?;
+    }
+    if options.wants("tables") {
+        memory::many_tables(&options, &mut table).await?;
+    }
+    if options.wants("latency") {
+        latency::measure(&options, &mut table).await?;
+    }
+    if options.wants("start") {
+        start::measure(&options, &mut table).await?;
+    }
+    if options.wants("binary") {
+        start::binary(&options, &mut table)?;
+    }
+    print!("{}", table.print(&MySql::version()?));
+    Ok(())
+}
