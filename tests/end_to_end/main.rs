@@ -3,8 +3,15 @@
 //! What the stream holds is judged against the binlog as another decoder reads it. Every test has its own
 //! servers; nothing sleeps: waits probe for what they wait for.
 
+mod commands;
 mod crashes;
 mod delivery;
+mod failover;
+mod first_load;
+mod lanes;
+mod observing;
+mod other_sinks;
+mod oversize;
 mod refusals;
 mod refusals_source;
 mod replay;

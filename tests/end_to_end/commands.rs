@@ -1,0 +1,227 @@
+//! `position`, `check`, `config`, and the places where a stream can begin.
+
+use headwater_harness::facts::Facts;
+use serde_json::{Value, json};
+
+use crate::{
+    traffic::transactions,
+    world::{WITHIN, World, says},
+};
+
+/// What `position show --json` prints.
+async fn shown(world: &World) -> anyhow::Result<Value> {
+    let shown = world.command(&["position", "show", "--json"]).await?;
+    assert_eq!(shown.code(), Some(0), "{}", shown.text());
+    Ok(serde_json::from_str(&shown.stdout.concat())?)
+}
+
+/// Runs to the end of the log from `start`; answers how many changes came.
+async fn changes_from(world: &World, start: &str) -> anyhow::Result<u64> {
+    let before = world.records().await?.len();
+    let finished = world
+        .launch()?
+        .setting("source.start", start)
+        .arg("--until")
+        .arg("now")
+        .finish(WITHIN)
+        .await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    let records = world.records().await?;
+    let mut count = 0;
+    for line in records
+        .iter()
+        .skip(before)
+        .flat_map(|record| record.lines())
+    {
+        let line: Value = serde_json::from_slice(line)?;
+        count += u64::from(line["type"] != "ddl");
+    }
+    world.command(&["position", "clear"]).await?;
+    Ok(count)
+}
+
+#[tokio::test]
+async fn a_stream_begins_now_at_the_earliest_at_a_position_or_behind_a_gtid_set()
+-> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    transactions(&world.mysql, 10).await?;
+    let ((file, offset), set) = (
+        world.mysql.position().await?,
+        world.mysql.gtid_executed().await?,
+    );
+    world.mysql.exec("FLUSH BINARY LOGS").await?;
+    transactions(&world.mysql, 10).await?;
+    let facts = Facts::of(&world.mysql).await?;
+    let all = facts.changes.len() as u64;
+    let later = facts.since(&file, offset).changes.len() as u64;
+    assert!(0 < later && later < all);
+    assert_eq!(changes_from(&world, "now").await?, 0);
+    assert_eq!(changes_from(&world, "earliest").await?, all);
+    assert_eq!(
+        changes_from(&world, &format!("{file}:{offset}")).await?,
+        later
+    );
+    assert_eq!(changes_from(&world, &set).await?, later);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_start_inside_a_transaction_or_in_no_file_is_refused() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let (file, offset) = world.mysql.position().await?;
+    transactions(&world.mysql, 3).await?;
+    let inside = format!("{file}:{}", offset + 10);
+    let run = world
+        .launch()?
+        .setting("source.start", &inside)
+        .finish(WITHIN)
+        .await?;
+    says(
+        &run,
+        1,
+        &[
+            &inside,
+            "is not between two transactions",
+            &format!("{file}:{offset}"),
+        ],
+    );
+    let run = world
+        .launch()?
+        .setting("source.start", "binlog.000077:4")
+        .finish(WITHIN)
+        .await?;
+    says(
+        &run,
+        1,
+        &[
+            "no binary log file \"binlog.000077\"",
+            "it has binlog.000001 to",
+        ],
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_position_is_shown_set_and_cleared_and_the_epoch_stays() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let (file, offset) = world.mysql.position().await?;
+    let set = world.mysql.gtid_executed().await?;
+    transactions(&world.mysql, 12).await?;
+    world.launch()?;
+    assert_eq!(shown(&world).await?["position"], Value::Null);
+    world.catch_up().await?;
+    let (head_file, head) = world.mysql.position().await?;
+    let at_head = shown(&world).await?;
+    assert_eq!(at_head["position"], json!(format!("{head_file}:{head}")));
+    assert_eq!(
+        at_head["gtid_set"],
+        json!(world.mysql.gtid_executed().await?)
+    );
+    assert_eq!(
+        (&at_head["drained"], &at_head["epoch"]),
+        (&json!(true), &json!(1))
+    );
+    says(
+        &world.command(&["position", "show"]).await?,
+        0,
+        &["the next run repeats nothing"],
+    );
+
+    let inside = format!("{file}:{}", offset + 1);
+    let refused = world.command(&["position", "set", &inside]).await?;
+    says(
+        &refused,
+        1,
+        &[
+            "is not between two transactions",
+            &format!("{file}:{offset}"),
+        ],
+    );
+    assert_eq!(shown(&world).await?["position"], at_head["position"]);
+
+    // The same place, said in two ways; both send all again, as the same lines.
+    let begin = format!("{file}:{offset}");
+    for place in [&begin, &set] {
+        says(
+            &world.command(&["position", "set", place]).await?,
+            0,
+            &[&begin],
+        );
+        let now = shown(&world).await?;
+        assert_eq!(
+            (&now["position"], &now["gtid_set"]),
+            (&json!(begin), &json!(set))
+        );
+        world.catch_up().await?;
+    }
+    let verdict = world.verdict().await?;
+    verdict.ensure_clean()?;
+    // The three DDLs of the schema came once.
+    assert_eq!(verdict.duplicates, 2 * verdict.changes());
+
+    says(
+        &world.command(&["position", "clear"]).await?,
+        0,
+        &["forgot", "epoch 1 is kept"],
+    );
+    let cleared = shown(&world).await?;
+    assert_eq!(
+        (&cleared["position"], &cleared["epoch"]),
+        (&Value::Null, &json!(1))
+    );
+    world.catch_up().await?;
+    assert_eq!(shown(&world).await?["epoch"], json!(2));
+    world.verdict().await?.ensure_clean()
+}
+
+#[tokio::test]
+async fn check_prints_a_line_per_check_and_touches_nothing() -> anyhow::Result<()> {
+    let world = World::new(3).await?;
+    world.launch()?;
+    let check = world.command(&["check"]).await?;
+    says(
+        &check,
+        0,
+        &[
+            "ok   server version: 9.",
+            "ok   log_bin: ON",
+            "ok   binlog_format: ROW",
+            "ok   binlog_row_image: FULL",
+            "ok   binlog_row_metadata: FULL",
+            "ok   privileges: REPLICATION SLAVE, REPLICATION CLIENT",
+            "ok   gtid_mode: ON",
+            "ok   retention: ",
+            "ok   server_id: ",
+            "ok   source.tables: 3 of 3 tables",
+            "ok   checkpoint store: ",
+            "ok   checkpoint position: none stored",
+            "ok   sink: changes is ACTIVE, 3 open shards",
+            "0 failed",
+        ],
+    );
+    assert!(!world.folder().join("headwater.checkpoint").exists());
+    world.kinesis.delete_stream("changes").await?;
+    let check = world.command(&["check"]).await?;
+    says(
+        &check,
+        1,
+        &["FAIL sink: ", "create the stream \"changes\"", "1 failed"],
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn config_prints_what_counts_and_no_secret() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    world.launch()?;
+    let config = world
+        .command(&["config", "--set", "ordering.lanes=7"])
+        .await?;
+    says(
+        &config,
+        0,
+        &["lanes = 7", "stream = \"changes\"", "interval_ms = 50"],
+    );
+    assert!(!config.text().contains("let-it-flow"), "{}", config.text());
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! What the program says of itself while it works.
+
+use headwater_harness::{facts::Facts, faults::FaultProxy};
+use serde_json::json;
+
+use crate::{
+    traffic::{Traffic, transactions},
+    world::{WITHIN, World, delivered, status_is},
+};
+
+#[tokio::test]
+async fn metrics_and_status_tell_what_the_binlog_and_the_stream_hold() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    transactions(&world.mysql, 120).await?;
+    let program = world.launch()?.start()?;
+    delivered(&program, &world.mysql).await?;
+    let (file, offset) = world.mysql.position().await?;
+    let head = format!("{file}:{offset}");
+    status_is(&program, "no lag", |status| status["lag_bytes"] == json!(0)).await?;
+    let facts = Facts::of(&world.mysql).await?;
+    let status = program.status().await?;
+    assert_eq!(status["state"], json!("streaming"));
+    assert_eq!(status["position_read"], json!(head));
+    assert_eq!(
+        status["gtid_set"],
+        json!(world.mysql.gtid_executed().await?)
+    );
+    assert_eq!(
+        (&status["generation"], &status["restarts"]),
+        (&json!(1), &json!(0))
+    );
+    assert_eq!(status["lag_secs"], json!(0.0));
+    assert_eq!(status["last_errors"], json!([]));
+    for (table, count) in facts.tables() {
+        let told = status["tables"].as_array().and_then(|tables| {
+            let ours = tables.iter().find(|told| told["table"] == json!(table))?;
+            Some(
+                ["inserts", "updates", "deletes"]
+                    .iter()
+                    .filter_map(|kind| ours[kind].as_u64())
+                    .sum::<u64>(),
+            )
+        });
+        assert_eq!(told, Some(count), "{table}: {status}");
+        for kind in ["insert", "update", "delete"] {
+            let happened = facts
+                .changes
+                .iter()
+                .filter(|change| *change.table == *table && change.kind.name() == kind)
+                .count();
+            let labels = [format!("table=\"{table}\""), format!("kind=\"{kind}\"")];
+            let counted = program
+                .metric("headwater_changes_total", &[&labels[0], &labels[1]])
+                .await?
+                .unwrap_or_default();
+            assert_eq!(counted, happened as f64, "{kind} of {table}");
+        }
+    }
+    let records = world.records().await?;
+    let bytes: usize = records.iter().map(|record| record.data.len()).sum();
+    for (name, labels, value) in [
+        ("headwater_up", &[][..], 1.0),
+        ("headwater_state", &["state=\"streaming\""], 1.0),
+        ("headwater_build_info", &[], 1.0),
+        ("headwater_generation", &[], 1.0),
+        ("headwater_source_connected", &[], 1.0),
+        ("headwater_source_lag_seconds", &[], 0.0),
+        ("headwater_source_lag_bytes", &[], 0.0),
+        ("headwater_lane_backlog_bytes", &[], 0.0),
+        (
+            "headwater_sink_records_total",
+            &["outcome=\"delivered\""],
+            records.len() as f64,
+        ),
+        (
+            "headwater_sink_bytes_total",
+            &["outcome=\"delivered\""],
+            bytes as f64,
+        ),
+        (
+            "headwater_commit_to_durable_seconds_count",
+            &[],
+            records.len() as f64,
+        ),
+        ("headwater_sink_in_flight_bytes", &[], 0.0),
+        (
+            "headwater_memory_budget_bytes_in_use",
+            &["pool=\"encoded\""],
+            0.0,
+        ),
+    ] {
+        assert_eq!(program.metric(name, labels).await?, Some(value), "{name}");
+    }
+    for (name, at_least, below) in [
+        ("headwater_source_events_total", 500.0, 1e9),
+        ("headwater_source_bytes_total", offset as f64 / 2.0, 1e9),
+        ("headwater_sink_request_seconds_count", 1.0, 1e6),
+        ("headwater_checkpoint_writes_total", 1.0, 1e6),
+        ("headwater_checkpoint_write_seconds_count", 1.0, 1e6),
+        ("headwater_checkpoint_age_seconds", 0.0, 60.0),
+        ("headwater_memory_budget_bytes_total", 8e6, 33_554_433.0),
+        ("process_resident_memory_bytes", 1e6, 1e9),
+    ] {
+        let value = program.metric(name, &[]).await?;
+        assert!(
+            value.is_some_and(|value| (at_least..below).contains(&value)),
+            "{name}: {value:?}"
+        );
+    }
+    assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn readiness_turns_with_the_source_and_the_reason_is_shown() -> anyhow::Result<()> {
+    let mut world = World::new(1).await?;
+    let mut program = world.launch()?.start()?;
+    program.wait_ready(WITHIN).await?;
+    world.mysql.kill()?;
+    status_is(&program, "to back off", |status| {
+        status["state"] == json!("backing_off")
+    })
+    .await?;
+    let reply = program.page("/readyz").await?;
+    assert_eq!(reply.status, 503);
+    assert!(
+        reply.text().contains(&world.mysql.port().to_string()),
+        "{}",
+        reply.text()
+    );
+    assert_eq!(program.page("/livez").await?.status, 200);
+    assert_eq!(program.metric("headwater_up", &[]).await?, Some(0.0));
+    world.mysql.start_again().await?;
+    program.wait_ready(WITHIN).await?;
+    assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_backlog_shows_as_lag_and_as_lane_bytes() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, 5).await?;
+    let hold = proxy.hold();
+    let program = world.launch_to(&proxy.url())?.start()?;
+    let traffic = Traffic::start(&world.mysql);
+    proxy.calls_reached(1).await;
+    traffic.grows(100).await?;
+    status_is(&program, "lag", |status| {
+        let backlog = status["lanes"].as_array().is_some_and(|lanes| {
+            lanes
+                .iter()
+                .any(|lane| lane["backlog_bytes"].as_u64() > Some(0))
+        });
+        backlog && status["lag_bytes"].as_u64() > Some(1_000)
+    })
+    .await?;
+    drop(hold);
+    traffic.stop().await?;
+    delivered(&program, &world.mysql).await?;
+    status_is(&program, "no lag", |status| status["lag_bytes"] == json!(0)).await?;
+    assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
+    Ok(())
+}
