@@ -1,3 +1,5 @@
+//! Segments in words: lanes, fences, marks, numbers.
+
 use bytes::Bytes;
 use headwater_binlog::transaction::Assembler;
 use proptest::prelude::*;
