@@ -39,7 +39,9 @@ async fn every_character_set_decodes_as_the_server_converts() {
         if UNSUPPORTED.contains(&name) {
             continue;
         }
-        let id = format!("SELECT id FROM information_schema.collations WHERE character_set_name = '{name}' AND is_default = 'Yes'");
+        let id = format!(
+            "SELECT id FROM information_schema.collations WHERE character_set_name = '{name}' AND is_default = 'Yes'"
+        );
         let id = scenario.server.query_value(&id).await.expect("an id");
         let charset = Charset::of_collation(id.parse().expect("a number"));
         let is_single = scenario
@@ -47,7 +49,11 @@ async fn every_character_set_decodes_as_the_server_converts() {
             .query_value(&format!("SELECT maxlen = 1 FROM information_schema.character_sets WHERE character_set_name = '{name}'"))
             .await
             .expect("a width");
-        let codes = if is_single == "1" { "WHERE is_byte" } else { "" };
+        let codes = if is_single == "1" {
+            "WHERE is_byte"
+        } else {
+            ""
+        };
         scenario
             .run(&format!(
                 "CREATE OR REPLACE VIEW wanted AS SELECT code FROM codes {codes}; \
@@ -56,7 +62,9 @@ async fn every_character_set_decodes_as_the_server_converts() {
                  INSERT IGNORE INTO as_{name} SELECT v FROM plane"
             ))
             .await;
-        let sql = format!("SELECT CAST(v AS BINARY), CONVERT(v USING utf8mb4) FROM as_{name} WHERE v <> ''");
+        let sql = format!(
+            "SELECT CAST(v AS BINARY), CONVERT(v USING utf8mb4) FROM as_{name} WHERE v <> ''"
+        );
         let rows: Vec<(Vec<u8>, String)> = scenario.query(&sql).await;
         let mut seen = std::collections::BTreeSet::new();
         for (bytes, text) in rows {
@@ -67,12 +75,22 @@ async fn every_character_set_decodes_as_the_server_converts() {
             compared += 1;
             let ours = charset.decode(&bytes);
             if ours.as_deref().ok() != Some(&text) {
-                differences.push(format!("{name} {bytes:02x?}: {ours:?}, the server {text:?} {:x?}", text.chars().map(u32::from).collect::<Vec<_>>()));
+                differences.push(format!(
+                    "{name} {bytes:02x?}: {ours:?}, the server {text:?} {:x?}",
+                    text.chars().map(u32::from).collect::<Vec<_>>()
+                ));
             }
         }
     }
-    if std::env::var_os("DUMP").is_some() { std::fs::write("/tmp/charsets.txt", differences.join("\n")).unwrap(); }
-    assert!(differences.is_empty(), "{} differ: {:#?}", differences.len(), differences.iter().take(40).collect::<Vec<_>>());
+    if std::env::var_os("DUMP").is_some() {
+        std::fs::write("/tmp/charsets.txt", differences.join("\n")).unwrap();
+    }
+    assert!(
+        differences.is_empty(),
+        "{} differ: {:#?}",
+        differences.len(),
+        differences.iter().take(40).collect::<Vec<_>>()
+    );
     assert!(compared > 100_000, "{compared} characters compared");
 }
 
