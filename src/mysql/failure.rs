@@ -117,6 +117,10 @@ fn is_certificate(message: &str) -> bool {
 }
 
 fn io_failure(doing: &str, error: &std::io::Error) -> Failure {
+    // rustls explains this one at length, with a link.
+    if error.kind() == std::io::ErrorKind::UnexpectedEof {
+        return Failure::transient(format!("{doing}: the server closed the connection"));
+    }
     let text = error.to_string();
     let message = format!("{doing}: {text}");
     // The packet codec and rustls both arrive wrapped in an io::Error.
@@ -167,6 +171,16 @@ mod tests {
     #[test]
     fn an_unknown_error_is_transient() {
         assert!(!failure("ask", "ann", &server(1040)).is_definite());
+    }
+
+    #[test]
+    fn a_connection_that_breaks_off_is_said_in_plain_words() {
+        let eof = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "see https://…");
+        let failure = failure("read", "ann", &Error::Io(IoError::Io(eof)));
+        assert_eq!(
+            failure,
+            Failure::transient("read: the server closed the connection")
+        );
     }
 
     #[test]

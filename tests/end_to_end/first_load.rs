@@ -14,7 +14,7 @@ use crate::{
 fn client(name: &str, server: &MySql) -> anyhow::Result<Command> {
     let mut command = Command::new(cache::installed("mysql")?.join("bin").join(name));
     command
-        .args(["--no-defaults", "--host=127.0.0.1", "--user=root"])
+        .args(["--host=127.0.0.1", "--user=root"])
         .arg(format!("--port={}", server.port()));
     Ok(command)
 }

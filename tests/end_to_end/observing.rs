@@ -57,7 +57,11 @@ async fn metrics_and_status_tell_what_the_binlog_and_the_stream_hold() -> anyhow
         }
     }
     let records = world.records().await?;
-    let bytes: usize = records.iter().map(|record| record.data.len()).sum();
+    // As Kinesis counts: data and key.
+    let bytes: usize = records
+        .iter()
+        .map(|record| record.data.len() + record.partition_key.len())
+        .sum();
     for (name, labels, value) in [
         ("headwater_up", &[][..], 1.0),
         ("headwater_state", &["state=\"streaming\""], 1.0),
@@ -117,17 +121,15 @@ async fn readiness_turns_with_the_source_and_the_reason_is_shown() -> anyhow::Re
     let mut program = world.launch()?.start()?;
     program.wait_ready(WITHIN).await?;
     world.mysql.kill()?;
+    let address = format!("127.0.0.1:{}", world.mysql.port());
     status_is(&program, "to back off", |status| {
-        status["state"] == json!("backing_off")
+        let errors = status["last_errors"].to_string();
+        status["state"] == json!("backing_off") && errors.contains(&address)
     })
     .await?;
     let reply = program.page("/readyz").await?;
     assert_eq!(reply.status, 503);
-    assert!(
-        reply.text().contains(&world.mysql.port().to_string()),
-        "{}",
-        reply.text()
-    );
+    assert!(reply.text().contains(&address), "{}", reply.text());
     assert_eq!(program.page("/livez").await?.status, 200);
     assert_eq!(program.metric("headwater_up", &[]).await?, Some(0.0));
     world.mysql.start_again().await?;

@@ -130,10 +130,10 @@ impl Router {
             .max()
             .unwrap_or(0);
         if is_caught_up || newest_us > 0 {
-            let lag = if newest_us > 0 {
-                age_secs(newest_us)
-            } else {
+            let lag = if is_caught_up {
                 0.0
+            } else {
+                age_secs(newest_us)
             };
             self.lag_secs = Some(lag);
             metrics::gauge!(names::SOURCE_LAG_SECONDS).set(lag);

@@ -98,6 +98,8 @@ impl Moto {
         let destination = json!({
             "RoleARN": "arn:aws:iam::123456789012:role/firehose",
             "BucketARN": format!("arn:aws:s3:::{bucket}"),
+            // AWS has a default; moto leaves it out of its description, which the SDK then refuses.
+            "CompressionFormat": "UNCOMPRESSED",
         });
         let input = json!({
             "DeliveryStreamName": name,
