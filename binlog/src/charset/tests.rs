@@ -1,3 +1,5 @@
+//! Column text to UTF-8 by MySQL's tables; wrong bytes are errors.
+
 use mysql_common::collations::Collation;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Statements to their class and names, in all the ways in which names are written.
+
 use proptest::prelude::*;
 
 use super::*;

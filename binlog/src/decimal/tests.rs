@@ -1,3 +1,5 @@
+//! Packed decimals print as SELECT does, whatever precision and scale.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Framing finds every flipped bit and every wrong length.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! A binlog file is read event by event, and a torn one is an error with its place.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Laws of GTID sets; text and wire forms read back as themselves.
+
 use std::collections::BTreeSet;
 
 use mysql_common::{

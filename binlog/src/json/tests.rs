@@ -1,3 +1,5 @@
+//! Binary JSON prints as SELECT does, and no bytes make it run away.
+
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 

@@ -1,3 +1,5 @@
+//! Compressed transactions unfold to the events that went in, or are errors.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Status variables, default database and statement of QUERY events.
+
 use proptest::prelude::*;
 
 use super::*;

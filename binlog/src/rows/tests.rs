@@ -1,3 +1,5 @@
+//! Rows events walk to exactly their rows, and never beyond their bytes.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Table maps with all optional metadata, compared with mysql_common.
+
 use mysql_common::{
     binlog::{
         BinlogCtx,

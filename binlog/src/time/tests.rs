@@ -1,3 +1,5 @@
+//! Dates and times print as SELECT does, zero, partial and negative ones included.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! From events to transactions: boundaries, counts and places.
+
 mod halts;
 mod resume;
 

@@ -1,3 +1,5 @@
+//! Values of every column type, from the bytes that a server writes.
+
 use std::sync::Arc;
 
 use mysql_common::{
