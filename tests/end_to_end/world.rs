@@ -32,7 +32,12 @@ pub struct World {
 
 impl World {
     pub async fn new(shards: u32) -> anyhow::Result<Self> {
-        let (mysql, kinesis) = tokio::try_join!(MySql::start(), Kinesis::start())?;
+        Self::with(shards, &[]).await
+    }
+
+    /// With options for mysqld.
+    pub async fn with(shards: u32, options: &[&str]) -> anyhow::Result<Self> {
+        let (mysql, kinesis) = tokio::try_join!(MySql::with(options), Kinesis::durable())?;
         tokio::try_join!(mysql.exec(SHOP), kinesis.create_stream(STREAM, shards))?;
         let folder = tempfile::tempdir()?;
         Ok(Self {
