@@ -92,6 +92,20 @@ mod tests {
     }
 
     #[test]
+    fn a_database_has_a_lane_of_its_own_name() {
+        let table = TableName {
+            database: "shop".into(),
+            table: String::new(),
+        };
+        let lane = Lane {
+            table,
+            index: 0,
+            count: 1,
+        };
+        assert_eq!(lane.partition_key(), "shop");
+    }
+
+    #[test]
     fn a_long_name_stays_within_the_limit_and_distinct() {
         let long = |last: &str| Lane {
             table: TableName {

@@ -19,6 +19,9 @@ pub struct Decimal<'a> {
 pub const PRECISION_MAX: u8 = 65;
 pub const SCALE_MAX: u8 = 30;
 
+/// A value in JSON may have as many digits as nine groups hold (`DECIMAL_BUFF_LENGTH`).
+const DIGITS_MAX: usize = 81;
+
 /// Bytes of a group by its digits.
 const GROUP_BYTES: [u8; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
 const POWERS: [u32; 10] = [
@@ -34,12 +37,12 @@ const POWERS: [u32; 10] = [
     1_000_000_000,
 ];
 
-const PACKED_BYTES: [[u8; SCALE_MAX as usize + 1]; PRECISION_MAX as usize + 1] = {
-    let mut table = [[0; SCALE_MAX as usize + 1]; PRECISION_MAX as usize + 1];
+const PACKED_BYTES: [[u8; DIGITS_MAX + 1]; DIGITS_MAX + 1] = {
+    let mut table = [[0; DIGITS_MAX + 1]; DIGITS_MAX + 1];
     let mut precision = 0;
     while precision < table.len() {
         let mut scale = 0;
-        while scale <= SCALE_MAX as usize && scale <= precision {
+        while scale <= precision {
             let whole = precision - scale;
             table[precision][scale] = (whole / 9 * 4 + scale / 9 * 4) as u8
                 + GROUP_BYTES[whole % 9]

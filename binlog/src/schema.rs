@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::charset::Charset;
 
-/// `database`.`table`, as the server stores the names.
+/// `database`.`table`, as the server stores the names. Without a table it is the database itself: the
+/// lane of a database statement.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableName {
     pub database: String,
@@ -14,6 +15,9 @@ pub struct TableName {
 
 impl std::fmt::Display for TableName {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.table.is_empty() {
+            return formatter.write_str(&self.database);
+        }
         write!(formatter, "{}.{}", self.database, self.table)
     }
 }

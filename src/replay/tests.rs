@@ -1,3 +1,5 @@
+//! Binlog files as a source: their order, their gaps, their damage.
+
 use std::io::Write;
 
 use headwater_binlog::event::EventHeader;

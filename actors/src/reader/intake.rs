@@ -54,7 +54,7 @@ pub struct Intake {
     assembler: Assembler,
     until: Until,
     /// What has left in batches.
-    sent: ResumePoint,
+    sent: Mark,
     chunk: Bytes,
     is_caught_up: bool,
     /// Read, not sent; `boundary` of them belong to transactions that have ended.
@@ -62,7 +62,7 @@ pub struct Intake {
     boundary: usize,
     /// The first so many of them have been copied out of their chunk.
     detached: usize,
-    /// The resume point when those before the boundary have left.
+    /// What has ended. Whenever [`Intake::next_step`] asks for something, all of it has left.
     ended: ResumePoint,
     permit: Permit,
     needs_grant: bool,
@@ -84,7 +84,7 @@ impl Intake {
             is_reached: until.is_reached(&from),
             until,
             ended: from.clone(),
-            sent: from,
+            sent: from.mark,
             chunk: Bytes::new(),
             is_caught_up: false,
             items: Vec::new(),
@@ -102,8 +102,11 @@ impl Intake {
     }
 
     /// Where a new stream goes on.
-    pub fn resume_point(&self) -> &ResumePoint {
-        &self.sent
+    pub fn resume_point(&self) -> ResumePoint {
+        ResumePoint {
+            mark: self.sent.clone(),
+            gtid_set: self.ended.gtid_set.clone(),
+        }
     }
 
     /// Takes whole events; the one before must have been used up.
@@ -235,13 +238,13 @@ impl Intake {
         let items = std::mem::replace(&mut self.items, held);
         self.boundary = 0;
         self.detached = 0;
-        self.sent = self.ended.clone();
+        self.sent = self.ended.mark.clone();
         let held_bytes = self.items.iter().map(image_bytes).sum();
         let held = self.permit.split(held_bytes);
         let permit = std::mem::replace(&mut self.permit, held);
         Some(SourceBatch {
             items,
-            end: self.sent.mark.clone(),
+            end: self.sent.clone(),
             permit,
             is_caught_up: self.is_caught_up,
         })
@@ -254,20 +257,19 @@ impl Intake {
         }
         self.boundary = 0;
         self.detached = 0;
-        self.sent.gtid_set = self.ended.gtid_set.clone();
         if let Some(transaction) = self.assembler.transaction() {
             let position = Position {
                 file: transaction.file.clone(),
                 offset: transaction.offset,
             };
-            self.sent.mark = Mark {
+            self.sent = Mark {
                 position,
                 rows_done: self.assembler.rows_done(),
             };
         }
         Some(SourceBatch {
             items: std::mem::take(&mut self.items),
-            end: self.sent.mark.clone(),
+            end: self.sent.clone(),
             permit: std::mem::replace(&mut self.permit, Permit::empty()),
             is_caught_up: false,
         })

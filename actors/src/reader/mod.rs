@@ -102,7 +102,7 @@ impl Reader {
     }
 
     fn open(&mut self, after: Duration, ctx: &mut Context<Self>) {
-        let (source, from) = (Arc::clone(&self.source), self.intake.resume_point().clone());
+        let (source, from) = (Arc::clone(&self.source), self.intake.resume_point());
         let effect = async move {
             tokio::time::sleep(after).await;
             source.open(from).await
@@ -117,7 +117,7 @@ impl Reader {
     }
 
     fn opened(&mut self, stream: Box<dyn EventStream>, ctx: &mut Context<Self>) {
-        let from = self.intake.resume_point().clone();
+        let from = self.intake.resume_point();
         self.intake = Intake::new(from, self.until.clone(), self.event_bytes_max);
         self.intake.set_wanted(self.tables.clone());
         self.stream = Some(stream);

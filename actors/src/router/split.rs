@@ -232,11 +232,11 @@ impl Splitter {
         if let Some(gtid) = &boundary.gtid {
             self.gtids.add(gtid);
         }
+        self.commit_us = self.commit_us.max(boundary.commit_us);
         self.moved(&boundary);
     }
 
     fn moved(&mut self, boundary: &Boundary) {
-        self.commit_us = self.commit_us.max(boundary.commit_us);
         let position = Position {
             file: boundary.file.clone(),
             offset: boundary.offset,

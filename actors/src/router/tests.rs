@@ -1,3 +1,5 @@
+//! The Router itself: what ends it, and what its permits add up to.
+
 use std::sync::mpsc;
 
 use super::*;

@@ -315,9 +315,13 @@ impl Supervisor {
 
     fn drain(&mut self, ctx: &mut Context<Self>) {
         match self.lifecycle.phase() {
-            Phase::Launching | Phase::Ending => {
+            Phase::Launching if self.generation == Generation::default() => {
                 tracing::info!("stopped before streaming");
                 self.close(End::Drained, ctx);
+            }
+            Phase::Launching | Phase::Ending => {
+                tracing::warn!("stopped between two generations; what was durable is stored");
+                self.close(End::GraceOver, ctx);
             }
             Phase::Draining if self.grace_timer.is_some() => {
                 tracing::warn!("second signal: stopping at once; what is durable is stored");

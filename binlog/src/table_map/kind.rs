@@ -121,7 +121,10 @@ impl Wire {
             13 => other(Unsignable::Year),
             246 => {
                 let (precision, scale) = (metadata.byte(WHAT)?, metadata.byte(WHAT)?);
-                if decimal::packed_bytes(precision, scale).is_none() {
+                let is_a_shape = precision <= decimal::PRECISION_MAX
+                    && scale <= decimal::SCALE_MAX
+                    && decimal::packed_bytes(precision, scale).is_some();
+                if !is_a_shape {
                     return Err(Error::malformed(
                         WHAT,
                         format_args!("DECIMAL({precision},{scale})"),

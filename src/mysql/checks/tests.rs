@@ -1,3 +1,5 @@
+//! Each check tells what it found and the line that cures it.
+
 use super::*;
 
 fn variables(pairs: &[(&str, &str)]) -> Variables {

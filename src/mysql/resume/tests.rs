@@ -1,3 +1,5 @@
+//! A checkpoint goes on only where nothing is missing; else both sides are told.
+
 use headwater_actors::checkpoint::{Mark, OrderingKey};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Any order of finishes, failures and times.
+
 use headwater_binlog::gtid::{GtidSet, GtidSource, Uuid};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The intake under a budget that refuses instead of waiting: what would wait here would wait for ever.
+
 use headwater_binlog::gtid::{GtidSet, GtidSource, Uuid};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The lanes against a model that knows what is durable: order, fences, barriers, drains.
+
 use std::{collections::BTreeMap, time::Duration};
 
 use headwater_binlog::{gtid::GtidSet, rows::RowsBlock};

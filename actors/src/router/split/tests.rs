@@ -1,3 +1,5 @@
+//! Segments in words: lanes, fences, marks, numbers.
+
 use bytes::Bytes;
 use headwater_binlog::transaction::Assembler;
 use proptest::prelude::*;
@@ -125,7 +127,7 @@ fn each_class_of_statement_has_its_fence() {
             "RENAME TABLE a TO excluded",
             &["fence shop.a: [shop.a ddl!]"],
         ),
-        ("DROP DATABASE shop", &["fence shop.*: [shop. ddl!]"]),
+        ("DROP DATABASE shop", &["fence shop.*: [shop ddl!]"]),
         ("DROP DATABASE other", &[]),
         ("DROP TABLE excluded", &[]),
         ("FROBNICATE x", &["fence all: []"]),

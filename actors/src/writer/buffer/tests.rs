@@ -1,3 +1,5 @@
+//! The lane buffer under a driver that plays the actor, the sink and the budget.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,162 @@
+//! What Headwater makes of a server's log: the file that the server writes, through the product's own
+//! reader, assembler and encoder. Each ask gives what has been logged since the last.
+
+use std::{fs::File, io::BufReader};
+
+use headwater::encode::native::NativeEncoder;
+use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent};
+use headwater_binlog::{
+    file::BinlogFile,
+    gtid::Uuid,
+    position::FileName,
+    rows::{RowsBlock, RowsKind},
+    schema::TableName,
+    transaction::{Assembler, Item, Statement},
+};
+use headwater_harness::mysql::MySql;
+
+use crate::oracle::Oracle;
+
+const EVENT_BYTES_MAX: usize = 1 << 30;
+
+/// One row change, as a line.
+#[derive(Debug)]
+pub struct Change {
+    pub kind: RowsKind,
+    pub table: TableName,
+    pub line: String,
+}
+
+#[derive(Debug)]
+pub enum Logged {
+    Row(Change),
+    Statement { statement: Statement, line: String },
+}
+
+pub struct Log {
+    file: BinlogFile<BufReader<File>>,
+    assembler: Assembler,
+    encoder: NativeEncoder,
+    oracle: Oracle,
+}
+
+impl Log {
+    /// Stands behind what the server has logged by now.
+    pub fn open(server: &MySql) -> Self {
+        let path = server
+            .binlog_files()
+            .expect("the log's files")
+            .pop()
+            .expect("a file");
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let name = FileName::parse(&name).expect("a log's name");
+        let reader = BufReader::with_capacity(1 << 20, File::open(&path).expect("a readable file"));
+        let mut log = Self {
+            file: BinlogFile::open(reader, EVENT_BYTES_MAX).expect("a binlog file"),
+            assembler: Assembler::new(name, 4),
+            encoder: NativeEncoder::new(Uuid([7; 16])),
+            oracle: Oracle::new(),
+        };
+        log.read();
+        log
+    }
+
+    /// All that has been logged since the last call.
+    pub fn read(&mut self) -> Vec<Logged> {
+        let mut logged = Vec::new();
+        let mut items = Vec::new();
+        while let Some(event) = self.file.next_event().unwrap_or_else(|error| fail(&error)) {
+            self.oracle.begin_event(&event.bytes);
+            self.assembler
+                .push(event.bytes, &mut items)
+                .unwrap_or_else(|error| fail(&error));
+            for item in items.drain(..) {
+                match item {
+                    Item::Rows(block) => {
+                        self.oracle.agree(&block);
+                        self.encode(&block, &mut logged);
+                    }
+                    Item::Statement(statement) => {
+                        let line = self.encode_statement(&statement);
+                        logged.push(Logged::Statement { statement, line });
+                    }
+                    Item::Commit(_) | Item::Moved(_) => {}
+                }
+            }
+        }
+        logged
+    }
+
+    /// How many values mysql_common has been asked about.
+    pub fn values_agreed(&self) -> u64 {
+        self.oracle.values
+    }
+
+    /// The changes of [`Log::read`], where no statement can be.
+    pub fn changes(&mut self) -> Vec<Change> {
+        let only_rows = |logged| match logged {
+            Logged::Row(change) => change,
+            Logged::Statement { statement, .. } => panic!("a statement: {}", statement.text),
+        };
+        self.read().into_iter().map(only_rows).collect()
+    }
+
+    fn encode(&self, block: &RowsBlock, logged: &mut Vec<Logged>) {
+        let mut encoder = self.encoder.plan(&block.table);
+        encoder.block(block, 1);
+        for (n, row) in (block.first_row..).zip(block.rows()) {
+            let (_, row) = row.unwrap_or_else(|error| fail(&error));
+            let event = RowEvent {
+                block,
+                row,
+                n,
+                last: false,
+            };
+            let mut line = Vec::new();
+            encoder
+                .row(&event, &mut line)
+                .unwrap_or_else(|error| fail(&error));
+            logged.push(Logged::Row(Change {
+                kind: block.kind,
+                table: block.table.name.clone(),
+                line: String::from_utf8(line).expect("lines are UTF-8"),
+            }));
+        }
+    }
+
+    fn encode_statement(&self, statement: &Statement) -> String {
+        let nowhere = TableName {
+            database: String::new(),
+            table: String::new(),
+        };
+        let table = match &statement.class {
+            headwater_binlog::ddl::StatementClass::Table { tables, .. } => {
+                tables.first().unwrap_or(&nowhere)
+            }
+            _ => &nowhere,
+        };
+        let event = StatementEvent {
+            statement,
+            table,
+            is_shared: false,
+            epoch: 1,
+            last: false,
+        };
+        let mut line = Vec::new();
+        self.encoder
+            .statement(&event, &mut line)
+            .unwrap_or_else(|error| fail(&error));
+        String::from_utf8(line).expect("lines are UTF-8")
+    }
+}
+
+/// Panics with the whole chain.
+fn fail(error: &dyn std::error::Error) -> ! {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    panic!("{text}")
+}

@@ -1,0 +1,1 @@
+//! Tables that are odd in themselves.
