@@ -120,9 +120,9 @@ async fn ensure_source(plan: &Plan) -> Result<(), Failure> {
             Verdict::Ok => (),
             Verdict::Warn => {
                 tracing::warn!(
-                    check = check.name,
                     remedy = check.remedy.as_deref(),
-                    "{}",
+                    "{}: {}",
+                    check.name,
                     check.found
                 );
             }

@@ -225,3 +225,32 @@ async fn config_prints_what_counts_and_no_secret() -> anyhow::Result<()> {
     assert!(!config.text().contains("let-it-flow"), "{}", config.text());
     Ok(())
 }
+
+#[tokio::test]
+async fn until_a_position_or_a_gtid_set_stops_right_there() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    transactions(&world.mysql, 10).await?;
+    let (file, offset) = world.mysql.position().await?;
+    transactions(&world.mysql, 10).await?;
+    let ((file_2, offset_2), set) = (
+        world.mysql.position().await?,
+        world.mysql.gtid_executed().await?,
+    );
+    transactions(&world.mysql, 10).await?;
+    let [first, second] = [format!("{file}:{offset}"), format!("{file_2}:{offset_2}")];
+    for (until, place) in [(&first, &first), (&set, &second)] {
+        let run = world
+            .launch()?
+            .arg("--until")
+            .arg(until)
+            .finish(WITHIN)
+            .await?;
+        assert_eq!(run.code(), Some(0), "{}", run.text());
+        assert_eq!(shown(&world).await?["position"], json!(place));
+    }
+    world.catch_up().await?;
+    let verdict = world.verdict().await?;
+    verdict.ensure_clean()?;
+    assert_eq!(verdict.duplicates, 0);
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headwater_harness::{faults::FaultProxy, program::Launch};
+use headwater_harness::{check::Judge, facts::Facts, faults::FaultProxy, program::Launch};
 use serde_json::Value;
 
 use crate::{
@@ -126,7 +126,7 @@ async fn with_packing_none_every_row_is_a_record_of_its_own() -> anyhow::Result<
     assert_eq!(run.code(), Some(0), "{}", run.text());
     let records = world.records().await?;
     assert!(records.iter().all(|record| record.lines().count() == 1));
-    let changes = headwater_harness::facts::Facts::of(&world.mysql)
+    let changes = Facts::of(&world.mysql)
         .await?
         .of_tables(&["shop.orders", "shop.items"])
         .changes
@@ -202,4 +202,28 @@ async fn a_table_without_a_primary_key_that_appears_while_running_goes_in_one_la
     let texts: Vec<&String> = texts.iter().map(|(_, text)| text).collect();
     assert_eq!(texts, ["\"a\"", "\"b\"", "\"c\"", "\"d\""]);
     Ok(())
+}
+
+#[tokio::test]
+async fn kills_in_the_middle_of_keyed_traffic_lose_nothing() -> anyhow::Result<()> {
+    let world = World::new(4).await?;
+    let traffic = Traffic::start(&world.mysql);
+    for _ in 0..4 {
+        let mut program = by_primary_key(world.launch()?, "4").start()?;
+        records_grow(&world, 20).await?;
+        program.kill9()?;
+        traffic.grows(10).await?;
+    }
+    traffic.stop().await?;
+    let program = by_primary_key(world.launch()?, "4").start()?;
+    delivered(&program, &world.mysql).await?;
+    assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
+    let mut judge = Judge::new();
+    for record in world.records().await? {
+        judge.read_record(&record)?;
+    }
+    let facts = Facts::of(&world.mysql).await?;
+    judge
+        .against(&facts.of_tables(&["shop.orders", "shop.items"]))
+        .ensure_clean()
 }

@@ -16,6 +16,7 @@ mod refusals;
 mod refusals_source;
 mod replay;
 mod sink_faults;
+mod source_faults;
 mod stopping;
 mod traffic;
 mod world;

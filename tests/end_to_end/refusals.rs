@@ -114,7 +114,12 @@ async fn a_checkpoint_that_another_process_holds_is_refused() -> anyhow::Result<
             &["is locked by another process"],
         );
     }
-    // Reading is free.
+    // Reading is free, and so is asking whether all is well.
+    says(
+        &world.command(&["check"]).await?,
+        0,
+        &["ok   checkpoint store: ", "0 failed"],
+    );
     says(
         &world.command(&["position", "show"]).await?,
         0,

@@ -209,3 +209,57 @@ async fn a_checkpoint_of_another_server_with_other_gtids_halts_with_the_differen
     );
     Ok(())
 }
+
+/// Halts at what this SQL leaves in the log, with these words, again at the next start; goes on behind it
+/// when the position is set there.
+async fn halts_at(sql: &str, words: &[&str]) -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let mut program = world.launch()?.start()?;
+    program.wait_ready(WITHIN).await?;
+    world
+        .mysql
+        .exec("INSERT INTO shop.orders VALUES (1, 1, 'before')")
+        .await?;
+    world.mysql.exec(sql).await?;
+    says(&program.wait_exit(WITHIN).await?, 1, words);
+    says(&world.launch()?.finish(WITHIN).await?, 1, words);
+    let (file, offset) = world.mysql.position().await?;
+    let behind = format!("{file}:{offset}");
+    let set = world.command(&["position", "set", &behind]).await?;
+    says(&set, 0, &[&behind]);
+    world
+        .mysql
+        .exec("INSERT INTO shop.orders VALUES (9, 1, 'behind')")
+        .await?;
+    world.catch_up().await?;
+    let notes: Vec<_> = world
+        .lines_of("shop.orders")
+        .await?
+        .iter()
+        .filter_map(|line| line["data"]["note"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(notes, ["before", "behind"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_change_logged_as_a_statement_halts_with_its_place() -> anyhow::Result<()> {
+    halts_at(
+        "SET SESSION binlog_format = 'STATEMENT'; UPDATE shop.orders SET quantity = 2",
+        &[
+            "binlog.000001:",
+            "changed by a statement (UPDATE)",
+            "SET PERSIST binlog_format",
+        ],
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_prepared_xa_transaction_halts_with_its_place() -> anyhow::Result<()> {
+    halts_at(
+        "XA START 'x'; INSERT INTO shop.orders VALUES (5, 1, 'xa'); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x'",
+        &["binlog.000001:", "XA"],
+    )
+    .await
+}

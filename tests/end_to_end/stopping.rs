@@ -12,7 +12,7 @@ use crate::{
 
 async fn drains(signal: Signal) -> anyhow::Result<()> {
     let world = World::new(2).await?;
-    let traffic = Traffic::start(&world.mysql);
+    let traffic = Traffic::with_ddl(&world.mysql);
     for _ in 0..3 {
         let mut program = world.launch()?.start()?;
         records_grow(&world, 10).await?;
@@ -70,7 +70,7 @@ async fn when_the_sink_does_not_answer_the_grace_time_ends_the_drain_and_nothing
 -> anyhow::Result<()> {
     let world = World::new(1).await?;
     let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, 1).await?;
-    let traffic = Traffic::start(&world.mysql);
+    let traffic = Traffic::with_ddl(&world.mysql);
     let mut program = world
         .launch_to(&proxy.url())?
         .setting("shutdown.grace_secs", "2")

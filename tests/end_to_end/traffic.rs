@@ -12,6 +12,14 @@ use tokio::task::JoinHandle;
 
 use crate::world::WITHIN;
 
+const DDL_EVERY: u64 = 11;
+
+/// <https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html>
+const SHUTDOWN: u16 = 1053;
+const COLUMN_EXISTS: u16 = 1060;
+const NO_COLUMN: u16 = 1091;
+const NO_TABLE: u16 = 1146;
+
 pub struct Traffic {
     is_over: Arc<AtomicBool>,
     committed: Arc<AtomicU64>,
@@ -21,9 +29,30 @@ pub struct Traffic {
 impl Traffic {
     /// Until [`stop`](Self::stop); goes on over restarts of the server.
     pub fn start(server: &MySql) -> Self {
+        Self::of(server, &[])
+    }
+
+    /// With columns that come and go, emptied tables, and new binlog files in between.
+    pub fn with_ddl(server: &MySql) -> Self {
+        Self::of(
+            server,
+            &[
+                "ALTER TABLE shop.orders ADD COLUMN extra INT DEFAULT 7",
+                "FLUSH BINARY LOGS",
+                "TRUNCATE TABLE shop.log",
+                "ALTER TABLE shop.orders DROP COLUMN extra",
+                "CREATE TABLE IF NOT EXISTS shop.passing (id INT PRIMARY KEY)",
+                "INSERT IGNORE INTO shop.passing VALUES (1), (2), (3)",
+                "DROP TABLE IF EXISTS shop.passing",
+            ],
+        )
+    }
+
+    fn of(server: &MySql, ddl: &'static [&'static str]) -> Self {
         let (is_over, committed) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let writer = tokio::spawn(write(
             server.url("root", ""),
+            ddl,
             Arc::clone(&is_over),
             Arc::clone(&committed),
         ));
@@ -62,6 +91,7 @@ pub async fn transactions(server: &MySql, count: u64) -> anyhow::Result<()> {
 
 async fn write(
     url: String,
+    ddl: &[&str],
     is_over: Arc<AtomicBool>,
     committed: Arc<AtomicU64>,
 ) -> anyhow::Result<()> {
@@ -79,14 +109,24 @@ async fn write(
             },
         };
         n += 1;
-        match transaction(&mut open, n).await {
+        let outcome = match n % DDL_EVERY {
+            0 if !ddl.is_empty() => {
+                let turn = (n / DDL_EVERY) as usize % ddl.len();
+                open.query_drop(ddl[turn]).await
+            }
+            _ => transaction(&mut open, n).await,
+        };
+        match outcome {
             Ok(()) => {
                 committed.fetch_add(1, Ordering::Relaxed);
                 conn = Some(open);
             }
             // Whether it was committed, the binlog knows.
             Err(mysql_async::Error::Io(_) | mysql_async::Error::Driver(_)) => (),
-            Err(mysql_async::Error::Server(error)) if error.code == 1053 => (),
+            Err(mysql_async::Error::Server(error)) if error.code == SHUTDOWN => (),
+            // A DDL whose answer was lost.
+            Err(mysql_async::Error::Server(error))
+                if [COLUMN_EXISTS, NO_COLUMN, NO_TABLE].contains(&error.code) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -32,7 +32,12 @@ pub struct World {
 
 impl World {
     pub async fn new(shards: u32) -> anyhow::Result<Self> {
-        let (mysql, kinesis) = tokio::try_join!(MySql::start(), Kinesis::start())?;
+        Self::with(shards, &[]).await
+    }
+
+    /// With options for mysqld.
+    pub async fn with(shards: u32, options: &[&str]) -> anyhow::Result<Self> {
+        let (mysql, kinesis) = tokio::try_join!(MySql::with(options), Kinesis::durable())?;
         tokio::try_join!(mysql.exec(SHOP), kinesis.create_stream(STREAM, shards))?;
         let folder = tempfile::tempdir()?;
         Ok(Self {
@@ -88,7 +93,14 @@ impl World {
     /// All records so far, in order per shard.
     pub async fn records(&self) -> anyhow::Result<Vec<Record>> {
         let mut consumer = self.kinesis.consumer(STREAM).await?;
-        while consumer.poll().await? > 0 {}
+        // A round in which a split shard ends, and one in which its children are found, bring nothing.
+        let mut empty_rounds = 0;
+        while empty_rounds < 3 {
+            empty_rounds = match consumer.poll().await? {
+                0 => empty_rounds + 1,
+                _ => 0,
+            };
+        }
         Ok(consumer.take())
     }
 
