@@ -89,8 +89,12 @@ fn integers() -> Vec<Type> {
                     number.cast_unsigned().to_string()
                 }
             };
-            let mut column =
-                Type::new(&format!("{name}{option}"), Compare::Number, edges, Box::new(random));
+            let mut column = Type::new(
+                &format!("{name}{option}"),
+                Compare::Number,
+                edges,
+                Box::new(random),
+            );
             column.key = Some("");
             types.push(column);
         }
@@ -157,7 +161,13 @@ fn fractions() -> Vec<Type> {
     for sql in ["FLOAT", "FLOAT UNSIGNED", "FLOAT(7,3)", "FLOAT(24)"] {
         types.push(Type::new(sql, Compare::Float, floats(), random()));
     }
-    for sql in ["DOUBLE", "DOUBLE ZEROFILL", "DOUBLE(12,4)", "FLOAT(53)", "REAL"] {
+    for sql in [
+        "DOUBLE",
+        "DOUBLE ZEROFILL",
+        "DOUBLE(12,4)",
+        "FLOAT(53)",
+        "REAL",
+    ] {
         types.push(Type::new(sql, Compare::Double, floats(), random()));
     }
     let shapes: [(usize, usize, &str); 16] = [
@@ -225,7 +235,12 @@ fn bits() -> Vec<Type> {
             (all / 3).to_string(),
         ];
         let random = move |rng: &mut Rng| (rng.u64(..) & all).to_string();
-        Type::new(&format!("BIT({width})"), Compare::Number, edges, Box::new(random))
+        Type::new(
+            &format!("BIT({width})"),
+            Compare::Number,
+            edges,
+            Box::new(random),
+        )
     };
     let mut types: Vec<Type> = (1..=64).map(bits).collect();
     types.push(Type::new(
@@ -248,7 +263,11 @@ fn fraction(rng: &mut Rng) -> String {
 
 fn dates() -> Vec<Type> {
     let date = |rng: &mut Rng, first_year: u16, last_year: u16| {
-        let (year, month, day) = (rng.u16(first_year..=last_year), rng.u8(1..=12), rng.u8(1..=28));
+        let (year, month, day) = (
+            rng.u16(first_year..=last_year),
+            rng.u8(1..=12),
+            rng.u8(1..=28),
+        );
         format!("{year:04}-{month:02}-{day:02}")
     };
     let clock = |rng: &mut Rng| {
@@ -397,6 +416,9 @@ fn binaries() -> Vec<Type> {
 
 /// `x'...'`
 pub fn hex(bytes: impl IntoIterator<Item = u8>) -> String {
-    let digits: String = bytes.into_iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits: String = bytes
+        .into_iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("x'{digits}'")
 }

@@ -93,5 +93,8 @@ fn floats(hex: &str) -> Vec<u32> {
     let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(digits).collect();
     let (floats, rest) = bytes.as_chunks::<4>();
     assert!(rest.is_empty(), "whole floats");
-    floats.iter().map(|four| u32::from_le_bytes(*four)).collect()
+    floats
+        .iter()
+        .map(|four| u32::from_le_bytes(*four))
+        .collect()
 }

@@ -91,7 +91,12 @@ pub fn documents() -> Vec<Type> {
 
 /// More keys than the small format holds.
 fn large_object() -> String {
-    let member = |key: u32| format!("\"key {key}\":{}", ["1", "-70000", "1.5", "\"s\"", "{}"][key as usize % 5]);
+    let member = |key: u32| {
+        format!(
+            "\"key {key}\":{}",
+            ["1", "-70000", "1.5", "\"s\"", "{}"][key as usize % 5]
+        )
+    };
     let members: Vec<String> = (0..9000).map(member).collect();
     format!("{{{}}}", members.join(","))
 }
@@ -116,7 +121,9 @@ fn random_document(rng: &mut Rng, depth: u8) -> String {
         }
         _ => {
             let count = rng.usize(..6);
-            let elements: Vec<String> = (0..count).map(|_| random_document(rng, depth - 1)).collect();
+            let elements: Vec<String> = (0..count)
+                .map(|_| random_document(rng, depth - 1))
+                .collect();
             format!("[{}]", elements.join(","))
         }
     }
@@ -127,7 +134,9 @@ fn random_string(rng: &mut Rng) -> String {
     let text: String = (0..length)
         .map(|_| match rng.u8(..6) {
             0 => rng.char('\0'..' '),
-            1 => *rng.choice(&['"', '\\', '/', '\u{7f}', 'é', '日']).expect("one"),
+            1 => *rng
+                .choice(&['"', '\\', '/', '\u{7f}', 'é', '日'])
+                .expect("one"),
             2 => rng.char('\u{1f300}'..'\u{1f600}'),
             _ => rng.char(' '..'~'),
         })
@@ -139,11 +148,23 @@ pub fn shapes() -> Vec<Type> {
     let wkts = [
         ("POINT", "POINT(1 2)"),
         ("LINESTRING", "LINESTRING(0 0,1 1,2 0.5)"),
-        ("POLYGON", "POLYGON((0 0,4 0,4 4,0 4,0 0),(1 1,2 1,2 2,1 1))"),
+        (
+            "POLYGON",
+            "POLYGON((0 0,4 0,4 4,0 4,0 0),(1 1,2 1,2 2,1 1))",
+        ),
         ("MULTIPOINT", "MULTIPOINT((0 0),(1e300 -1e-300))"),
-        ("MULTILINESTRING", "MULTILINESTRING((0 0,1 1),(2 2,3 3,4 5))"),
-        ("MULTIPOLYGON", "MULTIPOLYGON(((0 0,1 0,1 1,0 0)),((5 5,6 5,6 6,5 5)))"),
-        ("GEOMETRYCOLLECTION", "GEOMETRYCOLLECTION(POINT(1 2),LINESTRING(0 0,1 1))"),
+        (
+            "MULTILINESTRING",
+            "MULTILINESTRING((0 0,1 1),(2 2,3 3,4 5))",
+        ),
+        (
+            "MULTIPOLYGON",
+            "MULTIPOLYGON(((0 0,1 0,1 1,0 0)),((5 5,6 5,6 6,5 5)))",
+        ),
+        (
+            "GEOMETRYCOLLECTION",
+            "GEOMETRYCOLLECTION(POINT(1 2),LINESTRING(0 0,1 1))",
+        ),
     ];
     let mut types = Vec::new();
     let mut any = strings(&["ST_GeomFromText('GEOMETRYCOLLECTION EMPTY')"]);
@@ -163,7 +184,12 @@ pub fn shapes() -> Vec<Type> {
     };
     types.push(Type::new("GEOMETRY", Compare::Base64, any, Box::new(point)));
     let here = vec!["ST_GeomFromText('POINT(48.2 16.4)', 4326)".into()];
-    types.push(Type::new("POINT SRID 4326", Compare::Base64, here, Box::new(point)));
+    types.push(Type::new(
+        "POINT SRID 4326",
+        Compare::Base64,
+        here,
+        Box::new(point),
+    ));
     for (sql, most) in [("VECTOR(3)", 3), ("VECTOR", 2048), ("VECTOR(16383)", 16383)] {
         let vector = move |count: usize, rng: &mut Rng| {
             let float = |rng: &mut Rng| {
@@ -175,8 +201,12 @@ pub fn shapes() -> Vec<Type> {
         let edges = vec![
             "STRING_TO_VECTOR('[1.5,-0.1]')".into(),
             "STRING_TO_VECTOR('[16777217]')".into(),
-            hex([0_f32, -0.0, f32::MIN_POSITIVE].iter().flat_map(|it| it.to_le_bytes())),
-            hex([f32::MAX, f32::MIN, 1e-45].iter().flat_map(|it| it.to_le_bytes())),
+            hex([0_f32, -0.0, f32::MIN_POSITIVE]
+                .iter()
+                .flat_map(|it| it.to_le_bytes())),
+            hex([f32::MAX, f32::MIN, 1e-45]
+                .iter()
+                .flat_map(|it| it.to_le_bytes())),
             vector(most, &mut Rng::with_seed(1)),
         ];
         let random = move |rng: &mut Rng| vector(rng.usize(1..=most.min(40)), rng);

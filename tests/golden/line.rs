@@ -118,9 +118,15 @@ fn a_line_is_cut_where_its_values_end() {
 
 #[test]
 fn documents_differ_by_order_and_by_the_kind_of_a_number() {
-    assert_eq!(tokens(r#"{"a": 1, "b": [1e1]}"#), tokens(r#"{"a":1,"b":[10.0]}"#));
+    assert_eq!(
+        tokens(r#"{"a": 1, "b": [1e1]}"#),
+        tokens(r#"{"a":1,"b":[10.0]}"#)
+    );
     assert_ne!(tokens(r#"{"a":1,"b":2}"#), tokens(r#"{"b":2,"a":1}"#));
     assert_ne!(tokens("1"), tokens("1.0"));
     assert_ne!(tokens("0.0"), tokens("-0.0"));
-    assert_ne!(tokens("1.000000000000000001"), tokens("1.000000000000000002"));
+    assert_ne!(
+        tokens("1.000000000000000001"),
+        tokens("1.000000000000000002")
+    );
 }

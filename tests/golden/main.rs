@@ -15,6 +15,7 @@ mod log;
 mod oracle;
 mod random;
 mod scenario;
+mod statements;
 mod tables;
 mod texts;
 
@@ -48,9 +49,17 @@ async fn every_type_prints_as_select_prints_it() {
             .iter()
             .enumerate()
             .map(|(at, column)| Wanted {
-                name: format!("c{at} {}", column.sql.chars().filter(char::is_ascii).take(40).collect::<String>())
-                    .trim_end()
-                    .to_owned(),
+                name: format!(
+                    "c{at} {}",
+                    column
+                        .sql
+                        .chars()
+                        .filter(char::is_ascii)
+                        .take(40)
+                        .collect::<String>()
+                )
+                .trim_end()
+                .to_owned(),
                 column,
                 is_nullable: true,
             })
@@ -95,7 +104,10 @@ async fn every_type_prints_as_select_prints_it() {
                 .iter()
                 .map(|it| format!("{} = {}", quote(&it.name), it.value(&mut rng)))
                 .collect();
-            updates.push(format!("UPDATE {family} SET {} WHERE id = {id}", sets.join(", ")));
+            updates.push(format!(
+                "UPDATE {family} SET {} WHERE id = {id}",
+                sets.join(", ")
+            ));
         }
         let (other, _) = scenario.step(&table, &full, &updates, Images::Full).await;
         let delete = [format!("DELETE FROM {family}")];

@@ -45,7 +45,11 @@ impl Oracle {
     /// Panics at the first value that is another.
     pub fn agree(&mut self, block: &RowsBlock) {
         let is_left_out = |kind: &ColumnKind| matches!(kind, ColumnKind::Time { fsp: 1 | 2 });
-        let is_left_out = block.table.columns.iter().any(|column| is_left_out(&column.kind));
+        let is_left_out = block
+            .table
+            .columns
+            .iter()
+            .any(|column| is_left_out(&column.kind));
         let event = self.event.take().expect("one block an event");
         let Some(EventData::RowsEvent(rows)) = event.read_data().expect("the oracle reads it")
         else {
@@ -76,7 +80,10 @@ fn agree(block: &RowsBlock, ours: Option<Image<'_>>, theirs: Option<BinlogRow>) 
             Cell::Absent => continue,
             Cell::Null => {
                 assert!(
-                    matches!(theirs.as_ref(present), Some(BinlogValue::Value(Theirs::NULL))),
+                    matches!(
+                        theirs.as_ref(present),
+                        Some(BinlogValue::Value(Theirs::NULL))
+                    ),
                     "`{}` is NULL",
                     column.name
                 );
@@ -86,11 +93,16 @@ fn agree(block: &RowsBlock, ours: Option<Image<'_>>, theirs: Option<BinlogRow>) 
             Cell::Bytes(bytes) => {
                 let value = value::read(&column.kind, bytes).expect("a value");
                 let other = theirs.as_ref(present).expect("a value");
-                is_same(&value, other).then_some(()).ok_or((value, other.clone().into_owned()))
+                is_same(&value, other)
+                    .then_some(())
+                    .ok_or((value, other.clone().into_owned()))
             }
         };
         if let Err((ours, theirs)) = other {
-            panic!("`{}`: {ours:?}, but the oracle says {theirs:?}", column.name);
+            panic!(
+                "`{}`: {ours:?}, but the oracle says {theirs:?}",
+                column.name
+            );
         }
         present += 1;
     }
@@ -117,7 +129,9 @@ fn is_same(ours: &Value<'_>, theirs: &BinlogValue<'_>) -> bool {
             text == *theirs
         }
         (Value::Bit(ours), Theirs::Bytes(theirs)) => {
-            let number = theirs.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+            let number = theirs
+                .iter()
+                .fold(0, |number, byte| number << 8 | u64::from(*byte));
             *ours == number
         }
         // Its fault: YEAR 0000.
@@ -153,7 +167,10 @@ fn is_same(ours: &Value<'_>, theirs: &BinlogValue<'_>) -> bool {
         // It leaves the label to its caller.
         (Value::Enum(_), Theirs::Int(_)) => true,
         (Value::Set { bits, .. }, Theirs::Bytes(theirs)) => {
-            let number = theirs.iter().rev().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+            let number = theirs
+                .iter()
+                .rev()
+                .fold(0, |bits, byte| bits << 8 | u64::from(*byte));
             *bits == number
         }
         _ => false,

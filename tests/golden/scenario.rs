@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use headwater_binlog::rows::RowsKind;
 use headwater_harness::mysql::MySql;
-use mysql_async::{Conn, Row, Value, prelude::{FromRow, Queryable}};
+use mysql_async::{
+    Conn, Row, Value,
+    prelude::{FromRow, Queryable},
+};
 
 use crate::{
     columns::Type,
@@ -102,7 +105,11 @@ impl Scenario {
             .iter()
             .filter(|text| columns.insert(name(text)))
             .collect();
-        assert!(first.is_empty(), "{} differences: {first:#?}", self.differences.len());
+        assert!(
+            first.is_empty(),
+            "{} differences: {first:#?}",
+            self.differences.len()
+        );
     }
 
     pub async fn run(&mut self, sql: &str) {
@@ -110,6 +117,11 @@ impl Scenario {
             let shown: String = sql.chars().take(2000).collect();
             panic!("{error}: {shown}");
         }
+    }
+
+    /// Runs a statement that may fail.
+    pub async fn try_run(&mut self, sql: &str) {
+        drop(self.conn.query_drop(sql).await);
     }
 
     /// The rows of a query.
@@ -124,7 +136,11 @@ impl Scenario {
             .iter()
             .map(|column| column.compare.expression(&quote(&column.name)))
             .collect();
-        let sql = format!("SELECT {ID}, {} FROM {}", expressions.join(", "), table.path());
+        let sql = format!(
+            "SELECT {ID}, {} FROM {}",
+            expressions.join(", "),
+            table.path()
+        );
         let rows: Vec<Row> = self.conn.query(&sql).await.expect("the rows");
         let bytes = |value| match value {
             Value::NULL => None,
@@ -135,7 +151,10 @@ impl Scenario {
         for row in rows {
             let mut values = row.unwrap().into_iter().map(bytes);
             let id = values.next().flatten().expect("an id");
-            let id = std::str::from_utf8(&id).expect("digits").parse().expect("a number");
+            let id = std::str::from_utf8(&id)
+                .expect("digits")
+                .parse()
+                .expect("a number");
             snapshot.insert(id, values.collect());
         }
         snapshot
@@ -154,7 +173,8 @@ impl Scenario {
         }
         let after = self.select(table).await;
         let changes = self.log.changes();
-        self.differences.extend(differences(table, before, &after, &changes, images));
+        self.differences
+            .extend(differences(table, before, &after, &changes, images));
         (after, changes)
     }
 }
@@ -179,10 +199,18 @@ fn differences(
     }
     for (id, row) in before {
         let is_changed = after.get(id) != Some(row);
-        assert!(!is_changed || seen.contains_key(id), "row {id} of {} has no line", table.path());
+        assert!(
+            !is_changed || seen.contains_key(id),
+            "row {id} of {} has no line",
+            table.path()
+        );
     }
     for id in after.keys().filter(|id| !before.contains_key(id)) {
-        assert!(seen.contains_key(id), "row {id} of {} has no line", table.path());
+        assert!(
+            seen.contains_key(id),
+            "row {id} of {} has no line",
+            table.path()
+        );
     }
     differences
 }
@@ -217,7 +245,11 @@ fn ensure_line(
     for (name, raw) in &data {
         differences.extend(difference(table, name, raw, now, id));
     }
-    assert_eq!(key.is_some(), !table.key.is_empty(), "a key as the table has one");
+    assert_eq!(
+        key.is_some(),
+        !table.key.is_empty(),
+        "a key as the table has one"
+    );
     if let Some(key) = &key {
         let names: Vec<&String> = key.iter().map(|(name, _)| name).collect();
         assert_eq!(names, Vec::from_iter(&table.key), "the key's order");
@@ -226,7 +258,11 @@ fn ensure_line(
         }
     }
     let old = object("old");
-    assert_eq!(old.is_some(), change.kind == RowsKind::Update, "old, in updates only");
+    assert_eq!(
+        old.is_some(),
+        change.kind == RowsKind::Update,
+        "old, in updates only"
+    );
     if let Some(old) = old {
         let was = before.get(&id).expect("an update of a row that was there");
         for (name, raw) in &old {
@@ -236,11 +272,23 @@ fn ensure_line(
             let is_old = member(&old, &column.name).is_some();
             let is_changed = was[place] != now[place];
             let is_told = images == Images::Full || is_old;
-            assert!(!is_changed || is_told, "`{}` of row {id} changed", column.name);
+            assert!(
+                !is_changed || is_told,
+                "`{}` of row {id} changed",
+                column.name
+            );
             let in_data = member(&data, &column.name).is_some();
-            assert!(!is_changed || in_data, "`{}` of row {id} is in data", column.name);
+            assert!(
+                !is_changed || in_data,
+                "`{}` of row {id} is in data",
+                column.name
+            );
             let may_look_same = column.compare == Compare::Json;
-            assert!(!is_old || is_changed || may_look_same, "`{}` did not change", column.name);
+            assert!(
+                !is_old || is_changed || may_look_same,
+                "`{}` did not change",
+                column.name
+            );
         }
     }
     id

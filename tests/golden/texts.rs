@@ -11,8 +11,9 @@ use crate::{
 pub const CHARSETS: [&str; 40] = [
     "armscii8", "ascii", "big5", "cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852", "cp866",
     "cp932", "dec8", "eucjpms", "euckr", "gb18030", "gb2312", "gbk", "geostd8", "greek", "hebrew",
-    "hp8", "keybcs2", "koi8r", "koi8u", "latin1", "latin2", "latin5", "latin7", "macce", "macroman",
-    "sjis", "swe7", "tis620", "ucs2", "ujis", "utf16", "utf16le", "utf32", "utf8mb3", "utf8mb4",
+    "hp8", "keybcs2", "koi8r", "koi8u", "latin1", "latin2", "latin5", "latin7", "macce",
+    "macroman", "sjis", "swe7", "tis620", "ucs2", "ujis", "utf16", "utf16le", "utf32", "utf8mb3",
+    "utf8mb4",
 ];
 
 /// A literal in UTF-8, which the server converts to the column's character set.
@@ -25,7 +26,9 @@ fn random_text(rng: &mut Rng) -> String {
     let text: String = (0..length)
         .map(|_| match rng.u8(..10) {
             0 => rng.char('\0'..' '),
-            1 => *rng.choice(&['"', '\\', '\'', '/', '\u{7f}', '%']).expect("one"),
+            1 => *rng
+                .choice(&['"', '\\', '\'', '/', '\u{7f}', '%'])
+                .expect("one"),
             2 => rng.char('\u{a0}'..'\u{180}'),
             3 => rng.char('\u{391}'..'\u{460}'),
             4 => rng.char('\u{3041}'..'\u{30ff}'),
@@ -145,7 +148,10 @@ pub fn labels() -> Vec<Type> {
         ("SET('1','2','3','4','5','6','7','8','9')".to_owned(), 9),
         ("SET('é','ß') CHARACTER SET latin1".to_owned(), 2),
         ("SET('ソ','表') CHARACTER SET cp932".to_owned(), 2),
-        ("SET('it''s','\\\"q\\\"','b\\\\s') CHARACTER SET ucs2".to_owned(), 3),
+        (
+            "SET('it''s','\\\"q\\\"','b\\\\s') CHARACTER SET ucs2".to_owned(),
+            3,
+        ),
         ("SET('x','y') CHARACTER SET binary".to_owned(), 2),
     ] {
         let all = u64::MAX >> (64 - labels);

@@ -185,6 +185,16 @@ fn opaque_values_print_as_select_prints_them() {
 }
 
 #[test]
+fn a_decimal_in_json_may_have_more_digits_than_a_column() {
+    let packed = crate::decimal::tests::pack(false, &format!("0{}", "7".repeat(65)), 30);
+    let value = opaque(246, &[&[66, 30], packed.as_slice()].concat());
+    assert_eq!(
+        text(&value),
+        format!("{}.{}", "7".repeat(35), "7".repeat(30))
+    );
+}
+
+#[test]
 fn objects_keep_the_servers_order_and_both_sizes_read_alike() {
     let value = json!({"a": 1, "b": [true, null, "x", 1.5, 70_000, -3], "c": {"d": {}, "e": []}});
     for size in [Size::Small, Size::Large] {
