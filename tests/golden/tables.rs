@@ -31,7 +31,7 @@ async fn generated_invisible_and_indexed_columns_are_as_select_has_them() {
     let mut scenario = Scenario::start(&[]).await;
     scenario
         .run(
-            "CREATE TABLE odd (id INT, a INT, stored INT AS (a * 2) STORED, virt VARCHAR(20) AS \
+            "CREATE TABLE odd (id INT, a INT, twice INT AS (a * 2) STORED, virt VARCHAR(20) AS \
              (CONCAT('<', a, '>')) VIRTUAL, hid DECIMAL(5,2) INVISIBLE DEFAULT 1.5, j JSON, \
              KEY ((a + 1)), KEY many ((CAST(j->'$.n' AS UNSIGNED ARRAY))), PRIMARY KEY (virt, id))",
         )
@@ -43,7 +43,7 @@ async fn generated_invisible_and_indexed_columns_are_as_select_has_them() {
         &[
             (ID, Compare::Number),
             ("a", Compare::Number),
-            ("stored", Compare::Number),
+            ("twice", Compare::Number),
             ("virt", Compare::Text),
             ("hid", Compare::Decimal),
             ("j", Compare::Json),
@@ -71,14 +71,14 @@ async fn names_of_any_kind_and_four_thousand_columns_are_kept() {
         "c.d",
         "e`f",
         "new\nline",
-        "tab\t",
+        "tab\tbed",
         "日本",
         "\\",
         "'",
         "{}",
         " lead",
     ];
-    let mut odd = table("t\"x.y`z\\ é\n", &[ID], &[(ID, Compare::Number)]);
+    let mut odd = table("t\"x.y`z\\ é\nend", &[ID], &[(ID, Compare::Number)]);
     odd.columns.extend(names.map(|name| Column {
         name: name.into(),
         compare: Compare::Number,

@@ -76,6 +76,8 @@ impl Codes {
                 let index = row_and_cell(lead - 0xf3, trail).checked_sub(IBM_BEGIN)?;
                 IBM.chars().nth(index as usize)
             }
+            (Self::Eucjpms, &[0x8f, 0xa2, 0xc3]) => Some('\u{ffe4}'),
+            (Self::Ujis, &[0x8f, 0xa2, 0xb7]) => Some('~'),
             _ => None,
         }
     }

@@ -1,3 +1,5 @@
+//! Character sets: MySQL's own tables, and no replacement ever.
+
 use mysql_common::collations::Collation;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Binary JSON as the server writes it, built here by hand, and as no server would.
+
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
