@@ -1,4 +1,4 @@
-//! Statements to their class and names, in all the ways in which names are written.
+//! Statements and the names that they touch, in every way of writing them.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Packed decimals print as SELECT does, whatever precision and scale.
+//! Packed decimals: the worked example, every digit kept, wrong shapes refused.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Framing finds every flipped bit and every wrong length.
+//! Headers, framing and checksums, of events as servers write them and broken ones.
 
 use proptest::prelude::*;
 

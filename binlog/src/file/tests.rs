@@ -1,4 +1,4 @@
-//! A binlog file is read event by event, and a torn one is an error with its place.
+//! Files as a server leaves them: whole, still in use, cut off, not a binlog at all.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Laws of GTID sets; text and wire forms read back as themselves.
+//! GTID sets: text, wire, and the laws of sets.
 
 use std::collections::BTreeSet;
 

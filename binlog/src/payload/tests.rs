@@ -1,4 +1,4 @@
-//! Compressed transactions unfold to the events that went in, or are errors.
+//! Compressed transactions, unpacked in a window.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Status variables, default database and statement of QUERY events.
+//! QUERY events: their variables, and what is transaction control.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Rows events walk to exactly their rows, and never beyond their bytes.
+//! Row images: present columns, NULL bits, every way of being too short.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Table maps with all optional metadata, compared with mysql_common.
+//! Table maps with every optional field, and with mysql_common as the oracle.
 
 use mysql_common::{
     binlog::{

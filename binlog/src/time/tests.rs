@@ -1,4 +1,4 @@
-//! Dates and times print as SELECT does, zero, partial and negative ones included.
+//! Dates and times as `SELECT` prints them.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! From events to transactions: boundaries, counts and places.
+//! From events to transactions, event by event.
 
 mod halts;
 mod resume;
