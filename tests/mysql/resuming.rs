@@ -7,6 +7,7 @@ use headwater::{
 };
 use headwater_actors::{
     checkpoint::Mark,
+    failure::Class,
     ports::source::{ResumePoint, Source},
 };
 use headwater_binlog::event::EventKind;
@@ -126,9 +127,14 @@ async fn a_replica_takes_over_by_gtid_at_the_same_transaction_in_a_new_epoch() {
     );
     assert_eq!(taken.point.gtid_set, start.point.gtid_set);
 
-    // The first server's identity is refused there: its epoch would not be stored before its events.
+    // The first server's identity asks for a new launch there: the epoch must be stored before the events.
     let stale = MySqlSource::new(failover.clone(), identity(&start));
-    definite(stale.open(start.point.clone()).await);
+    let refused = stale.open(start.point.clone()).await;
+    let failure = refused.err().expect("another server answers");
+    assert_eq!(failure.class, Class::Superseded, "{failure}");
+    for uuid in [start.server_uuid, taken.server_uuid] {
+        assert!(failure.message.contains(&uuid.to_string()), "{failure}");
+    }
     let there = MySqlSource::new(failover.clone(), identity(&taken));
     let mut reading = Reading::open(&there, taken.point.clone())
         .await
