@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod checkpoint;
 pub mod cli;
+mod clock;
 pub mod encode;
 pub mod exit;
 pub mod mysql;

@@ -15,7 +15,6 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use headwater_actors::{
@@ -28,6 +27,7 @@ use headwater_actors::{
 };
 
 use super::{Error, body};
+use crate::clock::now_us;
 
 /// A GTID set of a thousand servers is far below.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -235,13 +235,6 @@ fn io_error(path: &Path, doing: &'static str, error: io::Error) -> Error {
         doing,
         error,
     }
-}
-
-fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-    })
 }
 
 async fn blocking<T: Send + 'static>(
