@@ -6,6 +6,8 @@
 pub mod aws;
 pub mod checkpoint;
 pub mod cli;
+mod clock;
+mod durable;
 pub mod encode;
 pub mod exit;
 pub mod mysql;

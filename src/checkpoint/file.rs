@@ -8,14 +8,13 @@
 //! overwriting a later one.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::File,
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use headwater_actors::{
@@ -28,6 +27,10 @@ use headwater_actors::{
 };
 
 use super::{Error, body};
+use crate::{
+    clock::now_us,
+    durable::{self, Lock, beside},
+};
 
 /// A GTID set of a thousand servers is far below.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -133,8 +136,7 @@ impl Inner {
             call,
             epoch: stored.epoch,
         };
-        File::open(folder(&self.path))
-            .and_then(|folder| folder.sync_all())
+        durable::sync_folder(&self.path)
             .map_err(|error| io_error(&self.path, "flush the folder", error))
     }
 }
@@ -156,7 +158,7 @@ fn read(path: &Path, name: &str) -> Result<Stored, Error> {
     let mut bytes = Vec::new();
     let opened = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && folder(path).is_dir() => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && durable::folder(path).is_dir() => {
             return Ok(Stored::default());
         }
         Err(error) => return Err(io_error(path, "open", error)),
@@ -175,15 +177,10 @@ fn read(path: &Path, name: &str) -> Result<Stored, Error> {
 }
 
 fn lock(path: &Path) -> Result<File, Error> {
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(beside(path, "lock"))
-        .map_err(|error| io_error(path, "open the lock file", error))?;
-    match file.try_lock() {
-        Ok(()) => {
+    match durable::lock(path)
+        .map_err(|error| io_error(path, "open and lock the lock file", error))?
+    {
+        Lock::Taken(mut file) => {
             // Who holds it, for the message that the next one prints.
             let note = |file: &mut File| {
                 file.set_len(0)?;
@@ -193,7 +190,7 @@ fn lock(path: &Path) -> Result<File, Error> {
             note(&mut file).map_err(|error| io_error(path, "write the lock file", error))?;
             Ok(file)
         }
-        Err(TryLockError::WouldBlock) => {
+        Lock::Held(file) => {
             let mut holder = String::new();
             // Only a number is repeated; a file that cannot be read names nobody.
             let pid = match file.take(32).read_to_string(&mut holder) {
@@ -205,7 +202,6 @@ fn lock(path: &Path) -> Result<File, Error> {
                 holder: pid.map_or_else(String::new, |pid| format!(" (id {pid})")),
             })
         }
-        Err(TryLockError::Error(error)) => Err(io_error(path, "lock", error)),
     }
 }
 
@@ -215,33 +211,12 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn beside(path: &Path, extension: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(extension);
-    PathBuf::from(name)
-}
-
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
 fn io_error(path: &Path, doing: &'static str, error: io::Error) -> Error {
     Error::Io {
         path: path.to_owned(),
         doing,
         error,
     }
-}
-
-fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-    })
 }
 
 async fn blocking<T: Send + 'static>(

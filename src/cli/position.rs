@@ -1,7 +1,5 @@
 //! `position show` and `position clear`: the checkpoint file alone, no server.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use headwater_actors::{
     checkpoint::{Checkpoint, OrderingKey},
     ports::store::{CheckpointStore, Stored},
@@ -11,6 +9,7 @@ use serde_json::{Value, json};
 use super::print;
 use crate::{
     checkpoint::file::{self, FileStore},
+    clock::now_us,
     exit::Exit,
     plan::Plan,
 };
@@ -153,13 +152,6 @@ fn utc(seconds: u64) -> String {
         "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02} UTC",
         second % 60
     )
-}
-
-fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use std::{
 
 use headwater_actors::failure::Failure;
 
+use crate::durable::sync_folder;
+
 const TAIL_STEP_BYTES: u64 = 64 << 10;
 
 pub struct AppendFile {
@@ -146,15 +148,6 @@ fn whole_lines(file: &File, length: u64) -> io::Result<u64> {
         end = start;
     }
     Ok(0)
-}
-
-/// A new name is durable only when its folder is.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -16,7 +16,10 @@ use headwater_actors::{
 };
 
 use super::{Outcome, RECORD_BYTES_UNLIMITED, append::AppendFile, count, group::Group, rejected};
-use crate::plan::FilePlan;
+use crate::{
+    durable::{beside, folder},
+    plan::FilePlan,
+};
 
 /// Small records are written together, larger ones as they are.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -108,7 +111,7 @@ impl RotatingFile {
     }
 
     fn rotate(&mut self) -> Result<(), Failure> {
-        let closed = numbered(&self.path, self.next_number);
+        let closed = beside(&self.path, &format!("{:06}", self.next_number));
         self.file.rotate(&closed)?;
         self.next_number += 1;
         tracing::info!(path = %closed.display(), "output file closed");
@@ -116,18 +119,9 @@ impl RotatingFile {
     }
 }
 
-fn numbered(path: &Path, number: u64) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number:06}"));
-    name.into()
-}
-
 /// Of the files `PATH.NUMBER`; 0 when there is none.
 fn greatest_number(path: &Path) -> Result<u64, Failure> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder(path);
     let failed = |error: std::io::Error| {
         Failure::definite(format!("list folder \"{}\": {error}", folder.display()))
     };
