@@ -18,10 +18,7 @@ use headwater_actors::{
     budget::ByteBudget,
     ports::{launcher::Launcher, store::CheckpointStore},
     supervisor::{End, Parts, Shutdown, Supervisor},
-    writer::{
-        buffer::Packing,
-        poison::{OnError, Policy},
-    },
+    writer::poison::Policy,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -36,7 +33,7 @@ use self::{
 use crate::{
     checkpoint::file::FileStore,
     exit::Exit,
-    plan::{self, PackingKind, Plan, Target},
+    plan::{Plan, Target},
     telemetry::{Telemetry, logs},
 };
 
@@ -105,14 +102,11 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
         store,
         dead_letters,
         tables: plan.tables.clone(),
-        packing: match plan.packing.kind {
-            PackingKind::Newline => Packing::Newline,
-            PackingKind::None => Packing::None,
-        },
+        packing: plan.packing.kind,
         record_bytes_max: plan.packing.record_bytes_max,
         policy: Policy {
-            oversize: on_error(plan.errors.oversize),
-            undecodable: on_error(plan.errors.undecodable),
+            oversize: plan.errors.oversize,
+            undecodable: plan.errors.undecodable,
         },
         event_bytes_max: plan.source.event_bytes_max,
         raw: ByteBudget::new(plan.memory.raw_bytes),
@@ -154,13 +148,6 @@ async fn pass_signals_on(supervisor: Addr<Supervisor>) -> std::io::Result<()> {
             _ = interrupt.recv() => (),
         }
         supervisor.do_send(Shutdown);
-    }
-}
-
-fn on_error(plan: plan::OnError) -> OnError {
-    match plan {
-        plan::OnError::Halt => OnError::Halt,
-        plan::OnError::DeadLetter => OnError::DeadLetter,
     }
 }
 

@@ -4,7 +4,11 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
+use headwater_actors::{
+    checkpoint::OrderingKey,
+    filter::TableFilter,
+    writer::{buffer::Packing, poison::OnError},
+};
 use headwater_binlog::{gtid::GtidSet, position::Position};
 
 use crate::secret::Secret;
@@ -145,14 +149,8 @@ pub enum FormatPlan {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackingPlan {
-    pub kind: PackingKind,
+    pub kind: Packing,
     pub record_bytes_max: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PackingKind {
-    Newline,
-    None,
 }
 
 #[derive(Debug, Clone)]
@@ -161,12 +159,6 @@ pub struct ErrorsPlan {
     pub undecodable: OnError,
     /// Set whenever one of the two is `DeadLetter`.
     pub dead_letter_path: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnError {
-    Halt,
-    DeadLetter,
 }
 
 #[derive(Debug, Clone)]
@@ -208,7 +200,7 @@ impl Plan {
     /// What is allowed but seldom meant, one sentence each; `check` shows them.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.packing.kind == PackingKind::None && self.ordering == OrderingKey::Table {
+        if self.packing.kind == Packing::None && self.ordering == OrderingKey::Table {
             warnings.push(
                 "packing.type = \"none\" with ordering.key = \"table\" sends one row per round trip and \
                  table; packing.type = \"newline\" or ordering.key = \"primary_key\" is faster"

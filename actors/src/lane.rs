@@ -26,7 +26,7 @@ impl Lane {
             return key;
         }
         let head: String = key.chars().take(239).collect();
-        format!("{head}~{:016x}", fnv1a(key.as_bytes()))
+        format!("{head}~{:016x}", fnv1a(FNV_BASIS, key.as_bytes()))
     }
 
     /// `(2i+1)·2^127/N`: lanes spread evenly over the hash key range and survive a reshard.
@@ -51,9 +51,12 @@ impl std::fmt::Display for Lane {
     }
 }
 
-/// FNV-1a, 64 bits: stable across versions and machines, which the standard hasher is not.
-pub fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+/// Where an FNV-1a hash begins.
+pub const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a, 64 bits, going on from `hash`: stable across versions and machines, which the standard hasher is not.
+pub fn fnv1a(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }

@@ -14,6 +14,7 @@ pub mod backoff;
 pub mod budget;
 pub mod checkpoint;
 pub mod checkpointer;
+pub mod clock;
 mod detached;
 pub mod failure;
 pub mod filter;

@@ -117,7 +117,7 @@ pub struct LaneReady {
     pub writer: Writer,
 }
 
-/// A ShardWriter's three entrances.
+/// A ShardWriter's entrances.
 #[derive(Debug, Clone)]
 pub struct Writer {
     pub batches: Recipient<LaneBatch>,
@@ -228,7 +228,7 @@ pub enum SourceState {
 #[rtype(result = "()")]
 pub struct SourceEnded;
 
-/// ShardWriter → Supervisor: a delivery failed and is tried again, or works again.
+/// ShardWriter → Supervisor: a delivery failed and is tried again.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct LaneTrouble {

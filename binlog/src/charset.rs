@@ -7,6 +7,7 @@
 //! error, never a replacement character. A character set without a table here is an error when a value
 //! is read, not before: an excluded table may use it.
 
+mod codes;
 mod collations;
 
 use std::borrow::Cow;
@@ -72,7 +73,7 @@ impl Charset {
             "cp1251" => other(table::WINDOWS_1251, &[]),
             "cp1256" => other(table::WINDOWS_1256, &[]),
             "cp1257" => other(table::WINDOWS_1257, &[]),
-            "cp866" => other(table::IBM866, &[]),
+            "cp866" => other(table::IBM866, &CP866),
             "cp932" => other(table::SHIFT_JIS, &[]),
             "eucjpms" => other(table::EUC_JP, &[]),
             "euckr" => other(table::EUC_KR, &[]),
@@ -80,7 +81,7 @@ impl Charset {
             "gb2312" => other(table::GBK, &GB2312),
             "gbk" => other(table::GBK, &[]),
             "greek" => other(table::ISO_8859_7, &GREEK),
-            "hebrew" => other(table::ISO_8859_8, &[]),
+            "hebrew" => other(table::ISO_8859_8, &HEBREW),
             "koi8r" => other(table::KOI8_R, &[]),
             "koi8u" => other(table::KOI8_U, &KOI8U),
             "latin2" => other(table::ISO_8859_2, &[]),
@@ -88,7 +89,7 @@ impl Charset {
             "latin7" => other(table::ISO_8859_13, &[]),
             "macroman" => other(table::MACINTOSH, &[]),
             "sjis" => other(table::SHIFT_JIS, &SJIS),
-            "tis620" => other(table::WINDOWS_874, &[]),
+            "tis620" => other(table::WINDOWS_874, &TIS620),
             "ujis" => other(table::EUC_JP, &UJIS),
             name => Self::Unsupported(name),
         }
@@ -138,13 +139,17 @@ impl Charset {
             Self::Utf16Le => self.decode_utf16(bytes, u16::from_le_bytes),
             Self::Utf32 => self.decode_utf32(bytes),
             Self::Other {
+                name,
                 encoding,
                 differences,
-                ..
             } => {
-                let text = encoding
-                    .decode_without_bom_handling_and_without_replacement(bytes)
-                    .ok_or_else(|| self.invalid_somewhere())?;
+                let text = match codes::Codes::of(name) {
+                    Some(codes) if !bytes.is_ascii() => {
+                        codes.decode(encoding, bytes).map(Cow::Owned)
+                    }
+                    _ => encoding.decode_without_bom_handling_and_without_replacement(bytes),
+                };
+                let text = text.ok_or_else(|| self.invalid_somewhere())?;
                 Ok(match (differences, &text) {
                     // What the library borrows is ASCII, and there is no difference in ASCII.
                     ([], _) | (_, Cow::Borrowed(_)) => text,
@@ -232,7 +237,8 @@ const SJIS: [(char, char); 7] = [
     ('\u{ffe1}', '\u{a3}'),
     ('\u{ffe2}', '\u{ac}'),
 ];
-const UJIS: [(char, char); 6] = [
+const UJIS: [(char, char); 7] = [
+    ('\u{ff3c}', '\\'),
     ('\u{ff5e}', '\u{301c}'),
     ('\u{2225}', '\u{2016}'),
     ('\u{ff0d}', '\u{2212}'),
@@ -242,7 +248,25 @@ const UJIS: [(char, char); 6] = [
 ];
 const GB2312: [(char, char); 2] = [('\u{b7}', '\u{30fb}'), ('\u{2014}', '\u{2015}')];
 const GREEK: [(char, char); 2] = [('\u{2018}', '\u{2bd}'), ('\u{2019}', '\u{2bc}')];
-const KOI8U: [(char, char); 2] = [('\u{45e}', '\u{255d}'), ('\u{40e}', '\u{256c}')];
+const HEBREW: [(char, char); 1] = [('\u{af}', '\u{203e}')];
+const CP866: [(char, char); 2] = [('\u{2116}', '\u{207f}'), ('\u{a4}', '\u{b2}')];
+// Windows-874 has punctuation where tis620 has C1 controls.
+const TIS620: [(char, char); 9] = [
+    ('\u{20ac}', '\u{80}'),
+    ('\u{2026}', '\u{85}'),
+    ('\u{2018}', '\u{91}'),
+    ('\u{2019}', '\u{92}'),
+    ('\u{201c}', '\u{93}'),
+    ('\u{201d}', '\u{94}'),
+    ('\u{2022}', '\u{95}'),
+    ('\u{2013}', '\u{96}'),
+    ('\u{2014}', '\u{97}'),
+];
+const KOI8U: [(char, char); 3] = [
+    ('\u{2219}', '\u{2022}'),
+    ('\u{45e}', '\u{255d}'),
+    ('\u{40e}', '\u{256c}'),
+];
 // Windows-1254 has letters and quotes where latin5 (ISO 8859-9) has C1 controls.
 const LATIN5: [(char, char); 25] = [
     ('\u{20ac}', '\u{80}'),

@@ -30,6 +30,12 @@ impl<'a> Cursor<'a> {
         Error::malformed(self.what, found)
     }
 
+    /// The same bytes, of which the next field is `what`.
+    pub fn named(&mut self, what: &'static str) -> &mut Self {
+        self.what = what;
+        self
+    }
+
     pub fn take(&mut self, bytes: usize) -> Result<&'a [u8], Error> {
         let (head, rest) = self.rest.split_at_checked(bytes).ok_or(Error::Short {
             what: self.what,
@@ -106,6 +112,12 @@ impl<'a> Cursor<'a> {
         } else {
             -magnitude - 1
         })
+    }
+
+    /// A length-encoded length and that many bytes.
+    pub fn lenenc_bytes(&mut self) -> Result<&'a [u8], Error> {
+        let length = self.lenenc()?;
+        self.take(usize::try_from(length).unwrap_or(usize::MAX))
     }
 
     /// A length that must fit what is left.

@@ -6,19 +6,18 @@
 //! every later column, so every list must come out even. Unknown optional fields are skipped.
 //! Format: MySQL's `Table_map_event` in `rows_event.h`.
 
-pub(crate) mod cursor;
 mod kind;
 mod optional;
 
 use std::sync::Arc;
 
-use cursor::Cursor;
 use kind::Wire;
 use optional::Optional;
 
 use crate::{
     Error,
     charset::Charset,
+    cursor::Cursor,
     schema::{Column, ColumnKind, Table, TableName},
 };
 
@@ -33,17 +32,19 @@ pub(crate) fn table_id_bytes(post_header_bytes: u8) -> usize {
 /// Errors: [`Error::NoColumnNames`] without `binlog_row_metadata=FULL`; [`Error::Unsupported`] for a type
 /// that no MySQL from 5.6 on writes; bytes that do not hold together.
 pub fn parse(body: &[u8], post_header_bytes: u8) -> Result<(u64, Table), Error> {
-    let mut cursor = Cursor::new(body);
-    let id = cursor.number(table_id_bytes(post_header_bytes), "table id")?;
-    cursor.bytes(2, "table map flags")?;
+    let mut cursor = Cursor::new("table map", body);
+    let id = cursor
+        .named("table id")
+        .uint(table_id_bytes(post_header_bytes))?;
+    cursor.named("table map flags").take(2)?;
     let name = TableName {
         database: identifier(&mut cursor, "database name")?,
         table: identifier(&mut cursor, "table name")?,
     };
-    let count = usize::try_from(cursor.packed("column count")?).unwrap_or(usize::MAX);
-    let types = cursor.bytes(count, "column types")?;
-    let mut metadata = Cursor::new(cursor.packed_bytes("column metadata")?);
-    let nullable = cursor.bytes(count.div_ceil(8), "nullable bits")?;
+    let count = usize::try_from(cursor.named("column count").lenenc()?).unwrap_or(usize::MAX);
+    let types = cursor.named("column types").take(count)?;
+    let mut metadata = Cursor::new("table map", cursor.named("column metadata").lenenc_bytes()?);
+    let nullable = cursor.named("nullable bits").take(count.div_ceil(8))?;
 
     let mut wires = Vec::with_capacity(count);
     for (index, type_byte) in types.iter().enumerate() {
@@ -146,9 +147,9 @@ impl<T> Class<T> {
 
 /// One length byte, the name, a zero byte.
 fn identifier(cursor: &mut Cursor<'_>, what: &'static str) -> Result<String, Error> {
-    let length = cursor.byte(what)?;
-    let name = text(cursor.bytes(usize::from(length), what)?, what)?;
-    match cursor.byte(what)? {
+    let length = cursor.named(what).u8()?;
+    let name = text(cursor.named(what).take(usize::from(length))?, what)?;
+    match cursor.named(what).u8()? {
         0 => Ok(name),
         other => Err(Error::malformed(
             what,

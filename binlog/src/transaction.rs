@@ -13,7 +13,11 @@ use std::sync::Arc;
 pub use assembler::{AssembleError, Assembler};
 pub use tables::Wanted;
 
-use crate::{gtid::Gtid, position::FileName, rows::RowsBlock};
+use crate::{
+    gtid::Gtid,
+    position::{FileName, Position},
+    rows::RowsBlock,
+};
 
 /// Where a transaction comes from. Shared by all its changes.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,6 +29,19 @@ pub struct Transaction {
     pub server_id: u32,
     /// Original commit time, microseconds since the epoch; whole seconds where the source has no more.
     pub commit_us: u64,
+}
+
+impl Transaction {
+    /// Where its first event begins.
+    pub fn position(&self) -> Position {
+        Position::new(self.file.clone(), self.offset)
+    }
+}
+
+impl Boundary {
+    pub fn position(&self) -> Position {
+        Position::new(self.file.clone(), self.offset)
+    }
 }
 
 /// A statement that is not row data.

@@ -114,22 +114,6 @@ pub async fn resume(plan: &SourcePlan, checkpoint: &Checkpoint) -> Result<Start,
     })
 }
 
-/// Verifies that `position` stands between two transactions of the connected server's log; gives that
-/// server and the GTIDs done there.
-///
-/// # Errors
-/// Definite, naming the nearest boundaries, when it does not.
-pub async fn verify_boundary(
-    plan: &SourcePlan,
-    position: &Position,
-) -> Result<(Uuid, GtidSet), Failure> {
-    let mut server = server(plan).await?;
-    let facts = server.facts().await?;
-    server.leave().await;
-    let gtid_set = ensure_boundary(plan, &facts, position).await?;
-    Ok((facts.server_uuid, gtid_set))
-}
-
 fn point(position: Position, rows_done: u64, gtid_set: GtidSet) -> ResumePoint {
     ResumePoint {
         mark: Mark {
@@ -151,6 +135,8 @@ fn first_position(facts: &ServerFacts) -> Result<Position, Failure> {
     })
 }
 
+/// Walks the file up to `position`; gives the GTIDs done there. Definite, naming the nearest boundaries, when
+/// it does not stand between two transactions.
 async fn ensure_boundary(
     plan: &SourcePlan,
     facts: &ServerFacts,

@@ -2,11 +2,15 @@
 
 use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
+use headwater_actors::{
+    checkpoint::OrderingKey,
+    filter::TableFilter,
+    writer::{buffer::Packing, poison::OnError},
+};
 
 use super::{
-    CheckpointPlan, Error, ErrorsPlan, FormatPlan, LogFormat, MemoryPlan, OnError, PackingKind,
-    PackingPlan, Plan, SinkPlan, TelemetryPlan, sinks, source,
+    CheckpointPlan, Error, ErrorsPlan, FormatPlan, LogFormat, MemoryPlan, PackingPlan, Plan,
+    SinkPlan, TelemetryPlan, sinks, source,
 };
 use crate::settings::Settings;
 
@@ -21,10 +25,7 @@ impl Plan {
             kind: choose(
                 "packing.type",
                 &settings.packing.kind,
-                &[
-                    ("newline", PackingKind::Newline),
-                    ("none", PackingKind::None),
-                ],
+                &[("newline", Packing::Newline), ("none", Packing::None)],
             )?,
             record_bytes_max: sinks::record_bytes_max(settings, &sink)?,
         };

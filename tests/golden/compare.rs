@@ -74,7 +74,7 @@ fn shortest(raw: &str, shortest: &str) -> bool {
     let digits = |text: &str| {
         let front = text.split(['e', 'E']).next().unwrap_or_default();
         let digits: String = front.chars().filter(char::is_ascii_digit).collect();
-        digits.trim_matches('0').to_owned()
+        digits.trim_matches('0').len()
     };
     digits(raw) == digits(shortest)
 }

@@ -94,15 +94,12 @@ fn number_or_word(text: &str) -> Token {
         return Token::Word(text.to_owned());
     }
     let number: f64 = text.parse().expect("a number");
-    let significant = text
-        .split(['e', 'E'])
-        .next()
-        .unwrap_or_default()
-        .bytes()
-        .filter(u8::is_ascii_digit);
+    let front = text.split(['e', 'E']).next().unwrap_or_default();
+    let digits: String = front.chars().filter(char::is_ascii_digit).collect();
+    let significant = digits.trim_start_matches('0').len();
     Token::Floating {
         bits: number.to_bits(),
-        digits: (significant.count() > 17).then(|| text.to_owned()),
+        digits: (significant > 17).then(|| text.to_owned()),
     }
 }
 
@@ -125,6 +122,10 @@ fn documents_differ_by_order_and_by_the_kind_of_a_number() {
     assert_ne!(tokens(r#"{"a":1,"b":2}"#), tokens(r#"{"b":2,"a":1}"#));
     assert_ne!(tokens("1"), tokens("1.0"));
     assert_ne!(tokens("0.0"), tokens("-0.0"));
+    assert_eq!(
+        tokens("0.00032402899869996964"),
+        tokens("3.2402899869996964e-4")
+    );
     assert_ne!(
         tokens("1.000000000000000001"),
         tokens("1.000000000000000002")

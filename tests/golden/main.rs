@@ -15,6 +15,7 @@ mod log;
 mod oracle;
 mod random;
 mod scenario;
+mod statements;
 mod tables;
 mod texts;
 

@@ -1,12 +1,13 @@
 //! Where a start and a checkpoint go on: on the same server, on another one, or not at all.
 
 use headwater::{
-    mysql::{MySqlSource, Start, resolve_start, resume, start::verify_boundary},
-    plan::StartPlan,
+    mysql::{MySqlSource, Start, resolve_start, resume},
+    plan::{SourcePlan, StartPlan},
     replay::FileSource,
 };
 use headwater_actors::{
     checkpoint::Mark,
+    failure::{Class, Failure},
     ports::source::{ResumePoint, Source},
 };
 use headwater_binlog::event::EventKind;
@@ -21,10 +22,16 @@ async fn head(server: &MySql) -> ResumePoint {
     resolve_start(&plan(server)).await.expect("a start").point
 }
 
+async fn start_from(server: &MySql, start: StartPlan) -> Result<Start, Failure> {
+    resolve_start(&SourcePlan {
+        start,
+        ..plan(server)
+    })
+    .await
+}
+
 async fn start_at(server: &MySql, at: StartPlan) -> Start {
-    let mut plan = plan(server);
-    plan.start = at;
-    resolve_start(&plan).await.expect("a start")
+    start_from(server, at).await.expect("a start")
 }
 
 #[tokio::test]
@@ -46,10 +53,6 @@ async fn a_start_is_the_same_place_by_position_by_gtid_and_now() {
         start_at(&server, StartPlan::After(now.point.gtid_set.clone())).await,
         now
     );
-    assert_eq!(
-        verify_boundary(&plan(&server), &place).await,
-        Ok((now.server_uuid, now.point.gtid_set.clone()))
-    );
     let later = start_at(&server, StartPlan::Now).await.point;
     assert_eq!(
         start_at(&server, StartPlan::After(later.gtid_set.clone()))
@@ -63,12 +66,12 @@ async fn a_start_is_the_same_place_by_position_by_gtid_and_now() {
 
     let mut inside = place.clone();
     inside.offset += 20;
-    let failure = definite(verify_boundary(&plan(&server), &inside).await);
+    let failure = definite(start_from(&server, StartPlan::At(inside.clone())).await);
     for point in [&place, &later.mark.position] {
         assert!(failure.message.contains(&point.to_string()), "{failure}");
     }
     inside.offset = 1 << 30;
-    let failure = definite(verify_boundary(&plan(&server), &inside).await);
+    let failure = definite(start_from(&server, StartPlan::At(inside)).await);
     assert!(failure.message.contains("beyond the end"), "{failure}");
 }
 
@@ -126,9 +129,14 @@ async fn a_replica_takes_over_by_gtid_at_the_same_transaction_in_a_new_epoch() {
     );
     assert_eq!(taken.point.gtid_set, start.point.gtid_set);
 
-    // The first server's identity is refused there: its epoch would not be stored before its events.
+    // The first server's identity asks for a new launch there: the epoch must be stored before the events.
     let stale = MySqlSource::new(failover.clone(), identity(&start));
-    definite(stale.open(start.point.clone()).await);
+    let refused = stale.open(start.point.clone()).await;
+    let failure = refused.err().expect("another server answers");
+    assert_eq!(failure.class, Class::Superseded, "{failure}");
+    for uuid in [start.server_uuid, taken.server_uuid] {
+        assert!(failure.message.contains(&uuid.to_string()), "{failure}");
+    }
     let there = MySqlSource::new(failover.clone(), identity(&taken));
     let mut reading = Reading::open(&there, taken.point.clone())
         .await

@@ -8,7 +8,7 @@ pub mod progress;
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use actix::{
@@ -20,6 +20,7 @@ use self::progress::{Next, Progress};
 use crate::{
     backoff::Backoff,
     checkpoint::Checkpoint,
+    clock,
     failure::Failure,
     messages::{
         BarrierFinished, BarrierOpened, CheckpointStatus, Drained, Generation, GetCheckpointStatus,
@@ -146,11 +147,8 @@ impl Handler<BarrierFinished> for Checkpointer {
     type Result = ();
 
     fn handle(&mut self, BarrierFinished(seq): BarrierFinished, ctx: &mut Self::Context) {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
         for commit_us in self.progress.finished(seq) {
-            let took = now.saturating_sub(Duration::from_micros(commit_us));
+            let took = clock::age(commit_us);
             metrics::histogram!(names::COMMIT_TO_DURABLE_SECONDS).record(took.as_secs_f64());
         }
         self.proceed(ctx);

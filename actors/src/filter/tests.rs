@@ -1,3 +1,5 @@
+//! Which patterns match which names, and what is refused as a pattern.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -276,12 +276,8 @@ impl Intake {
         self.boundary = 0;
         self.detached = 0;
         if let Some(transaction) = self.assembler.transaction() {
-            let position = Position {
-                file: transaction.file.clone(),
-                offset: transaction.offset,
-            };
             self.sent = Mark {
-                position,
+                position: transaction.position(),
                 rows_done: self.assembler.rows_done(),
             };
         }
@@ -295,12 +291,8 @@ impl Intake {
 }
 
 fn pass(done: &mut ResumePoint, boundary: &Boundary) {
-    let position = Position {
-        file: boundary.file.clone(),
-        offset: boundary.offset,
-    };
     done.mark = Mark {
-        position,
+        position: boundary.position(),
         rows_done: 0,
     };
     if let Some(gtid) = &boundary.gtid {

@@ -5,13 +5,15 @@
 //! row of its block move together, between two fences. A table without a primary key has one lane: the
 //! order of a table is stricter than the order of a key.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use headwater_binlog::{
     Error,
     rows::{Cell, ColumnSet, Image, Row, RowsBlock},
 };
+
+use crate::lane::{FNV_BASIS, fnv1a};
 
 /// One row of a block with its lane.
 #[derive(Debug, Clone, Copy)]
@@ -73,16 +75,14 @@ pub fn runs(block: &RowsBlock, lanes: u32) -> Result<Vec<Keyed>, Error> {
 }
 
 /// The rows of each lane that has any, in the block's order.
-pub fn pick(block: &RowsBlock, rows: &[KeyedRow], lanes: u32) -> Vec<(u32, Picked)> {
-    (0..lanes)
-        .filter_map(|lane| {
-            let of_lane: Vec<KeyedRow> = rows
-                .iter()
-                .filter(|row| row.lane == lane)
-                .copied()
-                .collect();
-            (!of_lane.is_empty()).then(|| (lane, pick_all(block, &of_lane)))
-        })
+pub fn pick(block: &RowsBlock, rows: &[KeyedRow]) -> Vec<(u32, Picked)> {
+    let mut by_lane: BTreeMap<u32, Vec<KeyedRow>> = BTreeMap::new();
+    for row in rows {
+        by_lane.entry(row.lane).or_default().push(*row);
+    }
+    by_lane
+        .into_iter()
+        .map(|(lane, rows)| (lane, pick_all(block, &rows)))
         .collect()
 }
 
@@ -135,12 +135,8 @@ fn lane_of(block: &RowsBlock, row: &Row<'_>, lanes: u32) -> Result<(u32, bool), 
 
 /// FNV-1a over each key column's length and bytes; a column that `image` lacks is taken from `other`.
 fn hash_key(key: &[usize], image: &Image<'_>, other: Option<&Image<'_>>) -> Result<u64, Error> {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    let mut mix = |bytes: &[u8]| {
-        for byte in bytes {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    };
+    let mut hash = FNV_BASIS;
+    let mut mix = |bytes: &[u8]| hash = fnv1a(hash, bytes);
     for column in key {
         let cell = match (cell_at(image, *column)?, other) {
             (Cell::Absent, Some(other)) => cell_at(other, *column)?,

@@ -14,7 +14,7 @@ pub mod split;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, Recipient};
@@ -25,6 +25,7 @@ use self::{
 };
 use crate::{
     checkpoint::{Checkpoint, OrderingKey},
+    clock,
     failure::Failure,
     filter::TableFilter,
     lane::Lane,
@@ -133,7 +134,7 @@ impl Router {
             let lag = if is_caught_up {
                 0.0
             } else {
-                age_secs(newest_us)
+                clock::age(newest_us).as_secs_f64()
             };
             self.lag_secs = Some(lag);
             metrics::gauge!(names::SOURCE_LAG_SECONDS).set(lag);
@@ -346,14 +347,6 @@ fn count(counted: &TableStatus) {
         metrics::counter!(names::CHANGES_TOTAL, "table" => counted.table.clone(), "kind" => kind)
             .increment(changes);
     }
-}
-
-/// Seconds since `us`, microseconds after the epoch; 0 when it lies ahead of our clock.
-fn age_secs(us: u64) -> f64 {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    now.saturating_sub(Duration::from_micros(us)).as_secs_f64()
 }
 
 const MAILBOX_CAPACITY: usize = 1024;

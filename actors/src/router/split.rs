@@ -2,8 +2,7 @@
 //!
 //! A batch is cut into segments: runs of changes that need no fence, and fences (a DDL, a run of rows
 //! that change their lane by a changed primary key). Each segment knows the mark that holds once it is
-//! durable. Filtered changes still move the mark. Pure; the memory rule is here too: a chunk that several
-//! lanes would keep alive is copied out to each.
+//! durable. Filtered changes still move the mark. Pure.
 
 use std::sync::Arc;
 
@@ -11,10 +10,9 @@ use headwater_binlog::{
     Error,
     ddl::StatementClass,
     gtid::GtidSet,
-    position::Position,
     rows::{RowsBlock, RowsKind},
     schema::TableName,
-    transaction::{Boundary, Item, Statement, Transaction},
+    transaction::{Boundary, Item, Statement},
 };
 
 use super::{
@@ -140,7 +138,7 @@ impl Splitter {
         for run in keyed::runs(&block, lanes)? {
             match run {
                 Keyed::Spread { rows } => {
-                    for (index, picked) in keyed::pick(&block, &rows, lanes) {
+                    for (index, picked) in keyed::pick(&block, &rows) {
                         let lane = Lane {
                             table: block.table.name.clone(),
                             index,
@@ -174,7 +172,7 @@ impl Splitter {
 
     fn statement(&mut self, statement: Statement, is_last: bool, segments: &mut Vec<Segment>) {
         let after = Mark {
-            position: start_of(&statement.transaction),
+            position: statement.transaction.position(),
             rows_done: statement.row + 1,
         };
         let (scope, targets) = match &statement.class {
@@ -237,10 +235,7 @@ impl Splitter {
     }
 
     fn moved(&mut self, boundary: &Boundary) {
-        let position = Position {
-            file: boundary.file.clone(),
-            offset: boundary.offset,
-        };
+        let position = boundary.position();
         self.mark = Mark {
             position,
             rows_done: 0,
@@ -295,15 +290,8 @@ impl Splitter {
 
 fn mark_after(block: &RowsBlock, rows: u32) -> Mark {
     Mark {
-        position: start_of(&block.transaction),
+        position: block.transaction.position(),
         rows_done: block.first_row + u64::from(rows),
-    }
-}
-
-fn start_of(transaction: &Transaction) -> Position {
-    Position {
-        file: transaction.file.clone(),
-        offset: transaction.offset,
     }
 }
 

@@ -3,13 +3,14 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
 
 use super::Supervisor;
 use crate::{
+    clock,
     failure::Failure,
     lane::Lane,
     messages::{ActorId, Cause, Generation, GetCheckpointStatus, GetRouterStatus},
@@ -57,11 +58,8 @@ impl Report {
         if self.errors.len() == ERRORS_KEPT {
             self.errors.pop_front();
         }
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
         self.errors.push_back(ErrorStatus {
-            at_unix_secs: now.as_secs(),
+            at_unix_secs: clock::unix_now().as_secs(),
             actor: actor.into(),
             message: failure.message.clone(),
             hint: failure.hint.clone(),
@@ -70,13 +68,13 @@ impl Report {
 
     /// Whether this trouble is worth a line: a lane's first in a while.
     pub fn trouble(&mut self, lane: &Arc<Lane>, failure: &Failure, now: Instant) -> bool {
-        let before = self.troubled.insert(Arc::clone(lane), now);
-        let is_new =
-            before.is_none_or(|before| TROUBLE_INTERVAL < now.saturating_duration_since(before));
+        let is_new = self
+            .troubled
+            .get(lane)
+            .is_none_or(|before| TROUBLE_INTERVAL < now.saturating_duration_since(*before));
         if is_new {
+            self.troubled.insert(Arc::clone(lane), now);
             self.error(&format!("shard writer of {lane}"), failure);
-        } else if let Some(before) = before {
-            self.troubled.insert(Arc::clone(lane), before);
         }
         is_new
     }

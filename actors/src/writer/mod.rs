@@ -17,6 +17,8 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture,
 };
 
+use metrics::SharedString;
+
 use self::{
     buffer::{Flight, LaneBuffer, Rules, Step},
     lines::Lines,
@@ -45,7 +47,7 @@ pub struct ShardWriter {
     dead_letters: Arc<dyn DeadLetters>,
     encoded: ByteBudget,
     is_asking: bool,
-    backlog: metrics::Gauge,
+    label: SharedString,
     router: Recipient<BarrierReached>,
     frozen: Recipient<Frozen>,
     supervisor: Recipient<LaneTrouble>,
@@ -77,7 +79,7 @@ impl ShardWriter {
             dead_letters: parts.dead_letters,
             encoded: parts.encoded,
             is_asking: false,
-            backlog: metrics::gauge!(names::LANE_BACKLOG_BYTES, "lane" => lane.to_string()),
+            label: SharedString::from(lane.to_string()),
             router: parts.router,
             frozen: parts.frozen,
             supervisor: parts.supervisor,
@@ -96,7 +98,7 @@ impl Actor for ShardWriter {
     }
 
     fn stopped(&mut self, _ctx: &mut Self::Context) {
-        self.backlog.set(0.0);
+        self.show_backlog(0);
     }
 }
 
@@ -158,7 +160,12 @@ impl ShardWriter {
                 Step::Fly(flight) => self.hand_over(flight, Duration::ZERO, ctx),
             }
         }
-        self.backlog.set(self.buffer.backlog_bytes() as f64);
+        self.show_backlog(self.buffer.backlog_bytes());
+    }
+
+    /// Named afresh each time: the recorder drops a series that has been still for long, and a handle with it.
+    fn show_backlog(&self, bytes: usize) {
+        metrics::gauge!(names::LANE_BACKLOG_BYTES, "lane" => self.label.clone()).set(bytes as f64);
     }
 
     /// Whether the grant is there already; else it is asked for and arrives later.

@@ -132,7 +132,7 @@ impl Poison {
         let (on_error, hint) = match self.kind {
             Kind::Oversize => (
                 policy.oversize,
-                "raise the stream's record limit (UpdateMaxRecordSize, up to 10 MiB), \
+                "raise the stream's record limit (Kinesis: UpdateMaxRecordSize, up to 10 MiB), \
                  or set errors.oversize = \"dead_letter\" with errors.dead_letter_path",
             ),
             Kind::Undecodable => (

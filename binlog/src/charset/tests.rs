@@ -1,3 +1,5 @@
+//! Character sets: MySQL's own tables, and no replacement ever.
+
 use mysql_common::collations::Collation;
 use proptest::prelude::*;
 
@@ -94,6 +96,27 @@ fn single_byte_character_sets_follow_mysqls_tables() {
     assert_eq!(decode("cp866", &[0x8f]), "П");
     assert_eq!(decode("tis620", &[0xa1]), "ก");
     assert_eq!(decode("macroman", &[0x8e]), "é");
+}
+
+#[test]
+fn codes_that_the_webs_table_has_otherwise_are_mysqls() {
+    assert_eq!(
+        decode("big5", b"a\xc6\xa5\xc7\xf3\xa4\xa4\xa1\x45"),
+        "aぁ⑴中•"
+    );
+    assert_eq!(
+        decode("eucjpms", b"\xf5\xa1\x8f\xf3\xf3\xa4\xa2\x8f\xfe\xfe"),
+        "\u{e000}ⅰあ\u{e757}"
+    );
+    assert_eq!(decode("ujis", b"\xf9\xa1\xa1\xc0"), "\u{e178}\\");
+    assert_eq!(
+        decode("gb18030", b"\xa6\xd9\xd6\xd0\x81\x30\x81\x30"),
+        "\u{e78d}中\u{80}"
+    );
+    assert_eq!(decode("cp866", b"\xfc\xfd"), "ⁿ²");
+    assert_eq!(decode("hebrew", b"\xaf"), "‾");
+    assert_eq!(decode("koi8u", b"\x95"), "•");
+    assert_eq!(decode("tis620", b"\x80\xa1"), "\u{80}ก");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Statements and the names that they touch, in every way of writing them.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Packed decimals: the worked example, every digit kept, wrong shapes refused.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Headers, framing and checksums, of events as servers write them and broken ones.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Files as a server leaves them: whole, still in use, cut off, not a binlog at all.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! GTID sets: text, wire, and the laws of sets.
+
 use std::collections::BTreeSet;
 
 use mysql_common::{

@@ -1,3 +1,5 @@
+//! Binary JSON as the server writes it, built here by hand, and as no server would.
+
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -181,6 +183,16 @@ fn opaque_values_print_as_select_prints_them() {
     assert_eq!(
         long,
         format!(r#""base64:type252:{}\nAAAA""#, "A".repeat(76))
+    );
+}
+
+#[test]
+fn a_decimal_in_json_may_have_more_digits_than_a_column() {
+    let packed = crate::decimal::tests::pack(false, &format!("0{}", "7".repeat(65)), 30);
+    let value = opaque(246, &[&[66, 30], packed.as_slice()].concat());
+    assert_eq!(
+        text(&value),
+        format!("{}.{}", "7".repeat(35), "7".repeat(30))
     );
 }
 

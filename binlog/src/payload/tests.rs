@@ -1,3 +1,5 @@
+//! Compressed transactions, unpacked in a window.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! QUERY events: their variables, and what is transaction control.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -3,10 +3,7 @@
 use bytes::Bytes;
 
 use super::{ColumnSet, RowsKind};
-use crate::{
-    Error,
-    table_map::{cursor::Cursor, table_id_bytes},
-};
+use crate::{Error, cursor::Cursor, table_map::table_id_bytes};
 
 /// A rows event whose table is not looked up yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,20 +42,24 @@ pub fn parse(event_type: u8, body: Bytes, post_header_bytes: u8) -> Result<RowsE
             ));
         }
     };
-    let mut cursor = Cursor::new(&body);
-    let table_id = cursor.number(table_id_bytes(post_header_bytes), "table id")?;
-    let flags = cursor.number(2, "rows event flags")?;
+    let mut cursor = Cursor::new("rows event", &body);
+    let table_id = cursor
+        .named("table id")
+        .uint(table_id_bytes(post_header_bytes))?;
+    let flags = cursor.named("rows event flags").uint(2)?;
     if version == 2 {
         // The length counts its own two bytes; what follows is for NDB and partitions.
-        let length = cursor.number(2, "rows event extra data")? as usize;
+        let length = cursor.named("rows event extra data").uint(2)? as usize;
         let extra = length.checked_sub(2).ok_or_else(|| {
             Error::malformed("rows event extra data", format_args!("length {length}"))
         })?;
-        cursor.bytes(extra, "rows event extra data")?;
+        cursor.named("rows event extra data").take(extra)?;
     }
-    let columns = usize::try_from(cursor.packed("rows event width")?).unwrap_or(usize::MAX);
+    let columns = usize::try_from(cursor.named("rows event width").lenenc()?).unwrap_or(usize::MAX);
     let mut column_set = || -> Result<ColumnSet, Error> {
-        let bits = cursor.bytes(columns.div_ceil(8), "columns of a rows event")?;
+        let bits = cursor
+            .named("columns of a rows event")
+            .take(columns.div_ceil(8))?;
         Ok(ColumnSet {
             bits: body.slice_ref(bits),
             columns,

@@ -1,3 +1,5 @@
+//! Row images: present columns, NULL bits, every way of being too short.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -3,7 +3,7 @@
 //! CHAR, BINARY, ENUM and SET share one type byte: the first metadata byte is the real type with two bits
 //! of a CHAR's length turned over in it, so that 1,020 bytes fit (MySQL bug 37426).
 
-use super::cursor::Cursor;
+use crate::cursor::Cursor;
 use crate::{Error, charset::Charset, decimal, schema::ColumnKind};
 
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Wire {
             5 => pack_length(metadata, 8).and_then(|()| other(Unsignable::Double)),
             13 => other(Unsignable::Year),
             246 => {
-                let (precision, scale) = (metadata.byte(WHAT)?, metadata.byte(WHAT)?);
+                let (precision, scale) = (metadata.named(WHAT).u8()?, metadata.named(WHAT).u8()?);
                 let is_a_shape = precision <= decimal::PRECISION_MAX
                     && scale <= decimal::SCALE_MAX
                     && decimal::packed_bytes(precision, scale).is_some();
@@ -133,7 +133,7 @@ impl Wire {
                 other(Unsignable::Decimal { precision, scale })
             }
             16 => {
-                let (odd, bytes) = (metadata.byte(WHAT)?, metadata.byte(WHAT)?);
+                let (odd, bytes) = (metadata.named(WHAT).u8()?, metadata.named(WHAT).u8()?);
                 match u32::from(bytes) * 8 + u32::from(odd) {
                     bits @ 1..=64 if odd < 8 => {
                         Ok(Self::Kind(ColumnKind::Bit { bits: bits as u8 }))
@@ -149,10 +149,10 @@ impl Wire {
             18 => fsp(metadata).map(|fsp| Self::Kind(ColumnKind::DateTime { fsp })),
             19 => fsp(metadata).map(|fsp| Self::Kind(ColumnKind::Time { fsp })),
             15 => {
-                let bytes_max = metadata.number(2, WHAT)? as u32;
+                let bytes_max = metadata.named(WHAT).uint(2)? as u32;
                 Ok(Self::Text(Text::VarChar { bytes_max }))
             }
-            247 | 248 | 254 => Self::string(metadata.byte(WHAT)?, metadata.byte(WHAT)?),
+            247 | 248 | 254 => Self::string(metadata.named(WHAT).u8()?, metadata.named(WHAT).u8()?),
             249..=252 => {
                 length_bytes(metadata).map(|length_bytes| Self::Text(Text::Blob { length_bytes }))
             }
@@ -189,10 +189,10 @@ impl Wire {
     /// metadata say nothing about its bytes.
     fn typed_array(metadata: &mut Cursor<'_>) -> Result<Self, Error> {
         const WHAT: &str = "metadata of a multi-valued index";
-        match metadata.byte(WHAT)? {
-            15 => metadata.bytes(3, WHAT)?,
-            246..=248 | 254 | 16 => metadata.bytes(2, WHAT)?,
-            4 | 5 | 17..=19 | 242 | 245 | 249..=252 | 255 => metadata.bytes(1, WHAT)?,
+        match metadata.named(WHAT).u8()? {
+            15 => metadata.named(WHAT).take(3)?,
+            246..=248 | 254 | 16 => metadata.named(WHAT).take(2)?,
+            4 | 5 | 17..=19 | 242 | 245 | 249..=252 | 255 => metadata.named(WHAT).take(1)?,
             _ => &[],
         };
         Ok(Self::Kind(ColumnKind::Json { length_bytes: 4 }))
@@ -200,7 +200,7 @@ impl Wire {
 }
 
 fn pack_length(metadata: &mut Cursor<'_>, expected: u8) -> Result<(), Error> {
-    match metadata.byte("column metadata")? {
+    match metadata.named("column metadata").u8()? {
         found if found == expected => Ok(()),
         found => Err(Error::malformed(
             "column metadata",
@@ -210,7 +210,7 @@ fn pack_length(metadata: &mut Cursor<'_>, expected: u8) -> Result<(), Error> {
 }
 
 fn fsp(metadata: &mut Cursor<'_>) -> Result<u8, Error> {
-    match metadata.byte("column metadata")? {
+    match metadata.named("column metadata").u8()? {
         digits @ 0..=6 => Ok(digits),
         digits => Err(Error::malformed(
             "column metadata",
@@ -220,7 +220,7 @@ fn fsp(metadata: &mut Cursor<'_>) -> Result<u8, Error> {
 }
 
 fn length_bytes(metadata: &mut Cursor<'_>) -> Result<u8, Error> {
-    match metadata.byte("column metadata")? {
+    match metadata.named("column metadata").u8()? {
         bytes @ 1..=4 => Ok(bytes),
         bytes => Err(Error::malformed(
             "column metadata",

@@ -3,8 +3,9 @@
 //! Bit fields run from the highest bit of a byte down. Character sets come in one of two forms: a default
 //! with exceptions (index in the class, collation), or one collation per column of the class.
 
-use super::{cursor::Cursor, kind::Wire};
+use super::kind::Wire;
 use crate::Error;
+use crate::cursor::Cursor;
 
 /// Each list has one entry per column of its class, in column order; empty when the field is absent.
 #[derive(Debug, Default)]
@@ -27,10 +28,13 @@ impl<'a> Optional<'a> {
         let texts = count(|column| matches!(column, Wire::Text(_)));
         let labelled = count(|column| matches!(column, Wire::Enum { .. } | Wire::Set { .. }));
         let mut optional = Self::default();
-        let mut fields = Cursor::new(bytes);
+        let mut fields = Cursor::new("optional metadata", bytes);
         while !fields.is_empty() {
-            let field = fields.byte("optional metadata")?;
-            let value = Cursor::new(fields.packed_bytes("optional metadata")?);
+            let field = fields.named("optional metadata").u8()?;
+            let value = Cursor::new(
+                "optional metadata",
+                fields.named("optional metadata").lenenc_bytes()?,
+            );
             match field {
                 1 => optional.unsigned = bits(value, numbers, "signedness")?,
                 2 => optional.charsets = default_charsets(value, texts)?,
@@ -57,7 +61,7 @@ impl<'a> Optional<'a> {
 }
 
 fn bits(mut value: Cursor<'_>, count: usize, what: &'static str) -> Result<Vec<bool>, Error> {
-    let bytes = value.bytes(count.div_ceil(8), what)?;
+    let bytes = value.named(what).take(count.div_ceil(8))?;
     if !value.is_empty() {
         return Err(Error::malformed(
             what,
@@ -73,16 +77,16 @@ fn bits(mut value: Cursor<'_>, count: usize, what: &'static str) -> Result<Vec<b
 fn integers(mut value: Cursor<'_>, what: &'static str) -> Result<Vec<u64>, Error> {
     let mut integers = Vec::new();
     while !value.is_empty() {
-        integers.push(value.packed(what)?);
+        integers.push(value.named(what).lenenc()?);
     }
     Ok(integers)
 }
 
 fn default_charsets(mut value: Cursor<'_>, count: usize) -> Result<Vec<u64>, Error> {
     const WHAT: &str = "default character set";
-    let mut charsets = vec![value.packed(WHAT)?; count];
+    let mut charsets = vec![value.named(WHAT).lenenc()?; count];
     while !value.is_empty() {
-        let (index, charset) = (value.packed(WHAT)?, value.packed(WHAT)?);
+        let (index, charset) = (value.named(WHAT).lenenc()?, value.named(WHAT).lenenc()?);
         let place = usize::try_from(index)
             .ok()
             .and_then(|index| charsets.get_mut(index));
@@ -99,7 +103,7 @@ fn default_charsets(mut value: Cursor<'_>, count: usize) -> Result<Vec<u64>, Err
 fn names(mut value: Cursor<'_>, columns: usize) -> Result<Vec<&[u8]>, Error> {
     let mut names = Vec::with_capacity(columns);
     while !value.is_empty() {
-        names.push(value.packed_bytes("column name")?);
+        names.push(value.named("column name").lenenc_bytes()?);
     }
     if names.len() != columns {
         return Err(Error::malformed(
@@ -114,8 +118,8 @@ fn label_lists<'a>(mut value: Cursor<'a>, what: &'static str) -> Result<Vec<Vec<
     let mut lists = Vec::new();
     while !value.is_empty() {
         let mut labels = Vec::new();
-        for _ in 0..value.packed(what)? {
-            labels.push(value.packed_bytes(what)?);
+        for _ in 0..value.named(what).lenenc()? {
+            labels.push(value.named(what).lenenc_bytes()?);
         }
         lists.push(labels);
     }

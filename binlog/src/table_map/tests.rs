@@ -1,3 +1,5 @@
+//! Table maps with every optional field, and with mysql_common as the oracle.
+
 use mysql_common::{
     binlog::{
         BinlogCtx,

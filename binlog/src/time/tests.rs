@@ -1,3 +1,5 @@
+//! Dates and times as `SELECT` prints them.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! From events to transactions, event by event.
+
 mod halts;
 mod resume;
 

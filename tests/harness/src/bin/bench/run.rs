@@ -45,10 +45,11 @@ impl Setup {
         Ok(())
     }
 
-    /// A run to its end.
+    /// A run to the head that the server has now.
     pub async fn finish(&self) -> anyhow::Result<Measured> {
         let cpu_before = children_cpu_secs()?;
-        let program = self.launch.start()?;
+        let launch = self.launch.clone().arg("--until").arg("now");
+        let program = launch.start()?;
         let peak = Peak::watch(program.id());
         let finished = program.wait_exit(WITHIN).await?;
         ensure!(

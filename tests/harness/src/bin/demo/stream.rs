@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use headwater_harness::{
     check::Judge,
     consumer::{Consumer, Record},
@@ -93,7 +93,11 @@ impl Reader {
                 if let Some(commit_us) = event.get("ts_us").and_then(Value::as_f64) {
                     self.ages_ms.push((seen_us - commit_us) / 1000.0);
                 }
-                let kind = event.get("type").and_then(Value::as_str).unwrap_or("?");
+                let text = |name| event.get(name).and_then(Value::as_str).unwrap_or("?");
+                if text("table") == "order_lines" {
+                    continue;
+                }
+                let kind = text("type");
                 let shown = self.shown.entry(kind.to_owned()).or_default();
                 if *shown < SHOWN_PER_TYPE {
                     *shown += 1;
@@ -123,19 +127,20 @@ impl Reader {
         self.restarted_at = self.records.len();
     }
 
-    /// Where the log was left and where the program went on, by the lines of both sides.
-    pub fn seam(&self) -> anyhow::Result<String> {
-        let (before, after) = self.records.split_at(self.restarted_at);
-        let last = seqs(before)?.into_iter().max();
-        let first = seqs(after)?.into_iter().min();
-        let name = |found: Option<(String, String)>| {
-            found.map_or("none".to_owned(), |(_, position)| position)
-        };
-        Ok(format!(
-            "last transaction before: {}; first one after: {}",
-            name(last),
-            name(first)
-        ))
+    /// The transactions on both sides of the newest restart: the last one before, the first one after.
+    pub fn seam(&self) -> anyhow::Result<(String, String)> {
+        let (before, after) = self
+            .records
+            .split_at_checked(self.restarted_at)
+            .context("records were lost")?;
+        let (last, first) = (
+            seqs(before)?.into_iter().max(),
+            seqs(after)?.into_iter().min(),
+        );
+        match (last, first) {
+            (Some((_, last)), Some((_, first))) => Ok((last, first)),
+            _ => bail!("no lines on one side of the restart"),
+        }
     }
 }
 
