@@ -67,6 +67,8 @@ pub struct Intake {
     permit: Permit,
     needs_grant: bool,
     is_reached: bool,
+    /// Said once what ended before it has left.
+    failed: Option<Failure>,
 }
 
 impl Intake {
@@ -92,6 +94,7 @@ impl Intake {
             detached: 0,
             permit: Permit::empty(),
             needs_grant: false,
+            failed: None,
         }
     }
 
@@ -121,7 +124,22 @@ impl Intake {
         self.needs_grant = false;
     }
 
+    /// Transactions that ended before what cannot be read leave first: whoever passes over the one shall
+    /// not lose the others.
     pub fn next_step(&mut self) -> Result<Next, Failure> {
+        if let Some(failure) = self.failed.take() {
+            return Err(failure);
+        }
+        self.step().or_else(|failure| match self.cut() {
+            Some(batch) => {
+                self.failed = Some(failure);
+                Ok(Next::Send(batch))
+            }
+            None => Err(failure),
+        })
+    }
+
+    fn step(&mut self) -> Result<Next, Failure> {
         loop {
             if self.is_reached {
                 return Ok(self.cut().map_or(Next::Reached, Next::Send));

@@ -6,6 +6,7 @@
 //! [`lifecycle`]. actix's own supervisor is not used: it survives no panic and keeps the old state.
 
 mod generation;
+mod halting;
 pub mod lifecycle;
 mod report;
 mod spawn;
@@ -180,6 +181,11 @@ impl Supervisor {
             .died(&died.actor, &died.cause, Instant::now());
         match verdict {
             Verdict::Expected => self.died_as_expected(is_dead, ctx),
+            Verdict::Halt(failure)
+                if died.actor == ActorId::Reader && self.lifecycle.phase() == Phase::Running =>
+            {
+                self.halt_behind_the_data(failure, ctx);
+            }
             Verdict::Halt(failure) => self.halt(failure, ctx),
             Verdict::Restart { strikes } => {
                 let wait = self.restarting(&died, strikes);
@@ -280,6 +286,7 @@ impl Supervisor {
             // What is stored is right; there is no one left to deliver more.
             return self.close(End::GraceOver, ctx);
         }
+        self.end = None;
         self.report.state(State::BackingOff);
         self.lifecycle.enter(Phase::Ending);
         if let Some(running) = &self.running {
@@ -287,20 +294,13 @@ impl Supervisor {
         }
     }
 
-    fn halt(&mut self, failure: Failure, ctx: &mut Context<Self>) {
-        tracing::error!(error = %failure, hint = failure.hint.as_deref(), "halted");
-        self.report.error("pipeline", &failure);
-        self.report.state(State::Halted);
-        self.close(End::Halted(failure), ctx);
-    }
-
-    /// Stores what is durable, then ends.
+    /// Stores what is durable, then ends: as `end` says, unless it was halting already.
     fn close(&mut self, end: End, ctx: &mut Context<Self>) {
         if self.lifecycle.phase() == Phase::Closing {
             return;
         }
         self.lifecycle.enter(Phase::Closing);
-        self.end = Some(end);
+        self.end.get_or_insert(end);
         match &self.running {
             Some(running) if self.can_store() => {
                 if let Some(reader) = &running.reader {
@@ -464,7 +464,7 @@ impl Handler<Drained> for Supervisor {
         }
         if self.lifecycle.phase() != Phase::Closing {
             self.lifecycle.enter(Phase::Closing);
-            self.end = Some(End::Drained);
+            self.end.get_or_insert(End::Drained);
         }
         self.finish(ctx);
     }

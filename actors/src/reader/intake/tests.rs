@@ -294,3 +294,20 @@ fn an_event_whose_length_is_wrong_is_refused_with_its_place() {
         assert!(failure.message.contains("binlog.000001:4"), "{failure}");
     }
 }
+
+#[test]
+fn what_ended_before_an_unreadable_event_leaves_before_the_failure() {
+    let mut log = Log::new();
+    log.transaction(&small());
+    log.transaction(&small());
+    let mut bytes = concat(&log.events).to_vec();
+    bytes.extend_from_slice(&[0; 25]);
+    let mut intake = intake(start(), Until::Never);
+    intake.feed(bytes.into(), Permit::empty(), true);
+    let Ok(Next::Send(batch)) = intake.next_step() else {
+        panic!("the transactions do not leave");
+    };
+    assert_eq!(commits(&batch), 2);
+    assert_eq!(batch.end, intake.resume_point().mark);
+    assert!(intake.next_step().is_err());
+}
