@@ -6,7 +6,6 @@
 
 use std::path::{Path, PathBuf};
 
-use futures_util::FutureExt;
 use headwater_actors::{
     failure::Failure,
     ports::{
@@ -15,7 +14,7 @@ use headwater_actors::{
     },
 };
 
-use super::{Outcome, RECORD_BYTES_UNLIMITED, append::AppendFile, count, group::Group, rejected};
+use super::{RECORD_BYTES_UNLIMITED, append::AppendFile, group::Group};
 use crate::{
     durable::{beside, folder},
     plan::FilePlan,
@@ -47,15 +46,7 @@ impl FileSink {
 
 impl Sink for FileSink {
     fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>> {
-        let bytes = record.bytes.len();
-        self.group
-            .submit(record)
-            .map(move |result| {
-                let result = result.map(|()| Delivered::default()).map_err(rejected);
-                count(Outcome::of(&result), 1, bytes);
-                result
-            })
-            .boxed()
+        self.group.deliver(record)
     }
 
     fn record_bytes_max(&self) -> usize {
