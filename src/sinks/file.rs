@@ -2,11 +2,14 @@
 //!
 //! What is waiting is written and then synced once. A file that would grow past the limit is closed and
 //! renamed to `PATH.000001`, `PATH.000002`, … (the number after the greatest that is there); a record is
-//! never spread over two files. After a crash the file ends with a whole line.
+//! never spread over two files. After a crash the file ends with a whole line. `PATH.lock` keeps a second writer out
+//! as long as something is still to be written; it stays there, empty.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
-use futures_util::FutureExt;
 use headwater_actors::{
     failure::Failure,
     ports::{
@@ -15,9 +18,9 @@ use headwater_actors::{
     },
 };
 
-use super::{Outcome, RECORD_BYTES_UNLIMITED, append::AppendFile, count, group::Group, rejected};
+use super::{RECORD_BYTES_UNLIMITED, append::AppendFile, group::Group};
 use crate::{
-    durable::{beside, folder},
+    durable::{self, Lock, beside, folder},
     plan::FilePlan,
 };
 
@@ -34,10 +37,12 @@ struct RotatingFile {
     file: AppendFile,
     next_number: u64,
     buffer: Vec<u8>,
+    /// Locked until dropped.
+    _lock: File,
 }
 
 impl FileSink {
-    /// Opens or creates the file; what cannot be opened is definite.
+    /// Opens or creates the file; what cannot be opened, or another process writes to, is definite.
     pub fn open(plan: &FilePlan) -> Result<Self, Failure> {
         let mut file = RotatingFile::open(plan)?;
         let group = Group::start("file-sink", move |records| file.commit(records))?;
@@ -47,15 +52,7 @@ impl FileSink {
 
 impl Sink for FileSink {
     fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>> {
-        let bytes = record.bytes.len();
-        self.group
-            .submit(record)
-            .map(move |result| {
-                let result = result.map(|()| Delivered::default()).map_err(rejected);
-                count(Outcome::of(&result), 1, bytes);
-                result
-            })
-            .boxed()
+        self.group.deliver(record)
     }
 
     fn record_bytes_max(&self) -> usize {
@@ -65,12 +62,15 @@ impl Sink for FileSink {
 
 impl RotatingFile {
     fn open(plan: &FilePlan) -> Result<Self, Failure> {
+        // Before the file is opened: that cuts off what may be another's line in the making.
+        let lock = lock(&plan.path)?;
         Ok(Self {
             file: AppendFile::open(&plan.path)?,
             next_number: greatest_number(&plan.path)? + 1,
             path: plan.path.clone(),
             rotate_bytes: plan.rotate_bytes,
             buffer: Vec::new(),
+            _lock: lock,
         })
     }
 
@@ -116,6 +116,22 @@ impl RotatingFile {
         self.next_number += 1;
         tracing::info!(path = %closed.display(), "output file closed");
         Ok(())
+    }
+}
+
+fn lock(path: &Path) -> Result<File, Failure> {
+    match durable::lock(path) {
+        Ok(Lock::Taken(file)) => Ok(file),
+        Ok(Lock::Held(_)) => Err(Failure::definite(format!(
+            "output file \"{}\" is being written by another process",
+            path.display()
+        ))
+        .with_hint("end the other process first; each pipeline needs its own sink.file.path")),
+        Err(error) => Err(Failure::definite(format!(
+            "lock file \"{}.lock\": {error}",
+            path.display()
+        ))
+        .with_hint("the folder must exist and be writable for the process")),
     }
 }
 

@@ -5,8 +5,16 @@
 //! a permit for the bytes.
 
 use futures_util::FutureExt;
-use headwater_actors::{failure::Failure, ports::BoxFuture};
+use headwater_actors::{
+    failure::Failure,
+    ports::{
+        BoxFuture,
+        sink::{Delivered, Record, Rejected},
+    },
+};
 use tokio::sync::{mpsc, oneshot};
+
+use super::{Outcome, count, rejected};
 
 const ITEMS_MAX: usize = 1024;
 
@@ -56,6 +64,20 @@ impl<T: Send + 'static> Group<T> {
         }
         answer
             .map(move |answer| answer.unwrap_or_else(|_| Err(ended())))
+            .boxed()
+    }
+}
+
+impl Group<Record> {
+    /// [`Group::submit`] as the port of a sink wants it, counted.
+    pub fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>> {
+        let bytes = record.bytes.len();
+        self.submit(record)
+            .map(move |result| {
+                let result = result.map(|()| Delivered::default()).map_err(rejected);
+                count(Outcome::of(&result), 1, bytes);
+                result
+            })
             .boxed()
     }
 }

@@ -5,7 +5,6 @@
 
 use std::io::{self, Write};
 
-use futures_util::FutureExt;
 use headwater_actors::{
     failure::Failure,
     ports::{
@@ -14,7 +13,7 @@ use headwater_actors::{
     },
 };
 
-use super::{Outcome, RECORD_BYTES_UNLIMITED, count, group::Group, rejected};
+use super::{RECORD_BYTES_UNLIMITED, group::Group};
 
 pub struct StdoutSink {
     group: Group<Record>,
@@ -35,15 +34,7 @@ impl StdoutSink {
 
 impl Sink for StdoutSink {
     fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>> {
-        let bytes = record.bytes.len();
-        self.group
-            .submit(record)
-            .map(move |result| {
-                let result = result.map(|()| Delivered::default()).map_err(rejected);
-                count(Outcome::of(&result), 1, bytes);
-                result
-            })
-            .boxed()
+        self.group.deliver(record)
     }
 
     fn record_bytes_max(&self) -> usize {

@@ -1,17 +1,34 @@
 //! The file sink: whole lines, rotation, what is there after a crash.
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use headwater::{plan::FilePlan, sinks::file::FileSink};
 
 use super::*;
 
-fn open(path: &Path, rotate_bytes: u64) -> FileSink {
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn try_open(path: &Path, rotate_bytes: u64) -> Result<FileSink, Failure> {
     FileSink::open(&FilePlan {
         path: path.to_owned(),
         rotate_bytes,
     })
-    .expect("a writable folder")
+}
+
+fn open(path: &Path, rotate_bytes: u64) -> FileSink {
+    try_open(path, rotate_bytes).expect("a writable folder")
+}
+
+/// After a sink was dropped: its thread lets go of the file when all is written.
+fn open_when_free(path: &Path, rotate_bytes: u64) -> FileSink {
+    let begun = Instant::now();
+    loop {
+        match try_open(path, rotate_bytes) {
+            Ok(sink) => return sink,
+            Err(failure) => assert!(begun.elapsed() < PATIENCE, "{failure}"),
+        }
+        std::thread::yield_now();
+    }
 }
 
 fn read(path: &Path) -> String {
@@ -40,7 +57,7 @@ async fn files_rotate_by_size_between_records_and_numbers_go_on_after_a_restart(
     let path = folder.path().join("out");
     let lane = lane("orders");
     for start in [0, 5] {
-        let sink = open(&path, 16);
+        let sink = open_when_free(&path, 16);
         for number in start..start + 5 {
             let delivered = sink
                 .deliver(record(&lane, format!("line {number}\n")))
@@ -82,4 +99,31 @@ async fn lanes_keep_their_order_in_a_shared_file() {
         let expected = (0..20).map(|number| number.to_string());
         assert!(of_lane.eq(expected), "lane t{number}");
     }
+}
+
+#[tokio::test]
+async fn a_second_writer_is_refused_until_the_first_is_gone_and_touches_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("out");
+    let first = open(&path, 8);
+    let lane = lane("orders");
+    for line in ["one\n", "two\n", "three\n"] {
+        let delivered = first.deliver(record(&lane, line)).await;
+        delivered.expect("written");
+        // What looks like the rest of a crash may be a line in the making.
+        let before = read(&path) + "ha";
+        std::fs::write(&path, &before).expect("writable");
+        let failure = try_open(&path, 8).err().expect("the first one writes");
+        assert!(failure.is_definite(), "{failure}");
+        assert!(failure.message.contains("another process"), "{failure}");
+        assert!(
+            failure
+                .hint
+                .is_some_and(|hint| hint.contains("sink.file.path"))
+        );
+        assert_eq!(read(&path), before);
+        std::fs::write(&path, before.trim_end_matches("ha")).expect("writable");
+    }
+    drop(first);
+    open_when_free(&path, 8);
 }
