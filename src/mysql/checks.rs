@@ -8,6 +8,9 @@ use headwater_binlog::schema::TableName;
 
 use super::failure::grant_hint;
 
+const TABLES: &str = "source.tables";
+const PRIMARY_KEYS: &str = "ordering.key";
+
 /// One line of `headwater check`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
@@ -330,9 +333,21 @@ fn gives(grant: &str, privilege: &str) -> bool {
             .any(|given| given == privilege || given == "ALL PRIVILEGES" || given == "ALL")
 }
 
+impl Check {
+    /// Tables come and go while a pipeline runs: what is wrong with them refuses its first start, and is a
+    /// warning at every later one, which must not fail where the running program did not.
+    pub fn at_a_later_start(mut self) -> Self {
+        let is_about_tables = [TABLES, PRIMARY_KEYS].contains(&self.name);
+        if is_about_tables && self.verdict == Verdict::Fail {
+            self.verdict = Verdict::Warn;
+        }
+        self
+    }
+}
+
 /// Whether the patterns name any table that exists. Patterns that take everything may wait for tables.
 pub fn ensure_tables(tables: &[SeenTable], filter: &TableFilter, user: &str) -> Check {
-    let name = "source.tables";
+    let name = TABLES;
     let included = tables
         .iter()
         .filter(|table| filter.includes(&table.name))
@@ -369,7 +384,7 @@ pub fn ensure_primary_keys(
     ordering: &OrderingKey,
 ) -> Option<Check> {
     const SHOWN: usize = 10;
-    let name = "ordering.key";
+    let name = PRIMARY_KEYS;
     if *ordering == OrderingKey::Table {
         return None;
     }

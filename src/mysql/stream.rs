@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::BytesMut;
 use headwater_actors::{
     failure::Failure,
-    lane::fnv1a,
+    lane::{FNV_BASIS, fnv1a},
     ports::{
         BoxFuture,
         source::{EventStream, Head, Read, ResumePoint, Source},
@@ -50,7 +50,8 @@ impl Identity {
         let name = self.name.as_bytes();
         let id = self.server_id.to_be_bytes();
         // Two orders of the same bytes begin the hash differently.
-        let [high, low] = [[name, &id], [&id, name]].map(|key| u128::from(fnv1a(&key.concat())));
+        let [high, low] =
+            [[name, &id], [&id, name]].map(|key| u128::from(fnv1a(FNV_BASIS, &key.concat())));
         Uuid((high << 64 | low).to_be_bytes())
     }
 }

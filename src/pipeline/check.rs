@@ -1,7 +1,7 @@
 //! `check`: the plan and preflight of `run`, one line per check, each failure with its cure.
 
 use actix::System;
-use headwater_actors::failure::Failure;
+use headwater_actors::{failure::Failure, ports::store::Stored};
 
 use super::outputs::Outputs;
 use crate::{
@@ -46,7 +46,9 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
             ..Check::ok("settings", warning)
         })
         .collect();
-    match mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await {
+    // A checkpoint that cannot be read is reported below.
+    let stored = file::peek(&plan.checkpoint.file, &plan.name).unwrap_or_default();
+    match source(plan, &stored).await {
         Ok(found) => checks.extend(found),
         Err(failure) => checks.push(failed("source", &failure)),
     }
@@ -58,6 +60,15 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
     checks.push(outcome("checkpoint position", stored_position(plan).await));
     checks.push(outcome("sink", outputs.describe().await));
     checks
+}
+
+/// The server's part, as `run` judges it too.
+pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, Failure> {
+    let checks = mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await?;
+    Ok(match &stored.checkpoint {
+        None => checks,
+        Some(_) => checks.into_iter().map(Check::at_a_later_start).collect(),
+    })
 }
 
 /// The stored position, and that the server can go on from it.

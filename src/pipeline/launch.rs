@@ -17,7 +17,7 @@ use headwater_actors::{
 use headwater_binlog::gtid::Uuid;
 use tokio::sync::OnceCell;
 
-use super::{Until, outputs::Outputs};
+use super::{Until, check, outputs::Outputs};
 use crate::{
     checkpoint::file,
     encode::native::NativeEncoder,
@@ -69,9 +69,9 @@ impl Launcher for ServerLauncher {
 impl Server {
     async fn launch(&self) -> Result<Launch, Failure> {
         let plan = &self.plan;
-        ensure_source(plan).await?;
-        let sink = self.outputs.sink().await?;
         let stored = self.store.load().await?;
+        ensure_source(plan, &stored).await?;
+        let sink = self.outputs.sink().await?;
         let from = begin(plan, &stored).await?;
         self.store.save(from.clone()).await?;
         let identity = Identity {
@@ -112,8 +112,8 @@ impl Server {
 }
 
 /// The preflight of `check`; all that fails in one sentence, with all cures.
-async fn ensure_source(plan: &Plan) -> Result<(), Failure> {
-    let checks = mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await?;
+async fn ensure_source(plan: &Plan, stored: &Stored) -> Result<(), Failure> {
+    let checks = check::source(plan, stored).await?;
     let (mut problems, mut remedies) = (Vec::new(), Vec::new());
     for check in checks {
         match check.verdict {

@@ -151,3 +151,17 @@ fn tables_without_a_primary_key_fail_only_where_rows_are_spread_by_it() {
     assert_eq!(check.verdict, Verdict::Fail);
     assert!(check.found.contains("shop.log") && !check.found.contains("shop.orders"));
 }
+
+#[test]
+fn what_is_wrong_with_tables_refuses_only_the_first_start() {
+    let filter = TableFilter::new(&["shop.*".to_owned()]).unwrap();
+    let first = ensure_tables(&[], &filter, "headwater");
+    assert_eq!(first.verdict, Verdict::Fail);
+    assert_eq!(first.at_a_later_start().verdict, Verdict::Warn);
+    let format = Check::fail(
+        "binlog_format",
+        "STATEMENT",
+        "SET PERSIST binlog_format = 'ROW'",
+    );
+    assert_eq!(format.at_a_later_start().verdict, Verdict::Fail);
+}
