@@ -12,138 +12,71 @@ use aws_sdk_firehose::{
     primitives::Blob,
     types::{DeliveryStreamStatus, PutRecordBatchResponseEntry, Record as Entry},
 };
-use headwater_actors::{
-    failure::Failure,
-    ports::{
-        BoxFuture,
-        sink::{Delivered, Record, Rejected, Sink},
-    },
-};
-use tokio::runtime::Handle;
+use headwater_actors::{failure::Failure, ports::sink::Record};
 
 use super::{
     StreamDescription,
-    batch::{Limits, PutBatch, Reply, driver::BatchSink},
+    batch::{PutBatch, Reply},
+    stream::{self, StreamApi, StreamSink, Terms},
 };
 use crate::{
     aws::{self, Action, Blame, CallFailure},
     plan::FirehosePlan,
 };
 
-/// PutRecordBatch takes 500 records and 4 MiB, a record 1,000 KiB (AWS API reference, PutRecordBatch).
-const ENTRIES_MAX: usize = 500;
-const CALL_BYTES_MAX: usize = 4 << 20;
+/// 1,000 KiB (AWS API reference, PutRecordBatch).
 const RECORD_BYTES_MAX: usize = 1_024_000;
-const CALLS_MIN: usize = 4;
-/// The one thing that is paced.
-const WHOLE_STREAM: &str = "delivery stream";
 
-pub struct FirehoseSink {
-    batch: BatchSink,
-}
+pub type FirehoseSink = StreamSink<Firehose>;
 
-impl FirehoseSink {
-    /// Asks for the delivery stream and starts the sink on `runtime`. A missing one is definite; one that is
-    /// being created or deleted is transient.
-    pub async fn connect(
-        plan: &FirehosePlan,
-        runtime: &Handle,
-    ) -> Result<(Self, StreamDescription), Failure> {
-        let config = aws::configure(&plan.aws).await?;
-        Self::connect_with(config, plan, runtime).await
-    }
-
-    /// The same with a configuration of the SDK that is there already; the plan's `aws` is not read.
-    pub async fn connect_with(
-        config: SdkConfig,
-        plan: &FirehosePlan,
-        runtime: &Handle,
-    ) -> Result<(Self, StreamDescription), Failure> {
-        let (putter, description) = open(config, plan, runtime).await?;
-        let call_bytes = plan.call_bytes.clamp(1, CALL_BYTES_MAX);
-        let limits = Limits {
-            entries_max: ENTRIES_MAX,
-            call_bytes,
-            in_flight_bytes_max: plan.in_flight_bytes_max,
-            calls_max: (plan.in_flight_bytes_max / call_bytes).max(CALLS_MIN),
-            shard: Some(WHOLE_STREAM.into()),
-        };
-        let batch = BatchSink::start(
-            runtime,
-            putter,
-            limits,
-            plan.call_timeout,
-            description.record_bytes_max,
-        );
-        Ok((Self { batch }, description))
-    }
-
-    /// Asks for the delivery stream only: for `check`.
-    pub async fn describe(
-        plan: &FirehosePlan,
-        runtime: &Handle,
-    ) -> Result<StreamDescription, Failure> {
-        let config = aws::configure(&plan.aws).await?;
-        let (_, description) = open(config, plan, runtime).await?;
-        Ok(description)
-    }
-}
-
-impl Sink for FirehoseSink {
-    fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>> {
-        self.batch.deliver(record)
-    }
-
-    fn record_bytes_max(&self) -> usize {
-        self.batch.record_bytes_max()
-    }
-}
-
-struct Putter {
+/// One delivery stream.
+pub struct Firehose {
     client: Client,
     stream: Arc<str>,
 }
 
-/// On `runtime`, because connections live where they were opened.
-async fn open(
-    config: SdkConfig,
-    plan: &FirehosePlan,
-    runtime: &Handle,
-) -> Result<(Putter, StreamDescription), Failure> {
-    let plan = plan.clone();
-    let opening = runtime.spawn(async move {
-        let putter = Putter {
-            client: Client::new(&config),
-            stream: plan.delivery_stream.as_str().into(),
-        };
-        let description = putter.describe(plan.call_timeout).await?;
-        Ok((putter, description))
-    });
-    opening
-        .await
-        .unwrap_or_else(|error| Err(Failure::transient(format!("connect to Firehose: {error}"))))
-}
-
-impl Putter {
-    async fn describe(&self, timeout: Duration) -> Result<StreamDescription, Failure> {
-        let action = Action {
-            iam: "firehose:DescribeDeliveryStream",
+impl Firehose {
+    fn action(&self, iam: &'static str) -> Action<'_> {
+        Action {
+            iam,
             kind: "delivery stream",
             name: &self.stream,
-        };
+        }
+    }
+}
+
+impl StreamApi for Firehose {
+    type Plan = FirehosePlan;
+    const SERVICE: &'static str = "Firehose";
+    /// PutRecordBatch takes 500 records and 4 MiB (AWS API reference, PutRecordBatch).
+    const ENTRIES_MAX: usize = 500;
+    const CALL_BYTES_MAX: usize = 4 << 20;
+    const WHOLE_STREAM: Option<&'static str> = Some("delivery stream");
+
+    fn terms(plan: &FirehosePlan) -> Terms<'_> {
+        Terms {
+            aws: &plan.aws,
+            stream: &plan.delivery_stream,
+            call_bytes: plan.call_bytes,
+            in_flight_bytes_max: plan.in_flight_bytes_max,
+            call_timeout: plan.call_timeout,
+        }
+    }
+
+    fn new(config: &SdkConfig, stream: Arc<str>) -> Self {
+        Self {
+            client: Client::new(config),
+            stream,
+        }
+    }
+
+    async fn describe(&self, timeout: Duration) -> Result<StreamDescription, Failure> {
+        let action = self.action("firehose:DescribeDeliveryStream");
         let request = self
             .client
             .describe_delivery_stream()
             .delivery_stream_name(&*self.stream);
-        let answer = tokio::time::timeout(timeout, request.send())
-            .await
-            .map_err(|_| {
-                Failure::transient(format!(
-                    "{} on delivery stream \"{}\" was not answered within {timeout:?}",
-                    action.iam, self.stream
-                ))
-            })?
-            .map_err(|error| aws::judge_at_start(&error, action))?;
+        let answer = stream::answer(request.send(), action, timeout).await?;
         let status = answer
             .delivery_stream_description()
             .map(|description| description.delivery_stream_status().clone());
@@ -169,7 +102,7 @@ impl Putter {
     }
 }
 
-impl PutBatch for Putter {
+impl PutBatch for Firehose {
     async fn put(&self, records: Vec<Record>) -> Result<Vec<Reply>, CallFailure> {
         let mut entries = Vec::with_capacity(records.len());
         for record in records {
@@ -193,11 +126,7 @@ impl PutBatch for Putter {
             .put_record_batch()
             .delivery_stream_name(&*self.stream)
             .set_records(Some(entries));
-        let action = Action {
-            iam: "firehose:PutRecordBatch",
-            kind: "delivery stream",
-            name: &self.stream,
-        };
+        let action = self.action("firehose:PutRecordBatch");
         // Boxed: the SDK's future is large.
         let output = Box::pin(request.send())
             .await

@@ -14,138 +14,71 @@ use aws_sdk_kinesis::{
     primitives::Blob,
     types::{PutRecordsRequestEntry, PutRecordsResultEntry, StreamStatus},
 };
-use headwater_actors::{
-    failure::Failure,
-    ports::{
-        BoxFuture,
-        sink::{Delivered, Record, Rejected, Sink},
-    },
-};
-use tokio::runtime::Handle;
+use headwater_actors::{failure::Failure, ports::sink::Record};
 
 use super::{
     StreamDescription,
-    batch::{Limits, PutBatch, Reply, driver::BatchSink},
+    batch::{PutBatch, Reply},
+    stream::{self, StreamApi, StreamSink, Terms},
 };
 use crate::{
     aws::{self, Action, Blame, CallFailure},
     plan::KinesisPlan,
 };
 
-/// PutRecords takes 500 records and 10 MiB, keys included (AWS API reference, PutRecords).
-const ENTRIES_MAX: usize = 500;
-const CALL_BYTES_MAX: usize = 10 << 20;
 /// Of a stream that does not say: the limit before UpdateMaxRecordSize existed, still the default.
 const RECORD_BYTES_DEFAULT: usize = 1 << 20;
-/// So many calls fly at once however large they are.
-const CALLS_MIN: usize = 4;
 
-pub struct KinesisSink {
-    batch: BatchSink,
-}
+pub type KinesisSink = StreamSink<Kinesis>;
 
-impl KinesisSink {
-    /// Asks for the stream and starts the sink on `runtime`. A missing stream is definite; one that is being
-    /// created or deleted is transient.
-    pub async fn connect(
-        plan: &KinesisPlan,
-        runtime: &Handle,
-    ) -> Result<(Self, StreamDescription), Failure> {
-        let config = aws::configure(&plan.aws).await?;
-        Self::connect_with(config, plan, runtime).await
-    }
-
-    /// The same with a configuration of the SDK that is there already; the plan's `aws` is not read.
-    pub async fn connect_with(
-        config: SdkConfig,
-        plan: &KinesisPlan,
-        runtime: &Handle,
-    ) -> Result<(Self, StreamDescription), Failure> {
-        let (putter, description) = open(config, plan, runtime).await?;
-        let call_bytes = plan.call_bytes.clamp(1, CALL_BYTES_MAX);
-        let limits = Limits {
-            entries_max: ENTRIES_MAX,
-            call_bytes,
-            in_flight_bytes_max: plan.in_flight_bytes_max,
-            calls_max: (plan.in_flight_bytes_max / call_bytes).max(CALLS_MIN),
-            shard: None,
-        };
-        let batch = BatchSink::start(
-            runtime,
-            putter,
-            limits,
-            plan.call_timeout,
-            description.record_bytes_max,
-        );
-        Ok((Self { batch }, description))
-    }
-
-    /// Asks for the stream only: for `check`.
-    pub async fn describe(
-        plan: &KinesisPlan,
-        runtime: &Handle,
-    ) -> Result<StreamDescription, Failure> {
-        let config = aws::configure(&plan.aws).await?;
-        let (_, description) = open(config, plan, runtime).await?;
-        Ok(description)
-    }
-}
-
-impl Sink for KinesisSink {
-    fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>> {
-        self.batch.deliver(record)
-    }
-
-    fn record_bytes_max(&self) -> usize {
-        self.batch.record_bytes_max()
-    }
-}
-
-struct Putter {
+/// One stream of Kinesis Data Streams.
+pub struct Kinesis {
     client: Client,
     stream: Arc<str>,
 }
 
-/// On `runtime`, because connections live where they were opened.
-async fn open(
-    config: SdkConfig,
-    plan: &KinesisPlan,
-    runtime: &Handle,
-) -> Result<(Putter, StreamDescription), Failure> {
-    let plan = plan.clone();
-    let opening = runtime.spawn(async move {
-        let putter = Putter {
-            client: Client::new(&config),
-            stream: plan.stream.as_str().into(),
-        };
-        let description = putter.describe(plan.call_timeout).await?;
-        Ok((putter, description))
-    });
-    opening
-        .await
-        .unwrap_or_else(|error| Err(Failure::transient(format!("connect to Kinesis: {error}"))))
-}
-
-impl Putter {
-    async fn describe(&self, timeout: Duration) -> Result<StreamDescription, Failure> {
-        let action = Action {
-            iam: "kinesis:DescribeStreamSummary",
+impl Kinesis {
+    fn action(&self, iam: &'static str) -> Action<'_> {
+        Action {
+            iam,
             kind: "stream",
             name: &self.stream,
-        };
+        }
+    }
+}
+
+impl StreamApi for Kinesis {
+    type Plan = KinesisPlan;
+    const SERVICE: &'static str = "Kinesis";
+    /// PutRecords takes 500 records and 10 MiB, keys included (AWS API reference, PutRecords).
+    const ENTRIES_MAX: usize = 500;
+    const CALL_BYTES_MAX: usize = 10 << 20;
+    const WHOLE_STREAM: Option<&'static str> = None;
+
+    fn terms(plan: &KinesisPlan) -> Terms<'_> {
+        Terms {
+            aws: &plan.aws,
+            stream: &plan.stream,
+            call_bytes: plan.call_bytes,
+            in_flight_bytes_max: plan.in_flight_bytes_max,
+            call_timeout: plan.call_timeout,
+        }
+    }
+
+    fn new(config: &SdkConfig, stream: Arc<str>) -> Self {
+        Self {
+            client: Client::new(config),
+            stream,
+        }
+    }
+
+    async fn describe(&self, timeout: Duration) -> Result<StreamDescription, Failure> {
+        let action = self.action("kinesis:DescribeStreamSummary");
         let request = self
             .client
             .describe_stream_summary()
             .stream_name(&*self.stream);
-        let answer = tokio::time::timeout(timeout, request.send())
-            .await
-            .map_err(|_| {
-                Failure::transient(format!(
-                    "{} on stream \"{}\" was not answered within {timeout:?}",
-                    action.iam, self.stream
-                ))
-            })?
-            .map_err(|error| aws::judge_at_start(&error, action))?;
+        let answer = stream::answer(request.send(), action, timeout).await?;
         let Some(summary) = answer.stream_description_summary() else {
             let text = format!(
                 "{} on stream \"{}\" was answered without a description",
@@ -164,14 +97,14 @@ impl Putter {
             status: status.as_str().to_owned(),
             open_shards: u32::try_from(summary.open_shard_count()).ok(),
             record_bytes_max: match usize::try_from(record_kib) {
-                Ok(kib @ 1..) => (kib << 10).min(CALL_BYTES_MAX),
+                Ok(kib @ 1..) => (kib << 10).min(Self::CALL_BYTES_MAX),
                 _ => RECORD_BYTES_DEFAULT,
             },
         })
     }
 }
 
-impl PutBatch for Putter {
+impl PutBatch for Kinesis {
     async fn put(&self, records: Vec<Record>) -> Result<Vec<Reply>, CallFailure> {
         let mut entries = Vec::with_capacity(records.len());
         for record in records {
@@ -192,11 +125,7 @@ impl PutBatch for Putter {
             .put_records()
             .stream_name(&*self.stream)
             .set_records(Some(entries));
-        let action = Action {
-            iam: "kinesis:PutRecords",
-            kind: "stream",
-            name: &self.stream,
-        };
+        let action = self.action("kinesis:PutRecords");
         // Boxed: the SDK's future is large.
         let output = Box::pin(request.send())
             .await

@@ -9,6 +9,7 @@ mod group;
 pub mod kinesis;
 pub mod null;
 pub mod stdout;
+mod stream;
 
 use headwater_actors::{
     failure::Failure,

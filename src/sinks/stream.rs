@@ -1,0 +1,164 @@
+//! What the sinks behind an AWS stream share: connect, describe, start the batches.
+//!
+//! Only the API differs: which calls, which limits, what an entry's error means. All of it runs on the runtime that
+//! the caller names, because connections live where they were opened.
+
+use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
+
+use aws_config::SdkConfig;
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use headwater_actors::{
+    failure::Failure,
+    ports::{
+        BoxFuture,
+        sink::{Delivered, Record, Rejected, Sink},
+    },
+};
+use tokio::runtime::Handle;
+
+use super::{
+    StreamDescription,
+    batch::{Limits, PutBatch, driver::BatchSink},
+};
+use crate::{
+    aws::{self, Action},
+    plan::AwsPlan,
+};
+
+/// So many calls fly at once however large they are.
+const CALLS_MIN: usize = 4;
+
+/// The stream API of one AWS service.
+pub trait StreamApi: PutBatch + Sized {
+    type Plan;
+    /// For messages, as in `Kinesis`.
+    const SERVICE: &'static str;
+    /// Of one call, as AWS limits it.
+    const ENTRIES_MAX: usize;
+    const CALL_BYTES_MAX: usize;
+    /// The one thing that is paced where replies name no shard.
+    const WHOLE_STREAM: Option<&'static str>;
+
+    fn terms(plan: &Self::Plan) -> Terms<'_>;
+
+    fn new(config: &SdkConfig, stream: Arc<str>) -> Self;
+
+    /// A stream that is missing is definite; one that is being created or deleted is transient.
+    fn describe(
+        &self,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<StreamDescription, Failure>> + Send;
+}
+
+/// What every plan of a stream says.
+pub struct Terms<'a> {
+    pub aws: &'a AwsPlan,
+    pub stream: &'a str,
+    pub call_bytes: usize,
+    pub in_flight_bytes_max: usize,
+    pub call_timeout: Duration,
+}
+
+/// A sink that puts batches into a stream of `A`.
+pub struct StreamSink<A> {
+    batch: BatchSink,
+    api: PhantomData<fn() -> A>,
+}
+
+impl<A: StreamApi> StreamSink<A> {
+    /// Asks for the stream and starts the sink on `runtime`. A missing stream is definite; one that is being
+    /// created or deleted is transient.
+    pub async fn connect(
+        plan: &A::Plan,
+        runtime: &Handle,
+    ) -> Result<(Self, StreamDescription), Failure> {
+        let config = aws::configure(A::terms(plan).aws).await?;
+        Self::connect_with(config, plan, runtime).await
+    }
+
+    /// The same with a configuration of the SDK that is there already; the plan's `aws` is not read.
+    pub async fn connect_with(
+        config: SdkConfig,
+        plan: &A::Plan,
+        runtime: &Handle,
+    ) -> Result<(Self, StreamDescription), Failure> {
+        let terms = A::terms(plan);
+        let (api, description) = open::<A>(config, &terms, runtime).await?;
+        let call_bytes = terms.call_bytes.clamp(1, A::CALL_BYTES_MAX);
+        let limits = Limits {
+            entries_max: A::ENTRIES_MAX,
+            call_bytes,
+            in_flight_bytes_max: terms.in_flight_bytes_max,
+            calls_max: (terms.in_flight_bytes_max / call_bytes).max(CALLS_MIN),
+            shard: A::WHOLE_STREAM.map(Into::into),
+        };
+        let batch = BatchSink::start(
+            runtime,
+            api,
+            limits,
+            terms.call_timeout,
+            description.record_bytes_max,
+        );
+        let sink = Self {
+            batch,
+            api: PhantomData,
+        };
+        Ok((sink, description))
+    }
+
+    /// Asks for the stream only: for `check`.
+    pub async fn describe(plan: &A::Plan, runtime: &Handle) -> Result<StreamDescription, Failure> {
+        let terms = A::terms(plan);
+        let config = aws::configure(terms.aws).await?;
+        let (_, description) = open::<A>(config, &terms, runtime).await?;
+        Ok(description)
+    }
+}
+
+impl<A: StreamApi> Sink for StreamSink<A> {
+    fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>> {
+        self.batch.deliver(record)
+    }
+
+    fn record_bytes_max(&self) -> usize {
+        self.batch.record_bytes_max()
+    }
+}
+
+async fn open<A: StreamApi>(
+    config: SdkConfig,
+    terms: &Terms<'_>,
+    runtime: &Handle,
+) -> Result<(A, StreamDescription), Failure> {
+    let stream = terms.stream.into();
+    let timeout = terms.call_timeout;
+    let opening = runtime.spawn(async move {
+        let api = A::new(&config, stream);
+        let description = api.describe(timeout).await?;
+        Ok((api, description))
+    });
+    opening.await.unwrap_or_else(|error| {
+        let text = format!("connect to {}: {error}", A::SERVICE);
+        Err(Failure::transient(text))
+    })
+}
+
+/// The answer to a request at start, within `timeout`.
+pub async fn answer<T, E>(
+    request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    action: Action<'_>,
+    timeout: Duration,
+) -> Result<T, Failure>
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let Action { iam, kind, name } = action;
+    tokio::time::timeout(timeout, request)
+        .await
+        .map_err(|_| {
+            let text = format!("{iam} on {kind} \"{name}\" was not answered within {timeout:?}");
+            Failure::transient(text)
+        })?
+        .map_err(|error| aws::judge_at_start(&error, action))
+}
