@@ -43,7 +43,10 @@ pub async fn giant_transaction(options: &Options, table: &mut Table) -> anyhow::
             "resident memory, one transaction of {} MB",
             options.transaction_bytes / 1_000_000
         ),
-        format!("{:.0} MiB ({:.1} s, {:.1} CPU s)", run.peak_mib, run.secs, run.cpu_secs),
+        format!(
+            "{:.0} MiB ({:.1} s, {:.1} CPU s)",
+            run.peak_mib, run.secs, run.cpu_secs
+        ),
         TARGET,
     );
     Ok(())

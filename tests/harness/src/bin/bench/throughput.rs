@@ -20,7 +20,11 @@ pub async fn measure(
     let endpoint = Swallow::start()?;
     let kinesis = kinesis(endpoint.endpoint(), "swallow");
     let (what, sink, target) = match part {
-        "null" => ("backlog to the null sink", "[sink]\ntype = \"null\"".to_owned(), "≥ 1,000,000"),
+        "null" => (
+            "backlog to the null sink",
+            "[sink]\ntype = \"null\"".to_owned(),
+            "≥ 1,000,000",
+        ),
         "kinesis" => ("backlog to Kinesis, one lane", kinesis, "≥ 300,000"),
         _ => (
             "backlog to Kinesis, `ordering.key = \"primary_key\"`, 4 lanes",

@@ -114,7 +114,11 @@ impl Demo {
         let began = tokio::time::Instant::now();
         let finished = program.drain(WITHIN).await?;
         let took = began.elapsed();
-        ensure!(finished.code() == Some(0), "it did not drain: {}", finished.text());
+        ensure!(
+            finished.code() == Some(0),
+            "it did not drain: {}",
+            finished.text()
+        );
         reader.catch_up().await?;
         let before = reader.judge()?.verdict();
         say(&format!(
@@ -178,7 +182,11 @@ impl Demo {
             self.keep(program).await?;
         } else {
             let finished = program.drain(WITHIN).await?;
-            ensure!(finished.code() == Some(0), "it did not drain: {}", finished.text());
+            ensure!(
+                finished.code() == Some(0),
+                "it did not drain: {}",
+                finished.text()
+            );
         }
         Ok(())
     }

@@ -26,7 +26,9 @@ const SCHEMA: &str = "
     INSERT INTO shop.products VALUES (1, 'Kettle', 39.90, 500, '{\"room\": \"kitchen\"}'),
         (2, 'Teapot', 24.50, 500, '[\"new\", \"blue\"]'), (3, 'Cup', 6.00, 500, NULL), (4, 'Spoon', 2.25, 500, NULL)";
 
-const NAMES: &[&str] = &["Ada", "Björn", "Chiara", "Dmitri", "Émile", "Fatima", "小林"];
+const NAMES: &[&str] = &[
+    "Ada", "Björn", "Chiara", "Dmitri", "Émile", "Fatima", "小林",
+];
 
 /// Transactions a second, about.
 const PACE: Duration = Duration::from_millis(4);

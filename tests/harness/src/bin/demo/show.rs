@@ -23,7 +23,11 @@ pub fn line(line: &[u8]) -> String {
     let text = match (from, to) {
         (Some(from), Some(to)) if from < to => {
             let (head, rest) = (text.get(..from), text.get(to..));
-            format!("{} … {}", head.unwrap_or_default(), rest.unwrap_or_default())
+            format!(
+                "{} … {}",
+                head.unwrap_or_default(),
+                rest.unwrap_or_default()
+            )
         }
         _ => text.into_owned(),
     };

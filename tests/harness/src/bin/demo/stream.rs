@@ -56,7 +56,11 @@ impl Reader {
     pub async fn catch_up(&mut self) -> anyhow::Result<()> {
         let mut empty = 0;
         while empty < 3 {
-            empty = if self.poll().await? == 0 { empty + 1 } else { 0 };
+            empty = if self.poll().await? == 0 {
+                empty + 1
+            } else {
+                0
+            };
         }
         Ok(())
     }
@@ -129,7 +133,10 @@ impl Reader {
             .records
             .split_at_checked(self.restarted_at)
             .context("records were lost")?;
-        let (last, first) = (seqs(before)?.into_iter().max(), seqs(after)?.into_iter().min());
+        let (last, first) = (
+            seqs(before)?.into_iter().max(),
+            seqs(after)?.into_iter().min(),
+        );
         match (last, first) {
             (Some((_, last)), Some((_, first))) => Ok((last, first)),
             _ => bail!("no lines on one side of the restart"),
