@@ -60,7 +60,8 @@ pub fn parse(event_type: u8, body: Bytes, post_header_bytes: u8) -> Result<RowsE
     let mut column_set = || -> Result<ColumnSet, Error> {
         let bits = cursor.bytes(columns.div_ceil(8), "columns of a rows event")?;
         Ok(ColumnSet {
-            bits: body.slice_ref(bits),
+            // A slice would keep the whole chunk alive after the images have been copied out of it.
+            bits: Bytes::copy_from_slice(bits),
             columns,
         })
     };
