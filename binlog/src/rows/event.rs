@@ -61,7 +61,8 @@ pub fn parse(event_type: u8, body: Bytes, post_header_bytes: u8) -> Result<RowsE
             .named("columns of a rows event")
             .take(columns.div_ceil(8))?;
         Ok(ColumnSet {
-            bits: body.slice_ref(bits),
+            // A slice would keep the whole chunk alive after the images have been copied out of it.
+            bits: Bytes::copy_from_slice(bits),
             columns,
         })
     };

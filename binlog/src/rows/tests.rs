@@ -184,6 +184,16 @@ fn a_row_cut_short_is_an_error_and_ends_the_walk() {
 }
 
 #[test]
+fn only_the_images_keep_the_event_alive() {
+    let body = body(2, &[0xff, 0xff], &[0xfc, 1]);
+    let event = parse(31, body.clone(), 10).unwrap();
+    assert!(!body.is_unique());
+    drop(event.images);
+    assert!(body.is_unique());
+    assert_eq!((event.before.count(), event.after.count()), (2, 2));
+}
+
+#[test]
 fn column_sets_count_only_their_columns() {
     let set = ColumnSet {
         bits: Bytes::from_static(&[0xff, 0xff]),
