@@ -3,7 +3,7 @@
 //! Every figure is that of the built binary as a process of its own, with a real MySQL beside it on the
 //! same machine: wall time from start to exit, processor time of all its threads, the most resident memory
 //! it ever had. The Kinesis endpoint of the throughput parts takes everything and keeps nothing, so the
-//! client is what is measured. Prints the table of `benches/figures.md`.
+//! client is what is measured. Prints a table for README.
 
 mod latency;
 mod memory;
