@@ -90,7 +90,10 @@ async fn one_table(scenario: &mut Scenario, rng: &mut Rng, types: &[Type], numbe
             let sets: Vec<String> = wanted
                 .iter()
                 .zip(&names)
-                .filter_map(|(it, name)| rng.bool().then(|| format!("{name} = {}", it.value(rng))))
+                .filter_map(|(it, name)| {
+                    let is_set = rng.bool();
+                    is_set.then(|| format!("{name} = {}", it.value(rng)))
+                })
                 .chain([format!("{ID} = {ID}")])
                 .collect();
             // One change of a row a step: what is between two of them no SELECT has seen.
