@@ -16,6 +16,8 @@ use encoding_rs::Encoding;
 
 use crate::Error;
 
+pub use collations::charset_name;
+
 /// A character set, by what decoding needs; resolved from the collation id of the table map.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Charset {
@@ -46,7 +48,7 @@ pub enum Charset {
 impl Charset {
     /// The character set of a MySQL collation id (`information_schema.collations`).
     pub fn of_collation(id: u64) -> Self {
-        collations::charset_name(id).map_or(
+        charset_name(id).map_or(
             Self::Unknown(u32::try_from(id).unwrap_or(u32::MAX)),
             Self::of_name,
         )

@@ -9,9 +9,7 @@ mod charset;
 
 use std::borrow::Cow;
 
-pub use charset::charset_name;
-
-use crate::{Error, cursor::Cursor, ddl::Tokens};
+use crate::{Error, charset::charset_name, cursor::Cursor, ddl::Tokens};
 
 /// `"` quotes names, not strings.
 pub const SQL_MODE_ANSI_QUOTES: u64 = 1 << 2;
@@ -83,7 +81,7 @@ impl<'a> Query<'a> {
     pub fn charset(&self) -> Result<&'static str, Error> {
         match self.client_collation {
             None => Ok("utf8mb4"),
-            Some(id) => charset_name(id).ok_or_else(|| {
+            Some(id) => charset_name(id.into()).ok_or_else(|| {
                 Error::Unsupported(format!("statement in a character set with collation {id}"))
             }),
         }
@@ -91,7 +89,8 @@ impl<'a> Query<'a> {
 
     /// The statement without loss; an error names the character set that cannot be read.
     pub fn text(&self) -> Result<Cow<'a, str>, Error> {
-        charset::decode(self.charset()?, self.statement)
+        let collation = self.client_collation.unwrap_or_default();
+        charset::decode(self.charset()?, collation, self.statement)
     }
 
     /// For telling statements apart: every byte that is not ASCII may have been replaced.

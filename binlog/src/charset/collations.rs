@@ -1,7 +1,7 @@
 //! Collation ids to character set names: every id of MySQL 5.6 to 9.x (`information_schema.collations`).
 
-/// `None` for ids that MySQL does not have (MariaDB's own begin at 576).
-pub(super) fn charset_name(collation: u64) -> Option<&'static str> {
+/// The character set to which a collation belongs. `None` for ids that MySQL does not have (MariaDB's own begin at 576).
+pub fn charset_name(collation: u64) -> Option<&'static str> {
     Some(match collation {
         45 | 46 | 224..=247 | 255..=323 => "utf8mb4",
         33 | 76 | 83 | 192..=215 | 223 => "utf8mb3",

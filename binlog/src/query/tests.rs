@@ -95,30 +95,6 @@ fn transaction_control_is_told_from_other_statements() {
     }
 }
 
-#[test]
-fn collation_ids_have_the_charset_that_another_table_gives_them() {
-    for id in 1..=400 {
-        let theirs = mysql_common::collations::Collation::resolve(
-            mysql_common::collations::CollationId::from(id),
-        );
-        let theirs = theirs
-            .charset()
-            .to_lowercase()
-            .replace("utf8mb3", "utf8")
-            .replace("unknown", "");
-        let ours = charset_name(id)
-            .unwrap_or_default()
-            .replace("utf8mb3", "utf8");
-        if !theirs.is_empty() && !ours.is_empty() {
-            assert_eq!(ours, theirs, "collation {id}");
-        }
-        assert!(
-            theirs.is_empty() || !ours.is_empty(),
-            "collation {id} is {theirs}"
-        );
-    }
-}
-
 proptest! {
     #[test]
     fn no_bytes_panic(bytes: Vec<u8>, variables: Vec<u8>, text: String) {
