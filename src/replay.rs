@@ -227,7 +227,7 @@ impl Reader {
                 }
             }
         }
-        Ok(Read::Events { drained: false })
+        Ok(Read::Events)
     }
 
     fn next_event(&mut self) -> Result<Option<Bytes>, Failure> {

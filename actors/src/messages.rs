@@ -37,8 +37,6 @@ pub struct SourceBatch {
     pub end: Mark,
     /// For the bytes that the items keep alive.
     pub permit: Permit,
-    /// The source had nothing more when this was read.
-    pub is_caught_up: bool,
 }
 
 /// Router → Checkpointer: a barrier exists, or moved further (same `seq`: batches without a lane
@@ -244,7 +242,6 @@ pub struct GetRouterStatus;
 #[derive(Debug, actix::MessageResponse)]
 pub struct RouterStatus {
     pub read: Mark,
-    pub lag_secs: Option<f64>,
     pub tables: Vec<TableStatus>,
     pub lanes: Vec<LaneStatus>,
 }
@@ -260,6 +257,8 @@ pub struct CheckpointStatus {
     pub gtid_set: GtidSet,
     /// Since the last successful write.
     pub age_secs: f64,
+    /// Age of the oldest change that was read and is not durable; 0 without one.
+    pub lag_secs: f64,
 }
 
 impl std::fmt::Display for ActorId {

@@ -138,7 +138,7 @@ pub const ALL: &[Metric] = &[
         kind: Kind::Gauge,
         unit: Some(Unit::Seconds),
         labels: &[],
-        help: "Age of the newest change read; 0 when the source's head has been reached",
+        help: "Age of the oldest change that was read and is not durable in the sink; 0 when there is none",
     },
     Metric {
         name: SOURCE_LAG_BYTES,

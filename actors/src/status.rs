@@ -28,7 +28,7 @@ pub struct Status {
     pub position_durable: Option<String>,
     pub position_read: Option<String>,
     pub gtid_set: Option<String>,
-    /// Age of the newest change read; 0 when the source's head has been reached.
+    /// Age of the oldest change that was read and is not durable; 0 without one.
     pub lag_secs: Option<f64>,
     /// Bytes of binlog between what is durable and the server's head.
     pub lag_bytes: Option<u64>,

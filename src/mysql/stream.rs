@@ -198,7 +198,7 @@ impl MySqlStream {
         dump::append(&event, chunk)?;
         while chunk.len() < bytes_soft_max {
             let Some(outcome) = self.dump.ready_at_once() else {
-                return Ok(Read::Events { drained: true });
+                return Ok(Read::Events);
             };
             let appended = outcome
                 .and_then(|event| self.must_go_on(event))
@@ -208,7 +208,7 @@ impl MySqlStream {
                 break;
             }
         }
-        Ok(Read::Events { drained: false })
+        Ok(Read::Events)
     }
 
     /// A dump that waits at the end of the log ends only when the server goes.

@@ -116,7 +116,7 @@ async fn a_file_cut_short_is_definite_with_file_and_offset_after_what_was_whole(
         .expect("a stream");
     let mut chunk = BytesMut::new();
     let read = stream.read(&mut chunk, 1 << 20).await;
-    assert_eq!(read, Ok(Read::Events { drained: false }));
+    assert_eq!(read, Ok(Read::Events));
     let failure = stream
         .read(&mut chunk, 1 << 20)
         .await

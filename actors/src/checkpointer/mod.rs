@@ -86,6 +86,11 @@ impl Checkpointer {
         }
     }
 
+    fn lag_secs(&self) -> f64 {
+        let oldest = self.progress.oldest_open_us();
+        oldest.map_or(0.0, |us| clock::age(us).as_secs_f64())
+    }
+
     fn write(&mut self, checkpoint: Checkpoint, ctx: &mut Context<Self>) {
         let (store, begun) = (Arc::clone(&self.store), Instant::now());
         let effect = async move { store.save(checkpoint).await };
@@ -131,6 +136,7 @@ impl Actor for Checkpointer {
         ctx.run_interval(AGE_INTERVAL, |checkpointer, _| {
             let age = checkpointer.last_success.elapsed().as_secs_f64();
             metrics::gauge!(names::CHECKPOINT_AGE_SECONDS).set(age);
+            metrics::gauge!(names::SOURCE_LAG_SECONDS).set(checkpointer.lag_secs());
         });
     }
 }
@@ -177,6 +183,7 @@ impl Handler<GetCheckpointStatus> for Checkpointer {
             durable: done.mark.clone(),
             gtid_set: done.gtid_set.clone(),
             age_secs: self.last_success.elapsed().as_secs_f64(),
+            lag_secs: self.lag_secs(),
         }
     }
 }

@@ -100,6 +100,12 @@ impl Progress {
         commit_times
     }
 
+    /// Commit time of the oldest change that is not durable, microseconds since 1970.
+    pub fn oldest_open_us(&self) -> Option<u64> {
+        let times = self.open.iter().map(|open| open.end.commit_us);
+        times.into_iter().find(|us| *us > 0)
+    }
+
     pub fn done(&self) -> &Checkpoint {
         &self.done
     }

@@ -45,8 +45,8 @@ pub trait EventStream: Send {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
-    /// `chunk` has events; `drained` when the source would have blocked.
-    Events { drained: bool },
+    /// `chunk` has events.
+    Events,
     /// Nothing will ever follow.
     Ended,
 }

@@ -56,7 +56,6 @@ pub struct Intake {
     /// What has left in batches.
     sent: Mark,
     chunk: Bytes,
-    is_caught_up: bool,
     /// Read, not sent; `boundary` of them belong to transactions that have ended.
     items: Vec<Item>,
     boundary: usize,
@@ -88,7 +87,6 @@ impl Intake {
             ended: from.clone(),
             sent: from.mark,
             chunk: Bytes::new(),
-            is_caught_up: false,
             items: Vec::new(),
             boundary: 0,
             detached: 0,
@@ -113,10 +111,9 @@ impl Intake {
     }
 
     /// Takes whole events; the one before must have been used up.
-    pub fn feed(&mut self, chunk: Bytes, permit: Permit, is_caught_up: bool) {
+    pub fn feed(&mut self, chunk: Bytes, permit: Permit) {
         self.chunk = chunk;
         self.permit.merge(permit);
-        self.is_caught_up = is_caught_up;
     }
 
     pub fn grant(&mut self, permit: Permit) {
@@ -264,7 +261,6 @@ impl Intake {
             items,
             end: self.sent.clone(),
             permit,
-            is_caught_up: self.is_caught_up,
         })
     }
 
@@ -285,7 +281,6 @@ impl Intake {
             items: std::mem::take(&mut self.items),
             end: self.sent.clone(),
             permit: std::mem::replace(&mut self.permit, Permit::empty()),
-            is_caught_up: false,
         })
     }
 }

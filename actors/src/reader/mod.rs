@@ -160,11 +160,11 @@ impl Reader {
         reader.spare = chunk.spare;
         reader.count_waiting(chunk.waited);
         match chunk.outcome {
-            Ok(Read::Events { drained }) => {
+            Ok(Read::Events) => {
                 metrics::counter!(names::SOURCE_BYTES_TOTAL).increment(chunk.events.len() as u64);
                 reader.backoff.reset();
                 reader.stream = Some(chunk.stream);
-                reader.intake.feed(chunk.events, chunk.permit, drained);
+                reader.intake.feed(chunk.events, chunk.permit);
                 reader.proceed(ctx);
             }
             Ok(Read::Ended) => reader.end(ctx),

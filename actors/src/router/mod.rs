@@ -25,7 +25,6 @@ use self::{
 };
 use crate::{
     checkpoint::{Checkpoint, OrderingKey},
-    clock,
     failure::Failure,
     filter::TableFilter,
     lane::Lane,
@@ -47,7 +46,6 @@ pub struct Router {
     ordering: OrderingKey,
     lane_idle: Duration,
     tables: BTreeMap<String, TableStatus>,
-    lag_secs: Option<f64>,
     writers: HashMap<Arc<Lane>, Writer>,
     checkpointer: Checkpointing,
     supervisor: Supervising,
@@ -88,7 +86,6 @@ impl Router {
             ordering: from.ordering.clone(),
             lane_idle,
             tables: BTreeMap::new(),
-            lag_secs: None,
             writers: HashMap::new(),
             checkpointer,
             supervisor,
@@ -101,7 +98,6 @@ impl Router {
             items,
             end,
             mut permit,
-            is_caught_up,
         } = batch;
         let mut segments = self.splitter.split(items).map_err(|error| {
             Failure::definite(format!(
@@ -113,7 +109,7 @@ impl Router {
         for segment in &segments {
             self.read.gtid_set.union(&segment.end.gtids);
         }
-        self.observe(&segments, is_caught_up);
+        self.observe(&segments);
         if self.ordering == OrderingKey::Table {
             detach(&mut segments, permit.bytes());
         }
@@ -124,21 +120,7 @@ impl Router {
         Ok(actions)
     }
 
-    fn observe(&mut self, segments: &[Segment], is_caught_up: bool) {
-        let newest_us = segments
-            .iter()
-            .map(|segment| segment.end.commit_us)
-            .max()
-            .unwrap_or(0);
-        if is_caught_up || newest_us > 0 {
-            let lag = if is_caught_up {
-                0.0
-            } else {
-                clock::age(newest_us).as_secs_f64()
-            };
-            self.lag_secs = Some(lag);
-            metrics::gauge!(names::SOURCE_LAG_SECONDS).set(lag);
-        }
+    fn observe(&mut self, segments: &[Segment]) {
         let fences = segments
             .iter()
             .filter(|segment| segment.fence.is_some())
@@ -304,7 +286,6 @@ impl Handler<GetRouterStatus> for Router {
             });
         RouterStatus {
             read: self.read.mark.clone(),
-            lag_secs: self.lag_secs,
             lanes: lanes.collect(),
             tables: self.tables.values().cloned().collect(),
         }

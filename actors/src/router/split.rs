@@ -108,6 +108,7 @@ impl Splitter {
 
     fn rows(&mut self, block: RowsBlock, segments: &mut Vec<Segment>) -> Result<(), Error> {
         let mark = mark_after(&block, block.row_count);
+        self.commit_us = self.commit_us.max(block.transaction.commit_us);
         if block.first_row == 0 {
             self.current.begin_transaction();
         }

@@ -92,7 +92,6 @@ fn rows_that_cannot_be_routed_end_the_router_with_their_place() {
                 rows_done: 0,
             },
             permit: crate::budget::Permit::empty(),
-            is_caught_up: true,
         });
     });
     system.run().unwrap();
@@ -124,7 +123,6 @@ fn the_bytes_of_many_lanes_are_those_of_their_batch_and_all_come_back() {
                 rows_done: 0,
             },
             permit: budget.take(held).await,
-            is_caught_up: true,
         };
         let actions = router.route(batch).unwrap();
         let wanted = 4 * 200 * 9;

@@ -120,7 +120,6 @@ impl Handler<GetStatus> for Supervisor {
             // A dead actor does not answer; the page then lacks its part.
             if let Ok(router) = router.await {
                 status.position_read = Some(router.read.position.to_string());
-                status.lag_secs = router.lag_secs;
                 status.tables = router.tables;
                 status.lanes = router.lanes;
             }
@@ -128,6 +127,7 @@ impl Handler<GetStatus> for Supervisor {
                 status.position_durable = Some(checkpoint.durable.position.to_string());
                 status.gtid_set = Some(checkpoint.gtid_set.to_string());
                 status.checkpoint_age_secs = Some(checkpoint.age_secs);
+                status.lag_secs = Some(checkpoint.lag_secs);
             }
             status
         })

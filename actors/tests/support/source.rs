@@ -165,9 +165,7 @@ impl EventStream for Stream {
                 self.next += 1;
             }
             source.bytes_read.send_modify(|bytes| *bytes += chunk.len());
-            Ok(Read::Events {
-                drained: self.next == visible,
-            })
+            Ok(Read::Events)
         })
     }
 }

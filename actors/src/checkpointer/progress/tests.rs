@@ -132,3 +132,18 @@ fn a_failed_write_is_repeated_with_the_newest_position() {
     let again = written(&mut progress, now + INTERVAL).unwrap();
     assert_eq!(again.mark, end(2).mark);
 }
+
+#[test]
+fn lag_counts_from_the_oldest_change_that_is_not_durable() {
+    let mut progress = progress();
+    assert_eq!(progress.oldest_open_us(), None);
+    for seq in 1..=3 {
+        progress.opened(BarrierSeq(seq), end(seq));
+    }
+    progress.finished(BarrierSeq(2));
+    assert_eq!(progress.oldest_open_us(), Some(1));
+    progress.finished(BarrierSeq(1));
+    assert_eq!(progress.oldest_open_us(), Some(3));
+    progress.finished(BarrierSeq(3));
+    assert_eq!(progress.oldest_open_us(), None);
+}

@@ -54,7 +54,7 @@ impl Driver {
 
     fn feed(&mut self, chunk: Bytes) {
         let permit = self.budget.try_take(chunk.len()).expect("a free budget");
-        self.intake.feed(chunk, permit, true);
+        self.intake.feed(chunk, permit);
         loop {
             match self.intake.next_step().unwrap() {
                 Next::Send(mut batch) => {
@@ -170,7 +170,6 @@ fn a_giant_transaction_leaves_in_slices_that_say_how_far_they_go() {
         assert_eq!(batch.end.position, fixture::at(begin));
         done += rows(batch).len() as u64;
         assert_eq!(batch.end.rows_done, done);
-        assert!(!batch.is_caught_up);
     }
     assert_eq!(
         (last.end.position.offset, last.end.rows_done),
@@ -288,7 +287,7 @@ fn an_event_whose_length_is_wrong_is_refused_with_its_place() {
         let mut event = log.events.remove(0).1.to_vec();
         event[9..13].copy_from_slice(&length.to_le_bytes());
         let mut intake = intake(start(), Until::Never);
-        intake.feed(event.into(), Permit::empty(), true);
+        intake.feed(event.into(), Permit::empty());
         let failure = intake.next_step().unwrap_err();
         assert!(failure.is_definite());
         assert!(failure.message.contains("binlog.000001:4"), "{failure}");
@@ -303,7 +302,7 @@ fn what_ended_before_an_unreadable_event_leaves_before_the_failure() {
     let mut bytes = concat(&log.events).to_vec();
     bytes.extend_from_slice(&[0; 25]);
     let mut intake = intake(start(), Until::Never);
-    intake.feed(bytes.into(), Permit::empty(), true);
+    intake.feed(bytes.into(), Permit::empty());
     let Ok(Next::Send(batch)) = intake.next_step() else {
         panic!("the transactions do not leave");
     };
