@@ -228,8 +228,9 @@ async fn read_chunk(
     } else {
         (chunk.freeze(), BytesMut::new())
     };
-    if events.len() <= permit.bytes() {
-        permit.shrink_to(events.len());
+    let needed = events.len() + EVENT_OVERHEAD_BYTES * count_events(&events);
+    if needed <= permit.bytes() {
+        permit.shrink_to(needed);
     } else {
         // One event above the chunk: what is missing, but never what the held-back part of a batch may have.
         let most = raw
@@ -238,7 +239,7 @@ async fn read_chunk(
             .max(CHUNK_BYTES);
         drop(permit);
         let asked = Instant::now();
-        permit = raw.take(events.len().min(most)).await;
+        permit = raw.take(needed.min(most)).await;
         waited += asked.elapsed();
     }
     Chunk {
@@ -284,6 +285,24 @@ impl Handler<Stop> for Reader {
     }
 }
 
+/// By their lengths alone; what does not hold together is found by the assembler.
+fn count_events(events: &[u8]) -> usize {
+    let (mut rest, mut count) = (events, 0);
+    while let Some(length) = rest
+        .get(LENGTH_OFFSET..)
+        .and_then(|tail| tail.first_chunk())
+    {
+        let length = u32::from_le_bytes(*length) as usize;
+        rest = rest.get(length.max(LENGTH_OFFSET)..).unwrap_or_default();
+        count += 1;
+    }
+    count
+}
+
+/// Of an event's length in its header.
+const LENGTH_OFFSET: usize = 9;
+/// What the pipeline keeps beside an event's bytes: many small events would cost several times their length.
+const EVENT_OVERHEAD_BYTES: usize = 256;
 /// One read fills about this much.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Room for the last event of a chunk, commonly 8 KiB.

@@ -144,7 +144,8 @@ impl Lanes {
             }
         });
         state.last_active = now;
-        let permit = permit.split(parts.bytes + BATCH_OVERHEAD_BYTES);
+        let permit = permit
+            .split(parts.bytes + BATCH_OVERHEAD_BYTES + PART_OVERHEAD_BYTES * parts.parts.len());
         let changes = LaneChanges {
             seq,
             parts: parts.parts,
@@ -371,7 +372,8 @@ impl Lanes {
     }
 }
 
-/// What a lane's batch costs beside its rows.
+/// What a lane's batch costs beside its parts, and a part beside its rows.
+const PART_OVERHEAD_BYTES: usize = 320;
 const BATCH_OVERHEAD_BYTES: usize = 512;
 
 /// Barriers are numbered without gaps but for those that were finished at once.
