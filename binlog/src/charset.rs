@@ -239,15 +239,7 @@ const SJIS: [(char, char); 7] = [
     ('\u{ffe1}', '\u{a3}'),
     ('\u{ffe2}', '\u{ac}'),
 ];
-const UJIS: [(char, char); 7] = [
-    ('\u{ff3c}', '\\'),
-    ('\u{ff5e}', '\u{301c}'),
-    ('\u{2225}', '\u{2016}'),
-    ('\u{ff0d}', '\u{2212}'),
-    ('\u{ffe0}', '\u{a2}'),
-    ('\u{ffe1}', '\u{a3}'),
-    ('\u{ffe2}', '\u{ac}'),
-];
+const UJIS: [(char, char); 7] = SJIS;
 const GB2312: [(char, char); 2] = [('\u{b7}', '\u{30fb}'), ('\u{2014}', '\u{2015}')];
 const GREEK: [(char, char); 2] = [('\u{2018}', '\u{2bd}'), ('\u{2019}', '\u{2bc}')];
 const HEBREW: [(char, char); 1] = [('\u{af}', '\u{203e}')];

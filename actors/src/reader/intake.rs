@@ -5,7 +5,7 @@
 //! transaction is unpacked slice by slice, each under a grant of its own. The resume point it keeps is
 //! what has left in batches, so a broken connection costs nothing and repeats nothing. Pure.
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use headwater_binlog::{
     position::Position,
     transaction::{Assembler, Boundary, Item},
@@ -177,15 +177,7 @@ impl Intake {
     }
 
     fn split_event(&mut self) -> Result<Bytes, Failure> {
-        let mut size = self
-            .chunk
-            .get(SIZE_OFFSET..SIZE_OFFSET + 4)
-            .unwrap_or_default();
-        let bytes = if size.len() == 4 {
-            size.get_u32_le() as usize
-        } else {
-            0
-        };
+        let bytes = event_bytes(&self.chunk).unwrap_or_default();
         if bytes < SIZE_OFFSET || self.chunk.len() < bytes {
             let left = self.chunk.len();
             return Err(Failure::definite(format!(
@@ -315,8 +307,14 @@ fn failure(error: headwater_binlog::transaction::AssembleError) -> Failure {
 pub(super) const HOLD_BYTES_MAX: usize = 256 * 1024;
 /// Decompressed bytes of a compressed transaction at a time.
 const SLICE_BYTES: usize = 256 * 1024;
+/// The length that the first event's header claims; `None` for less than its field.
+pub(super) fn event_bytes(events: &[u8]) -> Option<usize> {
+    let length = events.get(SIZE_OFFSET..)?.first_chunk()?;
+    Some(u32::from_le_bytes(*length) as usize)
+}
+
 /// Of the event's length in its header.
-const SIZE_OFFSET: usize = 9;
+pub(super) const SIZE_OFFSET: usize = 9;
 
 #[cfg(test)]
 mod tests;

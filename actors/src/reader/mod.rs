@@ -288,19 +288,15 @@ impl Handler<Stop> for Reader {
 /// By their lengths alone; what does not hold together is found by the assembler.
 fn count_events(events: &[u8]) -> usize {
     let (mut rest, mut count) = (events, 0);
-    while let Some(length) = rest
-        .get(LENGTH_OFFSET..)
-        .and_then(|tail| tail.first_chunk())
-    {
-        let length = u32::from_le_bytes(*length) as usize;
-        rest = rest.get(length.max(LENGTH_OFFSET)..).unwrap_or_default();
+    while let Some(bytes) = intake::event_bytes(rest) {
+        rest = rest
+            .get(bytes.max(intake::SIZE_OFFSET)..)
+            .unwrap_or_default();
         count += 1;
     }
     count
 }
 
-/// Of an event's length in its header.
-const LENGTH_OFFSET: usize = 9;
 /// What the pipeline keeps beside an event's bytes: many small events would cost several times their length.
 const EVENT_OVERHEAD_BYTES: usize = 256;
 /// One read fills about this much.
