@@ -76,12 +76,17 @@ impl Run {
         ended.refused()
     }
 
+    /// A program that another test is starting holds every open lock until its exec: for a moment.
     fn store(&self) -> FileStore {
-        FileStore::open(
-            &self.folder.path().join("headwater.checkpoint"),
-            "headwater",
-        )
-        .unwrap()
+        let path = self.folder.path().join("headwater.checkpoint");
+        let begun = std::time::Instant::now();
+        loop {
+            match FileStore::open(&path, "headwater") {
+                Ok(store) => return store,
+                Err(error) if begun.elapsed().as_secs() > 5 => panic!("{error}"),
+                Err(_) => std::thread::yield_now(),
+            }
+        }
     }
 
     fn save(&self, checkpoint: Checkpoint) {

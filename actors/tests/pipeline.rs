@@ -465,6 +465,12 @@ fn a_lane_that_was_retired_comes_back() {
             world.source.visible.send_replace(all * quarter / 4);
         }
         world.all_durable().await;
+        // A signal between two generations would be no drain.
+        handle
+            .until("the second generation", |status| {
+                status.generation == 2 && status.state == State::Streaming
+            })
+            .await;
         handle.shut_down();
     });
     assert_eq!(end, End::Drained);
