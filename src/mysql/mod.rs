@@ -8,17 +8,17 @@
 
 pub mod boundary;
 pub mod checks;
-mod columns;
 pub mod connect;
 mod dump;
 pub mod facts;
 mod failure;
+mod listing;
 pub mod preflight;
 pub mod resume;
 pub mod start;
 pub mod stream;
 
-pub use columns::{SeenColumn, columns};
+pub use listing::{SeenColumn, list_columns};
 pub use preflight::{Check, Verdict, preflight};
 pub use start::{Start, resolve_start, resume};
 pub use stream::{Identity, MySqlSource, draw_server_id};

@@ -67,7 +67,7 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
 pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, Failure> {
     let mut checks = mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await?;
     if !plan.shape.keeps_everything() {
-        let seen = mysql::columns(&plan.source).await?;
+        let seen = mysql::list_columns(&plan.source).await?;
         let rules = ShapeRules::of_plan(plan);
         checks.extend(columns::judge(&plan.shape, &rules, &plan.tables, &seen));
     }

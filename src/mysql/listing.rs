@@ -22,7 +22,7 @@ pub struct SeenColumn {
 ///
 /// # Errors
 /// When no server answers, or it does not let us in.
-pub async fn columns(plan: &SourcePlan) -> Result<Vec<SeenColumn>, Failure> {
+pub async fn list_columns(plan: &SourcePlan) -> Result<Vec<SeenColumn>, Failure> {
     let mut server = server(plan).await?;
     let sql = "SELECT c.table_schema, c.table_name, c.column_name, s.column_name IS NOT NULL \
         FROM information_schema.columns c \
