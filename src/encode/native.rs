@@ -15,7 +15,7 @@ mod value;
 
 use std::sync::Arc;
 
-use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder};
+use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder, Written};
 use headwater_binlog::{
     Error,
     gtid::Uuid,
@@ -44,13 +44,13 @@ impl Encoder for NativeEncoder {
         Box::new(NativeTable::new(self.server_uuid, table))
     }
 
-    fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
         let start = out.len();
         let written = statement::write(self.server_uuid, event, out);
         if written.is_err() {
             out.truncate(start);
         }
-        written
+        written.map(|()| Written::Last)
     }
 }
 
@@ -325,13 +325,13 @@ impl TableEncoder for NativeTable {
         });
     }
 
-    fn row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
         let start = out.len();
         let written = self.write_row(event, out);
         if written.is_err() {
             out.truncate(start);
         }
-        written
+        written.map(|()| Written::Last)
     }
 
     fn key(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
