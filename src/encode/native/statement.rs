@@ -13,8 +13,8 @@ use headwater_binlog::{
 };
 
 use super::{
+    super::value,
     origin::{self, Origin},
-    value,
 };
 
 pub(super) fn write(
