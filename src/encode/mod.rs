@@ -1,5 +1,6 @@
 //! Formats: encoders behind `headwater_actors::ports::encoder`, and what they share: values, text, shape.
 
+mod columns;
 pub mod native;
 pub mod shape;
 mod text;

@@ -17,12 +17,12 @@ use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, TableE
 use headwater_binlog::{
     Error,
     gtid::Uuid,
-    json::write_json_string,
-    rows::{Cell, Cells, Image, RowsBlock, RowsKind},
-    schema::{Column, ColumnKind, Table},
+    rows::{Cell, Image, RowsBlock, RowsKind},
+    schema::Table,
 };
 
 use super::{
+    columns::{self, ColumnPlan, KeyColumn, KeyWalk, next_cell},
     shape::{ShapeRules, Treatment},
     value,
 };
@@ -83,24 +83,8 @@ struct NativeTable {
     old: Vec<u8>,
 }
 
-const LABEL_BYTES: usize = 32;
-
 /// Of a larger update's old values the memory is given back.
 const OLD_KEPT_BYTES_MAX: usize = 64 * 1024;
-
-struct ColumnPlan {
-    /// `,"name":`
-    label: Box<[u8]>,
-    /// The label with spaces after it, where it fits: a copy of known width is a few instructions.
-    padded: [u8; LABEL_BYTES],
-    kind: ColumnKind,
-    treatment: Treatment,
-}
-
-struct KeyColumn {
-    column: usize,
-    plan: ColumnPlan,
-}
 
 /// The constant parts of a block's lines: `head` n `middle` n in hex `tail`.
 #[derive(Default)]
@@ -111,60 +95,16 @@ struct BlockText {
     file_number: u64,
 }
 
-impl ColumnPlan {
-    fn new(column: &Column, treatment: Treatment) -> Self {
-        let mut label = vec![b','];
-        write_json_string(&column.name, &mut label);
-        label.push(b':');
-        let mut padded = [b' '; LABEL_BYTES];
-        if let Some(front) = padded.get_mut(..label.len()) {
-            front.copy_from_slice(&label);
-        }
-        Self {
-            label: label.into_boxed_slice(),
-            padded,
-            kind: column.kind.clone(),
-            treatment,
-        }
-    }
-
-    /// Appends the label: in front of the first column without its comma.
-    #[inline(always)]
-    fn write_label(&self, is_first: bool, out: &mut Vec<u8>) {
-        if is_first || self.label.len() > LABEL_BYTES {
-            let label = self.label.get(usize::from(is_first)..);
-            out.extend_from_slice(label.unwrap_or_default());
-        } else {
-            let end = out.len() + self.label.len();
-            out.extend_from_slice(&self.padded);
-            out.truncate(end);
-        }
-    }
-}
-
 impl NativeTable {
     fn new(encoder: NativeEncoder, table: &Arc<Table>) -> Self {
-        let shape = encoder.shape.table(table);
-        let plan_of = |index: usize| {
-            let treatment = shape.as_ref().map(|shape| shape.column(index).clone());
-            let column = table.columns.get(index)?;
-            Some(ColumnPlan::new(
-                column,
-                treatment.unwrap_or(Treatment::Keep),
-            ))
-        };
-        let key = table.primary_key.iter().filter_map(|&column| {
-            let plan = plan_of(column)?;
-            let is_shown = !matches!(plan.treatment, Treatment::Drop);
-            is_shown.then_some(KeyColumn { column, plan })
-        });
+        let (columns, key, is_shaped) = columns::plans(table, &encoder.shape);
         let mut name = Vec::new();
         origin::write_table(&table.name.database, &table.name.table, &mut name);
         Self {
             invalid_text: encoder.shape.invalid_text(),
-            is_shaped: shape.is_some(),
-            columns: (0..table.columns.len()).filter_map(plan_of).collect(),
-            key: key.collect(),
+            is_shaped,
+            columns,
+            key,
             name,
             block: BlockText::default(),
             old: Vec::new(),
@@ -329,23 +269,12 @@ impl NativeTable {
         Ok(true)
     }
 
-    #[cold]
     fn cut_short(&self, what: &'static str) -> Error {
-        Error::malformed(what, format_args!("missing in table `{}`", self.table.name))
+        columns::cut_short(&self.table, what)
     }
 
-    /// Names the column; the value itself never stands in a message.
-    #[cold]
     fn in_column(&self, column: usize, error: Error) -> Error {
-        let name = self.table.columns.get(column).map_or("", |it| &it.name);
-        let place = format_args!("column `{name}` of table `{}`", self.table.name);
-        match error {
-            Error::Short { what, needed, left } => Error::malformed(
-                what,
-                format_args!("{place}: {needed} bytes needed, {left} left"),
-            ),
-            other => other.at(place),
-        }
+        columns::in_column(&self.table, column, error)
     }
 }
 
@@ -404,46 +333,6 @@ impl TableEncoder for NativeTable {
         self.write_key::<true>(data, before, out)?;
         out.push(b'}');
         Ok(())
-    }
-}
-
-/// Finds key columns in an image: forward as far as it can, from the front where the key's order goes back.
-struct KeyWalk<'a> {
-    image: Image<'a>,
-    cells: Cells<'a>,
-    next: usize,
-}
-
-impl<'a> KeyWalk<'a> {
-    fn new(image: Image<'a>) -> Self {
-        Self {
-            image,
-            cells: image.cells(),
-            next: 0,
-        }
-    }
-
-    fn cell(&mut self, column: usize) -> Result<Cell<'a>, Error> {
-        if column < self.next {
-            *self = Self::new(self.image);
-        }
-        while self.next < column {
-            next_cell(&mut self.cells)?;
-            self.next += 1;
-        }
-        self.next += 1;
-        next_cell(&mut self.cells)
-    }
-}
-
-#[inline]
-fn next_cell<'a>(cells: &mut Cells<'a>) -> Result<Cell<'a>, Error> {
-    match cells.next() {
-        Some(cell) => cell,
-        None => Err(Error::malformed(
-            "row image",
-            "fewer columns than the table",
-        )),
     }
 }
 

@@ -10,7 +10,7 @@ use headwater_binlog::{
     gtid::{Gtid, GtidSource},
     position::FileName,
     rows::ColumnSet,
-    schema::{Column, TableName},
+    schema::{Column, ColumnKind, TableName},
     transaction::Transaction,
 };
 use proptest::prelude::*;
