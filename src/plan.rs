@@ -15,11 +15,16 @@ use crate::secret::Secret;
 
 mod address;
 mod convert;
+mod format;
 mod point;
 mod shape;
 mod sinks;
 mod source;
 
+pub use format::{
+    BigintUnsigned, Binaries, DebeziumPlan, Decimals, FormatPlan, MaxwellPlan, PartitionBy,
+    Skipped, Times,
+};
 pub use point::Target;
 pub use shape::{InvalidText, ShapePlan};
 
@@ -143,11 +148,6 @@ pub struct FilePlan {
     pub path: PathBuf,
     /// The file is closed and a new one begun at this size.
     pub rotate_bytes: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FormatPlan {
-    Native,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,10 @@ use tokio::sync::OnceCell;
 use super::{Until, check, outputs::Outputs};
 use crate::{
     checkpoint::file,
-    encode::{native::NativeEncoder, shape::ShapeRules},
+    encode::{
+        debezium::DebeziumEncoder, maxwell::MaxwellEncoder, native::NativeEncoder,
+        shape::ShapeRules,
+    },
     mysql::{self, Identity, MySqlSource, Start, Verdict},
     plan::{FormatPlan, Plan, Target},
     replay::FileSource,
@@ -207,8 +210,10 @@ fn ensure_ordering(plan: &Plan, checkpoint: &Checkpoint) -> Result<(), Failure> 
 /// What the settings' format is written by.
 fn encoder(plan: &Plan, server_uuid: Uuid) -> Arc<dyn Encoder> {
     let shape = ShapeRules::of_plan(plan);
-    match plan.format {
+    match &plan.format {
         FormatPlan::Native => Arc::new(NativeEncoder::new(server_uuid).with_shape(shape)),
+        FormatPlan::Maxwell(options) => Arc::new(MaxwellEncoder::new(Arc::clone(options), shape)),
+        FormatPlan::Debezium(options) => Arc::new(DebeziumEncoder::new(Arc::clone(options), shape)),
     }
 }
 

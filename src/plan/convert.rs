@@ -44,11 +44,7 @@ impl Plan {
                     "see config/default.toml",
                 )
             })?,
-            format: choose(
-                "format.type",
-                &settings.format.kind,
-                &[("native", FormatPlan::Native)],
-            )?,
+            format: FormatPlan::of(&settings.format, &settings.name)?,
             shape: ShapePlan::default(),
             packing,
             ordering: ordering(settings)?,

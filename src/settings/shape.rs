@@ -95,6 +95,41 @@ pub struct FileSinkSettings {
 pub struct FormatSettings {
     #[serde(rename = "type")]
     pub kind: String,
+    pub maxwell: MaxwellSettings,
+    pub debezium: DebeziumSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaxwellSettings {
+    pub output_nulls: bool,
+    pub output_commit_info: bool,
+    pub output_xoffset: bool,
+    pub output_position: bool,
+    pub output_gtid: bool,
+    pub output_server_id: bool,
+    pub output_thread_id: bool,
+    pub output_primary_key: bool,
+    pub output_primary_key_columns: bool,
+    pub output_ddl: bool,
+    pub output_null_zerodates: bool,
+    pub partition_by: String,
+    pub partition_columns: Vec<String>,
+    pub partition_by_fallback: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DebeziumSettings {
+    pub name: String,
+    pub decimal_handling: String,
+    pub bigint_unsigned_handling: String,
+    pub time_precision: String,
+    pub binary_handling: String,
+    pub tombstones_on_delete: bool,
+    pub include_schema_changes: bool,
+    pub skipped_operations: Vec<String>,
+    pub unavailable_value_placeholder: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -57,7 +57,9 @@ impl OpenRecord {
                 .reserve_exact(self.limit.saturating_add(SLACK_BYTES));
         }
         let written = write(&mut self.bytes).inspect_err(|_| self.bytes.truncate(before))?;
-        if written == Written::Nothing {
+        // An empty line is a record of its own; among others it would be none.
+        let is_empty = self.bytes.len() == before && !line_end.is_empty();
+        if written == Written::Nothing || is_empty {
             return Ok(Some(written));
         }
         self.bytes.extend_from_slice(line_end);
