@@ -1,3 +1,4 @@
 //! Formats: encoders behind `headwater_actors::ports::encoder`.
 
+mod columns;
 pub mod native;

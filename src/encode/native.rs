@@ -11,7 +11,7 @@
 mod origin;
 mod statement;
 mod text;
-mod value;
+pub(super) mod value;
 
 use std::sync::Arc;
 
@@ -332,6 +332,15 @@ impl TableEncoder for NativeTable {
             out.truncate(start);
         }
         written.map(|()| Written::Last)
+    }
+
+    fn columns(
+        &mut self,
+        event: &RowEvent<'_>,
+        columns: &[String],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        super::columns::write(event, columns, out)
     }
 
     fn key(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {

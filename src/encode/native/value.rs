@@ -15,7 +15,11 @@ use super::text;
 
 /// Appends the value of a column's `bytes`, as [`value::cut`] gave them.
 #[inline(never)] // one jump table, shared by key, data and old
-pub(super) fn write(kind: &ColumnKind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+pub(in crate::encode) fn write(
+    kind: &ColumnKind,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     match value::read(kind, bytes)? {
         Value::Int(number) => write_integer(number, out),
         Value::UInt(number) | Value::Bit(number) => write_integer(number, out),
