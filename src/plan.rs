@@ -7,7 +7,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use headwater_actors::{
     checkpoint::OrderingKey,
     filter::TableFilter,
-    writer::{buffer::Packing, poison::OnError},
+    writer::{
+        keys::PartitionKey,
+        packing::{Compression, Packing},
+        poison::OnError,
+    },
 };
 use headwater_binlog::{gtid::GtidSet, position::Position};
 
@@ -16,23 +20,30 @@ use crate::secret::Secret;
 mod address;
 mod convert;
 mod format;
+mod packing;
 mod point;
+mod routes;
 mod shape;
 mod sinks;
 mod source;
+mod template;
 
 pub use format::{
     BigintUnsigned, Binaries, DebeziumPlan, Decimals, FormatPlan, MaxwellPlan, PartitionBy,
     Skipped, Times,
 };
 pub use point::Target;
+pub use routes::RoutePlan;
 pub use shape::{InvalidText, ShapePlan};
+pub use template::{NameError, Template};
 
 /// What is wrong with the settings taken together: key, what was found, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("setting `{key}`: {problem}; {remedy}")]
+#[error("setting `{}`: {problem}; {remedy}", self.full_key())]
 pub struct Error {
     pub key: &'static str,
+    /// The key is that of `routes[number]`.
+    pub route: Option<usize>,
     pub problem: String,
     pub remedy: String,
 }
@@ -43,9 +54,12 @@ pub struct Plan {
     pub source: SourcePlan,
     pub tables: TableFilter,
     pub sink: SinkPlan,
-    pub format: FormatPlan,
+    /// The first that matches a table decides.
+    pub routes: Vec<RoutePlan>,
+    /// For tables without a route.
+    pub top: RoutePlan,
+    /// Of all tables.
     pub shape: ShapePlan,
-    pub packing: PackingPlan,
     pub ordering: OrderingKey,
     pub errors: ErrorsPlan,
     pub checkpoint: CheckpointPlan,
@@ -150,10 +164,13 @@ pub struct FilePlan {
     pub rotate_bytes: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackingPlan {
     pub kind: Packing,
+    /// Records are filled up to this, before they are compressed.
     pub record_bytes_max: usize,
+    pub compression: Compression,
+    pub partition_key: PartitionKey,
 }
 
 #[derive(Debug, Clone)]
@@ -194,22 +211,33 @@ impl Error {
     fn new(key: &'static str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             key,
+            route: None,
             problem: problem.into(),
             remedy: remedy.into(),
         }
+    }
+
+    /// With the route in front.
+    pub fn full_key(&self) -> String {
+        match self.route {
+            Some(number) => format!("routes[{number}].{}", self.key),
+            None => self.key.to_owned(),
+        }
+    }
+
+    fn in_route(self, number: usize) -> Self {
+        let route = Some(number);
+        Self { route, ..self }
     }
 }
 
 impl Plan {
     /// What is allowed but seldom meant, one sentence each; `check` shows them.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if self.packing.kind == Packing::None && self.ordering == OrderingKey::Table {
-            warnings.push(
-                "packing.type = \"none\" with ordering.key = \"table\" sends one row per round trip and \
-                 table; packing.type = \"newline\" or ordering.key = \"primary_key\" is faster"
-                    .to_owned(),
-            );
+        let mut warnings = packing::warnings("", &self.top.packing, &self.top.ordering);
+        for route in &self.routes {
+            let place = format!("{}: ", route.place());
+            warnings.extend(packing::warnings(&place, &route.packing, &route.ordering));
         }
         if matches!(self.sink, SinkPlan::Null) {
             warnings.push("sink.type = \"null\" counts changes and drops them".to_owned());

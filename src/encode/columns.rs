@@ -1,5 +1,6 @@
 //! What every format needs of a table's columns: the label that stands before a value, and walks over images.
 
+use headwater_actors::ports::encoder::RowEvent;
 use headwater_binlog::{
     Error,
     json::write_json_string,
@@ -145,6 +146,41 @@ pub(super) fn for_key<'a>(
             cell = before.cell(key.column)?;
         }
         each(key, cell)?;
+    }
+    Ok(())
+}
+
+/// Appends the values of these columns after the change as plain text, a comma between two of them. NULL and
+/// what is not there add nothing.
+pub(super) fn write_values(
+    event: &RowEvent<'_>,
+    plans: &[ColumnPlan],
+    names: &[String],
+    invalid: InvalidText,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let table = &event.block.table;
+    let images = [event.row.after, event.row.before];
+    let start = out.len();
+    for name in names {
+        let place = table.columns.iter().position(|it| it.name == *name);
+        let Some((place, plan)) = place.and_then(|place| Some((place, plans.get(place)?))) else {
+            continue;
+        };
+        let mut cell = Cell::Absent;
+        for image in images.into_iter().flatten() {
+            if cell == Cell::Absent {
+                cell = KeyWalk::new(image).cell(place)?;
+            }
+        }
+        let Cell::Bytes(bytes) = cell else { continue };
+        if plan.is_dropped() {
+            continue;
+        }
+        if out.len() > start {
+            out.push(b',');
+        }
+        plan.write_text(bytes, invalid, out)?;
     }
     Ok(())
 }

@@ -320,6 +320,15 @@ impl TableEncoder for DebeziumTable {
         self.write_key(event, line, out)
     }
 
+    fn columns(
+        &mut self,
+        event: &RowEvent<'_>,
+        names: &[String],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        columns::write_values(event, &self.columns, names, self.invalid_text, out)
+    }
+
     fn partition_key(
         &mut self,
         event: &RowEvent<'_>,

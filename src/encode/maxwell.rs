@@ -324,6 +324,15 @@ impl TableEncoder for MaxwellTable {
         self.write_key_object(data, before, out)
     }
 
+    fn columns(
+        &mut self,
+        event: &RowEvent<'_>,
+        names: &[String],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        columns::write_values(event, &self.columns, names, self.invalid_text, out)
+    }
+
     fn partition_key(
         &mut self,
         event: &RowEvent<'_>,

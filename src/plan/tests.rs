@@ -231,7 +231,7 @@ fn examples() -> Vec<(String, String)> {
         let text = std::fs::read_to_string(&path).unwrap();
         examples.push((path.display().to_string(), text));
     }
-    for page in ["README.md", "docs/start.md"] {
+    for page in ["README.md", "docs/start.md", "docs/packing.md"] {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
         let blocks = text.split("```toml\n").skip(1);
         for block in blocks.filter_map(|rest| rest.split_once("```")) {

@@ -1,5 +1,7 @@
 //! The settings as types, one field per key of `config/default.toml`, which says what each means.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Deserializer};
 
 use crate::secret::Secret;
@@ -19,6 +21,19 @@ pub struct Settings {
     pub shutdown: ShutdownSettings,
     pub memory: MemorySettings,
     pub workers: WorkersSettings,
+    /// In the file's order.
+    #[serde(skip)]
+    pub routes: Vec<RouteSettings>,
+}
+
+/// What some tables have otherwise.
+#[derive(Debug, Clone)]
+pub struct RouteSettings {
+    pub tables: Vec<String>,
+    /// The keys that the route itself sets.
+    pub given: BTreeSet<String>,
+    /// The top level with the route's keys over it.
+    pub settings: Settings,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -138,6 +153,9 @@ pub struct PackingSettings {
     #[serde(rename = "type")]
     pub kind: String,
     pub record_bytes_max: u64,
+    pub compression: String,
+    pub partition_key: String,
+    pub partition_columns: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -59,6 +59,19 @@ pub trait TableEncoder: Send {
         Ok(())
     }
 
+    /// Appends the values of these columns after the change, for a partition key: text as it is, several
+    /// with a comma between them; nothing where all are NULL or missing.
+    fn columns(
+        &mut self,
+        _event: &RowEvent<'_>,
+        _columns: &[String],
+        _out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        Err(Error::Refused(
+            "this format writes no columns as a partition key".into(),
+        ))
+    }
+
     /// Appends the row's key alone, for the operator who must find the row.
     fn key(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error>;
 }

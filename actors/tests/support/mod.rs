@@ -28,6 +28,7 @@ use headwater_actors::{
     ports::{
         BoxFuture,
         launcher::{Launch, Launcher},
+        routes::Route,
         store::CheckpointStore,
     },
     reader::intake::Until,
@@ -35,6 +36,8 @@ use headwater_actors::{
     supervisor::{End, Parts, Shutdown, Supervisor},
     writer::{
         buffer::Packing,
+        keys::PartitionKey,
+        packing::Compression,
         poison::{OnError, Policy},
     },
 };
@@ -198,8 +201,6 @@ impl World {
             dead_letters: Arc::new(self.letters.clone()),
             tables: TableFilter::new(&["shop.*".into(), "!shop.excluded".into()])
                 .expect("patterns"),
-            packing: self.options.packing,
-            record_bytes_max: self.options.record_bytes_max,
             policy: Policy {
                 oversize: self.options.on_error,
                 undecodable: self.options.on_error,
@@ -316,7 +317,7 @@ impl World {
         let mut words = line.split(' ');
         let table = words.next().unwrap_or_default();
         let key = match self.options.ordering {
-            OrderingKey::Table => "",
+            OrderingKey::Table | OrderingKey::Routed(_) => "",
             OrderingKey::PrimaryKey { .. } => words.nth(3).unwrap_or_default(),
         };
         (table, key)
@@ -342,8 +343,14 @@ impl Launcher for TestLauncher {
                 from,
                 until: world.options.until.clone(),
                 source: Arc::new(world.source.clone()),
-                sink: Arc::new(world.sink.clone()),
-                encoder: Arc::new(world.encoder.clone()),
+                routes: Arc::new(Route {
+                    sink: Arc::new(world.sink.clone()),
+                    encoder: Arc::new(world.encoder.clone()),
+                    packing: world.options.packing,
+                    compression: Compression::None,
+                    partition_key: PartitionKey::Lane,
+                    record_bytes_max: world.options.record_bytes_max,
+                }),
             })
         })
     }
