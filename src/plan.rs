@@ -20,6 +20,7 @@ use crate::secret::Secret;
 mod address;
 mod convert;
 mod format;
+mod native;
 mod packing;
 mod point;
 mod routes;
@@ -32,6 +33,7 @@ pub use format::{
     BigintUnsigned, Binaries, DebeziumPlan, Decimals, FormatPlan, MaxwellPlan, PartitionBy,
     Skipped, Times,
 };
+pub use native::NativeField;
 pub use point::Target;
 pub use routes::RoutePlan;
 pub use shape::{InvalidText, ShapePlan};
@@ -60,6 +62,7 @@ pub struct Plan {
     pub top: RoutePlan,
     /// Of all tables.
     pub shape: ShapePlan,
+    pub native: NativePlan,
     pub ordering: OrderingKey,
     pub errors: ErrorsPlan,
     pub checkpoint: CheckpointPlan,
@@ -164,6 +167,14 @@ pub struct FilePlan {
     pub rotate_bytes: u64,
 }
 
+/// What the native event carries beside `type` and `data`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NativePlan {
+    pub fields: Vec<NativeField>,
+    /// Name and text.
+    pub constants: Vec<(String, String)>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackingPlan {
     pub kind: Packing,
@@ -231,6 +242,15 @@ impl Error {
     }
 }
 
+impl Default for NativePlan {
+    fn default() -> Self {
+        Self {
+            fields: NativeField::ALL.to_vec(),
+            constants: Vec::new(),
+        }
+    }
+}
+
 impl Plan {
     /// What is allowed but seldom meant, one sentence each; `check` shows them.
     pub fn warnings(&self) -> Vec<String> {
@@ -238,6 +258,25 @@ impl Plan {
         for route in &self.routes {
             let place = format!("{}: ", route.place());
             warnings.extend(packing::warnings(&place, &route.packing, &route.ordering));
+        }
+        let lacks_order = [NativeField::Id, NativeField::Seq]
+            .iter()
+            .any(|field| !self.native.fields.contains(field));
+        let formats = self
+            .routes
+            .iter()
+            .chain([&self.top])
+            .map(|route| &route.format);
+        if lacks_order
+            && formats
+                .into_iter()
+                .any(|format| *format == FormatPlan::Native)
+        {
+            warnings.push(
+                "native.fields lacks \"id\" or \"seq\": after a restart consumers cannot tell a line that \
+                 comes again from a new change"
+                    .to_owned(),
+            );
         }
         if matches!(self.sink, SinkPlan::Null) {
             warnings.push("sink.type = \"null\" counts changes and drops them".to_owned());

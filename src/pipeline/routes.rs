@@ -20,7 +20,7 @@ use crate::{
         debezium::DebeziumEncoder, maxwell::MaxwellEncoder, native::NativeEncoder,
         shape::ShapeRules,
     },
-    plan::{FormatPlan, Plan},
+    plan::{FormatPlan, NativePlan, Plan},
 };
 
 pub struct GenerationRoutes {
@@ -32,6 +32,7 @@ pub struct GenerationRoutes {
 pub struct Formats {
     server_uuid: Uuid,
     shape: ShapeRules,
+    native: NativePlan,
 }
 
 impl GenerationRoutes {
@@ -39,7 +40,11 @@ impl GenerationRoutes {
         let shape = ShapeRules::of_plan(plan);
         Self {
             outputs,
-            formats: Arc::new(Formats { server_uuid, shape }),
+            formats: Arc::new(Formats {
+                server_uuid,
+                shape,
+                native: plan.native.clone(),
+            }),
         }
     }
 }
@@ -56,7 +61,11 @@ impl Formats {
     pub fn encoder(&self, format: &FormatPlan) -> Arc<dyn Encoder> {
         let shape = self.shape.clone();
         match format {
-            FormatPlan::Native => Arc::new(NativeEncoder::new(self.server_uuid).with_shape(shape)),
+            FormatPlan::Native => Arc::new(
+                NativeEncoder::new(self.server_uuid)
+                    .with_shape(shape)
+                    .with_fields(&self.native),
+            ),
             FormatPlan::Maxwell(options) => {
                 Arc::new(MaxwellEncoder::new(Arc::clone(options), shape))
             }

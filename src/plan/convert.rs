@@ -6,7 +6,7 @@ use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter, writer::poi
 
 use super::{
     CheckpointPlan, Error, ErrorsPlan, InvalidText, LogFormat, MemoryPlan, Plan, RoutePlan,
-    ShapePlan, SinkPlan, TelemetryPlan, routes, sinks, source,
+    SinkPlan, TelemetryPlan, native, routes, shape, sinks, source,
 };
 use crate::settings::Settings;
 
@@ -34,7 +34,8 @@ impl Plan {
                     "see config/default.toml",
                 )
             })?,
-            shape: ShapePlan::default(),
+            shape: shape::shape(settings)?,
+            native: native::native(&settings.native)?,
             ordering: routes::ordering(&routes, &top),
             errors: errors(settings)?,
             checkpoint: checkpoint(settings)?,

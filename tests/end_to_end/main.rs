@@ -15,6 +15,7 @@ mod oversize;
 mod refusals;
 mod refusals_source;
 mod replay;
+mod shape;
 mod sink_faults;
 mod source_faults;
 mod stopping;
