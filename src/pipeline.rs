@@ -5,6 +5,7 @@
 //! it reads stands in `launch`, what is checked in `check`.
 
 mod check;
+mod columns;
 mod launch;
 mod outputs;
 mod position;

@@ -19,15 +19,24 @@ use crate::secret::Secret;
 
 mod address;
 mod convert;
+mod format;
+mod native;
 mod packing;
 mod point;
 mod routes;
+mod shape;
 mod sinks;
 mod source;
 mod template;
 
+pub use format::{
+    BigintUnsigned, Binaries, DebeziumPlan, Decimals, FormatPlan, MaxwellPlan, PartitionBy,
+    Skipped, Times,
+};
+pub use native::NativeField;
 pub use point::Target;
 pub use routes::RoutePlan;
+pub use shape::{InvalidText, ShapePlan};
 pub use template::{NameError, Template};
 
 /// What is wrong with the settings taken together: key, what was found, what to do.
@@ -52,6 +61,8 @@ pub struct Plan {
     /// For tables without a route.
     pub top: RoutePlan,
     /// Of all tables.
+    pub shape: ShapePlan,
+    pub native: NativePlan,
     pub ordering: OrderingKey,
     pub errors: ErrorsPlan,
     pub checkpoint: CheckpointPlan,
@@ -156,9 +167,12 @@ pub struct FilePlan {
     pub rotate_bytes: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FormatPlan {
-    Native,
+/// What the native event carries beside `type` and `data`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NativePlan {
+    pub fields: Vec<NativeField>,
+    /// Name and text.
+    pub constants: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,6 +188,7 @@ pub struct PackingPlan {
 pub struct ErrorsPlan {
     pub oversize: OnError,
     pub undecodable: OnError,
+    pub invalid_text: InvalidText,
     /// Set whenever one of the two is `DeadLetter`.
     pub dead_letter_path: Option<PathBuf>,
 }
@@ -227,6 +242,15 @@ impl Error {
     }
 }
 
+impl Default for NativePlan {
+    fn default() -> Self {
+        Self {
+            fields: NativeField::ALL.to_vec(),
+            constants: Vec::new(),
+        }
+    }
+}
+
 impl Plan {
     /// What is allowed but seldom meant, one sentence each; `check` shows them.
     pub fn warnings(&self) -> Vec<String> {
@@ -234,6 +258,25 @@ impl Plan {
         for route in &self.routes {
             let place = format!("{}: ", route.place());
             warnings.extend(packing::warnings(&place, &route.packing, &route.ordering));
+        }
+        let lacks_order = [NativeField::Id, NativeField::Seq]
+            .iter()
+            .any(|field| !self.native.fields.contains(field));
+        let formats = self
+            .routes
+            .iter()
+            .chain([&self.top])
+            .map(|route| &route.format);
+        if lacks_order
+            && formats
+                .into_iter()
+                .any(|format| *format == FormatPlan::Native)
+        {
+            warnings.push(
+                "native.fields lacks \"id\" or \"seq\": after a restart consumers cannot tell a line that \
+                 comes again from a new change"
+                    .to_owned(),
+            );
         }
         if matches!(self.sink, SinkPlan::Null) {
             warnings.push("sink.type = \"null\" counts changes and drops them".to_owned());

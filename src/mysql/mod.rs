@@ -8,6 +8,7 @@
 
 pub mod boundary;
 pub mod checks;
+mod columns;
 pub mod connect;
 mod dump;
 pub mod facts;
@@ -17,6 +18,7 @@ pub mod resume;
 pub mod start;
 pub mod stream;
 
+pub use columns::{SeenColumn, columns};
 pub use preflight::{Check, Verdict, preflight};
 pub use start::{Start, resolve_start, resume};
 pub use stream::{Identity, MySqlSource, draw_server_id};

@@ -3,9 +3,10 @@
 use actix::System;
 use headwater_actors::{failure::Failure, ports::store::Stored};
 
-use super::outputs::Outputs;
+use super::{columns, outputs::Outputs};
 use crate::{
     checkpoint::file,
+    encode::shape::ShapeRules,
     exit::Exit,
     mysql::{self, Check, Verdict},
     plan::Plan,
@@ -65,7 +66,12 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
 
 /// The server's part, as `run` judges it too.
 pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, Failure> {
-    let checks = mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await?;
+    let mut checks = mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await?;
+    if !plan.shape.keeps_everything() {
+        let seen = mysql::columns(&plan.source).await?;
+        let rules = ShapeRules::of_plan(plan);
+        checks.extend(columns::judge(&plan.shape, &rules, &plan.tables, &seen));
+    }
     Ok(match &stored.checkpoint {
         None => checks,
         Some(_) => checks.into_iter().map(Check::at_a_later_start).collect(),

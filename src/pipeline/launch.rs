@@ -84,7 +84,7 @@ impl Server {
             .get_or_try_init(|| self.resolve_end(source.as_ref(), &from))
             .await?
             .clone();
-        let routes = GenerationRoutes::new(Arc::clone(&self.outputs), from.server_uuid);
+        let routes = GenerationRoutes::new(plan, Arc::clone(&self.outputs), from.server_uuid);
         Ok(Launch {
             from,
             until,
@@ -239,7 +239,7 @@ impl Launcher for FileLauncher {
             };
             outputs.connect().await?;
             Ok(Launch {
-                routes: Arc::new(GenerationRoutes::new(outputs, from.server_uuid)),
+                routes: Arc::new(GenerationRoutes::new(&plan, outputs, from.server_uuid)),
                 from,
                 until: intake::Until::Never,
                 source,

@@ -106,7 +106,7 @@ impl Outputs {
         let packing = &route.packing;
         Ok(Route {
             sink: sink.map_err(|failure| named(Some(&place), failure))?,
-            encoder: formats.encoder(route.format),
+            encoder: formats.encoder(&route.format),
             packing: packing.kind,
             compression: packing.compression,
             partition_key: packing.partition_key.clone(),

@@ -15,7 +15,13 @@ use headwater_actors::{
 use headwater_binlog::{gtid::Uuid, schema::TableName};
 
 use super::outputs::Outputs;
-use crate::{encode::native::NativeEncoder, plan::FormatPlan};
+use crate::{
+    encode::{
+        debezium::DebeziumEncoder, maxwell::MaxwellEncoder, native::NativeEncoder,
+        shape::ShapeRules,
+    },
+    plan::{FormatPlan, NativePlan, Plan},
+};
 
 pub struct GenerationRoutes {
     outputs: Arc<Outputs>,
@@ -25,13 +31,20 @@ pub struct GenerationRoutes {
 /// Makes the encoders of a generation.
 pub struct Formats {
     server_uuid: Uuid,
+    shape: ShapeRules,
+    native: NativePlan,
 }
 
 impl GenerationRoutes {
-    pub fn new(outputs: Arc<Outputs>, server_uuid: Uuid) -> Self {
+    pub fn new(plan: &Plan, outputs: Arc<Outputs>, server_uuid: Uuid) -> Self {
+        let shape = ShapeRules::of_plan(plan);
         Self {
             outputs,
-            formats: Arc::new(Formats { server_uuid }),
+            formats: Arc::new(Formats {
+                server_uuid,
+                shape,
+                native: plan.native.clone(),
+            }),
         }
     }
 }
@@ -45,9 +58,20 @@ impl Routes for GenerationRoutes {
 }
 
 impl Formats {
-    pub fn encoder(&self, format: FormatPlan) -> Arc<dyn Encoder> {
+    pub fn encoder(&self, format: &FormatPlan) -> Arc<dyn Encoder> {
+        let shape = self.shape.clone();
         match format {
-            FormatPlan::Native => Arc::new(NativeEncoder::new(self.server_uuid)),
+            FormatPlan::Native => Arc::new(
+                NativeEncoder::new(self.server_uuid)
+                    .with_shape(shape)
+                    .with_fields(&self.native),
+            ),
+            FormatPlan::Maxwell(options) => {
+                Arc::new(MaxwellEncoder::new(Arc::clone(options), shape))
+            }
+            FormatPlan::Debezium(options) => {
+                Arc::new(DebeziumEncoder::new(Arc::clone(options), shape))
+            }
         }
     }
 }

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, path::PathBuf, tim
 use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter, writer::poison::OnError};
 
 use super::{
-    CheckpointPlan, Error, ErrorsPlan, FormatPlan, LogFormat, MemoryPlan, Plan, RoutePlan,
-    SinkPlan, TelemetryPlan, routes, sinks, source,
+    CheckpointPlan, Error, ErrorsPlan, InvalidText, LogFormat, MemoryPlan, Plan, RoutePlan,
+    SinkPlan, TelemetryPlan, native, routes, shape, sinks, source,
 };
 use crate::settings::Settings;
 
@@ -34,6 +34,8 @@ impl Plan {
                     "see config/default.toml",
                 )
             })?,
+            shape: shape::shape(settings)?,
+            native: native::native(&settings.native)?,
             ordering: routes::ordering(&routes, &top),
             errors: errors(settings)?,
             checkpoint: checkpoint(settings)?,
@@ -62,14 +64,6 @@ fn name(name: &str) -> Result<String, Error> {
         ));
     }
     Ok(name.to_owned())
-}
-
-pub(super) fn format(settings: &Settings) -> Result<FormatPlan, Error> {
-    choose(
-        "format.type",
-        &settings.format.kind,
-        &[("native", FormatPlan::Native)],
-    )
 }
 
 pub(super) fn ordering(settings: &Settings) -> Result<OrderingKey, Error> {
@@ -106,6 +100,15 @@ fn errors(settings: &Settings) -> Result<ErrorsPlan, Error> {
     Ok(ErrorsPlan {
         oversize,
         undecodable,
+        invalid_text: choose(
+            "errors.invalid_text",
+            &settings.errors.invalid_text,
+            &[
+                ("halt", InvalidText::Halt),
+                ("replace", InvalidText::Replace),
+                ("base64_object", InvalidText::Base64Object),
+            ],
+        )?,
         dead_letter_path,
     })
 }

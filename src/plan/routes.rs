@@ -94,7 +94,7 @@ fn route(
         number,
         tables,
         target,
-        format: convert::format(settings)?,
+        format: FormatPlan::of(&settings.format, &settings.name)?,
         packing: packing::packing(settings, sink, &ordering)?,
         ordering,
     })

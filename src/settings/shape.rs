@@ -13,6 +13,9 @@ pub struct Settings {
     pub source: SourceSettings,
     pub sink: SinkSettings,
     pub format: FormatSettings,
+    pub native: NativeSettings,
+    pub columns: ColumnsSettings,
+    pub mask: MaskSettings,
     pub packing: PackingSettings,
     pub ordering: OrderingSettings,
     pub errors: ErrorsSettings,
@@ -110,6 +113,69 @@ pub struct FileSinkSettings {
 pub struct FormatSettings {
     #[serde(rename = "type")]
     pub kind: String,
+    pub maxwell: MaxwellSettings,
+    pub debezium: DebeziumSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaxwellSettings {
+    pub output_nulls: bool,
+    pub output_commit_info: bool,
+    pub output_xoffset: bool,
+    pub output_position: bool,
+    pub output_gtid: bool,
+    pub output_server_id: bool,
+    pub output_thread_id: bool,
+    pub output_primary_key: bool,
+    pub output_primary_key_columns: bool,
+    pub output_ddl: bool,
+    pub output_null_zerodates: bool,
+    pub partition_by: String,
+    pub partition_columns: Vec<String>,
+    pub partition_by_fallback: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DebeziumSettings {
+    pub name: String,
+    pub decimal_handling: String,
+    pub bigint_unsigned_handling: String,
+    pub time_precision: String,
+    pub binary_handling: String,
+    pub tombstones_on_delete: bool,
+    pub include_schema_changes: bool,
+    pub skipped_operations: Vec<String>,
+    pub unavailable_value_placeholder: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NativeSettings {
+    pub fields: Vec<String>,
+    pub constants: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnsSettings {
+    pub include: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaskSettings {
+    pub null: Vec<String>,
+    pub fixed: Vec<String>,
+    pub fixed_text: String,
+    pub hash: Vec<String>,
+    /// Only from the environment.
+    #[serde(deserialize_with = "secret")]
+    pub hash_salt: Secret,
+    pub hash_salt_file: String,
+    pub truncate: Vec<String>,
+    pub truncate_chars: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -135,6 +201,7 @@ pub struct OrderingSettings {
 pub struct ErrorsSettings {
     pub oversize: String,
     pub undecodable: String,
+    pub invalid_text: String,
     pub dead_letter_path: String,
 }
 

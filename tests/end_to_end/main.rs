@@ -17,6 +17,7 @@ mod refusals;
 mod refusals_source;
 mod replay;
 mod routes;
+mod shape;
 mod sink_faults;
 mod source_faults;
 mod stopping;

@@ -12,6 +12,7 @@ mod compare;
 mod documents;
 mod line;
 mod log;
+mod masks;
 mod oracle;
 mod random;
 mod scenario;

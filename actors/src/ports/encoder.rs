@@ -37,7 +37,8 @@ pub trait TableEncoder: Send {
     fn row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error>;
 
     /// Appends the change's line `line`, from 1 on, after a call that said [`Written::More`]. Each line of a
-    /// change is a record of its own, or shares one, as its neighbours do.
+    /// change is a record of its own, or shares one, as its neighbours do. An empty line is left out where
+    /// lines share records.
     fn next_line(
         &mut self,
         _event: &RowEvent<'_>,

@@ -72,7 +72,9 @@ impl OpenRecord {
         self.key.clear();
         let written =
             write(&mut self.bytes, &mut self.key).inspect_err(|_| self.bytes.truncate(before))?;
-        if written == Written::Nothing {
+        // An empty line is a record of its own; among others it would be none.
+        let is_empty = self.bytes.len() == start && self.frame.joins_lines();
+        if written == Written::Nothing || is_empty {
             self.bytes.truncate(before);
             return Ok(Some(written));
         }

@@ -45,6 +45,11 @@ impl Packing {
 }
 
 impl Frame {
+    /// Whether the lines are parts of one text.
+    pub(super) fn joins_lines(&self) -> bool {
+        matches!(self, Self::Lines | Self::Array)
+    }
+
     /// What [`close`](Self::close) appends.
     pub(super) fn tail_bytes(&self) -> usize {
         match self {

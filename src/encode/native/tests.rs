@@ -1,5 +1,6 @@
 //! Golden lines from images made by hand, byte by byte as MySQL packs them.
 
+mod shaped;
 mod values;
 
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use headwater_binlog::{
     gtid::{Gtid, GtidSource},
     position::FileName,
     rows::ColumnSet,
-    schema::{Column, TableName},
+    schema::{Column, ColumnKind, TableName},
     transaction::Transaction,
 };
 use proptest::prelude::*;
