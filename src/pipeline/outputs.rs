@@ -34,10 +34,12 @@ pub struct Outputs {
     plan: Plan,
     streams: Option<Streams>,
     /// By target.
-    sinks: Mutex<HashMap<String, Arc<OnceCell<Arc<dyn Sink>>>>>,
+    sinks: Mutex<HashMap<String, Arc<SinkCell>>>,
     /// Ends last: the calls of all sinks run on it.
     _runtime: Option<Runtime>,
 }
+
+type SinkCell = OnceCell<Arc<dyn Sink>>;
 
 impl Outputs {
     pub fn new(plan: &Plan) -> anyhow::Result<Self> {

@@ -14,7 +14,7 @@ pub mod store;
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -28,7 +28,7 @@ use headwater_actors::{
     ports::{
         BoxFuture,
         launcher::{Launch, Launcher},
-        routes::Route,
+        routes::{Route, Routes},
         store::CheckpointStore,
     },
     reader::intake::Until,
@@ -41,7 +41,10 @@ use headwater_actors::{
         poison::{OnError, Policy},
     },
 };
-use headwater_binlog::gtid::{GtidSet, Uuid};
+use headwater_binlog::{
+    gtid::{GtidSet, Uuid},
+    schema::TableName,
+};
 use tokio::sync::{oneshot, watch};
 
 use self::{
@@ -62,8 +65,39 @@ pub struct World {
     pub store: MemoryStore,
     pub letters: MemoryLetters,
     pub encoder: LineEncoder,
+    pub routes: ScriptedRoutes,
     pub options: Options,
 }
+
+/// Failures to be met first, by table.
+#[derive(Clone, Default)]
+pub struct ScriptedRoutes(Arc<Mutex<HashMap<String, Vec<Failure>>>>);
+
+impl ScriptedRoutes {
+    pub fn fails(&self, table: &str, failure: Failure) {
+        let mut failures = self.0.lock().expect("a whole lock");
+        failures.entry(table.to_owned()).or_default().push(failure);
+    }
+}
+
+impl Routes for TestRoutes {
+    fn route(&self, table: &TableName) -> BoxFuture<'static, Result<Route, Failure>> {
+        let mut failures = self.0.routes.0.lock().expect("a whole lock");
+        let failure = failures.get_mut(&table.to_string()).and_then(Vec::pop);
+        let world = &self.0;
+        let route = Route {
+            sink: Arc::new(world.sink.clone()),
+            encoder: Arc::new(world.encoder.clone()),
+            packing: world.options.packing,
+            compression: Compression::None,
+            partition_key: PartitionKey::Lane,
+            record_bytes_max: world.options.record_bytes_max,
+        };
+        Box::pin(std::future::ready(failure.map_or(Ok(route), Err)))
+    }
+}
+
+struct TestRoutes(World);
 
 #[derive(Clone)]
 pub struct Options {
@@ -150,6 +184,7 @@ impl World {
             log,
             letters: MemoryLetters::default(),
             encoder: LineEncoder::default(),
+            routes: ScriptedRoutes::default(),
             options: Options::default(),
         }
     }
@@ -343,14 +378,7 @@ impl Launcher for TestLauncher {
                 from,
                 until: world.options.until.clone(),
                 source: Arc::new(world.source.clone()),
-                routes: Arc::new(Route {
-                    sink: Arc::new(world.sink.clone()),
-                    encoder: Arc::new(world.encoder.clone()),
-                    packing: world.options.packing,
-                    compression: Compression::None,
-                    partition_key: PartitionKey::Lane,
-                    record_bytes_max: world.options.record_bytes_max,
-                }),
+                routes: Arc::new(TestRoutes(world)),
             })
         })
     }

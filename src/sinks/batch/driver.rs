@@ -236,10 +236,29 @@ fn driver_ended() -> Rejected {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use headwater_actors::lane::Lane;
+    use headwater_actors::{lane::Lane, ports::sink::Content};
     use headwater_binlog::schema::TableName;
 
     use super::*;
+
+    fn record() -> Record {
+        let lane = Lane {
+            table: TableName {
+                database: "shop".into(),
+                table: "orders".into(),
+            },
+            index: 0,
+            count: 1,
+        };
+        Record {
+            partition_key: lane.partition_key().into(),
+            lane: Arc::new(lane),
+            bytes: "x\n".into(),
+            explicit_hash_key: None,
+            rows: 1,
+            content: Content::Text,
+        }
+    }
 
     /// Panics in its first call.
     #[derive(Default)]
@@ -259,6 +278,58 @@ mod tests {
         }
     }
 
+    /// Holds each call for a moment, and remembers how many bytes were held at most.
+    #[derive(Clone, Default)]
+    struct Held {
+        bytes: Arc<AtomicUsize>,
+        most: Arc<AtomicUsize>,
+    }
+
+    impl PutBatch for Held {
+        async fn put(&self, records: Vec<Record>) -> Result<Vec<Reply>, CallFailure> {
+            let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
+            let now = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            self.most.fetch_max(now, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let accepted = |_| Reply::Accepted {
+                shard: None,
+                sequence: None,
+            };
+            Ok(records.iter().map(accepted).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_streams_of_a_process_share_what_may_fly() {
+        let (port, in_flight) = (Held::default(), InFlight::new(1 << 20));
+        let sinks = (0..4).map(|_| {
+            let limits = Limits {
+                entries_max: 500,
+                call_bytes: 1 << 20,
+                in_flight_bytes_max: 1 << 20,
+                calls_max: 4,
+                shard: None,
+            };
+            let limits = (limits, in_flight.clone());
+            let timeout = Duration::from_secs(5);
+            BatchSink::start(&Handle::current(), port.clone(), limits, timeout, 1 << 20)
+        });
+        let sinks: Vec<BatchSink> = sinks.collect();
+        let payload = vec![b'x'; 600 << 10];
+        let all = sinks.iter().map(|sink| {
+            let record = Record {
+                bytes: payload.clone().into(),
+                ..record()
+            };
+            sink.deliver(record)
+        });
+        for delivered in future::join_all(all).await {
+            delivered.expect("accepted");
+        }
+        assert_eq!(port.most.load(Ordering::Relaxed), payload.len());
+    }
+
     #[tokio::test]
     async fn a_call_that_panics_is_transient_and_frees_its_lane() {
         let limits = Limits {
@@ -272,22 +343,7 @@ mod tests {
         let port = Fragile::default();
         let limits = (limits, InFlight::new(4 << 20));
         let sink = BatchSink::start(&Handle::current(), port, limits, timeout, 1 << 20);
-        let lane = Lane {
-            table: TableName {
-                database: "shop".into(),
-                table: "orders".into(),
-            },
-            index: 0,
-            count: 1,
-        };
-        let record = Record {
-            partition_key: lane.partition_key().into(),
-            lane: Arc::new(lane),
-            bytes: "x\n".into(),
-            explicit_hash_key: None,
-            rows: 1,
-            content: headwater_actors::ports::sink::Content::Text,
-        };
+        let record = record();
         let rejected = sink.deliver(record.clone()).await.expect_err("panics");
         assert!(!rejected.failure.is_definite());
         assert_eq!(rejected.failure.message, "the call to AWS panicked");
