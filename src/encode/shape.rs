@@ -175,7 +175,7 @@ impl Salted {
         context.update(text.as_bytes());
         out.push(b'"');
         for byte in context.finish().as_ref() {
-            let digits = [byte >> 4, byte & 15].map(|nibble| usize::from(nibble));
+            let digits = [byte >> 4, byte & 15].map(usize::from);
             out.extend(digits.iter().filter_map(|digit| DIGITS.get(*digit)));
         }
         out.push(b'"');
