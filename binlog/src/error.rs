@@ -39,6 +39,11 @@ pub enum Error {
     /// The table map carries no column names: `binlog_row_metadata` was not FULL.
     #[error("table `{table}` is logged without column names")]
     NoColumnNames { table: String },
+    /// `binlog_row_value_options = PARTIAL_JSON` with `binlog_row_image = MINIMAL`.
+    #[error(
+        "column `{column}` of table `{table}` is logged as a change of its document, and the document before is not in the log"
+    )]
+    NoDocument { table: String, column: String },
 }
 
 impl Error {
@@ -87,6 +92,9 @@ impl Error {
             Self::NoColumnNames { .. } => Some(
                 "SET PERSIST binlog_row_metadata = 'FULL' (on RDS and Aurora the parameter \
                  binlog_row_metadata of the parameter group), then start after this position",
+            ),
+            Self::NoDocument { .. } => Some(
+                "SET PERSIST binlog_row_image = 'FULL', or SET PERSIST binlog_row_value_options = '' (RDS: parameters binlog_row_image, binlog_row_value_options), and let sessions reconnect; then set a position behind this event and copy the table again",
             ),
             _ => None,
         }

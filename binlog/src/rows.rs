@@ -1,11 +1,12 @@
 //! Row images of one WRITE, UPDATE or DELETE rows event, walked in place.
 //!
-//! [`parse`] splits a rows event's body (versions 1 and 2) into what it says of itself and the images;
+//! [`parse`] splits a rows event's body (versions 1 and 2, partial updates) into what it says of itself and the images;
 //! a [`RowsBlock`] pairs the images with their table. A row is a before image, an after image, or both;
 //! an image is one NULL bit per *present* column and the values that are not NULL. Nothing marks where
 //! a row ends but its last value, so a walk cuts every value, and it goes on only while rows have bytes.
 
 mod event;
+pub(crate) mod partial;
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use headwater_binlog::{
     position::FileName,
     rows::{RowsBlock, RowsKind},
     schema::TableName,
-    transaction::{Assembler, Item, Statement},
+    transaction::{AssembleError, Assembler, Item, Statement},
 };
 use headwater_harness::mysql::MySql;
 
@@ -85,6 +85,18 @@ impl Log {
             }
         }
         logged
+    }
+
+    /// As [`Log::read`], up to the first event that cannot be followed.
+    pub fn refused(&mut self) -> AssembleError {
+        let mut items = Vec::new();
+        loop {
+            let event = self.file.next_event().unwrap_or_else(|error| fail(&error));
+            let event = event.expect("an event that is refused");
+            if let Err(error) = self.assembler.push(event.bytes, &mut items) {
+                return error;
+            }
+        }
     }
 
     /// How many values mysql_common has been asked about.

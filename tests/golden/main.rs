@@ -13,6 +13,7 @@ mod documents;
 mod line;
 mod log;
 mod oracle;
+mod partial;
 mod random;
 mod scenario;
 mod statements;

@@ -218,7 +218,11 @@ impl Assembler {
                 after: event.after,
                 images: event.images,
             };
-            block.row_count = block.count_rows()?;
+            block.row_count = match (event.is_partial, entry.is_wanted) {
+                (false, _) => block.count_rows()?,
+                (true, true) => rows::partial::make_whole(&mut block)?,
+                (true, false) => rows::partial::count(&block)?,
+            };
             Ok(block)
         });
         let mut block = match counted {
