@@ -10,6 +10,7 @@ mod charsets;
 mod columns;
 mod compare;
 mod documents;
+mod images;
 mod line;
 mod log;
 mod oracle;
