@@ -82,6 +82,8 @@ fn block(kind: RowsKind) -> RowsBlock {
             offset: 2401,
             server_id: 1,
             commit_us: 1_795_416_214_123_456,
+            thread_id: None,
+            end: Default::default(),
         }),
         table,
         kind,

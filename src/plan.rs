@@ -16,10 +16,12 @@ use crate::secret::Secret;
 mod address;
 mod convert;
 mod point;
+mod shape;
 mod sinks;
 mod source;
 
 pub use point::Target;
+pub use shape::{InvalidText, ShapePlan};
 
 /// What is wrong with the settings taken together: key, what was found, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +39,7 @@ pub struct Plan {
     pub tables: TableFilter,
     pub sink: SinkPlan,
     pub format: FormatPlan,
+    pub shape: ShapePlan,
     pub packing: PackingPlan,
     pub ordering: OrderingKey,
     pub errors: ErrorsPlan,
@@ -157,6 +160,7 @@ pub struct PackingPlan {
 pub struct ErrorsPlan {
     pub oversize: OnError,
     pub undecodable: OnError,
+    pub invalid_text: InvalidText,
     /// Set whenever one of the two is `DeadLetter`.
     pub dead_letter_path: Option<PathBuf>,
 }

@@ -7,7 +7,11 @@
 //! A star never sends the match back beyond itself, so a hostile pattern costs at most its length
 //! times the name's.
 
+mod columns;
+
 use headwater_binlog::schema::TableName;
+
+pub use columns::ColumnFilter;
 
 /// Schemas that belong to the server or its host, never to the user. `mysql` holds RDS's `rds_*` tables.
 const SYSTEM_SCHEMAS: [&str; 5] = [
@@ -31,6 +35,8 @@ pub enum FilterError {
     Empty,
     #[error("table pattern \"{pattern}\" {problem}")]
     Pattern { pattern: String, problem: String },
+    #[error("column pattern \"{pattern}\" {problem}")]
+    Column { pattern: String, problem: String },
 }
 
 #[derive(Debug, Clone)]
@@ -143,43 +149,13 @@ impl Rule {
             Some(body) => (false, body),
             None => (true, pattern),
         };
-        if body.trim() != body {
-            return Err("begins or ends with a space; remove it".to_owned());
-        }
-        let mut parts = [Vec::new(), Vec::new()];
-        let [database, table] = &mut parts;
-        let mut part = &mut *database;
-        let mut has_dot = false;
-        let mut characters = body.chars().peekable();
-        while let Some(character) = characters.next() {
-            match character {
-                '`' => loop {
-                    match characters.next() {
-                        None => return Err("has an open backtick; close it".to_owned()),
-                        Some('`') if characters.peek() == Some(&'`') => {
-                            characters.next();
-                            part.push(Token::Literal('`'));
-                        }
-                        Some('`') => break,
-                        Some(quoted) => part.push(Token::Literal(quoted)),
-                    }
-                },
-                '.' if !has_dot => {
-                    has_dot = true;
-                    part = &mut *table;
-                }
-                '*' if part.last() == Some(&Token::Run) => (),
-                '*' => part.push(Token::Run),
-                '?' => part.push(Token::One),
-                other => part.push(Token::Literal(other)),
-            }
-        }
-        if !has_dot {
+        let (parts, dots) = parts(body)?;
+        if dots == 0 {
             return Err(
                 "has no dot; write \"db.table\", or \"db.*\" for all its tables".to_owned(),
             );
         }
-        let [database, table] = parts.map(Glob);
+        let [database, table] = parts;
         if database.0.is_empty() || table.0.is_empty() {
             return Err("lacks the database or the table; write \"db.table\"".to_owned());
         }
@@ -196,6 +172,44 @@ impl Rule {
             table,
         })
     }
+}
+
+/// `body` cut at its first dots outside backticks, and how many of these there were; the last part keeps
+/// the others.
+fn parts<const PARTS: usize>(body: &str) -> Result<([Glob; PARTS], usize), String> {
+    if body.trim() != body {
+        return Err("begins or ends with a space; remove it".to_owned());
+    }
+    let mut parts = [const { Vec::new() }; PARTS];
+    let mut dots = 0;
+    let mut characters = body.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character == '.' && dots + 1 < PARTS {
+            dots += 1;
+            continue;
+        }
+        let Some(part) = parts.get_mut(dots) else {
+            break;
+        };
+        match character {
+            '`' => loop {
+                match characters.next() {
+                    None => return Err("has an open backtick; close it".to_owned()),
+                    Some('`') if characters.peek() == Some(&'`') => {
+                        characters.next();
+                        part.push(Token::Literal('`'));
+                    }
+                    Some('`') => break,
+                    Some(quoted) => part.push(Token::Literal(quoted)),
+                }
+            },
+            '*' if part.last() == Some(&Token::Run) => (),
+            '*' => part.push(Token::Run),
+            '?' => part.push(Token::One),
+            other => part.push(Token::Literal(other)),
+        }
+    }
+    Ok((parts.map(Glob), dots))
 }
 
 impl Glob {

@@ -34,6 +34,7 @@ pub const MEMORY_BUDGET_BYTES_IN_USE: &str = "headwater_memory_budget_bytes_in_u
 pub const MEMORY_BUDGET_BYTES_TOTAL: &str = "headwater_memory_budget_bytes_total";
 pub const BACKPRESSURE_SECONDS_TOTAL: &str = "headwater_backpressure_seconds_total";
 pub const DEAD_LETTERS_TOTAL: &str = "headwater_dead_letters_total";
+pub const INVALID_TEXT_TOTAL: &str = "headwater_invalid_text_total";
 pub const FENCES_TOTAL: &str = "headwater_fences_total";
 /// The one name that is not ours: what Prometheus' own client libraries call it.
 pub const PROCESS_RESIDENT_MEMORY_BYTES: &str = "process_resident_memory_bytes";
@@ -251,6 +252,13 @@ pub const ALL: &[Metric] = &[
         unit: Some(Unit::Count),
         labels: &[],
         help: "Changes put aside into the dead-letter file; each line of it says why",
+    },
+    Metric {
+        name: INVALID_TEXT_TOTAL,
+        kind: Kind::Counter,
+        unit: Some(Unit::Count),
+        labels: &[],
+        help: "Times that text which its character set does not have was written as errors.invalid_text says; what is encoded again counts again",
     },
     Metric {
         name: FENCES_TOTAL,

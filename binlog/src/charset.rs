@@ -9,6 +9,7 @@
 
 mod codes;
 mod collations;
+mod lossy;
 
 use std::borrow::Cow;
 

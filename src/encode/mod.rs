@@ -1,3 +1,7 @@
-//! Formats: encoders behind `headwater_actors::ports::encoder`.
+//! Formats: encoders behind `headwater_actors::ports::encoder`, and what they share: values, text, shape.
 
+mod columns;
 pub mod native;
+pub mod shape;
+mod text;
+mod value;

@@ -10,53 +10,68 @@
 
 mod origin;
 mod statement;
-mod text;
-mod value;
 
 use std::sync::Arc;
 
-use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder};
+use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder, Written};
 use headwater_binlog::{
     Error,
     gtid::Uuid,
-    json::write_json_string,
-    rows::{Cell, Cells, Image, RowsBlock, RowsKind},
-    schema::{ColumnKind, Table},
+    rows::{Cell, Image, RowsBlock, RowsKind},
+    schema::Table,
 };
 
+use super::{
+    columns::{self, ColumnPlan, KeyColumn, KeyWalk, next_cell},
+    shape::{ShapeRules, Treatment},
+    value,
+};
+use crate::plan::InvalidText;
 use origin::Origin;
 
 /// Writes the native event.
 #[derive(Debug, Clone)]
 pub struct NativeEncoder {
     server_uuid: Uuid,
+    shape: ShapeRules,
 }
 
 impl NativeEncoder {
     /// `server_uuid` names changes of transactions that have no GTID.
     pub fn new(server_uuid: Uuid) -> Self {
-        Self { server_uuid }
+        Self {
+            server_uuid,
+            shape: ShapeRules::default(),
+        }
+    }
+
+    /// With columns left out and masked, and with what becomes of invalid text.
+    pub fn with_shape(self, shape: ShapeRules) -> Self {
+        Self { shape, ..self }
     }
 }
 
 impl Encoder for NativeEncoder {
     fn plan(&self, table: &Arc<Table>) -> Box<dyn TableEncoder> {
-        Box::new(NativeTable::new(self.server_uuid, table))
+        Box::new(NativeTable::new(self.clone(), table))
     }
 
-    fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
         let start = out.len();
         let written = statement::write(self.server_uuid, event, out);
         if written.is_err() {
             out.truncate(start);
         }
-        written
+        written.map(|()| Written::Last)
     }
 }
 
 /// One table's plan with what the current block has in common.
 struct NativeTable {
-    server_uuid: Uuid,
+    encoder: NativeEncoder,
+    invalid_text: InvalidText,
+    /// Some column is left out or masked.
+    is_shaped: bool,
     table: Arc<Table>,
     columns: Vec<ColumnPlan>,
     /// In key order.
@@ -68,23 +83,8 @@ struct NativeTable {
     old: Vec<u8>,
 }
 
-const LABEL_BYTES: usize = 32;
-
 /// Of a larger update's old values the memory is given back.
 const OLD_KEPT_BYTES_MAX: usize = 64 * 1024;
-
-struct ColumnPlan {
-    /// `,"name":`
-    label: Box<[u8]>,
-    /// The label with spaces after it, where it fits: a copy of known width is a few instructions.
-    padded: [u8; LABEL_BYTES],
-    kind: ColumnKind,
-}
-
-struct KeyColumn {
-    column: usize,
-    plan: ColumnPlan,
-}
 
 /// The constant parts of a block's lines: `head` n `middle` n in hex `tail`.
 #[derive(Default)]
@@ -95,63 +95,30 @@ struct BlockText {
     file_number: u64,
 }
 
-impl ColumnPlan {
-    fn new(name: &str, kind: &ColumnKind) -> Self {
-        let mut label = vec![b','];
-        write_json_string(name, &mut label);
-        label.push(b':');
-        let mut padded = [b' '; LABEL_BYTES];
-        if let Some(front) = padded.get_mut(..label.len()) {
-            front.copy_from_slice(&label);
-        }
-        Self {
-            label: label.into_boxed_slice(),
-            padded,
-            kind: kind.clone(),
-        }
-    }
-
-    /// Appends the label: in front of the first column without its comma.
-    #[inline(always)]
-    fn write_label(&self, is_first: bool, out: &mut Vec<u8>) {
-        if is_first || self.label.len() > LABEL_BYTES {
-            let label = self.label.get(usize::from(is_first)..);
-            out.extend_from_slice(label.unwrap_or_default());
-        } else {
-            let end = out.len() + self.label.len();
-            out.extend_from_slice(&self.padded);
-            out.truncate(end);
-        }
-    }
-}
-
 impl NativeTable {
-    fn new(server_uuid: Uuid, table: &Arc<Table>) -> Self {
-        let key = table.primary_key.iter().filter_map(|&column| {
-            let found = table.columns.get(column)?;
-            Some(KeyColumn {
-                column,
-                plan: ColumnPlan::new(&found.name, &found.kind),
-            })
-        });
+    fn new(encoder: NativeEncoder, table: &Arc<Table>) -> Self {
+        let (columns, key, is_shaped) = columns::plans(table, &encoder.shape);
         let mut name = Vec::new();
         origin::write_table(&table.name.database, &table.name.table, &mut name);
         Self {
-            server_uuid,
-            columns: table
-                .columns
-                .iter()
-                .map(|column| ColumnPlan::new(&column.name, &column.kind))
-                .collect(),
-            key: key.collect(),
+            invalid_text: encoder.shape.invalid_text(),
+            is_shaped,
+            columns,
+            key,
             name,
             block: BlockText::default(),
             old: Vec::new(),
             table: Arc::clone(table),
+            encoder,
         }
     }
 
-    fn write_row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    /// `SHAPED` costs a table without a shape nothing: there it does not exist.
+    fn write_row<const SHAPED: bool>(
+        &mut self,
+        event: &RowEvent<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let row = event.row;
         let (data, before) = match event.block.kind {
             RowsKind::Insert => (row.after, None),
@@ -167,12 +134,12 @@ impl NativeTable {
         out.extend_from_slice(&origin::hex::<8>(event.n));
         out.extend_from_slice(&self.block.tail);
         if !self.key.is_empty() {
-            self.write_key(data, before, out)?;
+            self.write_key::<SHAPED>(data, before, out)?;
             out.extend_from_slice(b"},\"data\":{");
         }
         match (event.block.kind, before) {
             (RowsKind::Update, Some(before)) => {
-                self.write_update(before, data, out)?;
+                self.write_update::<SHAPED>(before, data, out)?;
                 out.extend_from_slice(b"},\"old\":{");
                 out.extend_from_slice(self.old.get(1..).unwrap_or_default());
                 if self.old.capacity() > OLD_KEPT_BYTES_MAX {
@@ -180,13 +147,13 @@ impl NativeTable {
                 }
             }
             (RowsKind::Update, None) => return Err(self.cut_short("before image")),
-            (RowsKind::Insert | RowsKind::Delete, _) => self.write_data(data, out)?,
+            (RowsKind::Insert | RowsKind::Delete, _) => self.write_data::<SHAPED>(data, out)?,
         }
         out.extend_from_slice(origin::end_of_row(event.last));
         Ok(())
     }
 
-    fn write_key(
+    fn write_key<const SHAPED: bool>(
         &self,
         data: Image<'_>,
         before: Option<Image<'_>>,
@@ -200,19 +167,23 @@ impl NativeTable {
             if let (Cell::Absent, Some(before)) = (cell, &mut before) {
                 cell = before.cell(key.column)?;
             }
-            if self.write_cell(&key.plan, is_first, cell, key.column, out)? {
+            if self.write_cell::<SHAPED>(&key.plan, is_first, cell, key.column, out)? {
                 is_first = false;
             }
         }
         Ok(())
     }
 
-    fn write_data(&self, image: Image<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn write_data<const SHAPED: bool>(
+        &self,
+        image: Image<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let mut cells = image.cells();
         let mut is_first = true;
         for (column, plan) in self.columns.iter().enumerate() {
             let cell = next_cell(&mut cells).map_err(|error| self.in_column(column, error))?;
-            if self.write_cell(plan, is_first, cell, column, out)? {
+            if self.write_cell::<SHAPED>(plan, is_first, cell, column, out)? {
                 is_first = false;
             }
         }
@@ -220,7 +191,7 @@ impl NativeTable {
     }
 
     /// Data to `out`, and what changed to `self.old`, in one walk over both images.
-    fn write_update(
+    fn write_update<const SHAPED: bool>(
         &mut self,
         before: Image<'_>,
         after: Image<'_>,
@@ -234,10 +205,10 @@ impl NativeTable {
             for (column, plan) in self.columns.iter().enumerate() {
                 let cut = |cells| next_cell(cells).map_err(|error| self.in_column(column, error));
                 let (was, is) = (cut(&mut befores)?, cut(&mut afters)?);
-                if self.write_cell(plan, is_first, is, column, out)? {
+                if self.write_cell::<SHAPED>(plan, is_first, is, column, out)? {
                     is_first = false;
                     if was != is {
-                        self.write_cell(plan, false, was, column, &mut old)?;
+                        self.write_cell::<SHAPED>(plan, false, was, column, &mut old)?;
                     }
                 }
             }
@@ -250,7 +221,7 @@ impl NativeTable {
 
     /// Whether there was something to write.
     #[inline(always)]
-    fn write_cell(
+    fn write_cell<const SHAPED: bool>(
         &self,
         plan: &ColumnPlan,
         is_first: bool,
@@ -258,6 +229,9 @@ impl NativeTable {
         column: usize,
         out: &mut Vec<u8>,
     ) -> Result<bool, Error> {
+        if SHAPED && !matches!(plan.treatment, Treatment::Keep) {
+            return self.write_shaped(plan, is_first, cell, column, out);
+        }
         match cell {
             Cell::Absent => return Ok(false),
             Cell::Null => {
@@ -266,41 +240,52 @@ impl NativeTable {
             }
             Cell::Bytes(bytes) => {
                 plan.write_label(is_first, out);
-                value::write(&plan.kind, bytes, out)
+                value::write(&plan.kind, bytes, self.invalid_text, out)
                     .map_err(|error| self.in_column(column, error))?;
             }
         }
         Ok(true)
     }
 
-    #[cold]
-    fn cut_short(&self, what: &'static str) -> Error {
-        Error::malformed(what, format_args!("missing in table `{}`", self.table.name))
+    fn write_shaped(
+        &self,
+        plan: &ColumnPlan,
+        is_first: bool,
+        cell: Cell<'_>,
+        column: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Error> {
+        let bytes = match cell {
+            Cell::Absent => return Ok(false),
+            Cell::Null => None,
+            Cell::Bytes(bytes) => Some(bytes),
+        };
+        let Treatment::Mask(mask) = &plan.treatment else {
+            return Ok(false);
+        };
+        plan.write_label(is_first, out);
+        mask.write(&plan.kind, bytes, self.invalid_text, out)
+            .map_err(|error| self.in_column(column, error))?;
+        Ok(true)
     }
 
-    /// Names the column; the value itself never stands in a message.
-    #[cold]
+    fn cut_short(&self, what: &'static str) -> Error {
+        columns::cut_short(&self.table, what)
+    }
+
     fn in_column(&self, column: usize, error: Error) -> Error {
-        let name = self.table.columns.get(column).map_or("", |it| &it.name);
-        let place = format_args!("column `{name}` of table `{}`", self.table.name);
-        match error {
-            Error::Short { what, needed, left } => Error::malformed(
-                what,
-                format_args!("{place}: {needed} bytes needed, {left} left"),
-            ),
-            other => other.at(place),
-        }
+        columns::in_column(&self.table, column, error)
     }
 }
 
 impl TableEncoder for NativeTable {
     fn block(&mut self, block: &RowsBlock, epoch: u32) {
         if !Arc::ptr_eq(&self.table, &block.table) && self.table != block.table {
-            *self = Self::new(self.server_uuid, &block.table);
+            *self = Self::new(self.encoder.clone(), &block.table);
         }
         let origin = Origin {
             transaction: &block.transaction,
-            server_uuid: self.server_uuid,
+            server_uuid: self.encoder.server_uuid,
             epoch,
             event_offset: block.event_offset,
         };
@@ -325,13 +310,17 @@ impl TableEncoder for NativeTable {
         });
     }
 
-    fn row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
         let start = out.len();
-        let written = self.write_row(event, out);
+        let written = if self.is_shaped {
+            self.write_row::<true>(event, out)
+        } else {
+            self.write_row::<false>(event, out)
+        };
         if written.is_err() {
             out.truncate(start);
         }
-        written
+        written.map(|()| Written::Last)
     }
 
     fn key(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -341,49 +330,9 @@ impl TableEncoder for NativeTable {
         };
         let data = data.ok_or_else(|| self.cut_short("row image"))?;
         out.push(b'{');
-        self.write_key(data, before, out)?;
+        self.write_key::<true>(data, before, out)?;
         out.push(b'}');
         Ok(())
-    }
-}
-
-/// Finds key columns in an image: forward as far as it can, from the front where the key's order goes back.
-struct KeyWalk<'a> {
-    image: Image<'a>,
-    cells: Cells<'a>,
-    next: usize,
-}
-
-impl<'a> KeyWalk<'a> {
-    fn new(image: Image<'a>) -> Self {
-        Self {
-            image,
-            cells: image.cells(),
-            next: 0,
-        }
-    }
-
-    fn cell(&mut self, column: usize) -> Result<Cell<'a>, Error> {
-        if column < self.next {
-            *self = Self::new(self.image);
-        }
-        while self.next < column {
-            next_cell(&mut self.cells)?;
-            self.next += 1;
-        }
-        self.next += 1;
-        next_cell(&mut self.cells)
-    }
-}
-
-#[inline]
-fn next_cell<'a>(cells: &mut Cells<'a>) -> Result<Cell<'a>, Error> {
-    match cells.next() {
-        Some(cell) => cell,
-        None => Err(Error::malformed(
-            "row image",
-            "fewer columns than the table",
-        )),
     }
 }
 

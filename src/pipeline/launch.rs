@@ -8,6 +8,7 @@ use headwater_actors::{
     failure::Failure,
     ports::{
         BoxFuture,
+        encoder::Encoder,
         launcher::{Launch, Launcher},
         source::Source,
         store::{CheckpointStore, Stored},
@@ -20,9 +21,9 @@ use tokio::sync::OnceCell;
 use super::{Until, check, outputs::Outputs};
 use crate::{
     checkpoint::file,
-    encode::native::NativeEncoder,
+    encode::{native::NativeEncoder, shape::ShapeRules},
     mysql::{self, Identity, MySqlSource, Start, Verdict},
-    plan::{Plan, Target},
+    plan::{FormatPlan, Plan, Target},
     replay::FileSource,
 };
 
@@ -85,7 +86,7 @@ impl Server {
             .get_or_try_init(|| self.resolve_end(source.as_ref(), &from))
             .await?
             .clone();
-        let encoder = Arc::new(NativeEncoder::new(from.server_uuid));
+        let encoder = encoder(plan, from.server_uuid);
         Ok(Launch {
             from,
             until,
@@ -203,6 +204,14 @@ fn ensure_ordering(plan: &Plan, checkpoint: &Checkpoint) -> Result<(), Failure> 
     .with_hint("run once with the former ordering.key and ordering.lanes, stop it by SIGTERM, then change them"))
 }
 
+/// What the settings' format is written by.
+fn encoder(plan: &Plan, server_uuid: Uuid) -> Arc<dyn Encoder> {
+    let shape = ShapeRules::of_plan(plan);
+    match plan.format {
+        FormatPlan::Native => Arc::new(NativeEncoder::new(server_uuid).with_shape(shape)),
+    }
+}
+
 /// The one generation that reads binlog files. It begins at their head each time: a replay may repeat.
 pub struct FileLauncher {
     plan: Plan,
@@ -245,7 +254,7 @@ impl Launcher for FileLauncher {
                 drained: false,
             };
             Ok(Launch {
-                encoder: Arc::new(NativeEncoder::new(from.server_uuid)),
+                encoder: encoder(&plan, from.server_uuid),
                 from,
                 until: intake::Until::Never,
                 source,

@@ -9,8 +9,8 @@ use headwater_actors::{
 };
 
 use super::{
-    CheckpointPlan, Error, ErrorsPlan, FormatPlan, LogFormat, MemoryPlan, PackingPlan, Plan,
-    SinkPlan, TelemetryPlan, sinks, source,
+    CheckpointPlan, Error, ErrorsPlan, FormatPlan, InvalidText, LogFormat, MemoryPlan, PackingPlan,
+    Plan, ShapePlan, SinkPlan, TelemetryPlan, sinks, source,
 };
 use crate::settings::Settings;
 
@@ -49,6 +49,7 @@ impl Plan {
                 &settings.format.kind,
                 &[("native", FormatPlan::Native)],
             )?,
+            shape: ShapePlan::default(),
             packing,
             ordering: ordering(settings)?,
             errors: errors(settings)?,
@@ -112,6 +113,15 @@ fn errors(settings: &Settings) -> Result<ErrorsPlan, Error> {
     Ok(ErrorsPlan {
         oversize,
         undecodable,
+        invalid_text: choose(
+            "errors.invalid_text",
+            &settings.errors.invalid_text,
+            &[
+                ("halt", InvalidText::Halt),
+                ("replace", InvalidText::Replace),
+                ("base64_object", InvalidText::Base64Object),
+            ],
+        )?,
         dead_letter_path,
     })
 }

@@ -117,6 +117,7 @@ pub struct OrderingSettings {
 pub struct ErrorsSettings {
     pub oversize: String,
     pub undecodable: String,
+    pub invalid_text: String,
     pub dead_letter_path: String,
 }
 

@@ -19,7 +19,11 @@ use crate::{
     failure::Failure,
     lane::Lane,
     messages::{BarrierSeq, LaneChanges, Part},
-    ports::{dead_letters::DeadLetter, encoder::RowEvent, sink::Record},
+    ports::{
+        dead_letters::DeadLetter,
+        encoder::{RowEvent, Written},
+        sink::Record,
+    },
 };
 
 /// How lines become records.
@@ -56,6 +60,8 @@ pub enum Step {
 /// What is handed over: to the sink, or to the dead letters.
 #[derive(Debug, Clone)]
 pub enum Flight {
+    /// Changes for which the format has no line: they are done when all before them is.
+    Nothing,
     Record(Record),
     Letter(DeadLetter),
 }
@@ -186,12 +192,12 @@ impl LaneBuffer {
                         lines.statement(statement, &self.lane.table, *is_shared, *is_last, out)
                     });
                     match taken {
-                        Ok(true) if open.rows == 1 && open.len() > self.line_bytes_max() => {
+                        Ok(Some(_)) if open.rows == 1 && open.len() > self.line_bytes_max() => {
                             let poison = Poison::oversize_statement(statement, open.len());
                             self.poisoned(open, poison, open.end.past_part(batch))?;
                         }
-                        Ok(true) => open.end = open.end.past_part(batch),
-                        Ok(false) => (),
+                        Ok(Some(_)) => open.end = open.end.past_part(batch),
+                        Ok(None) => (),
                         Err(error) if open.is_empty() => {
                             let poison = Poison::undecodable_statement(statement, &error);
                             self.poisoned(open, poison, open.end.past_part(batch))?;
@@ -239,7 +245,6 @@ impl LaneBuffer {
                 .as_ref()
                 .and_then(|numbers| numbers.get(open.end.row).copied());
             let n = block.first_row + index.map_or(open.end.row as u64, u64::from);
-            let next = open.end.past_row(row.bytes, batch);
             let last = *is_last && open.end.offset + row.bytes >= block.images.len();
             let event = RowEvent {
                 block,
@@ -247,15 +252,24 @@ impl LaneBuffer {
                 n,
                 last,
             };
-            match open.append(self.line_end(), |out| encoder.row(&event, out)) {
-                Ok(true) if open.len() > self.line_bytes_max() && open.rows == 1 => {
+            let line = open.end.line;
+            let taken = open.append(self.line_end(), |out| match line {
+                0 => encoder.row(&event, out),
+                line => encoder.next_line(&event, line, out),
+            });
+            let next = match taken {
+                Ok(Some(Written::More)) => open.end.past_line(),
+                _ => open.end.past_row(row.bytes, batch),
+            };
+            match taken {
+                Ok(Some(_)) if open.len() > self.line_bytes_max() && open.rows == 1 => {
                     let key = lines.key(block, row, n);
                     let poison =
                         Poison::oversize_row(&event, &key, open.len(), self.rules.sink_bytes_max);
                     return self.poisoned(open, poison, next);
                 }
-                Ok(true) => open.end = next,
-                Ok(false) => (),
+                Ok(Some(_)) => open.end = next,
+                Ok(None) => (),
                 Err(error) if open.is_empty() => {
                     let key = lines.key(block, row, n);
                     let offset = open.end.offset;
@@ -323,25 +337,24 @@ impl LaneBuffer {
         let Some(open) = self.open.take() else {
             return Step::Idle;
         };
-        if open.is_empty() {
+        if open.is_empty() && open.end == self.flown {
             return Step::Idle;
         }
         let (end, rows, letter) = (open.end, open.rows, open.letter.clone());
         let (bytes, permit) = open.finish();
-        let content = letter.map_or_else(
-            || {
-                Flight::Record(Record {
-                    lane: Arc::clone(&self.lane),
-                    bytes,
-                    partition_key: Arc::clone(&self.partition_key),
-                    explicit_hash_key: self.lane.explicit_hash_key(),
-                    rows,
-                })
-            },
-            Flight::Letter,
-        );
+        let content = match letter {
+            Some(letter) => Flight::Letter(letter),
+            None if rows == 0 => Flight::Nothing,
+            None => Flight::Record(Record {
+                lane: Arc::clone(&self.lane),
+                bytes,
+                partition_key: Arc::clone(&self.partition_key),
+                explicit_hash_key: self.lane.explicit_hash_key(),
+                rows,
+            }),
+        };
         self.flown = end;
-        let touched = if end.offset == 0 && end.part == 0 {
+        let touched = if end == Cursor::start_of(end.batch) {
             end.batch - 1
         } else {
             end.batch

@@ -198,6 +198,7 @@ impl ShardWriter {
                 tokio::time::sleep(after).await;
             }
             match flight {
+                Flight::Nothing => Ok(()),
                 Flight::Record(record) => sink.deliver(record).await.map(|_| ()),
                 Flight::Letter(letter) => match dead_letters.bury(letter).await {
                     Ok(()) => {

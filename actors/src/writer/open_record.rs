@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::{budget::Permit, ports::dead_letters::DeadLetter};
+use crate::{
+    budget::Permit,
+    ports::{dead_letters::DeadLetter, encoder::Written},
+};
 
 use super::cursor::Cursor;
 
@@ -42,31 +45,31 @@ impl OpenRecord {
     }
 
     /// Appends one line by `write`; takes it back and closes the record when it does not fit. A first
-    /// line is kept whatever its size. `Ok(false)`: not taken.
+    /// line is kept whatever its size. `Ok(None)`: not taken.
     pub fn append<E>(
         &mut self,
         line_end: &[u8],
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<bool, E> {
+        write: impl FnOnce(&mut Vec<u8>) -> Result<Written, E>,
+    ) -> Result<Option<Written>, E> {
         let before = self.bytes.len();
         if self.bytes.capacity() == 0 {
             self.bytes
                 .reserve_exact(self.limit.saturating_add(SLACK_BYTES));
         }
-        if let Err(error) = write(&mut self.bytes) {
-            self.bytes.truncate(before);
-            return Err(error);
+        let written = write(&mut self.bytes).inspect_err(|_| self.bytes.truncate(before))?;
+        if written == Written::Nothing {
+            return Ok(Some(written));
         }
         self.bytes.extend_from_slice(line_end);
         if self.bytes.len() > self.limit {
             self.is_closed = true;
             if before > 0 {
                 self.bytes.truncate(before);
-                return Ok(false);
+                return Ok(None);
             }
         }
         self.rows += 1;
-        Ok(true)
+        Ok(Some(written))
     }
 
     pub fn len(&self) -> usize {

@@ -30,15 +30,34 @@ impl Codes {
 
     /// `None` for bytes that are not text.
     pub fn decode(self, encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
-        let mut text = String::with_capacity(bytes.len());
         let between = |run: &[u8], text: &mut String| {
             let decoded = encoding.decode_without_bom_handling_and_without_replacement(run)?;
             text.push_str(&decoded);
             Some(())
         };
+        self.walk(bytes, between)
+    }
+
+    /// With U+FFFD for bytes that are not text.
+    pub fn decode_lossy(self, encoding: &'static Encoding, bytes: &[u8]) -> String {
+        let between = |run: &[u8], text: &mut String| {
+            text.push_str(&encoding.decode_without_bom_handling(run).0);
+            Some(())
+        };
+        self.walk(bytes, between).unwrap_or_default()
+    }
+
+    /// Code by code; what lies between codes of our own is `between`'s.
+    fn walk(
+        self,
+        bytes: &[u8],
+        between: impl Fn(&[u8], &mut String) -> Option<()>,
+    ) -> Option<String> {
+        let mut text = String::with_capacity(bytes.len());
         let (mut run, mut run_bytes, mut rest) = (bytes, 0, bytes);
         while !rest.is_empty() {
-            let (code, after) = rest.split_at_checked(self.code_bytes(rest))?;
+            // A code that is cut short is the library's to judge.
+            let (code, after) = rest.split_at(self.code_bytes(rest).min(rest.len()));
             rest = after;
             if let Some(character) = self.character(code) {
                 between(run.get(..run_bytes)?, &mut text)?;

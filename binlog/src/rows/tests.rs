@@ -53,6 +53,8 @@ pub(super) fn block(table: Arc<Table>, event: RowsEvent) -> RowsBlock {
         offset: 4,
         server_id: 1,
         commit_us: 0,
+        thread_id: None,
+        end: Default::default(),
     };
     RowsBlock {
         transaction: Arc::new(transaction),

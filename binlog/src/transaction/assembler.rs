@@ -76,6 +76,8 @@ struct Open {
     transaction: Arc<Transaction>,
     has_begun: bool,
     rows_done: u64,
+    /// Index of the newest row or DDL that became an item.
+    last_item: Option<u64>,
     /// Names and the rows before each.
     savepoints: Vec<(String, u64)>,
 }
@@ -285,7 +287,7 @@ impl Assembler {
                 self.tables.add(&body, &self.framing)
             }
             EventKind::Query => self.query(header, &body, items),
-            EventKind::Xid => self.commit(header, items),
+            EventKind::Xid => self.xid(header, &body, items),
             EventKind::Gtid => self.open(header, &GtidEvent::parse(&body)?),
             EventKind::GtidTagged => self.open(header, &GtidEvent::parse_tagged(&body)?),
             EventKind::AnonymousGtid => self.open(header, &GtidEvent::parse_anonymous(&body)?),

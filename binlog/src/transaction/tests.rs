@@ -1,5 +1,6 @@
 //! From events to transactions, event by event.
 
+mod ends;
 mod halts;
 mod resume;
 
@@ -101,6 +102,8 @@ fn a_transaction_gives_its_rows_and_its_boundary() {
         offset: start,
         server_id: 1,
         commit_us: 1_700_000_000_123_456,
+        thread_id: Some(9),
+        end: Default::default(),
     };
     assert_eq!(*block.transaction, expected);
     let items = push(&mut assembler, [log.xid()]);
@@ -177,53 +180,6 @@ fn the_same_table_map_gives_the_same_table_until_the_log_rotates() {
         error.to_string(),
         format!("binlog event WRITE_ROWS at binlog.000002:{offset}")
     );
-}
-
-#[test]
-fn statements_commit_themselves_and_those_of_create_select_do_not() {
-    let mut log = Log::new();
-    let mut assembler = begun(&mut log);
-    let items = push(
-        &mut assembler,
-        [
-            log.gtid(1),
-            log.query("shop", "ALTER TABLE orders ADD c INT"),
-        ],
-    );
-    assert_eq!(
-        told(&items),
-        [
-            "statement 0 ALTER TABLE orders ADD c INT".into(),
-            format!("commit 1 {}", log.offset)
-        ]
-    );
-    let Some(Item::Statement(statement)) = items.first() else {
-        panic!("no statement")
-    };
-    assert_eq!(
-        (
-            statement.default_database.as_str(),
-            statement.charset.as_str()
-        ),
-        ("shop", "utf8mb4")
-    );
-    let items = push(
-        &mut assembler,
-        [
-            log.gtid(2),
-            log.begin(),
-            log.query("shop", "CREATE TABLE t (id INT) START TRANSACTION"),
-            log.table_map(6, "shop", "t"),
-            log.inserts(6, &[1, 2]),
-            log.xid(),
-        ],
-    );
-    let expected = [
-        "statement 0 CREATE TABLE t (id INT) START TRANSACTION".into(),
-        "rows shop.t 1+2".into(),
-        format!("commit 2 {}", log.offset),
-    ];
-    assert_eq!(told(&items), expected);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use headwater_binlog::{
     transaction::Transaction,
 };
 
-use super::value;
+use super::super::value;
 
 pub(super) struct Origin<'a> {
     pub transaction: &'a Transaction,

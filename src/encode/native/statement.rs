@@ -13,8 +13,8 @@ use headwater_binlog::{
 };
 
 use super::{
+    super::value,
     origin::{self, Origin},
-    value,
 };
 
 pub(super) fn write(
@@ -184,6 +184,8 @@ mod tests {
                 offset: 157,
                 server_id: 1,
                 commit_us: 1_795_416_214_123_456,
+                thread_id: None,
+                end: Default::default(),
             }),
             event_offset: 234,
             row: 0,

@@ -10,7 +10,7 @@ use headwater_binlog::{
     gtid::{Gtid, GtidSource},
     position::FileName,
     rows::ColumnSet,
-    schema::{Column, TableName},
+    schema::{Column, ColumnKind, TableName},
     transaction::Transaction,
 };
 use proptest::prelude::*;
@@ -62,6 +62,8 @@ fn transaction(gtid: Option<u64>) -> Transaction {
         offset: 2401,
         server_id: 1,
         commit_us: 1_795_416_214_123_456,
+        thread_id: None,
+        end: Default::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     budget::ByteBudget,
-    fixture::{self, LineEncoder, UNDECODABLE},
+    fixture::{self, DOUBLED, LineEncoder, SKIPPED, UNDECODABLE},
     writer::poison::OnError,
 };
 
@@ -73,7 +73,14 @@ impl Driver {
             })
             .collect();
         let bytes = parts.len() * 20;
-        let lines = log.changes.iter().map(|change| change.line.clone());
+        let lines = rows.iter().zip(&log.changes).flat_map(|((_, v), change)| {
+            let line = || change.line.clone();
+            match *v {
+                SKIPPED => Vec::new(),
+                DOUBLED => vec![line(), line() + " again"],
+                _ => vec![line()],
+            }
+        });
         self.pushed.push((seq, lines.collect()));
         self.buffer.push(Arc::new(LaneChanges {
             seq,
@@ -118,6 +125,7 @@ impl Driver {
     fn settle(&mut self) {
         match self.flying.take() {
             None => return,
+            Some(Flight::Nothing) => {}
             Some(Flight::Record(record)) => self.durable.extend(split(&record, self.packing)),
             Some(Flight::Letter(letter)) => self.letters.push(letter),
         }
@@ -172,7 +180,12 @@ enum Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let v = prop_oneof![8 => 0..100i32, 1 => 1000..4000i32];
+    let v = prop_oneof![
+        8 => 0..100i32,
+        1 => 1000..4000i32,
+        2 => Just(SKIPPED),
+        2 => Just(DOUBLED),
+    ];
     prop_oneof![
         4 => prop::collection::vec((0..9i32, v), 1..20).prop_map(Op::Push),
         3 => Just(Op::Run),
@@ -253,6 +266,31 @@ fn an_idle_lane_sends_a_lone_row_at_once_and_fills_records_while_one_flies() {
     driver.settle();
     driver.run().unwrap();
     assert!(matches!(&driver.flying, Some(Flight::Record(record)) if record.rows == 5));
+}
+
+#[test]
+fn changes_without_a_line_are_done_when_all_before_them_is() {
+    for packing in [Packing::Newline, Packing::None] {
+        let mut driver = Driver::new(packing, OnError::Halt);
+        driver.push(&[(1, SKIPPED), (2, SKIPPED), (3, SKIPPED)]);
+        driver.run().unwrap();
+        assert!(matches!(driver.flying, Some(Flight::Nothing)));
+        driver.finish().unwrap();
+        assert_eq!(driver.reached, [BarrierSeq(1)]);
+        driver.push(&[(1, 1), (2, SKIPPED)]);
+        driver.finish().unwrap();
+        assert_eq!(driver.reached.last(), Some(&BarrierSeq(3)));
+        assert_eq!(driver.durable.len(), 1);
+    }
+}
+
+#[test]
+fn without_packing_each_line_of_a_change_is_a_record_in_order() {
+    let mut driver = Driver::new(Packing::None, OnError::Halt);
+    driver.push(&[(1, DOUBLED), (2, 2)]);
+    driver.finish().unwrap();
+    assert_eq!(driver.durable, driver.lines_up_to(BarrierSeq(1)));
+    assert_eq!(driver.durable.len(), 3);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The steps inside a transaction: it opens, statements and rows come, it commits.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, Bytes};
 
@@ -14,7 +14,7 @@ use crate::{
     position::Position,
     query::{Control, Query},
     rows::{self, RowsBlock},
-    transaction::{Item, Statement, Transaction},
+    transaction::{Item, Statement, Transaction, TransactionEnd},
 };
 
 /// On rows events: the statement ends, and with it the use of its table maps.
@@ -33,9 +33,12 @@ impl Assembler {
                 offset: self.event_offset,
                 server_id: header.server_id,
                 commit_us: event.commit_us().unwrap_or_else(|| header.timestamp_us()),
+                thread_id: None,
+                end: OnceLock::new(),
             }),
             has_begun: false,
             rows_done: 0,
+            last_item: None,
             savepoints: Vec::new(),
         });
         Ok(())
@@ -58,11 +61,14 @@ impl Assembler {
             offset: self.event_offset,
             server_id: header.server_id,
             commit_us: header.timestamp_us(),
+            thread_id: None,
+            end: OnceLock::new(),
         };
         self.open.get_or_insert_with(|| Open {
             transaction: Arc::new(transaction()),
             has_begun: false,
             rows_done: 0,
+            last_item: None,
             savepoints: Vec::new(),
         })
     }
@@ -90,6 +96,7 @@ impl Assembler {
                     });
                 }
                 open.has_begun = true;
+                open.ran_in(query.thread_id);
                 Ok(())
             }
             // What is logged before a ROLLBACK stays: rows of tables that cannot roll back. An XA
@@ -148,7 +155,9 @@ impl Assembler {
             class => {
                 let row = open.rows_done;
                 open.rows_done += 1;
+                open.ran_in(query.thread_id);
                 if skip_left == 0 {
+                    open.last_item = Some(row);
                     items.push(Item::Statement(Statement {
                         transaction: open.transaction.clone(),
                         event_offset,
@@ -236,10 +245,28 @@ impl Assembler {
             .min(block.row_count);
         self.skip_left -= u64::from(skipped);
         if entry.is_wanted && skipped < block.row_count {
+            open.last_item = open.rows_done.checked_sub(1);
             drop_rows(&mut block, skipped)?;
             items.push(Item::Rows(block));
         }
         Ok(())
+    }
+
+    pub(super) fn xid(
+        &mut self,
+        header: &EventHeader,
+        body: &[u8],
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
+        let bytes = body.first_chunk().ok_or(Error::Short {
+            what: "XID event",
+            needed: 8,
+            left: body.len(),
+        })?;
+        if let Some(open) = &self.open {
+            open.end(Some(u64::from_le_bytes(*bytes)));
+        }
+        self.commit(header, items)
     }
 
     pub(super) fn commit(
@@ -247,6 +274,9 @@ impl Assembler {
         header: &EventHeader,
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
+        if let Some(open) = &self.open {
+            open.end(None);
+        }
         let Open {
             transaction,
             rows_done,
@@ -271,6 +301,23 @@ impl Assembler {
             self.boundary(transaction.gtid.clone(), commit_us),
         ));
         Ok(())
+    }
+}
+
+impl Open {
+    /// Before any change of the transaction, so that nobody else holds it.
+    fn ran_in(&mut self, thread_id: u32) {
+        if let Some(transaction) = Arc::get_mut(&mut self.transaction) {
+            transaction.thread_id = Some(thread_id);
+        }
+    }
+
+    /// The first word counts.
+    fn end(&self, xid: Option<u64>) {
+        self.transaction.end.get_or_init(|| TransactionEnd {
+            xid,
+            last: self.last_item,
+        });
     }
 }
 

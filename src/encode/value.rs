@@ -1,7 +1,7 @@
 //! One column's value as JSON, equal to what `SELECT` prints (the table in `docs/event-format.md`).
 //!
 //! Nothing here allocates, except to decode text that is not UTF-8. What has no JSON form (text that does
-//! not fit its character set, a float that is not finite) is an error.
+//! not fit its character set, unless a policy says otherwise; a float that is not finite) is an error.
 
 use headwater_binlog::{
     Error,
@@ -12,10 +12,16 @@ use headwater_binlog::{
 };
 
 use super::text;
+use crate::plan::InvalidText;
 
 /// Appends the value of a column's `bytes`, as [`value::cut`] gave them.
 #[inline(never)] // one jump table, shared by key, data and old
-pub(super) fn write(kind: &ColumnKind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+pub(super) fn write(
+    kind: &ColumnKind,
+    bytes: &[u8],
+    invalid: InvalidText,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     match value::read(kind, bytes)? {
         Value::Int(number) => write_integer(number, out),
         Value::UInt(number) | Value::Bit(number) => write_integer(number, out),
@@ -27,9 +33,9 @@ pub(super) fn write(kind: &ColumnKind, bytes: &[u8], out: &mut Vec<u8>) -> Resul
         Value::Time(time) => quoted(out, |out| time.write(out)),
         Value::DateTime(time) => quoted(out, |out| time.write(out)),
         Value::Timestamp(time) => quoted(out, |out| time.write(out)),
-        Value::Text { bytes, charset } => text::write(bytes, charset, out)?,
+        Value::Text { bytes, charset } => text::write(bytes, charset, invalid, out)?,
         Value::Binary { bytes, pad } => write_base64(bytes, pad, out),
-        Value::Enum(label) => text::write(label.as_bytes(), Charset::Utf8, out)?,
+        Value::Enum(label) => text::write(label.as_bytes(), Charset::Utf8, invalid, out)?,
         Value::Set { bits, labels } => write_set(bits, labels, out),
         Value::Json(document) => json::write(document, out)?,
         Value::Geometry(bytes) => write_base64(bytes, 0, out),
@@ -51,7 +57,11 @@ fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
 }
 
 /// The shortest digits that read back as the same bits, at the type's own width.
-fn write_float(number: impl zmij::Float, is_finite: bool, out: &mut Vec<u8>) -> Result<(), Error> {
+pub(super) fn write_float(
+    number: impl zmij::Float,
+    is_finite: bool,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     if !is_finite {
         return Err(Error::malformed("floating-point number", "not finite"));
     }
@@ -59,7 +69,7 @@ fn write_float(number: impl zmij::Float, is_finite: bool, out: &mut Vec<u8>) -> 
     Ok(())
 }
 
-fn write_set(bits: u64, labels: &[String], out: &mut Vec<u8>) {
+pub(super) fn write_set(bits: u64, labels: &[String], out: &mut Vec<u8>) {
     out.push(b'"');
     let mut is_first = true;
     for (bit, label) in labels.iter().enumerate() {
@@ -75,7 +85,7 @@ fn write_set(bits: u64, labels: &[String], out: &mut Vec<u8>) {
 }
 
 /// Standard alphabet, padded, of `bytes` and then `zeros` zero bytes.
-fn write_base64(bytes: &[u8], zeros: usize, out: &mut Vec<u8>) {
+pub(super) fn write_base64(bytes: &[u8], zeros: usize, out: &mut Vec<u8>) {
     const BLOCK: usize = 255; // whole groups of three
     let base64 = base64_simd::STANDARD;
     out.reserve(base64.encoded_length(bytes.len() + zeros) + 2);
@@ -100,7 +110,7 @@ fn write_base64(bytes: &[u8], zeros: usize, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-fn write_vector(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+pub(super) fn write_vector(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     let (numbers, rest) = bytes.as_chunks::<4>();
     if !rest.is_empty() {
         return Err(Error::malformed(

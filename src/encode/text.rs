@@ -1,23 +1,82 @@
-//! Column text as JSON strings: checked, escaped, otherwise passed on as it is.
+//! Column text as JSON strings: checked, escaped, otherwise passed on as it is; what is not text by policy,
+//! and counted.
 //!
 //! Most column text is printable ASCII without quotes and backslashes: one pass over blocks of 16 bytes
 //! finds that out, and the text is copied. Only what is left is decoded and searched for what to escape.
 
+use std::borrow::Cow;
+
+use headwater_actors::metrics::INVALID_TEXT_TOTAL;
 use headwater_binlog::{Error, charset::Charset, json::write_json_string};
 
-/// Appends a column's text as a JSON string; bytes that are not text of `charset` are an error.
+use crate::plan::InvalidText;
+
+/// Appends a column's text as a JSON string; bytes that are not text of `charset` as `invalid` says.
 #[inline]
-pub(super) fn write(bytes: &[u8], charset: Charset, out: &mut Vec<u8>) -> Result<(), Error> {
+pub(super) fn write(
+    bytes: &[u8],
+    charset: Charset,
+    invalid: InvalidText,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     // In these a byte below 0x80 is the ASCII character, wherever it stands.
     let is_ascii_based = matches!(charset, Charset::Utf8 | Charset::Ascii | Charset::Latin1);
     if is_ascii_based && is_plain(bytes) {
         out.push(b'"');
         out.extend_from_slice(bytes);
         out.push(b'"');
-    } else {
-        write_json_string(&charset.decode(bytes)?, out);
+        return Ok(());
+    }
+    match charset.decode(bytes) {
+        Ok(text) => write_json_string(&text, out),
+        Err(error) => match replaced(bytes, charset, invalid, error)? {
+            Replaced::Text(text) => write_json_string(&text, out),
+            Replaced::Base64(text) => {
+                out.extend_from_slice(b"{\"base64\":\"");
+                out.extend_from_slice(text.as_bytes());
+                out.extend_from_slice(b"\"}");
+            }
+        },
     }
     Ok(())
+}
+
+/// A column's text itself, for those who look into it; of `"base64_object"` the base64.
+pub(super) fn plain(
+    bytes: &[u8],
+    charset: Charset,
+    invalid: InvalidText,
+) -> Result<Cow<'_, str>, Error> {
+    charset.decode(bytes).or_else(|error| {
+        Ok(match replaced(bytes, charset, invalid, error)? {
+            Replaced::Text(text) => text,
+            Replaced::Base64(text) => Cow::Owned(text),
+        })
+    })
+}
+
+enum Replaced<'a> {
+    Text(Cow<'a, str>),
+    Base64(String),
+}
+
+/// What stands for bytes that are not text. Of a character set that is not known nothing can be said.
+#[cold]
+fn replaced(
+    bytes: &[u8],
+    charset: Charset,
+    invalid: InvalidText,
+    error: Error,
+) -> Result<Replaced<'_>, Error> {
+    let replaced = match (invalid, &error) {
+        (InvalidText::Halt, _) | (_, Error::Unsupported(_)) => return Err(error),
+        (InvalidText::Replace, _) => Replaced::Text(charset.decode_lossy(bytes)?),
+        (InvalidText::Base64Object, _) => {
+            Replaced::Base64(base64_simd::STANDARD.encode_to_string(bytes))
+        }
+    };
+    metrics::counter!(INVALID_TEXT_TOTAL).increment(1);
+    Ok(replaced)
 }
 
 /// ASCII that needs no escape. The last block overlaps the one before, so there is no slow tail.
@@ -62,7 +121,7 @@ mod tests {
 
     fn written(bytes: &[u8]) -> Result<String, Error> {
         let mut out = Vec::new();
-        write(bytes, Charset::Utf8, &mut out)?;
+        write(bytes, Charset::Utf8, InvalidText::Halt, &mut out)?;
         Ok(String::from_utf8(out).expect("valid text in gives valid text out"))
     }
 
@@ -81,6 +140,36 @@ mod tests {
     fn bytes_that_are_not_utf8_are_an_error_that_shows_no_value() {
         let error = written(b"secret \xff").expect_err("0xff is never UTF-8");
         assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_replaced_or_wrapped_where_that_is_asked_for() {
+        let as_told = |bytes: &[u8], charset, invalid| {
+            let mut out = Vec::new();
+            write(bytes, charset, invalid, &mut out).map(|()| String::from_utf8(out).unwrap())
+        };
+        let (replace, base64) = (InvalidText::Replace, InvalidText::Base64Object);
+        let bytes = b"\"a\xff";
+        assert_eq!(
+            as_told(bytes, Charset::Utf8, replace).as_deref(),
+            Ok("\"\\\"a\u{fffd}\"")
+        );
+        assert_eq!(
+            as_told(bytes, Charset::Utf8, base64).as_deref(),
+            Ok(r#"{"base64":"ImH/"}"#)
+        );
+        assert_eq!(plain(bytes, Charset::Utf8, base64).as_deref(), Ok("ImH/"));
+        assert_eq!(
+            as_told(b"\xe9", Charset::Ascii, replace).as_deref(),
+            Ok("\"\u{fffd}\"")
+        );
+        for invalid in [replace, base64] {
+            assert_eq!(
+                as_told(b"ok", Charset::Utf8, invalid).as_deref(),
+                Ok("\"ok\"")
+            );
+            assert!(as_told(b"\x80", Charset::Unknown(9_999), invalid).is_err());
+        }
     }
 
     #[test]
