@@ -68,13 +68,13 @@ fn block(kind: RowsKind) -> RowsBlock {
     }
     RowsBlock {
         transaction: Arc::new(Transaction {
-            gtid: Some(Gtid {
-                source: GtidSource {
+            gtid: Some(Gtid::new(
+                GtidSource {
                     uuid: UUID,
                     tag: "".into(),
                 },
-                number: 207,
-            }),
+                207,
+            )),
             file: FileName {
                 name: "binlog.000001".into(),
                 number: 1,
