@@ -15,11 +15,13 @@ use crate::secret::Secret;
 
 mod address;
 mod convert;
+mod native;
 mod point;
 mod shape;
 mod sinks;
 mod source;
 
+pub use native::NativeField;
 pub use point::Target;
 pub use shape::{InvalidText, ShapePlan};
 
@@ -40,6 +42,7 @@ pub struct Plan {
     pub sink: SinkPlan,
     pub format: FormatPlan,
     pub shape: ShapePlan,
+    pub native: NativePlan,
     pub packing: PackingPlan,
     pub ordering: OrderingKey,
     pub errors: ErrorsPlan,
@@ -150,6 +153,14 @@ pub enum FormatPlan {
     Native,
 }
 
+/// What the native event carries beside `type` and `data`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NativePlan {
+    pub fields: Vec<NativeField>,
+    /// Name and text.
+    pub constants: Vec<(String, String)>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackingPlan {
     pub kind: Packing,
@@ -200,6 +211,15 @@ impl Error {
     }
 }
 
+impl Default for NativePlan {
+    fn default() -> Self {
+        Self {
+            fields: NativeField::ALL.to_vec(),
+            constants: Vec::new(),
+        }
+    }
+}
+
 impl Plan {
     /// What is allowed but seldom meant, one sentence each; `check` shows them.
     pub fn warnings(&self) -> Vec<String> {
@@ -208,6 +228,16 @@ impl Plan {
             warnings.push(
                 "packing.type = \"none\" with ordering.key = \"table\" sends one row per round trip and \
                  table; packing.type = \"newline\" or ordering.key = \"primary_key\" is faster"
+                    .to_owned(),
+            );
+        }
+        let lacks_order = [NativeField::Id, NativeField::Seq]
+            .iter()
+            .any(|field| !self.native.fields.contains(field));
+        if lacks_order && self.format == FormatPlan::Native {
+            warnings.push(
+                "native.fields lacks \"id\" or \"seq\": after a restart consumers cannot tell a line that \
+                 comes again from a new change"
                     .to_owned(),
             );
         }

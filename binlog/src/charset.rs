@@ -3,13 +3,15 @@
 //! A table map names a collation per column; [`Charset::of_collation`] says how its bytes are decoded:
 //! UTF-8 is checked and borrowed, the UTF-16 family and latin1 (MySQL's is Windows-1252 with the five
 //! holes as C1 controls) are decoded here, the rest by `encoding_rs` with the few characters in which
-//! MySQL's tables differ from the web's put right. Bytes that the character set does not have are an
-//! error, never a replacement character. A character set without a table here is an error when a value
-//! is read, not before: an excluded table may use it.
+//! MySQL's tables differ from the web's put right, or by a table of our own where it has none. Bytes that
+//! the character set does not have are an error, never a replacement character ([`Charset::decode_lossy`]
+//! is for who asks for one). A collation that is not known is an error when a value is read, not before:
+//! an excluded table may use it.
 
 mod codes;
 mod collations;
 mod lossy;
+mod single;
 
 use std::borrow::Cow;
 
@@ -18,6 +20,7 @@ use encoding_rs::Encoding;
 use crate::Error;
 
 pub use collations::charset_name;
+pub use single::Single;
 
 /// A character set, by what decoding needs; resolved from the collation id of the table map.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,8 +43,8 @@ pub enum Charset {
         encoding: &'static Encoding,
         differences: &'static [(char, char)],
     },
-    /// A character set of MySQL that cannot be decoded yet.
-    Unsupported(&'static str),
+    /// One byte a character, by a table of our own.
+    Single(Single),
     /// A collation id that MySQL 5.6 to 9.x do not have.
     Unknown(u32),
 }
@@ -49,20 +52,19 @@ pub enum Charset {
 impl Charset {
     /// The character set of a MySQL collation id (`information_schema.collations`).
     pub fn of_collation(id: u64) -> Self {
-        charset_name(id).map_or(
-            Self::Unknown(u32::try_from(id).unwrap_or(u32::MAX)),
-            Self::of_name,
-        )
+        charset_name(id)
+            .and_then(Self::of_name)
+            .unwrap_or(Self::Unknown(u32::try_from(id).unwrap_or(u32::MAX)))
     }
 
-    fn of_name(name: &'static str) -> Self {
+    fn of_name(name: &'static str) -> Option<Self> {
         use encoding_rs as table;
         let other = |encoding, differences| Self::Other {
             name,
             encoding,
             differences,
         };
-        match name {
+        Some(match name {
             "utf8mb4" | "utf8mb3" => Self::Utf8,
             "binary" => Self::Binary,
             "ascii" => Self::Ascii,
@@ -94,8 +96,8 @@ impl Charset {
             "sjis" => other(table::SHIFT_JIS, &SJIS),
             "tis620" => other(table::WINDOWS_874, &TIS620),
             "ujis" => other(table::EUC_JP, &UJIS),
-            name => Self::Unsupported(name),
-        }
+            name => return Single::of(name).map(Self::Single),
+        })
     }
 
     /// MySQL's name of it, for messages.
@@ -109,7 +111,7 @@ impl Charset {
             Self::Utf16 => "utf16",
             Self::Utf16Le => "utf16le",
             Self::Utf32 => "utf32",
-            Self::Other { name, .. } | Self::Unsupported(name) => name,
+            Self::Other { name, .. } | Self::Single(Single { name, .. }) => name,
             Self::Unknown(_) => "unknown",
         }
     }
@@ -159,9 +161,7 @@ impl Charset {
                     (_, Cow::Owned(text)) => Cow::Owned(put_right(text, differences)),
                 })
             }
-            Self::Unsupported(name) => Err(Error::Unsupported(format!(
-                "text in character set {name}: convert the column to utf8mb4"
-            ))),
+            Self::Single(single) => single.decode(bytes).map_err(|offset| self.invalid(offset)),
             Self::Unknown(id) => Err(Error::Unsupported(format!(
                 "text with collation id {id}, which MySQL 5.6 to 9 do not have"
             ))),

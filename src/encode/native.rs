@@ -8,6 +8,7 @@
 //! more.
 //! Not here: line ends, packing, ordering keys.
 
+mod layout;
 mod origin;
 mod statement;
 
@@ -26,7 +27,8 @@ use super::{
     shape::{ShapeRules, Treatment},
     value,
 };
-use crate::plan::InvalidText;
+use crate::plan::{InvalidText, NativeField, NativePlan};
+use layout::Layout;
 use origin::Origin;
 
 /// Writes the native event.
@@ -34,6 +36,7 @@ use origin::Origin;
 pub struct NativeEncoder {
     server_uuid: Uuid,
     shape: ShapeRules,
+    layout: Arc<Layout>,
 }
 
 impl NativeEncoder {
@@ -42,12 +45,19 @@ impl NativeEncoder {
         Self {
             server_uuid,
             shape: ShapeRules::default(),
+            layout: Arc::default(),
         }
     }
 
     /// With columns left out and masked, and with what becomes of invalid text.
     pub fn with_shape(self, shape: ShapeRules) -> Self {
         Self { shape, ..self }
+    }
+
+    /// With other fields than all of them, and with constants.
+    pub fn with_fields(self, plan: &NativePlan) -> Self {
+        let layout = Arc::new(Layout::new(plan));
+        Self { layout, ..self }
     }
 }
 
@@ -58,7 +68,7 @@ impl Encoder for NativeEncoder {
 
     fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
         let start = out.len();
-        let written = statement::write(self.server_uuid, event, out);
+        let written = statement::write(self.server_uuid, &self.layout, event, out);
         if written.is_err() {
             out.truncate(start);
         }
@@ -72,15 +82,26 @@ struct NativeTable {
     invalid_text: InvalidText,
     /// Some column is left out or masked.
     is_shaped: bool,
+    carries: Carries,
     table: Arc<Table>,
     columns: Vec<ColumnPlan>,
     /// In key order.
     key: Vec<KeyColumn>,
-    /// `"database":"...","table":"..."`
+    /// `,"database":"...","table":"..."` and the constants.
     name: Vec<u8>,
     block: BlockText,
     /// The update's old values, each with a comma in front, while its data is written.
     old: Vec<u8>,
+}
+
+/// What every row asks of the layout and the table.
+#[derive(Debug, Clone, Copy)]
+struct Carries {
+    id: bool,
+    seq: bool,
+    key: bool,
+    old: bool,
+    last: bool,
 }
 
 /// Of a larger update's old values the memory is given back.
@@ -98,11 +119,19 @@ struct BlockText {
 impl NativeTable {
     fn new(encoder: NativeEncoder, table: &Arc<Table>) -> Self {
         let (columns, key, is_shaped) = columns::plans(table, &encoder.shape);
+        let layout = &encoder.layout;
         let mut name = Vec::new();
-        origin::write_table(&table.name.database, &table.name.table, &mut name);
+        layout.write_names(&table.name.database, &table.name.table, &mut name);
         Self {
             invalid_text: encoder.shape.invalid_text(),
             is_shaped,
+            carries: Carries {
+                id: layout.has(NativeField::Id),
+                seq: layout.has(NativeField::Seq),
+                key: layout.has(NativeField::Key) && !key.is_empty(),
+                old: layout.has(NativeField::Old),
+                last: layout.has(NativeField::Last),
+            },
             columns,
             key,
             name,
@@ -129,16 +158,20 @@ impl NativeTable {
         origin::ensure_sortable(self.block.file_number, event.n)?;
 
         out.extend_from_slice(&self.block.head);
-        value::write_integer(event.n, out);
+        if self.carries.id {
+            value::write_integer(event.n, out);
+        }
         out.extend_from_slice(&self.block.middle);
-        out.extend_from_slice(&origin::hex::<8>(event.n));
+        if self.carries.seq {
+            out.extend_from_slice(&origin::hex::<8>(event.n));
+        }
         out.extend_from_slice(&self.block.tail);
-        if !self.key.is_empty() {
+        if self.carries.key {
             self.write_key::<SHAPED>(data, before, out)?;
             out.extend_from_slice(b"},\"data\":{");
         }
         match (event.block.kind, before) {
-            (RowsKind::Update, Some(before)) => {
+            (RowsKind::Update, Some(before)) if self.carries.old => {
                 self.write_update::<SHAPED>(before, data, out)?;
                 out.extend_from_slice(b"},\"old\":{");
                 out.extend_from_slice(self.old.get(1..).unwrap_or_default());
@@ -147,9 +180,9 @@ impl NativeTable {
                 }
             }
             (RowsKind::Update, None) => return Err(self.cut_short("before image")),
-            (RowsKind::Insert | RowsKind::Delete, _) => self.write_data::<SHAPED>(data, out)?,
+            _ => self.write_data::<SHAPED>(data, out)?,
         }
-        out.extend_from_slice(origin::end_of_row(event.last));
+        out.extend_from_slice(origin::end_of_row(event.last && self.carries.last));
         Ok(())
     }
 
@@ -285,6 +318,7 @@ impl TableEncoder for NativeTable {
         }
         let origin = Origin {
             transaction: &block.transaction,
+            layout: &self.encoder.layout,
             server_uuid: self.encoder.server_uuid,
             epoch,
             event_offset: block.event_offset,
@@ -293,9 +327,9 @@ impl TableEncoder for NativeTable {
         text.file_number = block.transaction.file.number;
         text.head.clear();
         text.head.extend_from_slice(match block.kind {
-            RowsKind::Insert => b"{\"type\":\"insert\",",
-            RowsKind::Update => b"{\"type\":\"update\",",
-            RowsKind::Delete => b"{\"type\":\"delete\",",
+            RowsKind::Insert => b"{\"type\":\"insert\"",
+            RowsKind::Update => b"{\"type\":\"update\"",
+            RowsKind::Delete => b"{\"type\":\"delete\"",
         });
         text.head.extend_from_slice(&self.name);
         origin.write_time_and_id(&mut text.head);
@@ -303,10 +337,10 @@ impl TableEncoder for NativeTable {
         origin.write_seq(&mut text.middle);
         text.tail.clear();
         origin.write_position(&mut text.tail);
-        text.tail.extend_from_slice(if self.key.is_empty() {
-            b",\"data\":{"
-        } else {
+        text.tail.extend_from_slice(if self.carries.key {
             b",\"key\":{"
+        } else {
+            b",\"data\":{"
         });
     }
 

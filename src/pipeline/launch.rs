@@ -208,7 +208,11 @@ fn ensure_ordering(plan: &Plan, checkpoint: &Checkpoint) -> Result<(), Failure> 
 fn encoder(plan: &Plan, server_uuid: Uuid) -> Arc<dyn Encoder> {
     let shape = ShapeRules::of_plan(plan);
     match plan.format {
-        FormatPlan::Native => Arc::new(NativeEncoder::new(server_uuid).with_shape(shape)),
+        FormatPlan::Native => Arc::new(
+            NativeEncoder::new(server_uuid)
+                .with_shape(shape)
+                .with_fields(&plan.native),
+        ),
     }
 }
 

@@ -10,7 +10,7 @@ use headwater_actors::{
 
 use super::{
     CheckpointPlan, Error, ErrorsPlan, FormatPlan, InvalidText, LogFormat, MemoryPlan, PackingPlan,
-    Plan, ShapePlan, SinkPlan, TelemetryPlan, sinks, source,
+    Plan, SinkPlan, TelemetryPlan, native, shape, sinks, source,
 };
 use crate::settings::Settings;
 
@@ -49,7 +49,8 @@ impl Plan {
                 &settings.format.kind,
                 &[("native", FormatPlan::Native)],
             )?,
-            shape: ShapePlan::default(),
+            shape: shape::shape(settings)?,
+            native: native::native(&settings.native)?,
             packing,
             ordering: ordering(settings)?,
             errors: errors(settings)?,

@@ -4,7 +4,14 @@ use std::sync::Arc;
 
 use headwater_actors::filter::ColumnFilter;
 
-use crate::secret::Secret;
+use super::{
+    Error,
+    convert::{number, optional},
+    source::secret_in,
+};
+use crate::{secret::Secret, settings::Settings};
+
+const FIXED_TEXT_BYTES_MAX: usize = 1024;
 
 /// What becomes of columns; where several masks fit, null, fixed, hash, truncate, in this order.
 #[derive(Debug, Clone)]
@@ -31,6 +38,60 @@ pub enum InvalidText {
     Replace,
     /// `{"base64":"..."}` with all bytes stands for the text.
     Base64Object,
+}
+
+pub(super) fn shape(settings: &Settings) -> Result<ShapePlan, Error> {
+    let mask = &settings.mask;
+    if settings.columns.include.is_empty() {
+        return Err(Error::new(
+            "columns.include",
+            "is empty, so no column would be written",
+            "write \"*.*.*\" for all columns",
+        ));
+    }
+    if mask.fixed_text.len() > FIXED_TEXT_BYTES_MAX {
+        return Err(Error::new(
+            "mask.fixed_text",
+            format!("has {} bytes", mask.fixed_text.len()),
+            "write 1024 bytes at most",
+        ));
+    }
+    let hash = filter("mask.hash", &mask.hash)?;
+    let hash_salt = salt(&mask.hash_salt, &mask.hash_salt_file)?;
+    if !hash.is_nothing() && hash_salt.is_empty() {
+        return Err(Error::new(
+            "mask.hash_salt_file",
+            "is empty, but mask.hash names columns, and hashes without a salt can be guessed",
+            "write 16 or more random characters into a file and name it, or set HEADWATER__MASK__HASH_SALT",
+        ));
+    }
+    Ok(ShapePlan {
+        include: filter("columns.include", &settings.columns.include)?,
+        null: filter("mask.null", &mask.null)?,
+        fixed: filter("mask.fixed", &mask.fixed)?,
+        fixed_text: mask.fixed_text.as_str().into(),
+        hash,
+        hash_salt,
+        truncate: filter("mask.truncate", &mask.truncate)?,
+        truncate_chars: number("mask.truncate_chars", mask.truncate_chars, 0..=1_000_000)?,
+    })
+}
+
+fn filter(key: &'static str, patterns: &[String]) -> Result<ColumnFilter, Error> {
+    ColumnFilter::new(patterns)
+        .map_err(|error| Error::new(key, error.to_string(), "see config/default.toml"))
+}
+
+fn salt(in_environment: &Secret, file: &str) -> Result<Secret, Error> {
+    match optional(file) {
+        None => Ok(in_environment.clone()),
+        Some(_) if !in_environment.is_empty() => Err(Error::new(
+            "mask.hash_salt_file",
+            "is set, and HEADWATER__MASK__HASH_SALT too",
+            "keep one of them",
+        )),
+        Some(path) => secret_in("mask.hash_salt_file", path, "the salt"),
+    }
 }
 
 impl ShapePlan {

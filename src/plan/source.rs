@@ -14,7 +14,7 @@ use crate::{
     settings::{SourceSettings, TlsSettings},
 };
 
-const PASSWORD_FILE_BYTES_MAX: u64 = 4096;
+const SECRET_FILE_BYTES_MAX: u64 = 4096;
 
 pub(super) fn source(settings: &SourceSettings) -> Result<SourcePlan, Error> {
     let address = address::url(settings.url.reveal())?;
@@ -78,22 +78,23 @@ fn password(settings: &SourceSettings, in_url: Option<Secret>) -> Result<Secret,
     match (in_url, in_environment, in_file) {
         (Some(password), _, _) => Ok(password),
         (_, Some(password), _) => Ok(password.clone()),
-        (_, _, Some(path)) => password_in(path),
+        (_, _, Some(path)) => secret_in("source.password_file", path, "the password"),
         (None, None, None) => Ok(Secret::default()),
     }
 }
 
-fn password_in(path: &str) -> Result<Secret, Error> {
+/// The one line of a file; `what` it is, for the message.
+pub(super) fn secret_in(key: &'static str, path: &str, what: &str) -> Result<Secret, Error> {
     let wrong = |problem: String, remedy: &str| {
         Err(Error::new(
-            "source.password_file",
+            key,
             format!("file \"{path}\" {problem}"),
             remedy,
         ))
     };
     let mut text = String::new();
     let read = File::open(path).and_then(|file| {
-        file.take(PASSWORD_FILE_BYTES_MAX + 1)
+        file.take(SECRET_FILE_BYTES_MAX + 1)
             .read_to_string(&mut text)
     });
     if let Err(error) = read {
@@ -102,16 +103,15 @@ fn password_in(path: &str) -> Result<Secret, Error> {
             "mount the secret there, readable by this user",
         );
     }
-    let password = text.strip_suffix('\n').unwrap_or(&text);
-    let password = password.strip_suffix('\r').unwrap_or(password);
-    if password.is_empty() || password.contains('\n') || text.len() as u64 > PASSWORD_FILE_BYTES_MAX
-    {
+    let secret = text.strip_suffix('\n').unwrap_or(&text);
+    let secret = secret.strip_suffix('\r').unwrap_or(secret);
+    if secret.is_empty() || secret.contains('\n') || text.len() as u64 > SECRET_FILE_BYTES_MAX {
         return wrong(
             "does not hold one line".to_owned(),
-            "write the password into it and nothing else",
+            &format!("write {what} into it and nothing else"),
         );
     }
-    Ok(Secret::new(password))
+    Ok(Secret::new(secret))
 }
 
 fn tls(settings: &TlsSettings) -> Result<TlsPlan, Error> {

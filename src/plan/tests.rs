@@ -222,6 +222,101 @@ fn values_out_of_range_are_refused_by_name() {
     }
 }
 
+#[test]
+fn a_wrong_column_pattern_names_its_key() {
+    for (key, pattern) in [
+        ("columns.include", "email"),
+        ("mask.null", "users.email"),
+        ("mask.fixed", "a..c"),
+        ("mask.hash", "a.`b.c"),
+        ("mask.truncate", "a.b."),
+    ] {
+        let error = plan_of(&[&format!("{key}={pattern}")]).unwrap_err();
+        assert_eq!(error.key, key);
+        assert!(error.problem.contains(&format!("\"{pattern}\"")), "{error}");
+    }
+    assert_eq!(refused_key(&["columns.include="]), "columns.include");
+    assert_eq!(
+        refused_key(&["mask.truncate_chars=1000001"]),
+        "mask.truncate_chars"
+    );
+    let long = format!("mask.fixed_text={}", "x".repeat(1025));
+    assert_eq!(refused_key(&[&long]), "mask.fixed_text");
+}
+
+#[test]
+fn a_hash_needs_its_salt_from_one_place() {
+    let error = plan_of(&["mask.hash=*.*.email"]).unwrap_err();
+    assert_eq!(error.key, "mask.hash_salt_file");
+    assert!(
+        error.remedy.contains("HEADWATER__MASK__HASH_SALT"),
+        "{error}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("salt");
+    std::fs::write(&path, "pepper and more\n").unwrap();
+    let file = format!("mask.hash_salt_file={}", path.display());
+    let plan = plan_of(&["mask.hash=*.*.email", &file]).unwrap();
+    assert_eq!(plan.shape.hash_salt.reveal(), "pepper and more");
+    assert!(!format!("{plan:?}").contains("pepper"));
+    let sets = [file.clone()];
+    let layers = Layers {
+        environment: vec![("HEADWATER__MASK__HASH_SALT".into(), "other".into())],
+        sets: &sets,
+        ..Layers::default()
+    };
+    let error = Plan::from_settings(&layers.load().unwrap().settings).unwrap_err();
+    assert_eq!(error.key, "mask.hash_salt_file");
+    std::fs::write(&path, "").unwrap();
+    let error = plan_of(&[&file]).unwrap_err();
+    assert!(error.remedy.contains("write the salt"), "{error}");
+}
+
+#[test]
+fn fields_and_constants_are_what_the_event_can_carry() {
+    let error = plan_of(&["native.fields=id,sequence"]).unwrap_err();
+    assert_eq!(error.key, "native.fields");
+    assert!(error.problem.contains("\"sequence\" is unknown"), "{error}");
+    assert!(error.remedy.contains("\"position\""), "{error}");
+    let error = plan_of(&["native.fields=type"]).unwrap_err();
+    assert!(error.problem.contains("always written"), "{error}");
+    for wrong in [
+        "env",
+        "=prod",
+        "seq=1",
+        "data=1",
+        "statement=x",
+        "env=a,env=b",
+        &format!("env={}", "x".repeat(1025)),
+        &(0..33).map(|at| format!("c{at}=1,")).collect::<String>(),
+    ] {
+        let set = format!("native.constants={wrong}");
+        assert_eq!(refused_key(&[&set]), "native.constants", "{wrong}");
+    }
+    let plan = plan_of(&[
+        "native.constants=env=prod,url=a=b,empty=",
+        "native.fields=seq,id",
+    ]);
+    let plan = plan.unwrap();
+    assert_eq!(
+        plan.native.constants,
+        [("env", "prod"), ("url", "a=b"), ("empty", "")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
+    assert!(plan.warnings().is_empty());
+    assert_eq!(plan_of(&["native.fields="]).unwrap().warnings().len(), 1);
+}
+
+#[test]
+fn invalid_text_is_one_of_three() {
+    assert_eq!(
+        refused_key(&["errors.invalid_text=skip"]),
+        "errors.invalid_text"
+    );
+    let plan = plan_of(&["errors.invalid_text=base64_object"]).unwrap();
+    assert_eq!(plan.errors.invalid_text, InvalidText::Base64Object);
+}
+
 /// Settings files of `config/`, and the TOML blocks of the pages.
 fn examples() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -6,7 +6,7 @@ use config::{ConfigError, Map, Source, Value, ValueKind};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    PASSWORD_KEY, Problem, is_ours, join,
+    Problem, is_ours, is_secret, join,
     schema::{Kind, Schema},
 };
 
@@ -84,7 +84,7 @@ impl FileWalk<'_> {
             let is_path = !name.get_ref().contains('.');
             match (value.get_ref(), self.schema.kind(&key)) {
                 _ if key == "routes" => self.problems.push(Problem::Reserved { origin }),
-                _ if key == PASSWORD_KEY => self.problems.push(Problem::Password { origin }),
+                _ if is_secret(&key) => self.problems.push(Problem::Secret { key, origin }),
                 (value, Some(kind)) if is_path => match convert(value, kind, Some(&origin)) {
                     Some(value) => self.layer.insert(&key, value),
                     None => self.problems.push(Problem::WrongType {
@@ -166,20 +166,22 @@ pub(super) fn environment(
         let origin = format!("environment {name}");
         let key = name.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or_default();
         let key = key.to_lowercase().replace("__", ".");
-        let spelled = |key: &str| {
-            format!(
-                "{ENVIRONMENT_PREFIX}{}",
-                key.to_uppercase().replace('.', "__")
-            )
-        };
         let text = Text {
             key: &key,
             value: value.to_str(),
             origin,
         };
-        text.settle(schema, spelled, &mut layer, problems);
+        text.settle(schema, variable_of, &mut layer, problems);
     }
     layer
+}
+
+/// A key as a variable of the environment.
+pub(super) fn variable_of(key: &str) -> String {
+    format!(
+        "{ENVIRONMENT_PREFIX}{}",
+        key.to_uppercase().replace('.', "__")
+    )
 }
 
 pub(super) fn sets(sets: &[String], schema: &Schema, problems: &mut Vec<Problem>) -> Layer {
@@ -191,8 +193,9 @@ pub(super) fn sets(sets: &[String], schema: &Schema, problems: &mut Vec<Problem>
             continue;
         };
         let origin = "--set".to_owned();
-        if key.trim() == PASSWORD_KEY {
-            problems.push(Problem::Password { origin });
+        if is_secret(key.trim()) {
+            let key = key.trim().to_owned();
+            problems.push(Problem::Secret { key, origin });
             continue;
         }
         let text = Text {

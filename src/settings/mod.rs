@@ -25,8 +25,11 @@ pub use shape::*;
 /// The reference: every key with its default and comment.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
 
-/// The key that only the environment may set.
-const PASSWORD_KEY: &str = "source.password";
+/// The keys that only the environment may set, and the key beside each that names a file instead.
+const SECRETS: [(&str, &str); 2] = [
+    ("source.password", "source.password_file"),
+    ("mask.hash_salt", "mask.hash_salt_file"),
+];
 
 /// Where settings come from, beside the defaults.
 #[derive(Debug, Default)]
@@ -69,9 +72,10 @@ pub enum Problem {
     #[error("key `routes` ({origin}) is reserved for a later version; remove it")]
     Reserved { origin: String },
     #[error(
-        "key `source.password` ({origin}) is taken from the environment only; set HEADWATER__SOURCE__PASSWORD, or source.password_file"
+        "key `{key}` ({origin}) is taken from the environment only; set {}, or {key}_file",
+        layers::variable_of(.key)
     )]
-    Password { origin: String },
+    Secret { key: String, origin: String },
     #[error("--set wants key=value, found no \"=\" after \"{key}\"")]
     NotPair { key: String },
     #[error("settings: {0}")]
@@ -143,6 +147,10 @@ fn flatten(prefix: &str, table: Map<String, Value>, values: &mut HashMap<String,
             }
         }
     }
+}
+
+fn is_secret(key: &str) -> bool {
+    SECRETS.iter().any(|(secret, _)| *secret == key)
 }
 
 fn join(prefix: &str, name: &str) -> String {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use config::{Value, ValueKind};
 
 use super::{
-    PASSWORD_KEY,
+    SECRETS,
     schema::{Schema, split},
 };
 
@@ -29,10 +29,11 @@ pub(super) fn effective(schema: &Schema, values: &HashMap<String, Value>) -> Str
             out.push_str(&format!(" # {}", one_line(origin)));
         }
         out.push('\n');
-        if key == "source.password_file"
-            && let Some(origin) = values.get(PASSWORD_KEY).and_then(Value::origin)
+        if let Some((secret, _)) = SECRETS.iter().find(|(_, file)| file == key)
+            && let Some(origin) = values.get(*secret).and_then(Value::origin)
         {
-            out.push_str(&format!("# password: {HIDDEN}, {}\n", one_line(origin)));
+            let (_, name) = split(secret);
+            out.push_str(&format!("# {name}: {HIDDEN}, {}\n", one_line(origin)));
         }
     }
     out

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::{DEFAULT_TOML, PASSWORD_KEY, join, layers::Layer};
+use super::{DEFAULT_TOML, SECRETS, join, layers::Layer};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -48,8 +48,10 @@ impl Schema {
         schema.learn("", &table, &mut leaves, &mut defaults);
         leaves.sort_unstable();
         schema.order = leaves.into_iter().map(|(_, key)| key).collect();
-        schema.kinds.insert(PASSWORD_KEY.to_owned(), Kind::Text);
-        defaults.insert(PASSWORD_KEY, Value::new(None, ""));
+        for (secret, _) in SECRETS {
+            schema.kinds.insert(secret.to_owned(), Kind::Text);
+            defaults.insert(secret, Value::new(None, ""));
+        }
         (schema, defaults)
     }
 

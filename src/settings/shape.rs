@@ -11,6 +11,9 @@ pub struct Settings {
     pub source: SourceSettings,
     pub sink: SinkSettings,
     pub format: FormatSettings,
+    pub native: NativeSettings,
+    pub columns: ColumnsSettings,
+    pub mask: MaskSettings,
     pub packing: PackingSettings,
     pub ordering: OrderingSettings,
     pub errors: ErrorsSettings,
@@ -95,6 +98,34 @@ pub struct FileSinkSettings {
 pub struct FormatSettings {
     #[serde(rename = "type")]
     pub kind: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NativeSettings {
+    pub fields: Vec<String>,
+    pub constants: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnsSettings {
+    pub include: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaskSettings {
+    pub null: Vec<String>,
+    pub fixed: Vec<String>,
+    pub fixed_text: String,
+    pub hash: Vec<String>,
+    /// Only from the environment.
+    #[serde(deserialize_with = "secret")]
+    pub hash_salt: Secret,
+    pub hash_salt_file: String,
+    pub truncate: Vec<String>,
+    pub truncate_chars: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -196,6 +196,24 @@ fn a_password_is_never_shown() {
 }
 
 #[test]
+fn a_salt_is_a_secret_too() {
+    let environment = [("HEADWATER__MASK__HASH_SALT", "pepper")];
+    let loaded_settings = loaded("", &environment, &[]).unwrap();
+    let toml = loaded_settings.to_toml();
+    assert!(!format!("{:?}{toml}", loaded_settings.settings).contains("pepper"));
+    assert!(
+        toml.contains("# hash_salt: ***, environment HEADWATER__MASK__HASH_SALT"),
+        "{toml}"
+    );
+    assert_eq!(
+        problem("[mask]\nhash_salt = \"pepper\"\n"),
+        "key `mask.hash_salt` (\"h.toml\" line 2) is taken from the environment only; set HEADWATER__MASK__HASH_SALT, or mask.hash_salt_file"
+    );
+    let error = loaded("", &[], &["mask.hash_salt=pepper"]).unwrap_err();
+    assert!(error.contains("from the environment only"), "{error}");
+}
+
+#[test]
 fn what_is_printed_can_be_used_again() {
     let sets = [
         "source.tables=a.*,!a.\"b",

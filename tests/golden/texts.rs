@@ -63,9 +63,6 @@ fn edges() -> Vec<String> {
 pub fn characters() -> Vec<Type> {
     let mut types = Vec::new();
     for charset in CHARSETS {
-        if UNSUPPORTED.contains(&charset) {
-            continue;
-        }
         let declared = format!("VARCHAR(40) CHARACTER SET {charset}");
         types.push(text(&declared, "(5)"));
     }
@@ -104,11 +101,6 @@ fn text(sql: &str, key: &'static str) -> Type {
     column.key = Some(key);
     column
 }
-
-/// Character sets whose text is an error, by name.
-pub const UNSUPPORTED: [&str; 9] = [
-    "armscii8", "cp850", "cp852", "dec8", "geostd8", "hp8", "keybcs2", "macce", "swe7",
-];
 
 pub fn labels() -> Vec<Type> {
     let many: Vec<String> = (0..300).map(|label| format!("'label {label}'")).collect();

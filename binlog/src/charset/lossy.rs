@@ -47,7 +47,8 @@ impl Charset {
                 };
                 Cow::Owned(put_right(&text, differences))
             }
-            Self::Latin1 | Self::Unsupported(_) | Self::Unknown(_) => return self.decode(bytes),
+            Self::Single(single) => Cow::Owned(single.decode_lossy(bytes)),
+            Self::Latin1 | Self::Unknown(_) => return self.decode(bytes),
         })
     }
 
@@ -75,6 +76,7 @@ mod tests {
 
     fn lossy(name: &'static str, bytes: &[u8]) -> String {
         Charset::of_name(name)
+            .expect("a character set")
             .decode_lossy(bytes)
             .unwrap()
             .into_owned()
@@ -98,6 +100,7 @@ mod tests {
         assert_eq!(lossy("big5", b"a\xc6\xa5\xff"), "aぁ\u{fffd}");
         assert_eq!(lossy("ujis", b"\x8f\xf5"), "\u{fffd}");
         assert_eq!(lossy("sjis", &[0x81, 0x60, 0xfd]), "\u{301c}\u{fffd}");
+        assert_eq!(lossy("dec8", b"a\xa4\xe9"), "a\u{fffd}é");
         assert!(Charset::of_collation(9_999).decode_lossy(b"a").is_err());
     }
 

@@ -6,7 +6,11 @@ use proptest::prelude::*;
 use super::*;
 
 fn decode(name: &'static str, bytes: &[u8]) -> String {
-    Charset::of_name(name).decode(bytes).unwrap().into_owned()
+    Charset::of_name(name)
+        .unwrap()
+        .decode(bytes)
+        .unwrap()
+        .into_owned()
 }
 
 #[test]
@@ -80,7 +84,7 @@ fn multi_byte_character_sets_follow_mysqls_tables() {
     assert_eq!(decode("eucjpms", &[0xa1, 0xc1]), "\u{ff5e}");
     assert_eq!(decode("ujis", &[0xa1, 0xc1]), "\u{301c}");
     assert_eq!(decode("gb18030", &[0x81, 0x30, 0x81, 0x30]), "\u{80}");
-    assert!(Charset::of_name("gbk").decode(&[0xc4]).is_err());
+    assert!(Charset::of_name("gbk").unwrap().decode(&[0xc4]).is_err());
 }
 
 #[test]
@@ -120,15 +124,33 @@ fn codes_that_the_webs_table_has_otherwise_are_mysqls() {
 }
 
 #[test]
-fn a_character_set_without_a_table_is_named() {
-    let error = Charset::of_collation(10)
-        .decode(b"a")
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        error,
-        "unsupported: text in character set swe7: convert the column to utf8mb4"
-    );
+fn character_sets_that_no_library_has_follow_mysqls_tables() {
+    assert_eq!(decode("armscii8", b"\xb2\xa7"), "Ա«");
+    assert_eq!(decode("cp850", b"\x84\xd5"), "äı");
+    assert_eq!(decode("cp852", b"\x84\x88"), "äł");
+    assert_eq!(decode("dec8", b"\xd7\xfd"), "Œÿ");
+    assert_eq!(decode("geostd8", b"\xc0"), "ა");
+    assert_eq!(decode("hp8", b"\xcc"), "ä");
+    assert_eq!(decode("keybcs2", b"\x80"), "Č");
+    assert_eq!(decode("macce", b"\x81"), "Ā");
+    assert_eq!(decode("swe7", b"[\\]A"), "ÄÖÅA");
+    for (name, bytes) in [("dec8", b"a\xff"), ("hp8", b"a\xff"), ("swe7", b"a\xe9")] {
+        let error = Charset::of_name(name).unwrap().decode(bytes).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("text: not valid {name} at byte 1")
+        );
+    }
+}
+
+#[test]
+fn every_collation_of_mysql_can_be_decoded() {
+    for id in 1..=400 {
+        if collations::charset_name(id).is_some() {
+            let charset = Charset::of_collation(id);
+            assert!(charset.decode(b"").is_ok(), "collation {id}");
+        }
+    }
     let error = Charset::of_collation(9_999)
         .decode(b"a")
         .unwrap_err()

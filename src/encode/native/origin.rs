@@ -6,14 +6,16 @@
 use headwater_binlog::{
     Error,
     gtid::{Gtid, Uuid},
-    json::{escape_json, write_json_string},
+    json::escape_json,
     transaction::Transaction,
 };
 
-use super::super::value;
+use super::{super::value, layout::Layout};
+use crate::plan::NativeField;
 
 pub(super) struct Origin<'a> {
     pub transaction: &'a Transaction,
+    pub layout: &'a Layout,
     pub server_uuid: Uuid,
     pub epoch: u32,
     pub event_offset: u64,
@@ -22,37 +24,52 @@ pub(super) struct Origin<'a> {
 impl Origin<'_> {
     /// `,"ts_us":1,"id":"GTID/` up to n.
     pub fn write_time_and_id(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b",\"ts_us\":");
-        value::write_integer(self.transaction.commit_us, out);
-        out.extend_from_slice(b",\"id\":\"");
-        if !self.write_gtid(out) {
-            write_uuid(self.server_uuid, out);
-            out.push(b':');
-            self.write_place(out);
+        if self.layout.has(NativeField::TsUs) {
+            out.extend_from_slice(b",\"ts_us\":");
+            value::write_integer(self.transaction.commit_us, out);
         }
-        out.push(b'/');
+        if self.layout.has(NativeField::Id) {
+            out.extend_from_slice(b",\"id\":\"");
+            if !self.write_gtid(out) {
+                write_uuid(self.server_uuid, out);
+                out.push(b':');
+                self.write_place(out);
+            }
+            out.push(b'/');
+        }
     }
 
-    /// `","seq":"epoch.file.offset.` up to n.
+    /// The id's end, `,"seq":"epoch.file.offset.` up to n.
     pub fn write_seq(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"\",\"seq\":\"");
-        out.extend_from_slice(&hex::<8>(u64::from(self.epoch)));
-        out.push(b'.');
-        out.extend_from_slice(&hex::<8>(self.transaction.file.number));
-        out.push(b'.');
-        out.extend_from_slice(&hex::<16>(self.event_offset));
-        out.push(b'.');
+        if self.layout.has(NativeField::Id) {
+            out.push(b'"');
+        }
+        if self.layout.has(NativeField::Seq) {
+            out.extend_from_slice(b",\"seq\":\"");
+            out.extend_from_slice(&hex::<8>(u64::from(self.epoch)));
+            out.push(b'.');
+            out.extend_from_slice(&hex::<8>(self.transaction.file.number));
+            out.push(b'.');
+            out.extend_from_slice(&hex::<16>(self.event_offset));
+            out.push(b'.');
+        }
     }
 
-    /// `","gtid":"...","position":"FILE:OFFSET"`
+    /// The seq's end, `,"gtid":"...","position":"FILE:OFFSET"`
     pub fn write_position(&self, out: &mut Vec<u8>) {
-        if self.transaction.gtid.is_some() {
-            out.extend_from_slice(b"\",\"gtid\":\"");
-            self.write_gtid(out);
+        if self.layout.has(NativeField::Seq) {
+            out.push(b'"');
         }
-        out.extend_from_slice(b"\",\"position\":\"");
-        self.write_place(out);
-        out.push(b'"');
+        if self.layout.has(NativeField::Gtid) && self.transaction.gtid.is_some() {
+            out.extend_from_slice(b",\"gtid\":\"");
+            self.write_gtid(out);
+            out.push(b'"');
+        }
+        if self.layout.has(NativeField::Position) {
+            out.extend_from_slice(b",\"position\":\"");
+            self.write_place(out);
+            out.push(b'"');
+        }
     }
 
     /// Whether there is one.
@@ -84,14 +101,6 @@ impl Origin<'_> {
         out.push(b':');
         value::write_integer(self.transaction.offset, out);
     }
-}
-
-/// `"database":"...","table":"..."`
-pub(super) fn write_table(database: &str, table: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"\"database\":");
-    write_json_string(database, out);
-    out.extend_from_slice(b",\"table\":");
-    write_json_string(table, out);
 }
 
 /// Both numbers have 8 digits in `seq`.

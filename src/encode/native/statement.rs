@@ -14,11 +14,14 @@ use headwater_binlog::{
 
 use super::{
     super::value,
+    layout::Layout,
     origin::{self, Origin},
 };
+use crate::plan::NativeField;
 
 pub(super) fn write(
     server_uuid: Uuid,
+    layout: &Layout,
     event: &StatementEvent<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
@@ -29,30 +32,35 @@ pub(super) fn write(
         StatementClass::Table { truncate: true, .. }
     );
     out.extend_from_slice(if is_truncate {
-        b"{\"type\":\"truncate\","
+        b"{\"type\":\"truncate\""
     } else {
-        b"{\"type\":\"ddl\","
+        b"{\"type\":\"ddl\""
     });
     match &statement.class {
-        StatementClass::Database { database } => origin::write_table(database, "", out),
-        _ => origin::write_table(&event.table.database, &event.table.table, out),
+        StatementClass::Database { database } => layout.write_names(database, "", out),
+        _ => layout.write_names(&event.table.database, &event.table.table, out),
     }
     let origin = Origin {
         transaction: &statement.transaction,
+        layout,
         server_uuid,
         epoch: event.epoch,
         event_offset: statement.event_offset,
     };
     origin.write_time_and_id(out);
-    value::write_integer(statement.row, out);
-    if event.is_shared {
-        out.push(b':');
-        escape_json(&event.table.database, out);
-        out.push(b'.');
-        escape_json(&event.table.table, out);
+    if layout.has(NativeField::Id) {
+        value::write_integer(statement.row, out);
+        if event.is_shared {
+            out.push(b':');
+            escape_json(&event.table.database, out);
+            out.push(b'.');
+            escape_json(&event.table.table, out);
+        }
     }
     origin.write_seq(out);
-    out.extend_from_slice(&origin::hex::<8>(statement.row));
+    if layout.has(NativeField::Seq) {
+        out.extend_from_slice(&origin::hex::<8>(statement.row));
+    }
     origin.write_position(out);
     out.extend_from_slice(b",\"statement\":");
     write_json_string(&statement.text, out);
@@ -66,7 +74,8 @@ pub(super) fn write(
     if let StatementClass::Table { tables, .. } = &statement.class {
         write_tables(tables, out);
     }
-    out.extend_from_slice(if event.last {
+    let shows_last = event.last && layout.has(NativeField::Last);
+    out.extend_from_slice(if shows_last {
         b"],\"last\":true}"
     } else {
         b"]}"
@@ -76,8 +85,11 @@ pub(super) fn write(
 
 fn write_tables(tables: &[TableName], out: &mut Vec<u8>) {
     for (index, table) in tables.iter().enumerate() {
-        out.extend_from_slice(if index == 0 { b"{" } else { b",{" });
-        origin::write_table(&table.database, &table.table, out);
+        out.extend_from_slice(if index == 0 { b"" } else { b"," });
+        out.extend_from_slice(b"{\"database\":");
+        write_json_string(&table.database, out);
+        out.extend_from_slice(b",\"table\":");
+        write_json_string(&table.table, out);
         out.push(b'}');
     }
 }
@@ -155,6 +167,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::plan::NativePlan;
 
     const UUID: Uuid = Uuid([
         0x1b, 0x8f, 0x86, 0xdd, 0xe7, 0x09, 0x11, 0xf1, 0xa8, 0x54, 0x02, 0xfc, 0, 0, 0, 1,
@@ -206,7 +219,7 @@ mod tests {
             last: true,
         };
         let mut out = Vec::new();
-        write(UUID, &event, &mut out).expect("a statement that can be written");
+        write(UUID, &Layout::default(), &event, &mut out).expect("a statement that can be written");
         String::from_utf8(out).expect("UTF-8")
     }
 
@@ -275,6 +288,40 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_has_the_fields_and_constants_that_rows_have() {
+        let class = StatementClass::Table {
+            truncate: true,
+            tables: vec![name("orders")],
+        };
+        let truncate = statement("TRUNCATE orders", class);
+        let plan = NativePlan {
+            fields: vec![NativeField::Seq],
+            constants: vec![("env".into(), "prod".into())],
+        };
+        let event = StatementEvent {
+            statement: &truncate,
+            table: &name("orders"),
+            is_shared: true,
+            epoch: 1,
+            last: true,
+        };
+        let mut out = Vec::new();
+        write(UUID, &Layout::new(&plan), &event, &mut out).expect("a statement");
+        let line = String::from_utf8(out).expect("UTF-8");
+        assert!(
+            line.starts_with(concat!(
+                r#"{"type":"truncate","env":"prod","seq":"00000001.00000001.00000000000000ea.00000000","#,
+                r#""statement":"TRUNCATE orders","#
+            )),
+            "{line}"
+        );
+        assert!(
+            line.ends_with(r#""tables":[{"database":"shop","table":"orders"}]}"#),
+            "{line}"
+        );
+    }
+
+    #[test]
     fn bits_without_a_name_are_shown_as_a_number() {
         let mode = |bits| {
             let mut out = Vec::new();
@@ -301,6 +348,6 @@ mod tests {
             epoch: 1,
             last: false,
         };
-        assert!(write(UUID, &event, &mut Vec::new()).is_err());
+        assert!(write(UUID, &Layout::default(), &event, &mut Vec::new()).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! Golden lines from images made by hand, byte by byte as MySQL packs them.
 
+mod shaped;
 mod values;
 
 use std::sync::Arc;

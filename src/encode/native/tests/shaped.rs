@@ -1,0 +1,278 @@
+//! Columns left out and masked, text that is none, and events with fewer fields.
+
+use headwater_actors::filter::ColumnFilter;
+
+use super::*;
+use crate::{plan::ShapePlan, secret::Secret};
+
+fn filter(patterns: &[&str]) -> ColumnFilter {
+    let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+    ColumnFilter::new(&patterns).expect("patterns")
+}
+
+fn encoder(shape: ShapePlan, invalid: InvalidText) -> NativeEncoder {
+    NativeEncoder::new(UUID).with_shape(ShapeRules::new(&shape, invalid))
+}
+
+fn line_of(encoder: &NativeEncoder, block: &RowsBlock) -> Result<String, Error> {
+    let mut plan = encoder.plan(&block.table);
+    plan.block(block, 1);
+    let row = block.row_at(0)?.expect("a row at the front");
+    let event = RowEvent {
+        block,
+        row,
+        n: 17,
+        last: true,
+    };
+    let mut out = Vec::new();
+    plan.row(&event, &mut out)?;
+    Ok(String::from_utf8(out).expect("UTF-8"))
+}
+
+fn body_of(shape: ShapePlan, block: &RowsBlock) -> String {
+    let line = line_of(&encoder(shape, InvalidText::Halt), block).expect("a row");
+    serde_json::from_str::<serde_json::Value>(&line).expect("JSON");
+    let (_, body) = line
+        .split_once(r#""position":"binlog.000001:2401","#)
+        .expect("position");
+    body.strip_suffix(r#","last":true}"#)
+        .expect("the last row")
+        .into()
+}
+
+fn key_of(shape: ShapePlan, block: &RowsBlock) -> String {
+    let mut plan = encoder(shape, InvalidText::Halt).plan(&block.table);
+    plan.block(block, 1);
+    let row = block.row_at(0).expect("framing").expect("a row");
+    let event = RowEvent {
+        block,
+        row,
+        n: 17,
+        last: false,
+    };
+    let mut out = Vec::new();
+    plan.key(&event, &mut out).expect("a key");
+    String::from_utf8(out).expect("UTF-8")
+}
+
+fn users() -> Arc<Table> {
+    table(&[("id", INT), ("email", VARCHAR), ("note", VARCHAR)], &[0])
+}
+
+/// The id, the address and the note change.
+const ALL_CHANGE: &[u8] = b"\0\x01\0\0\0\x01a\x01x\0\x02\0\0\0\x01b\x01y";
+
+#[test]
+fn a_column_left_out_is_nowhere() {
+    let without = |pattern: &str| ShapePlan {
+        include: filter(&[pattern]),
+        ..ShapePlan::default()
+    };
+    let update = block(&users(), RowsKind::Update, ALL_CHANGE);
+    assert_eq!(
+        body_of(without("!*.*.email"), &update),
+        r#""key":{"id":2},"data":{"id":2,"note":"y"},"old":{"id":1,"note":"x"}"#
+    );
+    assert_eq!(
+        body_of(without("!*.*.id"), &update),
+        r#""data":{"email":"b","note":"y"},"old":{"email":"a","note":"x"}"#
+    );
+    assert_eq!(
+        body_of(without("shop.orders.note"), &update),
+        r#""data":{"note":"y"},"old":{"note":"x"}"#
+    );
+    assert_eq!(
+        body_of(without("other.*.*"), &update),
+        r#""data":{},"old":{}"#
+    );
+    let delete = block(&users(), RowsKind::Delete, b"\0\x01\0\0\0\x01a\x01x");
+    assert_eq!(
+        body_of(without("!shop.orders.NOTE"), &delete),
+        r#""key":{"id":1},"data":{"id":1,"email":"a"}"#
+    );
+}
+
+#[test]
+fn a_mask_covers_data_old_and_key_and_a_change_still_shows() {
+    let masked = ShapePlan {
+        null: filter(&["*.*.id"]),
+        fixed: filter(&["*.*.email"]),
+        truncate: filter(&["*.*.note"]),
+        truncate_chars: 0,
+        ..ShapePlan::default()
+    };
+    let update = block(&users(), RowsKind::Update, ALL_CHANGE);
+    assert_eq!(
+        body_of(masked.clone(), &update),
+        r#""key":{"id":null},"data":{"id":null,"email":"***","note":""},"old":{"id":null,"email":"***","note":""}"#
+    );
+    assert_eq!(key_of(masked.clone(), &update), r#"{"id":null}"#);
+    let same = b"\0\x01\0\0\0\x01a\x01x\0\x01\0\0\0\x01a\x01y";
+    let update = block(&users(), RowsKind::Update, same);
+    assert!(body_of(masked, &update).ends_with(r#""old":{"note":""}"#));
+}
+
+#[test]
+fn a_hashed_key_joins_with_itself() {
+    let hashed = ShapePlan {
+        hash: filter(&["shop.*.id"]),
+        hash_salt: Secret::new("pepper"),
+        ..ShapePlan::default()
+    };
+    let insert = block(&users(), RowsKind::Insert, b"\0\x01\0\0\0\x01a\x01x");
+    let line = line_of(&encoder(hashed.clone(), InvalidText::Halt), &insert).expect("a row");
+    let read: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(read["key"]["id"], read["data"]["id"]);
+    assert_eq!(read["key"]["id"].as_str().map(str::len), Some(64));
+    let key: serde_json::Value = serde_json::from_str(&key_of(hashed, &insert)).expect("JSON");
+    assert_eq!(key["id"], read["key"]["id"]);
+}
+
+#[test]
+fn a_column_that_the_image_lacks_stays_absent_under_its_mask() {
+    let fixed = ShapePlan {
+        fixed: filter(&["*.*.*"]),
+        ..ShapePlan::default()
+    };
+    let mut update = block(&users(), RowsKind::Update, b"\0\x07\0\0\0\0\x01x");
+    update.before = set(&[0], 3);
+    update.after = set(&[2], 3);
+    assert_eq!(
+        body_of(fixed, &update),
+        r#""key":{"id":"***"},"data":{"note":"***"},"old":{}"#
+    );
+}
+
+#[test]
+fn the_shape_follows_the_block_to_another_table() {
+    let shape = ShapePlan {
+        null: filter(&["*.*.x"]),
+        ..ShapePlan::default()
+    };
+    let mut plan = encoder(shape, InvalidText::Halt).plan(&users());
+    let insert = block(
+        &table(&[("x", INT)], &[0]),
+        RowsKind::Insert,
+        b"\0\x05\0\0\0",
+    );
+    plan.block(&insert, 1);
+    let row = insert.row_at(0).expect("framing").expect("a row");
+    let event = RowEvent {
+        block: &insert,
+        row,
+        n: 0,
+        last: false,
+    };
+    let mut out = Vec::new();
+    plan.row(&event, &mut out).expect("a row");
+    assert!(out.ends_with(br#""key":{"x":null},"data":{"x":null}}"#));
+}
+
+#[test]
+fn text_that_is_none_is_written_as_told_in_data_key_and_old() {
+    let table = table(&[("c", VARCHAR)], &[0]);
+    let update = block(&table, RowsKind::Update, b"\0\x02a\xff\0\x01\xfe");
+    let body = |invalid| {
+        let line = line_of(&encoder(ShapePlan::default(), invalid), &update)?;
+        let (_, body) = line.split_once(r#":2401","#).expect("position");
+        Ok::<_, Error>(body.to_owned())
+    };
+    assert!(body(InvalidText::Halt).is_err());
+    assert_eq!(
+        body(InvalidText::Replace).as_deref(),
+        Ok(
+            "\"key\":{\"c\":\"\u{fffd}\"},\"data\":{\"c\":\"\u{fffd}\"},\"old\":{\"c\":\"a\u{fffd}\"},\"last\":true}"
+        )
+    );
+    assert_eq!(
+        body(InvalidText::Base64Object).as_deref(),
+        Ok(
+            r#""key":{"c":{"base64":"/g=="}},"data":{"c":{"base64":"/g=="}},"old":{"c":{"base64":"Yf8="}},"last":true}"#
+        )
+    );
+}
+
+fn with_fields(fields: &[NativeField], constants: &[(&str, &str)]) -> NativeEncoder {
+    let constants = constants
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()));
+    NativeEncoder::new(UUID).with_fields(&NativePlan {
+        fields: fields.to_vec(),
+        constants: constants.collect(),
+    })
+}
+
+#[test]
+fn an_event_carries_the_fields_that_it_is_told_to() {
+    use NativeField::*;
+    let update = block(
+        &orders(),
+        RowsKind::Update,
+        b"\0\x01\0\0\0\x03old\0\x01\0\0\0\x03new",
+    );
+    let line = |fields: &[NativeField]| line_of(&with_fields(fields, &[]), &update).expect("a row");
+    assert_eq!(
+        line(&[]),
+        r#"{"type":"update","data":{"id":1,"note":"new"}}"#
+    );
+    assert_eq!(
+        line(&[Seq, Key]),
+        r#"{"type":"update","seq":"00000001.00000001.0000000000000a25.00000011","key":{"id":1},"data":{"id":1,"note":"new"}}"#
+    );
+    assert_eq!(
+        line(&[Last, Old, Id, Table]),
+        concat!(
+            r#"{"type":"update","table":"orders","id":"1b8f86dd-e709-11f1-a854-02fc00000001:207/17","#,
+            r#""data":{"id":1,"note":"new"},"old":{"note":"old"},"last":true}"#
+        )
+    );
+    assert_eq!(
+        line(&[Database, TsUs, Gtid, Position]),
+        concat!(
+            r#"{"type":"update","database":"shop","ts_us":1795416214123456,"#,
+            r#""gtid":"1b8f86dd-e709-11f1-a854-02fc00000001:207","position":"binlog.000001:2401","#,
+            r#""data":{"id":1,"note":"new"}}"#
+        )
+    );
+}
+
+#[test]
+fn every_choice_of_fields_is_json_in_the_order_of_the_whole_event() {
+    let update = block(
+        &orders(),
+        RowsKind::Update,
+        b"\0\x01\0\0\0\x03old\0\x01\0\0\0\x03new",
+    );
+    let names: Vec<&str> = NativeField::ALL.iter().map(|field| field.name()).collect();
+    for bits in 0..1_u32 << NativeField::ALL.len() {
+        let fields: Vec<NativeField> = NativeField::ALL
+            .into_iter()
+            .enumerate()
+            .filter(|(at, _)| bits >> at & 1 == 1)
+            .map(|(_, field)| field)
+            .collect();
+        let line = line_of(&with_fields(&fields, &[("env", "prod")]), &update).expect("a row");
+        let read: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&line).expect("JSON");
+        assert_eq!(read["env"], "prod");
+        assert_eq!(read.len(), fields.len() + 3, "{line}");
+        let mut from = 0;
+        for name in names.iter().filter(|name| read.contains_key(**name)) {
+            let at = line.find(&format!("\"{name}\":")).expect("the field");
+            assert!(at > from, "{name} in {line}");
+            from = at;
+        }
+    }
+}
+
+#[test]
+fn constants_stand_behind_the_table_in_rows_and_statements() {
+    let encoder = with_fields(&NativeField::ALL, &[("env", "pr\"od"), ("é", "")]);
+    let insert = block(&orders(), RowsKind::Insert, b"\0\x01\0\0\0\x01a");
+    let line = line_of(&encoder, &insert).expect("a row");
+    let front = r#","database":"shop","table":"orders","env":"pr\"od","é":"","ts_us":"#;
+    assert!(
+        line.starts_with(&format!(r#"{{"type":"insert"{front}"#)),
+        "{line}"
+    );
+}

@@ -1,0 +1,126 @@
+//! The native event's part of the plan: which fields it carries, and which constants.
+
+use super::{Error, NativePlan, convert::choose};
+use crate::settings::NativeSettings;
+
+/// A field that the event may go without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NativeField {
+    Database,
+    Table,
+    TsUs,
+    Id,
+    Seq,
+    Gtid,
+    Position,
+    Key,
+    Old,
+    Last,
+}
+
+impl NativeField {
+    /// In the order of the event.
+    pub const ALL: [Self; 10] = [
+        Self::Database,
+        Self::Table,
+        Self::TsUs,
+        Self::Id,
+        Self::Seq,
+        Self::Gtid,
+        Self::Position,
+        Self::Key,
+        Self::Old,
+        Self::Last,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Table => "table",
+            Self::TsUs => "ts_us",
+            Self::Id => "id",
+            Self::Seq => "seq",
+            Self::Gtid => "gtid",
+            Self::Position => "position",
+            Self::Key => "key",
+            Self::Old => "old",
+            Self::Last => "last",
+        }
+    }
+}
+
+/// Names of the event's other fields, in rows, statements and heartbeats.
+const ALWAYS: [&str; 2] = ["type", "data"];
+const OF_STATEMENTS: [&str; 6] = [
+    "statement",
+    "default_database",
+    "sql_mode",
+    "charset",
+    "tables",
+    "query",
+];
+
+const CONSTANTS_MAX: usize = 32;
+const CONSTANT_BYTES_MAX: usize = 1024;
+
+pub(super) fn native(settings: &NativeSettings) -> Result<NativePlan, Error> {
+    let choices = NativeField::ALL.map(|field| (field.name(), field));
+    let mut fields = Vec::with_capacity(settings.fields.len());
+    for name in &settings.fields {
+        if ALWAYS.contains(&name.as_str()) {
+            return Err(Error::new(
+                "native.fields",
+                format!("\"{name}\" is no choice: it is always written"),
+                "remove it from the list",
+            ));
+        }
+        fields.push(choose("native.fields", name, &choices)?);
+    }
+    Ok(NativePlan {
+        fields,
+        constants: constants(&settings.constants)?,
+    })
+}
+
+fn constants(settings: &[String]) -> Result<Vec<(String, String)>, Error> {
+    let wrong =
+        |problem: String, remedy: &str| Err(Error::new("native.constants", problem, remedy));
+    if settings.len() > CONSTANTS_MAX {
+        return wrong(
+            format!("has {} constants", settings.len()),
+            "write 32 at most",
+        );
+    }
+    let mut constants: Vec<(String, String)> = Vec::with_capacity(settings.len());
+    for constant in settings {
+        let Some((name, value)) = constant
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+        else {
+            return wrong(
+                format!("\"{constant}\" has no name before a \"=\""),
+                "write NAME=VALUE, as \"env=prod\"",
+            );
+        };
+        if constant.len() > CONSTANT_BYTES_MAX {
+            return wrong(
+                format!("\"{name}\" has {} bytes", constant.len()),
+                "write 1024 bytes at most: they stand in every event",
+            );
+        }
+        let is_field = NativeField::ALL.iter().any(|field| field.name() == name)
+            || ALWAYS.contains(&name)
+            || OF_STATEMENTS.contains(&name);
+        if is_field {
+            return wrong(
+                format!("\"{name}\" is a field of the event"),
+                "choose another name",
+            );
+        }
+        if constants.iter().any(|(taken, _)| taken == name) {
+            return wrong(format!("\"{name}\" stands there twice"), "remove one");
+        }
+        constants.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(constants)
+}
