@@ -93,6 +93,7 @@ fn block(kind: RowsKind) -> RowsBlock {
         before: columns.clone(),
         after: columns,
         images: images.into(),
+        query: None,
     }
 }
 

@@ -52,6 +52,8 @@ pub struct RowsBlock {
     pub after: ColumnSet,
     /// The row images, one after the other.
     pub images: Bytes,
+    /// The statement that changed the rows, where the log has it and it was asked for.
+    pub query: Option<Arc<str>>,
 }
 
 /// One row: offsets are into [`RowsBlock::images`].

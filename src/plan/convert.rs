@@ -34,6 +34,8 @@ impl Plan {
             &settings.checkpoint.kind,
             &[("file", ())],
         )?;
+        let (native, shape) = (native::native(&settings.native)?, shape::shape(settings)?);
+        native::ensure_query_shows_nothing_hidden(&native, &shape)?;
         Ok(Self {
             name: name(&settings.name)?,
             source: source::source(&settings.source)?,
@@ -49,8 +51,8 @@ impl Plan {
                 &settings.format.kind,
                 &[("native", FormatPlan::Native)],
             )?,
-            shape: shape::shape(settings)?,
-            native: native::native(&settings.native)?,
+            shape,
+            native,
             packing,
             ordering: ordering(settings)?,
             errors: errors(settings)?,

@@ -273,6 +273,15 @@ fn a_hash_needs_its_salt_from_one_place() {
 }
 
 #[test]
+fn a_statements_text_is_asked_for_by_name_and_never_beside_masks() {
+    assert!(!plan_of(&[]).unwrap().wants_queries());
+    let wanted = "native.fields=id,seq,query";
+    assert!(plan_of(&[wanted]).unwrap().wants_queries());
+    let error = plan_of(&[wanted, "mask.null=*.*.email"]).unwrap_err();
+    assert_eq!(error.key, "native.fields");
+}
+
+#[test]
 fn fields_and_constants_are_what_the_event_can_carry() {
     let error = plan_of(&["native.fields=id,sequence"]).unwrap_err();
     assert_eq!(error.key, "native.fields");

@@ -3,7 +3,10 @@
 
 use std::{fs::File, io::BufReader};
 
-use headwater::encode::native::NativeEncoder;
+use headwater::{
+    encode::native::NativeEncoder,
+    plan::{NativeField, NativePlan},
+};
 use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent};
 use headwater_binlog::{
     file::BinlogFile,
@@ -17,6 +20,7 @@ use headwater_harness::mysql::MySql;
 
 use crate::oracle::Oracle;
 
+const SERVER: Uuid = Uuid([7; 16]);
 const EVENT_BYTES_MAX: usize = 1 << 30;
 
 /// One row change, as a line.
@@ -54,7 +58,7 @@ impl Log {
         let mut log = Self {
             file: BinlogFile::open(reader, EVENT_BYTES_MAX).expect("a binlog file"),
             assembler: Assembler::new(name, 4),
-            encoder: NativeEncoder::new(Uuid([7; 16])),
+            encoder: NativeEncoder::new(SERVER),
             oracle: Oracle::new(),
         };
         log.read();
@@ -85,6 +89,20 @@ impl Log {
             }
         }
         logged
+    }
+
+    /// From now on lines carry the statements' text.
+    pub fn keep_queries(&mut self) {
+        self.assembler.set_keeps_queries(true);
+        self.encoder = NativeEncoder::new(SERVER).with_fields(&NativePlan {
+            fields: NativeField::ALL.to_vec(),
+            constants: Vec::new(),
+        });
+    }
+
+    /// They could, and the log's reader does not give them.
+    pub fn forget_queries(&mut self) {
+        self.assembler.set_keeps_queries(false);
     }
 
     /// As [`Log::read`], up to the first event that cannot be followed.

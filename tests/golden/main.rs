@@ -15,6 +15,7 @@ mod line;
 mod log;
 mod oracle;
 mod partial;
+mod queries;
 mod random;
 mod scenario;
 mod statements;

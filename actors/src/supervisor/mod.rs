@@ -43,6 +43,7 @@ use crate::{
         launcher::{Launch, Launcher},
         store::CheckpointStore,
     },
+    reader::intake,
     status::State,
     writer::{buffer::Packing, poison::Policy},
 };
@@ -70,7 +71,7 @@ pub struct Parts {
     pub packing: Packing,
     pub record_bytes_max: usize,
     pub policy: Policy,
-    pub event_bytes_max: usize,
+    pub reading: intake::Rules,
     pub raw: ByteBudget,
     pub encoded: ByteBudget,
     pub checkpoint_interval: Duration,

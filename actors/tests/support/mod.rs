@@ -30,7 +30,7 @@ use headwater_actors::{
         launcher::{Launch, Launcher},
         store::CheckpointStore,
     },
-    reader::intake::Until,
+    reader::intake::{self, Until},
     status::{GetStatus, Status},
     supervisor::{End, Parts, Shutdown, Supervisor},
     writer::{
@@ -204,7 +204,7 @@ impl World {
                 oversize: self.options.on_error,
                 undecodable: self.options.on_error,
             },
-            event_bytes_max: 1 << 20,
+            reading: intake::Rules::default(),
             raw,
             encoded,
             checkpoint_interval: self.options.checkpoint_interval,

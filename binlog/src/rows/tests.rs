@@ -66,6 +66,7 @@ pub(super) fn block(table: Arc<Table>, event: RowsEvent) -> RowsBlock {
         before: event.before,
         after: event.after,
         images: event.images,
+        query: None,
     }
 }
 

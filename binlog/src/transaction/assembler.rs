@@ -8,6 +8,7 @@ mod changes;
 mod kinds;
 mod mariadb;
 mod places;
+mod rows_query;
 
 use std::sync::Arc;
 
@@ -65,6 +66,9 @@ pub struct Assembler {
     tables: Tables,
     payload: Option<Payload>,
     previous_gtids: Option<GtidSet>,
+    keeps_queries: bool,
+    /// Of the statement whose rows come.
+    query: Option<Arc<str>>,
     /// Rows of the first transaction that are not wanted again.
     skip_left: u64,
     /// Bytes of events without an offset, counted as if they stood in the file: the next one tells.
@@ -100,6 +104,8 @@ impl Assembler {
             tables: Tables::new(),
             payload: None,
             previous_gtids: None,
+            keeps_queries: false,
+            query: None,
             skip_left: 0,
             unplaced_bytes: 0,
             event_bytes_max: EVENT_BYTES_MAX,
@@ -335,6 +341,12 @@ impl Assembler {
             }
             // The QUERY behind it decides: with row format only DDL can follow.
             EventKind::UserVar if !self.open.as_ref().is_some_and(|open| open.has_begun) => Ok(()),
+            kind @ (EventKind::RowsQuery | EventKind::MariaAnnotateRows) => {
+                if self.keeps_queries {
+                    self.rows_query(kind, &body);
+                }
+                Ok(())
+            }
             EventKind::Incident => Err(Error::Incident(incident(&body)?)),
             kind if is_passed_over(kind) => Ok(()),
             kind => match halt_reason(kind) {

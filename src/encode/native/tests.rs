@@ -92,6 +92,7 @@ fn block(table: &Arc<Table>, kind: RowsKind, images: &[u8]) -> RowsBlock {
         before: set(&all, all.len()),
         after: set(&all, all.len()),
         images: Bytes::copy_from_slice(images),
+        query: None,
     }
 }
 

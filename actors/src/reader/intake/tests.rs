@@ -24,7 +24,7 @@ fn resume(offset: u64, rows_done: u64) -> ResumePoint {
 }
 
 fn intake(from: ResumePoint, until: Until) -> Intake {
-    Intake::new(from, until, 1 << 30)
+    Intake::new(from, until, &Rules::default())
 }
 
 fn concat(events: &[(u64, Bytes)]) -> Bytes {

@@ -199,6 +199,7 @@ impl Assembler {
         }
         if ends_statement {
             self.tables.trim();
+            self.query = None;
         }
         Ok(())
     }
@@ -233,6 +234,7 @@ impl Assembler {
                 before: event.before,
                 after: event.after,
                 images: event.images,
+                query: self.query.clone(),
             };
             if !entry.compressed_columns.is_empty() {
                 block.expand_columns(&entry.compressed_columns, bytes_max)?;
@@ -301,6 +303,7 @@ impl Assembler {
             )));
         }
         self.tables.trim();
+        self.query = None;
         self.position = Position::new(self.file.clone(), self.offset);
         let commit_us = if transaction.commit_us == 0 {
             header.timestamp_us()
