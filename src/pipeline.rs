@@ -19,6 +19,7 @@ use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
     ports::{launcher::Launcher, store::CheckpointStore},
+    reader::intake,
     supervisor::{End, Parts, Shutdown, Supervisor},
     writer::poison::Policy,
 };
@@ -108,7 +109,10 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
             oversize: plan.errors.oversize,
             undecodable: plan.errors.undecodable,
         },
-        event_bytes_max: plan.source.event_bytes_max,
+        reading: intake::Rules {
+            event_bytes_max: plan.source.event_bytes_max,
+            keeps_queries: plan.wants_queries(),
+        },
         raw: ByteBudget::new(plan.memory.raw_bytes),
         encoded: ByteBudget::new(plan.memory.encoded_bytes),
         checkpoint_interval: plan.checkpoint.interval,

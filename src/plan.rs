@@ -245,13 +245,22 @@ impl Error {
 impl Default for NativePlan {
     fn default() -> Self {
         Self {
-            fields: NativeField::ALL.to_vec(),
+            fields: NativeField::usual(),
             constants: Vec::new(),
         }
     }
 }
 
 impl Plan {
+    /// Whether the format has a use for the text of the statements that changed rows.
+    pub fn wants_queries(&self) -> bool {
+        let mut routes = self.routes.iter().chain([&self.top]);
+        routes.any(|route| match &route.format {
+            FormatPlan::Native => self.native.fields.contains(&NativeField::Query),
+            format => format.query_setting().is_some(),
+        })
+    }
+
     /// What is allowed but seldom meant, one sentence each; `check` shows them.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = packing::warnings("", &self.top.packing, &self.top.ordering);

@@ -295,6 +295,7 @@ impl TableEncoder for DebeziumTable {
             transaction: &block.transaction,
             table: &block.table.name,
             event_offset: block.event_offset,
+            query: block.query.as_deref(),
         };
         origin.prepare(&mut self.origin);
     }

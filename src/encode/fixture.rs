@@ -45,10 +45,7 @@ pub fn table(columns: &[(&str, ColumnKind)], primary_key: &[usize]) -> Arc<Table
 
 pub fn transaction() -> Transaction {
     Transaction {
-        gtid: Some(Gtid {
-            source: GtidSource::untagged(UUID),
-            number: 207,
-        }),
+        gtid: Some(Gtid::new(GtidSource::untagged(UUID), 207)),
         file: FileName {
             name: "binlog.000003".into(),
             number: 3,
@@ -85,6 +82,7 @@ pub fn block(table: &Arc<Table>, kind: RowsKind, images: &[u8]) -> RowsBlock {
         before: ColumnSet::all(columns),
         after: ColumnSet::all(columns),
         images: Bytes::copy_from_slice(images),
+        query: Some("DO \"it\"".into()),
     }
 }
 

@@ -66,7 +66,7 @@ struct MaxwellTable {
     key: Vec<KeyColumn>,
     /// Those of `partition_columns` that the table has, as if they were its key.
     partition_columns: Vec<KeyColumn>,
-    /// `{"database":"...","table":"...","type":"`
+    /// `{"database":"...","table":"..."`
     name: Vec<u8>,
     /// `,"primary_key_columns":["id"]`
     key_names: Vec<u8>,
@@ -86,7 +86,6 @@ impl MaxwellTable {
         write_json_string(&table.name.database, &mut name);
         name.extend_from_slice(b",\"table\":");
         write_json_string(&table.name.table, &mut name);
-        name.extend_from_slice(b",\"type\":\"");
         Self {
             invalid_text: encoder.shape.invalid_text(),
             partition_columns: columns::plans_of(wanted, table, &encoder.shape),
@@ -292,10 +291,14 @@ impl TableEncoder for MaxwellTable {
         let (options, transaction) = (&self.encoder.options, &block.transaction);
         self.head.clear();
         self.head.extend_from_slice(&self.name);
+        if let (true, Some(query)) = (options.output_row_query, &block.query) {
+            self.head.extend_from_slice(b",\"query\":");
+            write_json_string(query, &mut self.head);
+        }
         self.head.extend_from_slice(match block.kind {
-            RowsKind::Insert => b"insert\",\"ts\":",
-            RowsKind::Update => b"update\",\"ts\":",
-            RowsKind::Delete => b"delete\",\"ts\":",
+            RowsKind::Insert => b",\"type\":\"insert\",\"ts\":",
+            RowsKind::Update => b",\"type\":\"update\",\"ts\":",
+            RowsKind::Delete => b",\"type\":\"delete\",\"ts\":",
         });
         write_integer(transaction.commit_us / 1_000_000, &mut self.head);
         self.middle.clear();

@@ -18,6 +18,7 @@ use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, TableE
 use headwater_binlog::{
     Error,
     gtid::Uuid,
+    json::write_json_string,
     rows::{Cell, Image, RowsBlock, RowsKind},
     schema::Table,
 };
@@ -99,6 +100,7 @@ struct NativeTable {
 struct Carries {
     id: bool,
     seq: bool,
+    query: bool,
     key: bool,
     old: bool,
     last: bool,
@@ -128,6 +130,7 @@ impl NativeTable {
             carries: Carries {
                 id: layout.has(NativeField::Id),
                 seq: layout.has(NativeField::Seq),
+                query: layout.has(NativeField::Query),
                 key: layout.has(NativeField::Key) && !key.is_empty(),
                 old: layout.has(NativeField::Old),
                 last: layout.has(NativeField::Last),
@@ -337,6 +340,10 @@ impl TableEncoder for NativeTable {
         origin.write_seq(&mut text.middle);
         text.tail.clear();
         origin.write_position(&mut text.tail);
+        if let Some(query) = block.query.as_ref().filter(|_| self.carries.query) {
+            text.tail.extend_from_slice(b",\"query\":");
+            write_json_string(query, &mut text.tail);
+        }
         text.tail.extend_from_slice(if self.carries.key {
             b",\"key\":{"
         } else {

@@ -24,6 +24,11 @@ impl Plan {
             &settings.checkpoint.kind,
             &[("file", ())],
         )?;
+        let (native, shape) = (native::native(&settings.native)?, shape::shape(settings)?);
+        native::ensure_query_shows_nothing_hidden(&native, &shape)?;
+        for route in routes.iter().chain([&top]) {
+            route.format.ensure_query_shows_nothing_hidden(&shape)?;
+        }
         Ok(Self {
             name: name(&settings.name)?,
             source: source::source(&settings.source)?,
@@ -34,8 +39,8 @@ impl Plan {
                     "see config/default.toml",
                 )
             })?,
-            shape: shape::shape(settings)?,
-            native: native::native(&settings.native)?,
+            shape,
+            native,
             ordering: routes::ordering(&routes, &top),
             errors: errors(settings)?,
             checkpoint: checkpoint(settings)?,

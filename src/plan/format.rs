@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Error, convert::choose};
+use super::{Error, ShapePlan, convert::choose};
 use crate::settings::{DebeziumSettings, FormatSettings, MaxwellSettings};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub struct MaxwellPlan {
     pub output_thread_id: bool,
     pub output_primary_key: bool,
     pub output_primary_key_columns: bool,
+    pub output_row_query: bool,
     pub output_ddl: bool,
     pub output_null_zerodates: bool,
     pub partition_by: PartitionBy,
@@ -53,6 +54,7 @@ pub struct DebeziumPlan {
     pub times: Times,
     pub binaries: Binaries,
     pub tombstones_on_delete: bool,
+    pub include_query: bool,
     pub include_schema_changes: bool,
     pub skipped: Skipped,
     pub unavailable_value: String,
@@ -99,6 +101,31 @@ pub struct Skipped {
 }
 
 impl FormatPlan {
+    /// The setting of this format by which its events carry the statement that changed the row, if they do.
+    pub fn query_setting(&self) -> Option<&'static str> {
+        match self {
+            Self::Maxwell(options) if options.output_row_query => {
+                Some("format.maxwell.output_row_query")
+            }
+            Self::Debezium(options) if options.include_query => {
+                Some("format.debezium.include_query")
+            }
+            Self::Native | Self::Maxwell(_) | Self::Debezium(_) => None,
+        }
+    }
+
+    /// The statement's text has all its values.
+    pub(super) fn ensure_query_shows_nothing_hidden(&self, shape: &ShapePlan) -> Result<(), Error> {
+        match self.query_setting() {
+            Some(key) if !shape.keeps_everything() => Err(Error::new(
+                key,
+                "would show what [mask] and columns.include hide",
+                "set it to false, or write and mask no column",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// `pipeline` is the name for what has none of its own.
     pub(super) fn of(settings: &FormatSettings, pipeline: &str) -> Result<Self, Error> {
         let maxwell = Arc::new(maxwell(&settings.maxwell)?);
@@ -148,6 +175,7 @@ fn maxwell(settings: &MaxwellSettings) -> Result<MaxwellPlan, Error> {
         output_thread_id: settings.output_thread_id,
         output_primary_key: settings.output_primary_key,
         output_primary_key_columns: settings.output_primary_key_columns,
+        output_row_query: settings.output_row_query,
         output_ddl: settings.output_ddl,
         output_null_zerodates: settings.output_null_zerodates,
         partition_by,
@@ -206,6 +234,7 @@ fn debezium(settings: &DebeziumSettings, pipeline: &str) -> Result<DebeziumPlan,
             ],
         )?,
         tombstones_on_delete: settings.tombstones_on_delete,
+        include_query: settings.include_query,
         include_schema_changes: settings.include_schema_changes,
         skipped: skipped(&settings.skipped_operations)?,
         unavailable_value: settings.unavailable_value_placeholder.clone(),

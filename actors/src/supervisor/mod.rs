@@ -43,6 +43,7 @@ use crate::{
         launcher::{Launch, Launcher},
         store::CheckpointStore,
     },
+    reader::intake,
     status::State,
     writer::poison::Policy,
 };
@@ -68,7 +69,7 @@ pub struct Parts {
     pub dead_letters: Arc<dyn DeadLetters>,
     pub tables: TableFilter,
     pub policy: Policy,
-    pub event_bytes_max: usize,
+    pub reading: intake::Rules,
     pub raw: ByteBudget,
     pub encoded: ByteBudget,
     pub checkpoint_interval: Duration,

@@ -64,7 +64,7 @@ impl Supervisor {
             source: Arc::clone(&running.launch.source),
             until: running.launch.until.clone(),
             tables: self.parts.tables.clone(),
-            event_bytes_max: self.parts.event_bytes_max,
+            rules: self.parts.reading.clone(),
             raw: self.parts.raw.clone(),
             backoff: self.parts.connect_backoff.clone(),
             router: running.router.clone().recipient(),

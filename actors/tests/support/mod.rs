@@ -31,7 +31,7 @@ use headwater_actors::{
         routes::{Route, Routes},
         store::CheckpointStore,
     },
-    reader::intake::Until,
+    reader::intake::{self, Until},
     status::{GetStatus, Status},
     supervisor::{End, Parts, Shutdown, Supervisor},
     writer::{
@@ -240,7 +240,7 @@ impl World {
                 oversize: self.options.on_error,
                 undecodable: self.options.on_error,
             },
-            event_bytes_max: 1 << 20,
+            reading: intake::Rules::default(),
             raw,
             encoded,
             checkpoint_interval: self.options.checkpoint_interval,

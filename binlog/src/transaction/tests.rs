@@ -2,7 +2,9 @@
 
 mod ends;
 mod halts;
+mod mariadb;
 mod resume;
+mod servers;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -11,7 +13,7 @@ use super::*;
 use crate::{
     Error,
     event::MAGIC,
-    fixture::{Log, UUID, payload_body, query_body, rotate_body, table_map_body},
+    fixture::{Log, UUID, insert_body, payload_body, query_body, rotate_body, table_map_body},
     gtid::{GtidSource, Uuid},
 };
 
@@ -59,7 +61,7 @@ fn told(items: &[Item]) -> Vec<String> {
                 let gtid = boundary
                     .gtid
                     .as_ref()
-                    .map_or("-".into(), |gtid| gtid.number.to_string());
+                    .map_or("-".into(), |gtid| gtid.number().to_string());
                 format!("commit {gtid} {}", boundary.offset)
             }
             Item::Moved(boundary) => format!("moved {} {}", boundary.file, boundary.offset),
@@ -94,7 +96,7 @@ fn a_transaction_gives_its_rows_and_its_boundary() {
     };
     assert_eq!(block.event_offset, rows_at);
     let expected = Transaction {
-        gtid: Some(Gtid {
+        gtid: Some(Gtid::MySql {
             source: GtidSource::untagged(Uuid(UUID)),
             number: 7,
         }),
@@ -265,6 +267,43 @@ fn rows_rolled_back_to_a_savepoint_halt() {
         refused(&mut assembler, log.query("", "ROLLBACK TO `a`")).cause,
         Error::Refused(_)
     ));
+}
+
+#[test]
+fn a_statements_text_stands_with_its_rows_up_to_its_end_where_it_is_wanted() {
+    for keeps in [true, false] {
+        let mut log = Log::new();
+        let mut assembler = begun(&mut log);
+        assembler.set_keeps_queries(keeps);
+        let mut more = insert_body(5, &[1]);
+        more[6] = 0; // not the statement's end
+        let events = [
+            log.gtid(1),
+            log.begin(),
+            log.event(29, b"\x01INSERT one"),
+            log.table_map(5, "shop", "orders"),
+            log.event(30, &more),
+            log.inserts(5, &[2]),
+            log.inserts(5, &[3]),
+            log.event(29, b"\x01\xff"),
+            log.inserts(5, &[4]),
+            log.event(160, b"INSERT five"),
+            log.inserts(5, &[5]),
+            log.event(29, b""),
+            log.xid(),
+        ];
+        let items = push(&mut assembler, events);
+        let queries: Vec<_> = items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Rows(block) => Some(block.query.as_deref()),
+                _ => None,
+            })
+            .collect();
+        let one = keeps.then_some("INSERT one");
+        let five = keeps.then_some("INSERT five");
+        assert_eq!(queries, [one, one, None, None, five]);
+    }
 }
 
 #[test]

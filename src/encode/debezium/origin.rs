@@ -38,6 +38,8 @@ pub(super) struct Origin<'a> {
     pub transaction: &'a Transaction,
     pub table: &'a TableName,
     pub event_offset: u64,
+    /// The statement that changed the rows.
+    pub query: Option<&'a str>,
 }
 
 /// From behind `after` to the end: `head` row `middle` operation `tail`.
@@ -107,7 +109,12 @@ impl Origin<'_> {
             Some(thread_id) => write_integer(thread_id, out),
             None => out.extend_from_slice(b"null"),
         }
-        out.extend_from_slice(b",\"query\":null}");
+        out.extend_from_slice(b",\"query\":");
+        match self.query.filter(|_| self.options.include_query) {
+            Some(query) => write_json_string(query, out),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.push(b'}');
     }
 
     /// Debezium's own clock stands here; the same change has the same bytes only with the commit time.

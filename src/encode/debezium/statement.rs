@@ -24,6 +24,7 @@ pub(super) fn write(
         transaction: &statement.transaction,
         table: event.table,
         event_offset: statement.event_offset,
+        query: None,
     };
     let action = ddl::action(&statement.text, statement.sql_mode);
     if action == Some(Action::TruncateTable) && !options.skipped.truncate {

@@ -2,6 +2,7 @@
 
 mod values;
 
+use headwater_actors::filter::ColumnFilter;
 use headwater_binlog::schema::ColumnKind;
 use proptest::prelude::*;
 
@@ -10,7 +11,7 @@ use crate::{
     encode::fixture::{
         GTID, INT, VARCHAR, block, key, lines, partition_keys, set, statement, table,
     },
-    plan::{BigintUnsigned, Binaries, Decimals, Skipped, Times},
+    plan::{BigintUnsigned, Binaries, Decimals, ShapePlan, Skipped, Times},
 };
 
 /// Debezium's own defaults, with a name and without tombstones.
@@ -22,6 +23,7 @@ fn options() -> DebeziumPlan {
         times: Times::Adaptive,
         binaries: Binaries::Base64,
         tombstones_on_delete: false,
+        include_query: false,
         include_schema_changes: false,
         skipped: Skipped {
             truncate: true,
@@ -97,7 +99,13 @@ fn an_insert_is_written_as_the_format_page_shows() {
         ),
         GTID
     );
-    assert_eq!(written(options(), &insert), [expected]);
+    assert_eq!(written(options(), &insert), [&*expected]);
+    let with_query = DebeziumPlan {
+        include_query: true,
+        ..options()
+    };
+    let expected = expected.replace(r#""query":null"#, r#""query":"DO \"it\"""#);
+    assert_eq!(written(with_query, &insert), [expected]);
 }
 
 fn orders() -> Arc<Table> {
@@ -208,6 +216,29 @@ fn what_an_image_lacks_is_known_from_the_other_or_says_that_it_is_not() {
             r#"u "before":{{"id":7,{unknown}}},"after":{{"id":7,"a":5,{unknown}}}"#
         )]
     );
+}
+
+#[test]
+fn what_is_hidden_is_in_no_image_and_in_no_key() {
+    let shape = ShapePlan {
+        include: ColumnFilter::new(&["!*.*.gone".into()]).expect("a filter"),
+        fixed: ColumnFilter::new(&["*.*.a".into()]).expect("a filter"),
+        ..ShapePlan::default()
+    };
+    let shape = ShapeRules::new(&shape, InvalidText::Halt);
+    let encoder = DebeziumEncoder::new(Arc::new(options()), shape);
+    let table = table(&[("a", VARCHAR), ("gone", INT), ("id", INT)], &[1, 0, 2]);
+    // The hidden part of the key changes.
+    let update = block(
+        &table,
+        RowsKind::Update,
+        b"\0\x01x\x05\0\0\0\x07\0\0\0\0\x01x\x06\0\0\0\x07\0\0\0",
+    );
+    let lines = lines(&encoder, &update).expect("lines");
+    let image = r#"{"a":"***","id":7}"#;
+    assert!(lines[0].starts_with(&format!(r#"{{"before":{image},"after":null,"#)));
+    assert!(lines[1].starts_with(&format!(r#"{{"before":null,"after":{image},"#)));
+    assert_eq!(partition_keys(&encoder, &update), [image, image]);
 }
 
 #[test]

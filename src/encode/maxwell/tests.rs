@@ -2,6 +2,7 @@
 
 mod values;
 
+use headwater_actors::filter::ColumnFilter;
 use headwater_binlog::{rows::RowsKind, schema::ColumnKind};
 use proptest::prelude::*;
 
@@ -10,7 +11,7 @@ use crate::{
     encode::fixture::{
         GTID, INT, VARCHAR, block, end, key, lines, partition_keys, set, statement, table,
     },
-    plan::PartitionBy,
+    plan::{PartitionBy, ShapePlan},
 };
 
 /// Maxwell's own defaults.
@@ -25,6 +26,7 @@ fn options() -> MaxwellPlan {
         output_thread_id: false,
         output_primary_key: false,
         output_primary_key_columns: false,
+        output_row_query: false,
         output_ddl: false,
         output_null_zerodates: false,
         partition_by: PartitionBy::Database,
@@ -86,6 +88,7 @@ fn every_option_adds_its_field_in_maxwells_order() {
     let insert = block(&table, RowsKind::Insert, b"\0\x01x\x07\0\0\0");
     end(&insert, Some(910), 9);
     let options = MaxwellPlan {
+        output_row_query: true,
         output_xoffset: true,
         output_position: true,
         output_gtid: true,
@@ -97,7 +100,8 @@ fn every_option_adds_its_field_in_maxwells_order() {
     };
     let expected = format!(
         concat!(
-            r#"{{"database":"shop","table":"item","type":"insert","ts":1706933106,"xid":910,"#,
+            r#"{{"database":"shop","table":"item","query":"DO \"it\"","type":"insert","#,
+            r#""ts":1706933106,"xid":910,"#,
             r#""xoffset":5,"position":"binlog.000003:570","gtid":"{}","server_id":11,"#,
             r#""thread_id":12,"primary_key":[7,"x"],"primary_key_columns":["id","a"],"#,
             r#""data":{{"a":"x","id":7}}}}"#
@@ -225,6 +229,41 @@ fn partition_keys_are_those_of_maxwells_producer() {
     let keyless = table(&columns, &[]);
     let insert = block(&keyless, RowsKind::Insert, b"\x06\x07\0\0\0");
     assert_eq!(by(PartitionBy::PrimaryKey, &[], &insert), "shopitem");
+}
+
+#[test]
+fn what_is_hidden_is_in_no_part_of_the_line_and_in_no_key() {
+    let shape = ShapePlan {
+        include: ColumnFilter::new(&["!*.*.gone".into()]).expect("a filter"),
+        null: ColumnFilter::new(&["*.*.b".into()]).expect("a filter"),
+        fixed: ColumnFilter::new(&["*.*.a".into()]).expect("a filter"),
+        ..ShapePlan::default()
+    };
+    let options = MaxwellPlan {
+        output_primary_key: true,
+        output_primary_key_columns: true,
+        partition_by: PartitionBy::PrimaryKey,
+        ..options()
+    };
+    let shape = ShapeRules::new(&shape, InvalidText::Halt);
+    let encoder = MaxwellEncoder::new(Arc::new(options), shape);
+    let columns = [("a", VARCHAR), ("gone", INT), ("b", VARCHAR), ("id", INT)];
+    let table = table(&columns, &[1, 0, 3]);
+    let update = block(
+        &table,
+        RowsKind::Update,
+        b"\0\x01x\x05\0\0\0\x01q\x07\0\0\0\0\x01y\x06\0\0\0\x01r\x07\0\0\0",
+    );
+    let lines = lines(&encoder, &update).expect("a line");
+    assert!(
+        lines[0].ends_with(concat!(
+            r#""primary_key":["***",7],"primary_key_columns":["a","id"],"#,
+            r#""data":{"a":"***","b":null,"id":7},"old":{"a":"***","b":null}}"#
+        )),
+        "{}",
+        lines[0]
+    );
+    assert_eq!(partition_keys(&encoder, &update), ["***7"]);
 }
 
 #[test]

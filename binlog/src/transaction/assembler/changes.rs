@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes};
 
 use super::{Assembler, Open};
 use crate::{
-    Error,
+    Error, compressed,
     cursor::Cursor,
     ddl::{StatementClass, Tokens, classify},
     event::{EventHeader, EventKind},
@@ -40,6 +40,7 @@ impl Assembler {
             rows_done: 0,
             last_item: None,
             savepoints: Vec::new(),
+            is_without_effect: false,
         });
         Ok(())
     }
@@ -70,6 +71,7 @@ impl Assembler {
             rows_done: 0,
             last_item: None,
             savepoints: Vec::new(),
+            is_without_effect: false,
         })
     }
 
@@ -152,6 +154,7 @@ impl Assembler {
         match class {
             StatementClass::Dml { verb } => return Err(Error::StatementFormat(verb)),
             StatementClass::Unpublished => {}
+            _ if open.is_without_effect => {}
             class => {
                 let row = open.rows_done;
                 open.rows_done += 1;
@@ -196,6 +199,7 @@ impl Assembler {
         }
         if ends_statement {
             self.tables.trim();
+            self.query = None;
         }
         Ok(())
     }
@@ -209,13 +213,17 @@ impl Assembler {
     ) -> Result<(), Error> {
         let post_header_bytes = self.framing.post_header_bytes_or(kind, 10);
         let event_offset = self.event_offset;
+        let bytes_max = self.event_bytes_max;
         let open = self
             .open
             .as_mut()
             .ok_or_else(|| Error::malformed("event order", "rows outside a transaction"))?;
         let entry = self.tables.get(table_id)?;
         let counted = entry.table.clone().and_then(|table| {
-            let event = rows::parse(kind.code(), body, post_header_bytes)?;
+            let mut event = rows::parse(kind.code(), body, post_header_bytes)?;
+            if kind.has_compressed_rows() {
+                event.images = compressed::record(&event.images, bytes_max)?.into();
+            }
             let mut block = RowsBlock {
                 transaction: open.transaction.clone(),
                 table,
@@ -226,8 +234,16 @@ impl Assembler {
                 before: event.before,
                 after: event.after,
                 images: event.images,
+                query: self.query.clone(),
             };
-            block.row_count = block.count_rows()?;
+            if !entry.compressed_columns.is_empty() {
+                block.expand_columns(&entry.compressed_columns, bytes_max)?;
+            }
+            block.row_count = match (event.is_partial, entry.is_wanted) {
+                (false, _) => block.count_rows()?,
+                (true, true) => rows::partial::make_whole(&mut block)?,
+                (true, false) => rows::partial::count(&block)?,
+            };
             Ok(block)
         });
         let mut block = match counted {
@@ -287,6 +303,7 @@ impl Assembler {
             )));
         }
         self.tables.trim();
+        self.query = None;
         self.position = Position::new(self.file.clone(), self.offset);
         let commit_us = if transaction.commit_us == 0 {
             header.timestamp_us()
