@@ -8,6 +8,7 @@ mod crashes;
 mod delivery;
 mod failover;
 mod first_load;
+mod formats;
 mod lanes;
 mod observing;
 mod other_sinks;
