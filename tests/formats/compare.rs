@@ -55,7 +55,10 @@ impl Expect {
         };
         let text = || found.as_str().unwrap_or_default();
         match self.form {
-            Form::Raw => found.to_string() == selected,
+            Form::Raw => {
+                let printed = found.to_string();
+                printed == selected
+            }
             Form::Digits => found.is_number() && raw == selected,
             Form::Text => found.is_string() && text() == selected,
             Form::Base64 => found.is_string() && text() == selected.replace('\n', ""),
