@@ -263,10 +263,10 @@ impl Plan {
 
     /// What is allowed but seldom meant, one sentence each; `check` shows them.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = packing::warnings("", &self.top.packing, &self.top.ordering);
+        let mut warnings = packing::warnings("", &self.top);
         for route in &self.routes {
             let place = format!("{}: ", route.place());
-            warnings.extend(packing::warnings(&place, &route.packing, &route.ordering));
+            warnings.extend(packing::warnings(&place, route));
         }
         let lacks_order = [NativeField::Id, NativeField::Seq]
             .iter()

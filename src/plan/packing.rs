@@ -13,14 +13,50 @@ use headwater_actors::{
     },
 };
 
-use super::{Error, PackingPlan, SinkPlan, convert::choose, sinks};
+use super::{
+    Error, FormatPlan, PackingPlan, PartitionBy, RoutePlan, SinkPlan, convert::choose, sinks,
+};
 use crate::settings::{PackingSettings, Settings};
 
-/// `ordering` is that of the same tables.
+/// What rows with one partition key have in common, beside what orders them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grain {
+    /// All of a lane.
+    Lane,
+    /// The row.
+    Row,
+    /// The transaction, and nothing of the row.
+    Transaction,
+    /// The connection that wrote them.
+    Connection,
+    /// Some values.
+    Values,
+}
+
+fn grain(key: &PartitionKey, format: &FormatPlan) -> Grain {
+    match (key, format) {
+        (PartitionKey::Lane | PartitionKey::Database | PartitionKey::Table, _) => Grain::Lane,
+        (PartitionKey::PrimaryKey, _) => Grain::Row,
+        (PartitionKey::TransactionId, _) => Grain::Transaction,
+        (PartitionKey::Columns(_), _) => Grain::Values,
+        (PartitionKey::Format, FormatPlan::Native) => Grain::Lane,
+        (PartitionKey::Format, FormatPlan::Debezium(_)) => Grain::Row,
+        (PartitionKey::Format, FormatPlan::Maxwell(maxwell)) => match maxwell.partition_by {
+            PartitionBy::Database | PartitionBy::Table => Grain::Lane,
+            PartitionBy::PrimaryKey => Grain::Row,
+            PartitionBy::TransactionId => Grain::Transaction,
+            PartitionBy::ThreadId => Grain::Connection,
+            PartitionBy::Column => Grain::Values,
+        },
+    }
+}
+
+/// `ordering` and `format` are those of the same tables.
 pub(super) fn packing(
     settings: &Settings,
     sink: &SinkPlan,
     ordering: &OrderingKey,
+    format: &FormatPlan,
 ) -> Result<PackingPlan, Error> {
     let packing = &settings.packing;
     let kinds = [
@@ -41,7 +77,7 @@ pub(super) fn packing(
         kind,
         record_bytes_max: sinks::record_bytes_max(settings, sink)?,
         compression: compression(packing, kind, sink)?,
-        partition_key: partition_key(packing, kind, ordering)?,
+        partition_key: partition_key(packing, kind, ordering, format)?,
     })
 }
 
@@ -84,6 +120,7 @@ fn partition_key(
     settings: &PackingSettings,
     kind: Packing,
     ordering: &OrderingKey,
+    format: &FormatPlan,
 ) -> Result<PartitionKey, Error> {
     const KEY: &str = "packing.partition_key";
     const COLUMNS: &str = "packing.partition_columns";
@@ -126,11 +163,18 @@ fn partition_key(
             "write \"lane\", or set packing.type = \"none\" or \"kpl\"",
         ));
     }
-    let spans_lanes = matches!(
-        key,
-        PartitionKey::Columns(_) | PartitionKey::TransactionId | PartitionKey::Format
-    );
-    if kind == Packing::None && spans_lanes && *ordering != OrderingKey::Table {
+    if key == PartitionKey::Format && *format == FormatPlan::Native {
+        return Err(Error::new(
+            KEY,
+            "the native format chooses no partition key",
+            "write one of the other keys, or set format.type",
+        ));
+    }
+    let is_in_one_lane = match grain(&key, format) {
+        Grain::Lane | Grain::Row => true,
+        Grain::Transaction | Grain::Connection | Grain::Values => *ordering == OrderingKey::Table,
+    };
+    if kind == Packing::None && !is_in_one_lane {
         return Err(Error::new(
             KEY,
             format!(
@@ -144,26 +188,29 @@ fn partition_key(
 }
 
 /// What is allowed but seldom meant; `place` names the route.
-pub(super) fn warnings(place: &str, plan: &PackingPlan, ordering: &OrderingKey) -> Vec<String> {
+pub(super) fn warnings(place: &str, route: &RoutePlan) -> Vec<String> {
     let mut warnings = Vec::new();
-    if plan.kind != Packing::None || *ordering != OrderingKey::Table {
+    let packing = &route.packing;
+    if packing.kind != Packing::None || route.ordering != OrderingKey::Table {
         return warnings;
     }
     warnings.push(format!(
         "{place}packing.type = \"none\" with ordering.key = \"table\" sends one row per round trip and \
          table; packing.type = \"newline\" or ordering.key = \"primary_key\" is faster"
     ));
-    let kept = match plan.partition_key {
-        PartitionKey::Lane | PartitionKey::Database | PartitionKey::Table => return warnings,
-        PartitionKey::PrimaryKey => "of each row, not that of the table",
-        PartitionKey::Columns(_) => {
-            "of rows with the same values in packing.partition_columns, not that of the table; a row \
-             whose values change goes to another shard"
-        }
-        PartitionKey::TransactionId => {
+    let kept = match grain(&packing.partition_key, &route.format) {
+        Grain::Lane => return warnings,
+        Grain::Row => "of each row, not that of the table",
+        Grain::Transaction => {
             "within each transaction and table only; the changes of one row go to different shards"
         }
-        PartitionKey::Format => "of rows with the format's key, not that of the table",
+        Grain::Connection => {
+            "of what one connection wrote only; the changes of one row go to different shards"
+        }
+        Grain::Values => {
+            "of rows with the same values in the key's columns, not that of the table; a row whose values \
+             change goes to another shard"
+        }
     };
     warnings.push(format!(
         "{place}packing.partition_key spreads a table over shards: a consumer sees the order {kept}"

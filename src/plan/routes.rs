@@ -90,12 +90,13 @@ fn route(
     sink: &SinkPlan,
 ) -> Result<RoutePlan, Error> {
     let ordering = convert::ordering(settings)?;
+    let format = FormatPlan::of(&settings.format, &settings.name)?;
     Ok(RoutePlan {
         number,
         tables,
         target,
-        format: FormatPlan::of(&settings.format, &settings.name)?,
-        packing: packing::packing(settings, sink, &ordering)?,
+        packing: packing::packing(settings, sink, &ordering, &format)?,
+        format,
         ordering,
     })
 }

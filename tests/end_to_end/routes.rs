@@ -205,3 +205,29 @@ async fn tables_go_to_files_of_their_own() -> anyhow::Result<()> {
         .against(&Facts::of(&world.mysql).await?)
         .ensure_clean()
 }
+
+#[tokio::test]
+async fn a_table_in_another_tool_s_format_has_that_tool_s_key() -> anyhow::Result<()> {
+    let world = World::new(2).await?;
+    world.kinesis.create_stream("maxwell", 2).await?;
+    transactions(&world.mysql, 60).await?;
+    let route = "[[routes]]\ntables = [\"shop.items\"]\nsink.kinesis.stream = \"maxwell\"\n\
+        format.type = \"maxwell\"\npacking.type = \"none\"\npacking.partition_key = \"format\"\n";
+    let run = routed(&world, route)?.arg("--until").arg("now");
+    says(&run.finish(WITHIN).await?, 0, &["drained"]);
+    let records = world.records_of("maxwell").await?;
+    for record in &records {
+        let line: Value = serde_json::from_slice(&record.data)?;
+        assert_eq!(
+            (line["table"].as_str(), line["ts"].is_i64()),
+            (Some("items"), true),
+            "{line}"
+        );
+        assert_eq!(record.partition_key, "shop");
+    }
+    let changes = Facts::of(&world.mysql).await?.of_tables(&["shop.items"]);
+    assert_eq!(records.len(), changes.changes.len());
+    let native = world.lines_of("shop.orders").await?;
+    assert!(native.iter().any(|line| line["type"] == "insert"));
+    Ok(())
+}

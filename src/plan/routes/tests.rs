@@ -164,3 +164,30 @@ fn an_order_weaker_than_the_table_s_is_warned_of_by_route() {
     let kept = format!("{body}ordering.key = \"primary_key\"\n");
     assert!(kinesis(&kept).unwrap().warnings().is_empty());
 }
+
+#[test]
+fn the_format_s_own_key_is_judged_by_what_it_is() {
+    let route = |format: &str, ordering: &str| {
+        kinesis(&format!(
+            "[[routes]]\ntables = [\"a.*\"]\n{format}\npacking.type = \"none\"\npacking.partition_key = \"format\"\nordering.key = \"{ordering}\"\n"
+        ))
+    };
+    let native = route("format.type = \"native\"", "table").unwrap_err();
+    assert_eq!(native.full_key(), "routes[0].packing.partition_key");
+    for fitting in [
+        "format.type = \"debezium\"",
+        "format.type = \"maxwell\"",
+        "format.type = \"maxwell\"\nformat.maxwell.partition_by = \"primary_key\"",
+    ] {
+        assert!(route(fitting, "primary_key").is_ok(), "{fitting}");
+    }
+    let by_transaction =
+        "format.type = \"maxwell\"\nformat.maxwell.partition_by = \"transaction_id\"";
+    assert!(route(by_transaction, "primary_key").is_err());
+    let warnings = route(by_transaction, "table").unwrap().warnings();
+    assert!(
+        warnings
+            .iter()
+            .any(|warning| warning.contains("within each transaction"))
+    );
+}
