@@ -68,13 +68,13 @@ fn block(kind: RowsKind) -> RowsBlock {
     }
     RowsBlock {
         transaction: Arc::new(Transaction {
-            gtid: Some(Gtid {
-                source: GtidSource {
+            gtid: Some(Gtid::new(
+                GtidSource {
                     uuid: UUID,
                     tag: "".into(),
                 },
-                number: 207,
-            }),
+                207,
+            )),
             file: FileName {
                 name: "binlog.000001".into(),
                 number: 1,
@@ -82,6 +82,8 @@ fn block(kind: RowsKind) -> RowsBlock {
             offset: 2401,
             server_id: 1,
             commit_us: 1_795_416_214_123_456,
+            thread_id: None,
+            end: Default::default(),
         }),
         table,
         kind,
@@ -91,6 +93,7 @@ fn block(kind: RowsKind) -> RowsBlock {
         before: columns.clone(),
         after: columns,
         images: images.into(),
+        query: None,
     }
 }
 

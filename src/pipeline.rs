@@ -9,6 +9,7 @@ mod columns;
 mod launch;
 mod outputs;
 mod position;
+mod routes;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,6 +19,7 @@ use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
     ports::{launcher::Launcher, store::CheckpointStore},
+    reader::intake,
     supervisor::{End, Parts, Shutdown, Supervisor},
     writer::poison::Policy,
 };
@@ -103,13 +105,14 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
         store,
         dead_letters,
         tables: plan.tables.clone(),
-        packing: plan.packing.kind,
-        record_bytes_max: plan.packing.record_bytes_max,
         policy: Policy {
             oversize: plan.errors.oversize,
             undecodable: plan.errors.undecodable,
         },
-        event_bytes_max: plan.source.event_bytes_max,
+        reading: intake::Rules {
+            event_bytes_max: plan.source.event_bytes_max,
+            keeps_queries: plan.wants_queries(),
+        },
         raw: ByteBudget::new(plan.memory.raw_bytes),
         encoded: ByteBudget::new(plan.memory.encoded_bytes),
         checkpoint_interval: plan.checkpoint.interval,

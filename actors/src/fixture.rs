@@ -14,7 +14,7 @@ use std::{
 use bytes::{BufMut, Bytes};
 use headwater_actors::{
     lane::Lane,
-    ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder},
+    ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder, Written},
 };
 use headwater_binlog::{
     Error,
@@ -27,6 +27,10 @@ use headwater_binlog::{
 pub const SOURCE: [u8; 16] = [7; 16];
 /// A row with this value cannot be encoded.
 pub const UNDECODABLE: i32 = -1;
+/// A row with this value has no line.
+pub const SKIPPED: i32 = -2;
+/// A row with this value has two lines, of which the second ends in " again".
+pub const DOUBLED: i32 = -3;
 
 /// Rows are `(id, v)`; `id` is the primary key.
 #[derive(Debug, Clone)]
@@ -363,12 +367,12 @@ impl Encoder for LineEncoder {
         })
     }
 
-    fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
         let statement = event.statement;
         let gtid = statement.transaction.gtid.as_ref();
-        let gtid = gtid.map_or(0, |gtid| gtid.number);
+        let gtid = gtid.map_or(0, headwater_binlog::gtid::Gtid::number);
         write!(out, "{} {gtid} {} ddl", event.table, statement.row).expect("a write to memory");
-        Ok(())
+        Ok(Written::Last)
     }
 }
 
@@ -380,8 +384,11 @@ struct LineTable {
 impl TableEncoder for LineTable {
     fn block(&mut self, _block: &RowsBlock, _epoch: u32) {}
 
-    fn row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
         let (id, v) = values(event);
+        if v == SKIPPED {
+            return Ok(Written::Nothing);
+        }
         let is_marked = self
             .encoder
             .panics_at
@@ -397,7 +404,7 @@ impl TableEncoder for LineTable {
         let gtid = event.block.transaction.gtid.as_ref();
         let line = line(
             &self.name,
-            gtid.map_or(0, |gtid| gtid.number),
+            gtid.map_or(0, headwater_binlog::gtid::Gtid::number),
             event.n,
             kind,
             id,
@@ -407,7 +414,23 @@ impl TableEncoder for LineTable {
         if v == UNDECODABLE {
             return Err(Error::Refused("a value that nobody can read".into()));
         }
-        Ok(())
+        Ok(if v == DOUBLED {
+            Written::More
+        } else {
+            Written::Last
+        })
+    }
+
+    fn next_line(
+        &mut self,
+        event: &RowEvent<'_>,
+        line: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<Written, Error> {
+        assert_eq!(line, 1);
+        self.row(event, out)?;
+        out.extend_from_slice(b" again");
+        Ok(Written::Last)
     }
 
     fn key(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {

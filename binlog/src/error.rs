@@ -30,8 +30,9 @@ pub enum Error {
     Incident(String),
     #[error("XA transaction: {0} is not supported yet")]
     Xa(&'static str),
-    #[error("MariaDB is not supported yet: event {0}")]
-    MariaDb(crate::event::EventKind),
+    /// The rest of the file is encrypted.
+    #[error("the file is encrypted")]
+    Encrypted,
     #[error("event of unknown type {0}, not marked as ignorable")]
     UnknownEvent(u8),
     #[error("transaction that began at offset {began} is not finished")]
@@ -39,6 +40,11 @@ pub enum Error {
     /// The table map carries no column names: `binlog_row_metadata` was not FULL.
     #[error("table `{table}` is logged without column names")]
     NoColumnNames { table: String },
+    /// `binlog_row_value_options = PARTIAL_JSON` with `binlog_row_image = MINIMAL`.
+    #[error(
+        "column `{column}` of table `{table}` is logged as a change of its document, and the document before is not in the log"
+    )]
+    NoDocument { table: String, column: String },
 }
 
 impl Error {
@@ -77,7 +83,9 @@ impl Error {
             Self::Xa(_) => Some(
                 "finish the XA transactions on the source, copy the tables that they changed again and set a position behind them",
             ),
-            Self::MariaDb(_) => Some("read from MySQL 5.5 or newer"),
+            Self::Encrypted => Some(
+                "read it through its server, which decrypts what it sends: `headwater run` with source.url",
+            ),
             Self::UnknownEvent(_) => {
                 Some("the source is newer than this program: update the program")
             }
@@ -85,8 +93,12 @@ impl Error {
                 "the source stopped while it wrote this transaction: check with mysqlbinlog, then set a position at the head of the next file",
             ),
             Self::NoColumnNames { .. } => Some(
-                "SET PERSIST binlog_row_metadata = 'FULL' (on RDS and Aurora the parameter \
-                 binlog_row_metadata of the parameter group), then start after this position",
+                "SET PERSIST binlog_row_metadata = 'FULL' (MariaDB: SET GLOBAL, and its option file; on RDS \
+                 and Aurora the parameter binlog_row_metadata of the parameter group), then start after \
+                 this position",
+            ),
+            Self::NoDocument { .. } => Some(
+                "SET PERSIST binlog_row_image = 'FULL', or SET PERSIST binlog_row_value_options = '' (RDS: parameters binlog_row_image, binlog_row_value_options), and let sessions reconnect; then set a position behind this event and copy the table again",
             ),
             _ => None,
         }

@@ -7,9 +7,13 @@
 //! few bytes stand for gigabytes. Therefore every byte is paid for: all bytes visited together may not
 //! exceed the value's length, which holds for every value whose parts do not overlap.
 
+mod diff;
 mod opaque;
+mod path;
 mod text;
+mod tree;
 
+pub use diff::apply as apply_diffs;
 pub use text::{escape_json, write_json_string};
 
 use crate::Error;
@@ -37,7 +41,7 @@ struct Walk<'o> {
 }
 
 /// Offsets are two bytes in small containers, four in large ones.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Size {
     Small,
     Large,
@@ -135,12 +139,7 @@ impl Walk<'_> {
         let (kind, place) = entry
             .split_first()
             .ok_or_else(|| malformed("no value entry"))?;
-        let inlined = match kind {
-            0x04..=0x06 => true,
-            0x07 | 0x08 => container.size == Size::Large,
-            _ => false,
-        };
-        if inlined {
+        if is_inlined(*kind, container.size) {
             // Paid for with the entry.
             return scalar(*kind, place, self.out).map(|_| ());
         }
@@ -150,6 +149,15 @@ impl Walk<'_> {
             .ok_or_else(|| malformed("a value lies outside its container"))?;
         // The type byte of the entry stands in for the one that the value does not have.
         self.value(*kind, value, depth + 1)
+    }
+}
+
+/// Whether the value stands in its container's entry instead of its offset.
+fn is_inlined(kind: u8, size: Size) -> bool {
+    match kind {
+        0x04..=0x06 => true,
+        0x07 | 0x08 => size == Size::Large,
+        _ => false,
     }
 }
 

@@ -1,11 +1,13 @@
 //! Row images of one WRITE, UPDATE or DELETE rows event, walked in place.
 //!
-//! [`parse`] splits a rows event's body (versions 1 and 2) into what it says of itself and the images;
+//! [`parse`] splits a rows event's body (versions 1 and 2, partial updates) into what it says of itself and the images;
 //! a [`RowsBlock`] pairs the images with their table. A row is a before image, an after image, or both;
 //! an image is one NULL bit per *present* column and the values that are not NULL. Nothing marks where
 //! a row ends but its last value, so a walk cuts every value, and it goes on only while rows have bytes.
 
 mod event;
+mod expand;
+pub(crate) mod partial;
 
 use std::sync::Arc;
 
@@ -50,6 +52,8 @@ pub struct RowsBlock {
     pub after: ColumnSet,
     /// The row images, one after the other.
     pub images: Bytes,
+    /// The statement that changed the rows, where the log has it and it was asked for.
+    pub query: Option<Arc<str>>,
 }
 
 /// One row: offsets are into [`RowsBlock::images`].

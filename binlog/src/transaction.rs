@@ -8,7 +8,7 @@
 mod assembler;
 mod tables;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use assembler::{AssembleError, Assembler};
 pub use tables::Wanted;
@@ -29,6 +29,20 @@ pub struct Transaction {
     pub server_id: u32,
     /// Original commit time, microseconds since the epoch; whole seconds where the source has no more.
     pub commit_us: u64,
+    /// The session's connection id; none where nothing in front of the rows says it.
+    pub thread_id: Option<u32>,
+    /// Known once the transaction's last event has been read, so perhaps only after its first changes
+    /// have left.
+    pub end: OnceLock<TransactionEnd>,
+}
+
+/// What a transaction says at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransactionEnd {
+    /// Of the XID event; none where something else ends the transaction (DDL, tables that cannot roll back).
+    pub xid: Option<u64>,
+    /// Index of the last row or DDL that became an item.
+    pub last: Option<u64>,
 }
 
 impl Transaction {

@@ -14,16 +14,17 @@ mod statement;
 
 use std::sync::Arc;
 
-use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder};
+use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder, Written};
 use headwater_binlog::{
     Error,
     gtid::Uuid,
     json::write_json_string,
-    rows::{Cell, Cells, Image, RowsBlock, RowsKind},
-    schema::{Column, ColumnKind, Table},
+    rows::{Cell, Image, RowsBlock, RowsKind},
+    schema::Table,
 };
 
 use super::{
+    columns::{self, ColumnPlan, KeyColumn, KeyWalk, next_cell},
     shape::{ShapeRules, Treatment},
     value,
 };
@@ -66,13 +67,13 @@ impl Encoder for NativeEncoder {
         Box::new(NativeTable::new(self.clone(), table))
     }
 
-    fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
         let start = out.len();
         let written = statement::write(self.server_uuid, &self.layout, event, out);
         if written.is_err() {
             out.truncate(start);
         }
-        written
+        written.map(|()| Written::Last)
     }
 }
 
@@ -99,29 +100,14 @@ struct NativeTable {
 struct Carries {
     id: bool,
     seq: bool,
+    query: bool,
     key: bool,
     old: bool,
     last: bool,
 }
 
-const LABEL_BYTES: usize = 32;
-
 /// Of a larger update's old values the memory is given back.
 const OLD_KEPT_BYTES_MAX: usize = 64 * 1024;
-
-struct ColumnPlan {
-    /// `,"name":`
-    label: Box<[u8]>,
-    /// The label with spaces after it, where it fits: a copy of known width is a few instructions.
-    padded: [u8; LABEL_BYTES],
-    kind: ColumnKind,
-    treatment: Treatment,
-}
-
-struct KeyColumn {
-    column: usize,
-    plan: ColumnPlan,
-}
 
 /// The constant parts of a block's lines: `head` n `middle` n in hex `tail`.
 #[derive(Default)]
@@ -132,68 +118,24 @@ struct BlockText {
     file_number: u64,
 }
 
-impl ColumnPlan {
-    fn new(column: &Column, treatment: Treatment) -> Self {
-        let mut label = vec![b','];
-        write_json_string(&column.name, &mut label);
-        label.push(b':');
-        let mut padded = [b' '; LABEL_BYTES];
-        if let Some(front) = padded.get_mut(..label.len()) {
-            front.copy_from_slice(&label);
-        }
-        Self {
-            label: label.into_boxed_slice(),
-            padded,
-            kind: column.kind.clone(),
-            treatment,
-        }
-    }
-
-    /// Appends the label: in front of the first column without its comma.
-    #[inline(always)]
-    fn write_label(&self, is_first: bool, out: &mut Vec<u8>) {
-        if is_first || self.label.len() > LABEL_BYTES {
-            let label = self.label.get(usize::from(is_first)..);
-            out.extend_from_slice(label.unwrap_or_default());
-        } else {
-            let end = out.len() + self.label.len();
-            out.extend_from_slice(&self.padded);
-            out.truncate(end);
-        }
-    }
-}
-
 impl NativeTable {
     fn new(encoder: NativeEncoder, table: &Arc<Table>) -> Self {
-        let shape = encoder.shape.table(table);
-        let plan_of = |index: usize| {
-            let treatment = shape.as_ref().map(|shape| shape.column(index).clone());
-            let column = table.columns.get(index)?;
-            Some(ColumnPlan::new(
-                column,
-                treatment.unwrap_or(Treatment::Keep),
-            ))
-        };
-        let key = table.primary_key.iter().filter_map(|&column| {
-            let plan = plan_of(column)?;
-            let is_shown = !matches!(plan.treatment, Treatment::Drop);
-            is_shown.then_some(KeyColumn { column, plan })
-        });
-        let key: Vec<KeyColumn> = key.collect();
+        let (columns, key, is_shaped) = columns::plans(table, &encoder.shape);
         let layout = &encoder.layout;
         let mut name = Vec::new();
         layout.write_names(&table.name.database, &table.name.table, &mut name);
         Self {
             invalid_text: encoder.shape.invalid_text(),
-            is_shaped: shape.is_some(),
+            is_shaped,
             carries: Carries {
                 id: layout.has(NativeField::Id),
                 seq: layout.has(NativeField::Seq),
+                query: layout.has(NativeField::Query),
                 key: layout.has(NativeField::Key) && !key.is_empty(),
                 old: layout.has(NativeField::Old),
                 last: layout.has(NativeField::Last),
             },
-            columns: (0..table.columns.len()).filter_map(plan_of).collect(),
+            columns,
             key,
             name,
             block: BlockText::default(),
@@ -363,23 +305,12 @@ impl NativeTable {
         Ok(true)
     }
 
-    #[cold]
     fn cut_short(&self, what: &'static str) -> Error {
-        Error::malformed(what, format_args!("missing in table `{}`", self.table.name))
+        columns::cut_short(&self.table, what)
     }
 
-    /// Names the column; the value itself never stands in a message.
-    #[cold]
     fn in_column(&self, column: usize, error: Error) -> Error {
-        let name = self.table.columns.get(column).map_or("", |it| &it.name);
-        let place = format_args!("column `{name}` of table `{}`", self.table.name);
-        match error {
-            Error::Short { what, needed, left } => Error::malformed(
-                what,
-                format_args!("{place}: {needed} bytes needed, {left} left"),
-            ),
-            other => other.at(place),
-        }
+        columns::in_column(&self.table, column, error)
     }
 }
 
@@ -409,6 +340,10 @@ impl TableEncoder for NativeTable {
         origin.write_seq(&mut text.middle);
         text.tail.clear();
         origin.write_position(&mut text.tail);
+        if let Some(query) = block.query.as_ref().filter(|_| self.carries.query) {
+            text.tail.extend_from_slice(b",\"query\":");
+            write_json_string(query, &mut text.tail);
+        }
         text.tail.extend_from_slice(if self.carries.key {
             b",\"key\":{"
         } else {
@@ -416,7 +351,7 @@ impl TableEncoder for NativeTable {
         });
     }
 
-    fn row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
         let start = out.len();
         let written = if self.is_shaped {
             self.write_row::<true>(event, out)
@@ -426,7 +361,16 @@ impl TableEncoder for NativeTable {
         if written.is_err() {
             out.truncate(start);
         }
-        written
+        written.map(|()| Written::Last)
+    }
+
+    fn columns(
+        &mut self,
+        event: &RowEvent<'_>,
+        names: &[String],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        columns::write_values(event, &self.columns, names, self.invalid_text, out)
     }
 
     fn key(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -439,46 +383,6 @@ impl TableEncoder for NativeTable {
         self.write_key::<true>(data, before, out)?;
         out.push(b'}');
         Ok(())
-    }
-}
-
-/// Finds key columns in an image: forward as far as it can, from the front where the key's order goes back.
-struct KeyWalk<'a> {
-    image: Image<'a>,
-    cells: Cells<'a>,
-    next: usize,
-}
-
-impl<'a> KeyWalk<'a> {
-    fn new(image: Image<'a>) -> Self {
-        Self {
-            image,
-            cells: image.cells(),
-            next: 0,
-        }
-    }
-
-    fn cell(&mut self, column: usize) -> Result<Cell<'a>, Error> {
-        if column < self.next {
-            *self = Self::new(self.image);
-        }
-        while self.next < column {
-            next_cell(&mut self.cells)?;
-            self.next += 1;
-        }
-        self.next += 1;
-        next_cell(&mut self.cells)
-    }
-}
-
-#[inline]
-fn next_cell<'a>(cells: &mut Cells<'a>) -> Result<Cell<'a>, Error> {
-    match cells.next() {
-        Some(cell) => cell,
-        None => Err(Error::malformed(
-            "row image",
-            "fewer columns than the table",
-        )),
     }
 }
 

@@ -183,7 +183,7 @@ impl Salted {
 }
 
 /// The value as text: what stands in the native event, of a string without quotes and escapes.
-fn plain_text<'a>(
+pub(super) fn plain_text<'a>(
     kind: &'a ColumnKind,
     bytes: &'a [u8],
     invalid: InvalidText,

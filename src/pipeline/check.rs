@@ -59,7 +59,8 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
             .map(|()| format!("{} can be written", plan.checkpoint.file.display())),
     ));
     checks.push(outcome("checkpoint position", stored_position(plan).await));
-    checks.push(outcome("sink", outputs.describe().await));
+    let sinks = outputs.describe().await.into_iter();
+    checks.extend(sinks.map(|found| outcome("sink", found)));
     checks
 }
 

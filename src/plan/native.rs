@@ -1,6 +1,6 @@
 //! The native event's part of the plan: which fields it carries, and which constants.
 
-use super::{Error, NativePlan, convert::choose};
+use super::{Error, NativePlan, ShapePlan, convert::choose};
 use crate::settings::NativeSettings;
 
 /// A field that the event may go without.
@@ -13,6 +13,7 @@ pub enum NativeField {
     Seq,
     Gtid,
     Position,
+    Query,
     Key,
     Old,
     Last,
@@ -20,7 +21,7 @@ pub enum NativeField {
 
 impl NativeField {
     /// In the order of the event.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Database,
         Self::Table,
         Self::TsUs,
@@ -28,10 +29,17 @@ impl NativeField {
         Self::Seq,
         Self::Gtid,
         Self::Position,
+        Self::Query,
         Self::Key,
         Self::Old,
         Self::Last,
     ];
+
+    /// Those that are carried unless the settings say otherwise.
+    pub fn usual() -> Vec<Self> {
+        let usual = Self::ALL.into_iter();
+        usual.filter(|field| *field != Self::Query).collect()
+    }
 
     pub fn name(self) -> &'static str {
         match self {
@@ -42,6 +50,7 @@ impl NativeField {
             Self::Seq => "seq",
             Self::Gtid => "gtid",
             Self::Position => "position",
+            Self::Query => "query",
             Self::Key => "key",
             Self::Old => "old",
             Self::Last => "last",
@@ -51,13 +60,12 @@ impl NativeField {
 
 /// Names of the event's other fields, in rows, statements and heartbeats.
 const ALWAYS: [&str; 2] = ["type", "data"];
-const OF_STATEMENTS: [&str; 6] = [
+const OF_STATEMENTS: [&str; 5] = [
     "statement",
     "default_database",
     "sql_mode",
     "charset",
     "tables",
-    "query",
 ];
 
 const CONSTANTS_MAX: usize = 32;
@@ -80,6 +88,21 @@ pub(super) fn native(settings: &NativeSettings) -> Result<NativePlan, Error> {
         fields,
         constants: constants(&settings.constants)?,
     })
+}
+
+/// The statement's text has all its values.
+pub(super) fn ensure_query_shows_nothing_hidden(
+    native: &NativePlan,
+    shape: &ShapePlan,
+) -> Result<(), Error> {
+    if native.fields.contains(&NativeField::Query) && !shape.keeps_everything() {
+        return Err(Error::new(
+            "native.fields",
+            "\"query\" would show what [mask] and columns.include hide".to_owned(),
+            "remove it from the list, or write and mask no column",
+        ));
+    }
+    Ok(())
 }
 
 fn constants(settings: &[String]) -> Result<Vec<(String, String)>, Error> {

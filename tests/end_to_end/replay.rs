@@ -41,9 +41,9 @@ async fn a_corrupt_byte_in_a_replayed_file_halts_with_its_offset() -> anyhow::Re
     Ok(())
 }
 
-#[tokio::test]
-async fn replayed_files_give_the_same_lines_as_the_server() -> anyhow::Result<()> {
-    let world = World::new(1).await?;
+/// Streams, then replays the file: line for line the same.
+async fn replays_what_it_streamed(options: &[&str]) -> anyhow::Result<()> {
+    let world = World::with(1, options).await?;
     transactions(&world.mysql, 60).await?;
     let program = world.launch()?.start()?;
     delivered(&program, &world.mysql).await?;
@@ -71,4 +71,18 @@ async fn replayed_files_give_the_same_lines_as_the_server() -> anyhow::Result<()
     };
     assert_eq!(text(&streamed), text(&replayed));
     Ok(())
+}
+
+#[tokio::test]
+async fn replayed_files_give_the_same_lines_as_the_server() -> anyhow::Result<()> {
+    replays_what_it_streamed(&[]).await
+}
+
+#[tokio::test]
+async fn replayed_files_without_checksums_give_the_same_lines() -> anyhow::Result<()> {
+    let options = [
+        "--binlog-checksum=NONE",
+        "--binlog-transaction-compression=ON",
+    ];
+    replays_what_it_streamed(&options).await
 }

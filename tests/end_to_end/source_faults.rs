@@ -1,7 +1,7 @@
 //! A MySQL that is down, restarts, is killed, stands still.
 
 use crate::{
-    traffic::Traffic,
+    traffic::{Traffic, transactions},
     world::{WITHIN, World, delivered, records_grow},
 };
 
@@ -68,5 +68,22 @@ async fn a_server_that_stands_still_is_noticed_by_its_missing_heartbeat() -> any
     traffic.stop().await?;
     delivered(&program, &world.mysql).await?;
     assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
+    world.verdict().await?.ensure_clean()
+}
+
+#[tokio::test]
+async fn checksums_may_be_switched_on_and_off_while_it_runs() -> anyhow::Result<()> {
+    let world = World::with(1, &["--binlog-checksum=NONE"]).await?;
+    let program = world.launch()?.start()?;
+    transactions(&world.mysql, 10).await?;
+    delivered(&program, &world.mysql).await?;
+    for checksum in ["CRC32", "NONE"] {
+        let switch = format!("SET GLOBAL binlog_checksum = {checksum}");
+        world.mysql.exec(&switch).await?;
+        transactions(&world.mysql, 10).await?;
+        delivered(&program, &world.mysql).await?;
+    }
+    let finished = program.drain(WITHIN).await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
     world.verdict().await?.ensure_clean()
 }

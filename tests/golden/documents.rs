@@ -101,7 +101,7 @@ fn large_object() -> String {
     format!("{{{}}}", members.join(","))
 }
 
-fn random_document(rng: &mut Rng, depth: u8) -> String {
+pub fn random_document(rng: &mut Rng, depth: u8) -> String {
     match rng.u8(..if depth == 0 { 7 } else { 10 }) {
         0 => (*rng.choice(&["null", "true", "false"]).expect("one")).to_owned(),
         1 => (rng.i64(..) >> rng.u8(..64)).to_string(),
@@ -129,7 +129,7 @@ fn random_document(rng: &mut Rng, depth: u8) -> String {
     }
 }
 
-fn random_string(rng: &mut Rng) -> String {
+pub fn random_string(rng: &mut Rng) -> String {
     let length = rng.usize(..10);
     let text: String = (0..length)
         .map(|_| match rng.u8(..6) {

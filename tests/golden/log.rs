@@ -3,7 +3,10 @@
 
 use std::{fs::File, io::BufReader};
 
-use headwater::encode::native::NativeEncoder;
+use headwater::{
+    encode::native::NativeEncoder,
+    plan::{NativeField, NativePlan},
+};
 use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent};
 use headwater_binlog::{
     file::BinlogFile,
@@ -11,12 +14,13 @@ use headwater_binlog::{
     position::FileName,
     rows::{RowsBlock, RowsKind},
     schema::TableName,
-    transaction::{Assembler, Item, Statement},
+    transaction::{AssembleError, Assembler, Item, Statement},
 };
 use headwater_harness::mysql::MySql;
 
 use crate::oracle::Oracle;
 
+const SERVER: Uuid = Uuid([7; 16]);
 const EVENT_BYTES_MAX: usize = 1 << 30;
 
 /// One row change, as a line.
@@ -54,7 +58,7 @@ impl Log {
         let mut log = Self {
             file: BinlogFile::open(reader, EVENT_BYTES_MAX).expect("a binlog file"),
             assembler: Assembler::new(name, 4),
-            encoder: NativeEncoder::new(Uuid([7; 16])),
+            encoder: NativeEncoder::new(SERVER),
             oracle: Oracle::new(),
         };
         log.read();
@@ -90,6 +94,32 @@ impl Log {
             }
         }
         logged
+    }
+
+    /// From now on lines carry the statements' text.
+    pub fn keep_queries(&mut self) {
+        self.assembler.set_keeps_queries(true);
+        self.encoder = NativeEncoder::new(SERVER).with_fields(&NativePlan {
+            fields: NativeField::ALL.to_vec(),
+            constants: Vec::new(),
+        });
+    }
+
+    /// They could, and the log's reader does not give them.
+    pub fn forget_queries(&mut self) {
+        self.assembler.set_keeps_queries(false);
+    }
+
+    /// As [`Log::read`], up to the first event that cannot be followed.
+    pub fn refused(&mut self) -> AssembleError {
+        let mut items = Vec::new();
+        loop {
+            let event = self.file.next_event().unwrap_or_else(|error| fail(&error));
+            let event = event.expect("an event that is refused");
+            if let Err(error) = self.assembler.push(event.bytes, &mut items) {
+                return error;
+            }
+        }
     }
 
     /// How many values mysql_common has been asked about.

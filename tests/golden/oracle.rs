@@ -112,7 +112,16 @@ fn agree(block: &RowsBlock, ours: Option<Image<'_>>, theirs: Option<BinlogRow>) 
 fn is_same(ours: &Value<'_>, theirs: &BinlogValue<'_>) -> bool {
     let theirs = match theirs {
         BinlogValue::Value(value) => value,
-        other => return matches!((ours, other), (Value::Json(_), BinlogValue::Jsonb(_))),
+        // Diffs it leaves to its caller.
+        other => {
+            return matches!(
+                (ours, other),
+                (
+                    Value::Json(_),
+                    BinlogValue::Jsonb(_) | BinlogValue::JsonDiff(_)
+                )
+            );
+        }
     };
     match (ours, theirs) {
         (Value::Int(ours), Theirs::Int(theirs)) => {

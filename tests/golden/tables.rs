@@ -21,7 +21,7 @@ fn table(name: &str, key: &[&str], columns: &[(&str, Compare)]) -> Table {
 }
 
 /// `key`, `data`, `old` as they are written; "" where a line has none.
-fn parts(change: &Change) -> [String; 3] {
+pub fn parts(change: &Change) -> [String; 3] {
     let fields = members(&change.line);
     ["key", "data", "old"].map(|name| member(&fields, name).unwrap_or_default().to_owned())
 }

@@ -38,6 +38,24 @@ impl Until {
     }
 }
 
+/// How the log is read.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The limit of one event inside a compressed transaction.
+    pub event_bytes_max: usize,
+    /// Blocks carry the text of their statement, where the log has it.
+    pub keeps_queries: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            event_bytes_max: 1 << 30,
+            keeps_queries: false,
+        }
+    }
+}
+
 /// What the Reader does next.
 #[derive(Debug)]
 pub enum Next {
@@ -71,14 +89,15 @@ pub struct Intake {
 }
 
 impl Intake {
-    pub fn new(from: ResumePoint, until: Until, event_bytes_max: usize) -> Self {
+    pub fn new(from: ResumePoint, until: Until, rules: &Rules) -> Self {
         let Mark {
             position,
             rows_done,
         } = from.mark.clone();
         let mut assembler = Assembler::new(position.file, position.offset);
         assembler.skip_rows(rows_done);
-        assembler.set_event_bytes_max(event_bytes_max);
+        assembler.set_event_bytes_max(rules.event_bytes_max);
+        assembler.set_keeps_queries(rules.keeps_queries);
         assembler.set_slice_bytes_max(SLICE_BYTES);
         Self {
             assembler,

@@ -18,7 +18,7 @@ use actix::{
 };
 use bytes::{Bytes, BytesMut};
 
-use self::intake::{Intake, Next, Until};
+use self::intake::{Intake, Next, Rules, Until};
 use crate::{
     backoff::Backoff,
     budget::{ByteBudget, Permit},
@@ -34,7 +34,7 @@ pub struct Reader {
     intake: Intake,
     until: Until,
     tables: TableFilter,
-    event_bytes_max: usize,
+    rules: Rules,
     backoff: Backoff,
     source: Arc<dyn Source>,
     stream: Option<Box<dyn EventStream>>,
@@ -61,7 +61,7 @@ pub struct ReaderParts {
     pub source: Arc<dyn Source>,
     pub until: Until,
     pub tables: TableFilter,
-    pub event_bytes_max: usize,
+    pub rules: Rules,
     pub raw: ByteBudget,
     pub backoff: Backoff,
     pub router: Recipient<SourceBatch>,
@@ -83,10 +83,10 @@ struct Chunk {
 impl Reader {
     pub fn new(from: ResumePoint, parts: ReaderParts, watch: DeathWatch) -> Self {
         Self {
-            intake: Intake::new(from, parts.until.clone(), parts.event_bytes_max),
+            intake: Intake::new(from, parts.until.clone(), &parts.rules),
             until: parts.until,
             tables: parts.tables,
-            event_bytes_max: parts.event_bytes_max,
+            rules: parts.rules,
             backoff: parts.backoff,
             source: parts.source,
             stream: None,
@@ -118,7 +118,7 @@ impl Reader {
 
     fn opened(&mut self, stream: Box<dyn EventStream>, ctx: &mut Context<Self>) {
         let from = self.intake.resume_point();
-        self.intake = Intake::new(from, self.until.clone(), self.event_bytes_max);
+        self.intake = Intake::new(from, self.until.clone(), &self.rules);
         self.intake.set_wanted(self.tables.clone());
         self.stream = Some(stream);
         metrics::gauge!(names::SOURCE_CONNECTED).set(1.0);

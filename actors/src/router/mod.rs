@@ -110,7 +110,7 @@ impl Router {
             self.read.gtid_set.union(&segment.end.gtids);
         }
         self.observe(&segments);
-        if self.ordering == OrderingKey::Table {
+        if !matches!(self.ordering, OrderingKey::PrimaryKey { .. }) {
             detach(&mut segments, permit.bytes());
         }
         let (mut actions, now) = (Vec::new(), Instant::now());

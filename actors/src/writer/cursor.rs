@@ -12,6 +12,8 @@ pub struct Cursor {
     pub offset: usize,
     /// Rows of the block before `offset`.
     pub row: usize,
+    /// Lines of the row at `offset` before the next one.
+    pub line: u32,
 }
 
 impl Cursor {
@@ -27,11 +29,19 @@ impl Cursor {
         let next = Self {
             offset: self.offset + bytes,
             row: self.row + 1,
+            line: 0,
             ..self
         };
         match batch.parts.get(self.part) {
             Some(Part::Rows { block, .. }) if next.offset < block.images.len() => next,
             _ => self.past_part(batch),
+        }
+    }
+
+    pub fn past_line(self) -> Self {
+        Self {
+            line: self.line + 1,
+            ..self
         }
     }
 
@@ -42,6 +52,7 @@ impl Cursor {
                 part: self.part + 1,
                 offset: 0,
                 row: 0,
+                line: 0,
             }
         } else {
             Self::start_of(self.batch + 1)

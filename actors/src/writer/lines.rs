@@ -9,7 +9,7 @@ use headwater_binlog::{
     transaction::Statement,
 };
 
-use crate::ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder};
+use crate::ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder, Written};
 
 pub struct Lines {
     encoder: Arc<dyn Encoder>,
@@ -49,7 +49,7 @@ impl Lines {
         is_shared: bool,
         last: bool,
         out: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+    ) -> Result<Written, Error> {
         let event = StatementEvent {
             statement,
             table,

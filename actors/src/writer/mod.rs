@@ -7,8 +7,10 @@
 
 pub mod buffer;
 mod cursor;
+pub mod keys;
 mod lines;
 mod open_record;
+pub mod packing;
 pub mod poison;
 
 use std::{sync::Arc, time::Duration};
@@ -158,6 +160,7 @@ impl ShardWriter {
                     }
                 }
                 Step::Fly(flight) => self.hand_over(flight, Duration::ZERO, ctx),
+                Step::Fail(failure) => return self.die(failure, ctx),
             }
         }
         self.show_backlog(self.buffer.backlog_bytes());
@@ -198,6 +201,7 @@ impl ShardWriter {
                 tokio::time::sleep(after).await;
             }
             match flight {
+                Flight::Nothing => Ok(()),
                 Flight::Record(record) => sink.deliver(record).await.map(|_| ()),
                 Flight::Letter(letter) => match dead_letters.bury(letter).await {
                     Ok(()) => {

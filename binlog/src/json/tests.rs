@@ -23,7 +23,7 @@ fn opaque(field_type: u8, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn measure(mut length: usize) -> Vec<u8> {
+pub(super) fn measure(mut length: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while length >= 0x80 {
         bytes.push(length as u8 | 0x80);

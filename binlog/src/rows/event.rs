@@ -15,13 +15,18 @@ pub struct RowsEvent {
     pub before: ColumnSet,
     pub after: ColumnSet,
     pub images: Bytes,
+    /// The after images are those of a partial update: JSON columns may be diffs.
+    pub is_partial: bool,
 }
+
+const PARTIAL_UPDATE_ROWS: u8 = 39;
 
 /// Reads the body (no header, no checksum) of a rows event.
 ///
-/// `event_type` is the header's: 23 to 25 (version 1), 30 to 32 (version 2), 39 (partial update).
+/// `event_type` is the header's: 23 to 25 (version 1), 30 to 32 (version 2), 39 (partial update), 166 to
+/// 171 (MariaDB's compressed ones, whose images stay compressed here).
 /// `post_header_bytes` is FORMAT_DESCRIPTION's entry for that type.
-/// Errors: another type; partial updates; an INSERT image without columns, whose rows nobody can count.
+/// Errors: another type; an INSERT image without columns, whose rows nobody can count.
 pub fn parse(event_type: u8, body: Bytes, post_header_bytes: u8) -> Result<RowsEvent, Error> {
     let (kind, version) = match event_type {
         23 => (RowsKind::Insert, 1),
@@ -30,11 +35,14 @@ pub fn parse(event_type: u8, body: Bytes, post_header_bytes: u8) -> Result<RowsE
         30 => (RowsKind::Insert, 2),
         31 => (RowsKind::Update, 2),
         32 => (RowsKind::Delete, 2),
-        39 => {
-            return Err(Error::Unsupported(
-                "PARTIAL_UPDATE_ROWS: set binlog_row_value_options = '' on the source".into(),
-            ));
-        }
+        // MariaDB's, the images still compressed.
+        166 => (RowsKind::Insert, 1),
+        167 => (RowsKind::Update, 1),
+        168 => (RowsKind::Delete, 1),
+        169 => (RowsKind::Insert, 2),
+        170 => (RowsKind::Update, 2),
+        171 => (RowsKind::Delete, 2),
+        PARTIAL_UPDATE_ROWS => (RowsKind::Update, 2),
         other => {
             return Err(Error::malformed(
                 "rows event",
@@ -85,5 +93,6 @@ pub fn parse(event_type: u8, body: Bytes, post_header_bytes: u8) -> Result<RowsE
         before,
         after,
         images,
+        is_partial: event_type == PARTIAL_UPDATE_ROWS,
     })
 }

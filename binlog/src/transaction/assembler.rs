@@ -6,7 +6,9 @@
 
 mod changes;
 mod kinds;
+mod mariadb;
 mod places;
+mod rows_query;
 
 use std::sync::Arc;
 
@@ -64,8 +66,13 @@ pub struct Assembler {
     tables: Tables,
     payload: Option<Payload>,
     previous_gtids: Option<GtidSet>,
+    keeps_queries: bool,
+    /// Of the statement whose rows come.
+    query: Option<Arc<str>>,
     /// Rows of the first transaction that are not wanted again.
     skip_left: u64,
+    /// Bytes of events without an offset, counted as if they stood in the file: the next one tells.
+    unplaced_bytes: u32,
     event_bytes_max: usize,
     slice_bytes_max: usize,
 }
@@ -76,8 +83,12 @@ struct Open {
     transaction: Arc<Transaction>,
     has_begun: bool,
     rows_done: u64,
+    /// Index of the newest row or DDL that became an item.
+    last_item: Option<u64>,
     /// Names and the rows before each.
     savepoints: Vec<(String, u64)>,
+    /// Its statement does nothing yet, or failed (MariaDB's `binlog_alter_two_phase`).
+    is_without_effect: bool,
 }
 
 impl Assembler {
@@ -93,7 +104,10 @@ impl Assembler {
             tables: Tables::new(),
             payload: None,
             previous_gtids: None,
+            keeps_queries: false,
+            query: None,
             skip_left: 0,
+            unplaced_bytes: 0,
             event_bytes_max: EVENT_BYTES_MAX,
             slice_bytes_max: usize::MAX,
         }
@@ -222,6 +236,8 @@ impl Assembler {
         }
         if self.is_counted(&event.header) {
             self.count_bytes(&event.header)?;
+        } else if self.is_unplaced(&event.header) {
+            self.count_unplaced_bytes(&event.header);
         }
         self.apply(&event.header, body, items)
     }
@@ -257,6 +273,9 @@ impl Assembler {
         let end = self.offset.saturating_add(u64::from(header.bytes));
         let low = u32::try_from(end & u64::from(u32::MAX)).unwrap_or_default();
         let gap = header.next_offset.wrapping_sub(low);
+        if self.take_back_unplaced(low.wrapping_sub(header.next_offset)) {
+            return self.count_bytes(header);
+        }
         if gap > 0 && (self.open.is_some() || gap >= GAP_BYTES_MAX) {
             let begins = header.next_offset.wrapping_sub(header.bytes);
             return Err(Error::malformed(
@@ -285,10 +304,15 @@ impl Assembler {
                 self.tables.add(&body, &self.framing)
             }
             EventKind::Query => self.query(header, &body, items),
-            EventKind::Xid => self.commit(header, items),
+            EventKind::MariaQueryCompressed => {
+                let body = self.expanded_query(&body)?;
+                self.query(header, &body, items)
+            }
+            EventKind::Xid => self.xid(header, &body, items),
             EventKind::Gtid => self.open(header, &GtidEvent::parse(&body)?),
             EventKind::GtidTagged => self.open(header, &GtidEvent::parse_tagged(&body)?),
             EventKind::AnonymousGtid => self.open(header, &GtidEvent::parse_anonymous(&body)?),
+            EventKind::MariaGtid => self.open_mariadb(header, &body),
             EventKind::TransactionPayload => {
                 self.payload = Some(Payload::parse(body, self.event_bytes_max)?);
                 Ok(())
@@ -296,6 +320,13 @@ impl Assembler {
             EventKind::Rotate => self.rotate(header, &body, items),
             EventKind::FormatDescription if !self.is_counted_now(header) => Ok(()),
             EventKind::FormatDescription | EventKind::Stop => self.moved(header, items),
+            EventKind::MariaGtidList => {
+                self.previous_gtids = Some(GtidSet::parse_gtid_list(&body)?);
+                self.moved(header, items)
+            }
+            EventKind::MariaBinlogCheckpoint => self.moved(header, items),
+            // Out of the file, when the server has decrypted what follows.
+            EventKind::MariaStartEncryption if !header.is_in_file() => Ok(()),
             EventKind::PreviousGtids => {
                 self.previous_gtids = Some(GtidSet::parse_previous_gtids(&body)?);
                 self.moved(header, items)
@@ -310,6 +341,12 @@ impl Assembler {
             }
             // The QUERY behind it decides: with row format only DDL can follow.
             EventKind::UserVar if !self.open.as_ref().is_some_and(|open| open.has_begun) => Ok(()),
+            kind @ (EventKind::RowsQuery | EventKind::MariaAnnotateRows) => {
+                if self.keeps_queries {
+                    self.rows_query(kind, &body);
+                }
+                Ok(())
+            }
             EventKind::Incident => Err(Error::Incident(incident(&body)?)),
             kind if is_passed_over(kind) => Ok(()),
             kind => match halt_reason(kind) {

@@ -11,7 +11,7 @@ use crate::{
     cursor::Cursor,
     event::{EventKind, Framing},
     schema::{Table, TableName},
-    table_map,
+    table_map::{self, Dialect},
 };
 
 /// Above this many, maps are forgotten between two statements.
@@ -23,6 +23,8 @@ pub(super) struct Entry {
     body: Bytes,
     pub table: Result<Arc<Table>, Error>,
     pub is_wanted: bool,
+    /// Indexes of the columns whose values MariaDB has compressed.
+    pub compressed_columns: Vec<usize>,
 }
 
 pub(super) struct Tables {
@@ -65,9 +67,20 @@ impl Tables {
         }
         let name = name(&mut cursor)?;
         let is_wanted = (self.wanted)(&name);
-        let table = table_map::parse(body, framing.post_header_bytes_or(EventKind::TableMap, 8))
-            .map(|(_, table)| Arc::new(table));
+        let dialect = if framing.is_mariadb() {
+            Dialect::MariaDb
+        } else {
+            Dialect::MySql
+        };
+        let post_header_bytes = framing.post_header_bytes_or(EventKind::TableMap, 8);
+        let table =
+            table_map::parse_as(dialect, body, post_header_bytes).map(|(_, table)| Arc::new(table));
+        let compressed_columns = match dialect {
+            Dialect::MariaDb => table_map::compressed_columns(body, post_header_bytes)?,
+            Dialect::MySql => Vec::new(),
+        };
         let entry = Entry {
+            compressed_columns,
             body: Bytes::copy_from_slice(body),
             table,
             is_wanted,

@@ -1,7 +1,10 @@
 //! From events to transactions, event by event.
 
+mod ends;
 mod halts;
+mod mariadb;
 mod resume;
+mod servers;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -10,7 +13,7 @@ use super::*;
 use crate::{
     Error,
     event::MAGIC,
-    fixture::{Log, UUID, payload_body, query_body, rotate_body, table_map_body},
+    fixture::{Log, UUID, insert_body, payload_body, query_body, rotate_body, table_map_body},
     gtid::{GtidSource, Uuid},
 };
 
@@ -58,7 +61,7 @@ fn told(items: &[Item]) -> Vec<String> {
                 let gtid = boundary
                     .gtid
                     .as_ref()
-                    .map_or("-".into(), |gtid| gtid.number.to_string());
+                    .map_or("-".into(), |gtid| gtid.number().to_string());
                 format!("commit {gtid} {}", boundary.offset)
             }
             Item::Moved(boundary) => format!("moved {} {}", boundary.file, boundary.offset),
@@ -93,7 +96,7 @@ fn a_transaction_gives_its_rows_and_its_boundary() {
     };
     assert_eq!(block.event_offset, rows_at);
     let expected = Transaction {
-        gtid: Some(Gtid {
+        gtid: Some(Gtid::MySql {
             source: GtidSource::untagged(Uuid(UUID)),
             number: 7,
         }),
@@ -101,6 +104,8 @@ fn a_transaction_gives_its_rows_and_its_boundary() {
         offset: start,
         server_id: 1,
         commit_us: 1_700_000_000_123_456,
+        thread_id: Some(9),
+        end: Default::default(),
     };
     assert_eq!(*block.transaction, expected);
     let items = push(&mut assembler, [log.xid()]);
@@ -177,53 +182,6 @@ fn the_same_table_map_gives_the_same_table_until_the_log_rotates() {
         error.to_string(),
         format!("binlog event WRITE_ROWS at binlog.000002:{offset}")
     );
-}
-
-#[test]
-fn statements_commit_themselves_and_those_of_create_select_do_not() {
-    let mut log = Log::new();
-    let mut assembler = begun(&mut log);
-    let items = push(
-        &mut assembler,
-        [
-            log.gtid(1),
-            log.query("shop", "ALTER TABLE orders ADD c INT"),
-        ],
-    );
-    assert_eq!(
-        told(&items),
-        [
-            "statement 0 ALTER TABLE orders ADD c INT".into(),
-            format!("commit 1 {}", log.offset)
-        ]
-    );
-    let Some(Item::Statement(statement)) = items.first() else {
-        panic!("no statement")
-    };
-    assert_eq!(
-        (
-            statement.default_database.as_str(),
-            statement.charset.as_str()
-        ),
-        ("shop", "utf8mb4")
-    );
-    let items = push(
-        &mut assembler,
-        [
-            log.gtid(2),
-            log.begin(),
-            log.query("shop", "CREATE TABLE t (id INT) START TRANSACTION"),
-            log.table_map(6, "shop", "t"),
-            log.inserts(6, &[1, 2]),
-            log.xid(),
-        ],
-    );
-    let expected = [
-        "statement 0 CREATE TABLE t (id INT) START TRANSACTION".into(),
-        "rows shop.t 1+2".into(),
-        format!("commit 2 {}", log.offset),
-    ];
-    assert_eq!(told(&items), expected);
 }
 
 #[test]
@@ -309,6 +267,43 @@ fn rows_rolled_back_to_a_savepoint_halt() {
         refused(&mut assembler, log.query("", "ROLLBACK TO `a`")).cause,
         Error::Refused(_)
     ));
+}
+
+#[test]
+fn a_statements_text_stands_with_its_rows_up_to_its_end_where_it_is_wanted() {
+    for keeps in [true, false] {
+        let mut log = Log::new();
+        let mut assembler = begun(&mut log);
+        assembler.set_keeps_queries(keeps);
+        let mut more = insert_body(5, &[1]);
+        more[6] = 0; // not the statement's end
+        let events = [
+            log.gtid(1),
+            log.begin(),
+            log.event(29, b"\x01INSERT one"),
+            log.table_map(5, "shop", "orders"),
+            log.event(30, &more),
+            log.inserts(5, &[2]),
+            log.inserts(5, &[3]),
+            log.event(29, b"\x01\xff"),
+            log.inserts(5, &[4]),
+            log.event(160, b"INSERT five"),
+            log.inserts(5, &[5]),
+            log.event(29, b""),
+            log.xid(),
+        ];
+        let items = push(&mut assembler, events);
+        let queries: Vec<_> = items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Rows(block) => Some(block.query.as_deref()),
+                _ => None,
+            })
+            .collect();
+        let one = keeps.then_some("INSERT one");
+        let five = keeps.then_some("INSERT five");
+        assert_eq!(queries, [one, one, None, None, five]);
+    }
 }
 
 #[test]

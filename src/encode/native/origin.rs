@@ -3,7 +3,12 @@
 //! `seq` sorts as text in source order, so all its numbers have fixed widths, and a number that is wider
 //! is an error. `id` names the change on every server that has the transaction, if it has a GTID.
 
-use headwater_binlog::{Error, gtid::Uuid, json::escape_json, transaction::Transaction};
+use headwater_binlog::{
+    Error,
+    gtid::{Gtid, Uuid},
+    json::escape_json,
+    transaction::Transaction,
+};
 
 use super::{super::value, layout::Layout};
 use crate::plan::NativeField;
@@ -69,16 +74,25 @@ impl Origin<'_> {
 
     /// Whether there is one.
     fn write_gtid(&self, out: &mut Vec<u8>) -> bool {
-        let Some(gtid) = &self.transaction.gtid else {
-            return false;
-        };
-        write_uuid(gtid.source.uuid, out);
-        out.push(b':');
-        if !gtid.source.tag.is_empty() {
-            escape_json(&gtid.source.tag, out);
-            out.push(b':');
+        match &self.transaction.gtid {
+            None => return false,
+            Some(Gtid::MySql { source, number }) => {
+                write_uuid(source.uuid, out);
+                out.push(b':');
+                if !source.tag.is_empty() {
+                    escape_json(&source.tag, out);
+                    out.push(b':');
+                }
+                value::write_integer(*number, out);
+            }
+            Some(Gtid::MariaDb(gtid)) => {
+                value::write_integer(gtid.domain, out);
+                out.push(b'-');
+                value::write_integer(gtid.server_id, out);
+                out.push(b'-');
+                value::write_integer(gtid.number, out);
+            }
         }
-        value::write_integer(gtid.number, out);
         true
     }
 

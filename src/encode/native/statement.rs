@@ -183,7 +183,7 @@ mod tests {
     fn statement(text: &str, class: StatementClass) -> Statement {
         Statement {
             transaction: Arc::new(Transaction {
-                gtid: Some(Gtid {
+                gtid: Some(Gtid::MySql {
                     source: GtidSource {
                         uuid: UUID,
                         tag: "".into(),
@@ -197,6 +197,8 @@ mod tests {
                 offset: 157,
                 server_id: 1,
                 commit_us: 1_795_416_214_123_456,
+                thread_id: None,
+                end: Default::default(),
             }),
             event_offset: 234,
             row: 0,

@@ -11,7 +11,7 @@ use headwater_binlog::{
     gtid::{Gtid, GtidSource},
     position::FileName,
     rows::ColumnSet,
-    schema::{Column, TableName},
+    schema::{Column, ColumnKind, TableName},
     transaction::Transaction,
 };
 use proptest::prelude::*;
@@ -49,7 +49,7 @@ fn table(columns: &[(&str, ColumnKind)], primary_key: &[usize]) -> Arc<Table> {
 
 fn transaction(gtid: Option<u64>) -> Transaction {
     Transaction {
-        gtid: gtid.map(|number| Gtid {
+        gtid: gtid.map(|number| Gtid::MySql {
             source: GtidSource {
                 uuid: UUID,
                 tag: "".into(),
@@ -63,6 +63,8 @@ fn transaction(gtid: Option<u64>) -> Transaction {
         offset: 2401,
         server_id: 1,
         commit_us: 1_795_416_214_123_456,
+        thread_id: None,
+        end: Default::default(),
     }
 }
 
@@ -90,6 +92,7 @@ fn block(table: &Arc<Table>, kind: RowsKind, images: &[u8]) -> RowsBlock {
         before: set(&all, all.len()),
         after: set(&all, all.len()),
         images: Bytes::copy_from_slice(images),
+        query: None,
     }
 }
 
@@ -164,8 +167,8 @@ fn without_gtid_the_id_names_server_file_and_offset() {
 fn a_tagged_gtid_keeps_its_tag() {
     let mut insert = block(&orders(), RowsKind::Insert, b"\0\x01\0\0\0\x01a");
     let mut tagged = transaction(Some(3));
-    if let Some(gtid) = &mut tagged.gtid {
-        gtid.source.tag = "batch".into();
+    if let Some(Gtid::MySql { source, .. }) = &mut tagged.gtid {
+        source.tag = "batch".into();
     }
     insert.transaction = Arc::new(tagged);
     let line = write(&insert, false).expect("a row");

@@ -42,6 +42,7 @@ fn every_setting_that_breaks_the_log_fails_with_the_line_that_cures_it() {
         ("binlog_format", "MIXED"),
         ("binlog_row_metadata", "MINIMAL"),
         ("binlog_row_value_options", "PARTIAL_JSON"),
+        ("binlog_row_image", "MINIMAL"),
     ]);
     for (check, remedy) in [
         (ensure_log_bin(&broken), "--log-bin"),
@@ -58,6 +59,20 @@ fn every_setting_that_breaks_the_log_fails_with_the_line_that_cures_it() {
         assert_eq!(check.verdict, Verdict::Fail, "{check:?}");
         assert!(check.remedy.is_some_and(|found| found.contains(remedy)));
     }
+}
+
+#[test]
+fn partial_json_is_fine_with_full_images() {
+    let full = variables(&[
+        ("binlog_row_value_options", "PARTIAL_JSON"),
+        ("binlog_row_image", "FULL"),
+    ]);
+    assert_eq!(ensure_row_value_options(&full).verdict, Verdict::Ok);
+    let newer = variables(&[
+        ("binlog_row_value_options", "PARTIAL_TEXT"),
+        ("binlog_row_image", "FULL"),
+    ]);
+    assert_eq!(ensure_row_value_options(&newer).verdict, Verdict::Fail);
 }
 
 #[test]

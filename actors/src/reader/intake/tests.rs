@@ -24,7 +24,7 @@ fn resume(offset: u64, rows_done: u64) -> ResumePoint {
 }
 
 fn intake(from: ResumePoint, until: Until) -> Intake {
-    Intake::new(from, until, 1 << 30)
+    Intake::new(from, until, &Rules::default())
 }
 
 fn concat(events: &[(u64, Bytes)]) -> Bytes {
@@ -95,7 +95,7 @@ fn rows(batch: &SourceBatch) -> Vec<(u64, u64)> {
     let mut rows = Vec::new();
     for item in &batch.items {
         if let Item::Rows(block) = item {
-            let gtid = block.transaction.gtid.as_ref().unwrap().number;
+            let gtid = block.transaction.gtid.as_ref().unwrap().number();
             rows.extend((0..u64::from(block.row_count)).map(|row| (gtid, block.first_row + row)));
         }
     }

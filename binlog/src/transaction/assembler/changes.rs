@@ -1,12 +1,12 @@
 //! The steps inside a transaction: it opens, statements and rows come, it commits.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, Bytes};
 
 use super::{Assembler, Open};
 use crate::{
-    Error,
+    Error, compressed,
     cursor::Cursor,
     ddl::{StatementClass, Tokens, classify},
     event::{EventHeader, EventKind},
@@ -14,7 +14,7 @@ use crate::{
     position::Position,
     query::{Control, Query},
     rows::{self, RowsBlock},
-    transaction::{Item, Statement, Transaction},
+    transaction::{Item, Statement, Transaction, TransactionEnd},
 };
 
 /// On rows events: the statement ends, and with it the use of its table maps.
@@ -33,10 +33,14 @@ impl Assembler {
                 offset: self.event_offset,
                 server_id: header.server_id,
                 commit_us: event.commit_us().unwrap_or_else(|| header.timestamp_us()),
+                thread_id: None,
+                end: OnceLock::new(),
             }),
             has_begun: false,
             rows_done: 0,
+            last_item: None,
             savepoints: Vec::new(),
+            is_without_effect: false,
         });
         Ok(())
     }
@@ -58,12 +62,16 @@ impl Assembler {
             offset: self.event_offset,
             server_id: header.server_id,
             commit_us: header.timestamp_us(),
+            thread_id: None,
+            end: OnceLock::new(),
         };
         self.open.get_or_insert_with(|| Open {
             transaction: Arc::new(transaction()),
             has_begun: false,
             rows_done: 0,
+            last_item: None,
             savepoints: Vec::new(),
+            is_without_effect: false,
         })
     }
 
@@ -90,6 +98,7 @@ impl Assembler {
                     });
                 }
                 open.has_begun = true;
+                open.ran_in(query.thread_id);
                 Ok(())
             }
             // What is logged before a ROLLBACK stays: rows of tables that cannot roll back. An XA
@@ -145,10 +154,13 @@ impl Assembler {
         match class {
             StatementClass::Dml { verb } => return Err(Error::StatementFormat(verb)),
             StatementClass::Unpublished => {}
+            _ if open.is_without_effect => {}
             class => {
                 let row = open.rows_done;
                 open.rows_done += 1;
+                open.ran_in(query.thread_id);
                 if skip_left == 0 {
+                    open.last_item = Some(row);
                     items.push(Item::Statement(Statement {
                         transaction: open.transaction.clone(),
                         event_offset,
@@ -187,6 +199,7 @@ impl Assembler {
         }
         if ends_statement {
             self.tables.trim();
+            self.query = None;
         }
         Ok(())
     }
@@ -200,13 +213,17 @@ impl Assembler {
     ) -> Result<(), Error> {
         let post_header_bytes = self.framing.post_header_bytes_or(kind, 10);
         let event_offset = self.event_offset;
+        let bytes_max = self.event_bytes_max;
         let open = self
             .open
             .as_mut()
             .ok_or_else(|| Error::malformed("event order", "rows outside a transaction"))?;
         let entry = self.tables.get(table_id)?;
         let counted = entry.table.clone().and_then(|table| {
-            let event = rows::parse(kind.code(), body, post_header_bytes)?;
+            let mut event = rows::parse(kind.code(), body, post_header_bytes)?;
+            if kind.has_compressed_rows() {
+                event.images = compressed::record(&event.images, bytes_max)?.into();
+            }
             let mut block = RowsBlock {
                 transaction: open.transaction.clone(),
                 table,
@@ -217,8 +234,16 @@ impl Assembler {
                 before: event.before,
                 after: event.after,
                 images: event.images,
+                query: self.query.clone(),
             };
-            block.row_count = block.count_rows()?;
+            if !entry.compressed_columns.is_empty() {
+                block.expand_columns(&entry.compressed_columns, bytes_max)?;
+            }
+            block.row_count = match (event.is_partial, entry.is_wanted) {
+                (false, _) => block.count_rows()?,
+                (true, true) => rows::partial::make_whole(&mut block)?,
+                (true, false) => rows::partial::count(&block)?,
+            };
             Ok(block)
         });
         let mut block = match counted {
@@ -232,10 +257,28 @@ impl Assembler {
             .min(block.row_count);
         self.skip_left -= u64::from(skipped);
         if entry.is_wanted && skipped < block.row_count {
+            open.last_item = open.rows_done.checked_sub(1);
             drop_rows(&mut block, skipped)?;
             items.push(Item::Rows(block));
         }
         Ok(())
+    }
+
+    pub(super) fn xid(
+        &mut self,
+        header: &EventHeader,
+        body: &[u8],
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
+        let bytes = body.first_chunk().ok_or(Error::Short {
+            what: "XID event",
+            needed: 8,
+            left: body.len(),
+        })?;
+        if let Some(open) = &self.open {
+            open.end(Some(u64::from_le_bytes(*bytes)));
+        }
+        self.commit(header, items)
     }
 
     pub(super) fn commit(
@@ -243,6 +286,9 @@ impl Assembler {
         header: &EventHeader,
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
+        if let Some(open) = &self.open {
+            open.end(None);
+        }
         let Open {
             transaction,
             rows_done,
@@ -257,6 +303,7 @@ impl Assembler {
             )));
         }
         self.tables.trim();
+        self.query = None;
         self.position = Position::new(self.file.clone(), self.offset);
         let commit_us = if transaction.commit_us == 0 {
             header.timestamp_us()
@@ -267,6 +314,23 @@ impl Assembler {
             self.boundary(transaction.gtid.clone(), commit_us),
         ));
         Ok(())
+    }
+}
+
+impl Open {
+    /// Before any change of the transaction, so that nobody else holds it.
+    fn ran_in(&mut self, thread_id: u32) {
+        if let Some(transaction) = Arc::get_mut(&mut self.transaction) {
+            transaction.thread_id = Some(thread_id);
+        }
+    }
+
+    /// The first word counts.
+    fn end(&self, xid: Option<u64>) {
+        self.transaction.end.get_or_init(|| TransactionEnd {
+            xid,
+            last: self.last_item,
+        });
     }
 }
 
