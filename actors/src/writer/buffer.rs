@@ -8,6 +8,8 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     cursor::Cursor,
     lines::Lines,
@@ -49,6 +51,8 @@ pub enum Step {
     Grant(usize),
     /// Can pack what is queued.
     Pack,
+    /// Full, and waits for the flight before it: what the sink can do ahead it may do.
+    Prepare(Record),
     /// Hand this over; then [`LaneBuffer::settled`].
     Fly(Flight),
 }
@@ -130,7 +134,11 @@ impl LaneBuffer {
                 Step::Grant(open.len())
             }
             Some(open) if !open.is_closed && has_unpacked => Step::Pack,
-            Some(_) if self.is_frozen || self.flying.is_some() => Step::Idle,
+            Some(_) if self.is_frozen => Step::Idle,
+            Some(open) if self.flying.is_some() => match open.seal() {
+                Some(bytes) => Step::Prepare(self.record(bytes, 0)),
+                None => Step::Idle,
+            },
             Some(_) => self.take_off(),
         }
     }
@@ -328,18 +336,10 @@ impl LaneBuffer {
         }
         let (end, rows, letter) = (open.end, open.rows, open.letter.clone());
         let (bytes, permit) = open.finish();
-        let content = letter.map_or_else(
-            || {
-                Flight::Record(Record {
-                    lane: Arc::clone(&self.lane),
-                    bytes,
-                    partition_key: Arc::clone(&self.partition_key),
-                    explicit_hash_key: self.lane.explicit_hash_key(),
-                    rows,
-                })
-            },
-            Flight::Letter,
-        );
+        let content = match letter {
+            Some(letter) => Flight::Letter(letter),
+            None => Flight::Record(self.record(bytes, rows)),
+        };
         self.flown = end;
         let touched = if end.offset == 0 && end.part == 0 {
             end.batch - 1
@@ -356,6 +356,16 @@ impl LaneBuffer {
             _permit: permit,
         });
         Step::Fly(content)
+    }
+
+    fn record(&self, bytes: Bytes, rows: u32) -> Record {
+        Record {
+            lane: Arc::clone(&self.lane),
+            bytes,
+            partition_key: Arc::clone(&self.partition_key),
+            explicit_hash_key: self.lane.explicit_hash_key(),
+            rows,
+        }
     }
 
     fn batch_at(&self, cursor: Cursor) -> Option<&Arc<LaneChanges>> {

@@ -20,6 +20,7 @@ pub struct OpenRecord {
     pub letter: Option<DeadLetter>,
     /// Where packing goes on after this record.
     pub end: Cursor,
+    sealed: Option<Bytes>,
 }
 
 impl OpenRecord {
@@ -34,6 +35,7 @@ impl OpenRecord {
             is_closed: false,
             letter: None,
             end: begin,
+            sealed: None,
         }
     }
 
@@ -106,13 +108,31 @@ impl OpenRecord {
         Bytes::from(line)
     }
 
+    /// The bytes of a record that is full, said once: they stay the same until it flies.
+    pub fn seal(&mut self) -> Option<Bytes> {
+        if !self.is_closed || self.letter.is_some() || self.sealed.is_some() {
+            return None;
+        }
+        self.sealed = Some(self.shrink());
+        self.sealed.clone()
+    }
+
     /// The finished bytes with the permit for exactly them.
     pub fn finish(mut self) -> (Bytes, Permit) {
-        if self.bytes.len() < self.bytes.capacity() / 2 {
-            self.bytes.shrink_to_fit();
+        let bytes = match self.sealed.take() {
+            Some(bytes) => bytes,
+            None => self.shrink(),
+        };
+        (bytes, self.permit)
+    }
+
+    fn shrink(&mut self) -> Bytes {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if bytes.len() < bytes.capacity() / 2 {
+            bytes.shrink_to_fit();
         }
-        self.permit.shrink_to(self.bytes.capacity());
-        (Bytes::from(self.bytes), self.permit)
+        self.permit.shrink_to(bytes.capacity());
+        Bytes::from(bytes)
     }
 }
 
