@@ -7,6 +7,8 @@
 //! around all of it, set by the caller. Credentials that are missing at start are definite; later any
 //! trouble with them is transient, for a role can come back and nothing is lost by waiting.
 
+mod body;
+
 use std::{error::Error as StdError, time::Duration};
 
 use aws_config::{
@@ -19,6 +21,7 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use headwater_actors::failure::{Class, Failure};
 
+pub use self::body::{Body, BodyWriter};
 use crate::plan::AwsPlan;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -9,8 +9,7 @@ use std::{sync::Arc, time::Duration};
 use aws_config::SdkConfig;
 use aws_sdk_firehose::{
     Client,
-    primitives::Blob,
-    types::{DeliveryStreamStatus, PutRecordBatchResponseEntry, Record as Entry},
+    types::{DeliveryStreamStatus, PutRecordBatchResponseEntry},
 };
 use headwater_actors::{failure::Failure, ports::sink::Record};
 
@@ -20,7 +19,7 @@ use super::{
     stream::{self, StreamApi, StreamSink, Terms},
 };
 use crate::{
-    aws::{self, Action, Blame, CallFailure},
+    aws::{self, Action, Body, BodyWriter, CallFailure},
     plan::FirehosePlan,
 };
 
@@ -103,29 +102,21 @@ impl StreamApi for Firehose {
 }
 
 impl PutBatch for Firehose {
-    async fn put(&self, records: Vec<Record>) -> Result<Vec<Reply>, CallFailure> {
-        let mut entries = Vec::with_capacity(records.len());
+    fn body(&self, records: &[Record]) -> Body {
+        let payload = records.iter().map(|record| record.bytes.len() + 1).sum();
+        let mut body = BodyWriter::new("DeliveryStreamName", &self.stream, records.len(), payload);
         for record in records {
-            let mut line = Vec::with_capacity(record.bytes.len() + 1);
-            line.extend_from_slice(&record.bytes);
             if record.lacks_line_end() {
-                line.push(b'\n');
+                body.record(&[&record.bytes, b"\n".as_slice()].concat());
+            } else {
+                body.record(&record.bytes);
             }
-            let entry = Entry::builder()
-                .data(Blob::new(line))
-                .build()
-                .map_err(|error| CallFailure {
-                    failure: Failure::definite(format!("build a PutRecordBatch entry: {error}")),
-                    throttled: false,
-                    blame: Blame::Entry,
-                })?;
-            entries.push(entry);
         }
-        let request = self
-            .client
-            .put_record_batch()
-            .delivery_stream_name(&*self.stream)
-            .set_records(Some(entries));
+        body.finish()
+    }
+
+    async fn put(&self, body: Body) -> Result<Vec<Reply>, CallFailure> {
+        let request = self.client.put_record_batch().customize().interceptor(body);
         let action = self.action("firehose:PutRecordBatch");
         // Boxed: the SDK's future is large.
         let output = Box::pin(request.send())

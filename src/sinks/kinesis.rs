@@ -2,8 +2,7 @@
 //!
 //! PutRecords promises no order between entries and takes some while refusing others, so order rests on the
 //! shared core: one record of a unit in flight, never two in one call. Each reply's ShardId paces the
-//! shard, its SequenceNumber proves the order. A payload is copied once here (the SDK's `Blob` owns its
-//! bytes) and grows by a third as base64 inside the SDK.
+//! shard, its SequenceNumber proves the order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,8 +10,7 @@ use aws_config::SdkConfig;
 use aws_sdk_kinesis::{
     Client,
     operation::put_records::PutRecordsOutput,
-    primitives::Blob,
-    types::{PutRecordsRequestEntry, PutRecordsResultEntry, StreamStatus},
+    types::{PutRecordsResultEntry, StreamStatus},
 };
 use headwater_actors::{failure::Failure, ports::sink::Record};
 
@@ -22,7 +20,7 @@ use super::{
     stream::{self, StreamApi, StreamSink, Terms},
 };
 use crate::{
-    aws::{self, Action, Blame, CallFailure},
+    aws::{self, Action, Body, BodyWriter, CallFailure},
     plan::KinesisPlan,
 };
 
@@ -105,26 +103,21 @@ impl StreamApi for Kinesis {
 }
 
 impl PutBatch for Kinesis {
-    async fn put(&self, records: Vec<Record>) -> Result<Vec<Reply>, CallFailure> {
-        let mut entries = Vec::with_capacity(records.len());
+    fn body(&self, records: &[Record]) -> Body {
+        let payload = records.iter().map(|record| record.bytes.len()).sum();
+        let mut body = BodyWriter::new("StreamName", &self.stream, records.len(), payload);
         for record in records {
-            let entry = PutRecordsRequestEntry::builder()
-                .data(Blob::new(record.bytes))
-                .partition_key(&*record.partition_key)
-                .set_explicit_hash_key(record.explicit_hash_key.map(|key| key.to_string()))
-                .build()
-                .map_err(|error| CallFailure {
-                    failure: Failure::definite(format!("build a PutRecords entry: {error}")),
-                    throttled: false,
-                    blame: Blame::Entry,
-                })?;
-            entries.push(entry);
+            body.record(&record.bytes);
+            body.member("PartitionKey", &record.partition_key);
+            if let Some(key) = record.explicit_hash_key {
+                body.member("ExplicitHashKey", &key.to_string());
+            }
         }
-        let request = self
-            .client
-            .put_records()
-            .stream_name(&*self.stream)
-            .set_records(Some(entries));
+        body.finish()
+    }
+
+    async fn put(&self, body: Body) -> Result<Vec<Reply>, CallFailure> {
+        let request = self.client.put_records().customize().interceptor(body);
         let action = self.action("kinesis:PutRecords");
         // Boxed: the SDK's future is large.
         let output = Box::pin(request.send())

@@ -154,6 +154,10 @@ impl<A: StreamApi> Sink for StreamSink<A> {
         self.batch.deliver(record)
     }
 
+    fn prepare(&self, record: &Record) {
+        self.batch.prepare(record.clone());
+    }
+
     fn record_bytes_max(&self) -> usize {
         self.batch.record_bytes_max()
     }

@@ -16,6 +16,10 @@ use crate::{failure::Failure, lane::Lane};
 pub trait Sink: Send + Sync {
     fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>>;
 
+    /// A hint: this record is delivered next on its lane, once the one before it has settled. What can be done
+    /// ahead may be done now; nothing rests on it.
+    fn prepare(&self, _record: &Record) {}
+
     /// The sink's own limit for one record: payload plus partition key, in bytes.
     fn record_bytes_max(&self) -> usize;
 }

@@ -2,11 +2,11 @@
 //!
 //! The promise: records leave in the order of the changes and at most one is in flight; what is not
 //! settled can be sent again, byte for byte. Two cursors run over the queue, `flown` ≤ `packed`. The record
-//! between them is still open: it can take more, or be thrown away (a drain's cut may lie inside it) by
-//! moving `packed` back.
+//! between them is open, or full and ready to fly: it can be thrown away (a drain's cut may lie inside it)
+//! by moving `packed` back.
 //! No I/O, no clock; the encoder is pure.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, io, sync::Arc};
 
 pub use super::packing::Packing;
 use super::{
@@ -50,6 +50,8 @@ pub enum Step {
     Grant(usize),
     /// Can pack what is queued.
     Pack,
+    /// Full, and waits for the flight before it: what the sink can do ahead it may do.
+    Prepare(Record),
     /// Hand this over; then [`LaneBuffer::settled`].
     Fly(Flight),
     /// The record cannot be finished.
@@ -85,6 +87,8 @@ pub struct LaneBuffer {
     flown: Cursor,
     packed: Cursor,
     open: Option<OpenRecord>,
+    /// Finished, and waits for the flight before it.
+    ready: Option<Flying>,
     flying: Option<Flying>,
     is_frozen: bool,
     handed: Option<BarrierSeq>,
@@ -114,6 +118,7 @@ impl LaneBuffer {
             flown: Cursor::default(),
             packed: Cursor::default(),
             open: None,
+            ready: None,
             flying: None,
             is_frozen: false,
             handed: None,
@@ -132,6 +137,9 @@ impl LaneBuffer {
     }
 
     pub fn next_step(&mut self) -> Step {
+        if self.ready.is_some() {
+            return self.take_off();
+        }
         let has_unpacked = !self.is_frozen && self.batch_at(self.packed).is_some();
         match &mut self.open {
             None if has_unpacked => Step::Grant(self.grant_bytes()),
@@ -141,8 +149,19 @@ impl LaneBuffer {
                 Step::Grant(open.len())
             }
             Some(open) if !open.is_closed && has_unpacked => Step::Pack,
-            Some(_) if self.is_frozen || self.flying.is_some() => Step::Idle,
-            Some(_) => self.take_off(),
+            Some(open) if !open.is_closed && (self.is_frozen || self.flying.is_some()) => {
+                Step::Idle
+            }
+            Some(_) => match self.finish() {
+                Err(error) => Step::Fail(unsealed(&error)),
+                Ok(()) => match &self.ready {
+                    Some(Flying {
+                        content: Flight::Record(record),
+                        ..
+                    }) if self.flying.is_some() => Step::Prepare(record.clone()),
+                    _ => self.take_off(),
+                },
+            },
         }
     }
 
@@ -337,7 +356,7 @@ impl LaneBuffer {
 
     /// Thaws; what is beyond `cut` is forgotten, encoded or not.
     pub fn deliver_up_to(&mut self, cut: BarrierSeq) {
-        self.open = None;
+        (self.open, self.ready) = (None, None);
         self.packed = self.flown;
         while self.queue.back().is_some_and(|batch| batch.seq > cut) {
             if let Some(batch) = self.queue.pop_back() {
@@ -347,17 +366,16 @@ impl LaneBuffer {
         self.is_frozen = false;
     }
 
-    fn take_off(&mut self) -> Step {
+    /// Ends the open record: nothing more goes in.
+    fn finish(&mut self) -> io::Result<()> {
         let Some(mut open) = self.open.take() else {
-            return Step::Idle;
+            return Ok(());
         };
         if open.is_empty() && open.end == self.flown {
-            return Step::Idle;
+            return Ok(());
         }
         let (end, rows, letter) = (open.end, open.rows, open.letter.clone());
-        if let Err(error) = open.seal(self.rules.compression) {
-            return Step::Fail(unsealed(&error));
-        }
+        open.seal(self.rules.compression)?;
         let own_key = match self.rules.packing {
             Packing::None => open.take_key(),
             Packing::Newline | Packing::JsonArray | Packing::Kpl => None,
@@ -378,6 +396,22 @@ impl LaneBuffer {
                 content: self.rules.packing.content(self.rules.compression),
             }),
         };
+        self.ready = Some(Flying {
+            content,
+            end,
+            _permit: permit,
+        });
+        Ok(())
+    }
+
+    fn take_off(&mut self) -> Step {
+        if self.is_frozen || self.flying.is_some() {
+            return Step::Idle;
+        }
+        let Some(flying) = self.ready.take() else {
+            return Step::Idle;
+        };
+        let (content, end) = (flying.content.clone(), flying.end);
         self.flown = end;
         let touched = if end == Cursor::start_of(end.batch) {
             end.batch - 1
@@ -388,11 +422,7 @@ impl LaneBuffer {
             .batch_at(Cursor::start_of(touched))
             .map(|batch| batch.seq)
             .or(self.handed);
-        self.flying = Some(Flying {
-            content: content.clone(),
-            end,
-            _permit: permit,
-        });
+        self.flying = Some(flying);
         Step::Fly(content)
     }
 

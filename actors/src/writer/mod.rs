@@ -19,6 +19,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture,
 };
 
+use futures_util::FutureExt;
 use metrics::SharedString;
 
 use self::{
@@ -33,9 +34,9 @@ use crate::{
     messages::{BarrierReached, DeliverUpTo, Freeze, Frozen, LaneBatch, LaneTrouble, Stop},
     metrics as names,
     ports::{
-        dead_letters::DeadLetters,
+        dead_letters::{DeadLetter, DeadLetters},
         encoder::Encoder,
-        sink::{Rejected, Sink},
+        sink::{Delivered, Rejected, Sink},
     },
     watch::DeathWatch,
 };
@@ -159,6 +160,7 @@ impl ShardWriter {
                         return self.die(failure, ctx);
                     }
                 }
+                Step::Prepare(record) => self.sink.prepare(&record),
                 Step::Fly(flight) => self.hand_over(flight, Duration::ZERO, ctx),
                 Step::Fail(failure) => return self.die(failure, ctx),
             }
@@ -195,25 +197,19 @@ impl ShardWriter {
     }
 
     fn hand_over(&mut self, flight: Flight, after: Duration, ctx: &mut Context<Self>) {
-        let (sink, dead_letters) = (Arc::clone(&self.sink), Arc::clone(&self.dead_letters));
-        let effect = async move {
-            if after > Duration::ZERO {
-                tokio::time::sleep(after).await;
+        let effect = match flight {
+            Flight::Nothing => std::future::ready(Ok(Delivered::default())).boxed(),
+            // Handed over here and now: the next record is packed while this one flies.
+            Flight::Record(record) if after.is_zero() => self.sink.deliver(record),
+            Flight::Record(record) => {
+                let sink = Arc::clone(&self.sink);
+                let effect = async move {
+                    tokio::time::sleep(after).await;
+                    sink.deliver(record).await
+                };
+                effect.boxed()
             }
-            match flight {
-                Flight::Nothing => Ok(()),
-                Flight::Record(record) => sink.deliver(record).await.map(|_| ()),
-                Flight::Letter(letter) => match dead_letters.bury(letter).await {
-                    Ok(()) => {
-                        metrics::counter!(names::DEAD_LETTERS_TOTAL).increment(1);
-                        Ok(())
-                    }
-                    Err(failure) => Err(Rejected {
-                        failure,
-                        throttled: false,
-                    }),
-                },
-            }
+            Flight::Letter(letter) => bury(Arc::clone(&self.dead_letters), letter, after).boxed(),
         };
         ctx.spawn(
             effect
@@ -222,9 +218,9 @@ impl ShardWriter {
         );
     }
 
-    fn settle(&mut self, outcome: Result<(), Rejected>, ctx: &mut Context<Self>) {
+    fn settle(&mut self, outcome: Result<Delivered, Rejected>, ctx: &mut Context<Self>) {
         match outcome {
-            Ok(()) => {
+            Ok(_) => {
                 self.backoff.reset();
                 if let Some(seq) = self.buffer.settled() {
                     self.router.do_send(BarrierReached {
@@ -255,6 +251,23 @@ impl ShardWriter {
         self.watch.dying_of(failure);
         ctx.stop();
     }
+}
+
+async fn bury(
+    dead_letters: Arc<dyn DeadLetters>,
+    letter: DeadLetter,
+    after: Duration,
+) -> Result<Delivered, Rejected> {
+    tokio::time::sleep(after).await;
+    dead_letters
+        .bury(letter)
+        .await
+        .map_err(|failure| Rejected {
+            failure,
+            throttled: false,
+        })?;
+    metrics::counter!(names::DEAD_LETTERS_TOTAL).increment(1);
+    Ok(Delivered::default())
 }
 
 const MAILBOX_CAPACITY: usize = 1024;

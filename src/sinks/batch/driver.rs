@@ -2,8 +2,8 @@
 //!
 //! The channel has no bound of its own: each record in it holds its caller's permit of encoded bytes, and a
 //! lane has one record there. A call runs as its own task, so that the payloads of several calls are
-//! encoded side by side; a call that panics or exceeds the timeout settles as a transient failure, for nobody
-//! knows what became of it.
+//! written side by side; a call that panics or exceeds the timeout settles as a transient failure, for nobody
+//! knows what became of it. A body can be made ahead, while the record before it flies: see [`ahead`].
 
 use std::{
     collections::HashMap,
@@ -28,6 +28,7 @@ use tokio::{
 
 use super::{
     InFlight, Limits, PutBatch, Reply, Unit,
+    ahead::{Ahead, Made},
     calls::{Call, Calls, Settled},
 };
 use crate::{
@@ -42,8 +43,14 @@ const INTAKE_MAX: usize = 1024;
 
 /// A driver's front: what the sinks put behind the port.
 pub struct BatchSink {
-    pending: mpsc::UnboundedSender<Pending>,
+    intake: mpsc::UnboundedSender<Intake>,
     record_bytes_max: usize,
+}
+
+enum Intake {
+    Deliver(Pending),
+    /// This record comes next on its lane.
+    Prepare(Record),
 }
 
 struct Pending {
@@ -56,6 +63,7 @@ struct Driver<P> {
     in_flight: InFlight,
     call_timeout: Duration,
     calls: Calls<Pending>,
+    ahead: Ahead,
     tasks: JoinSet<Replies>,
     flights: HashMap<Id, Flight>,
 }
@@ -74,18 +82,19 @@ impl BatchSink {
         call_timeout: Duration,
         record_bytes_max: usize,
     ) -> Self {
-        let (pending, intake) = mpsc::unbounded_channel();
+        let (sender, intake) = mpsc::unbounded_channel();
         let driver = Driver {
             port: Arc::new(port),
             in_flight,
             call_timeout,
+            ahead: Ahead::new(limits.in_flight_bytes_max),
             calls: Calls::new(limits),
             tasks: JoinSet::new(),
             flights: HashMap::new(),
         };
         runtime.spawn(driver.run(intake));
         Self {
-            pending,
+            intake: sender,
             record_bytes_max,
         }
     }
@@ -106,24 +115,31 @@ impl BatchSink {
             return future::ready(Err(rejected(Failure::definite(text)))).boxed();
         }
         let (reply, answer) = oneshot::channel();
-        if self.pending.send(Pending { record, reply }).is_err() {
+        let pending = Pending { record, reply };
+        if self.intake.send(Intake::Deliver(pending)).is_err() {
             return future::ready(Err(driver_ended())).boxed();
         }
         answer
             .map(|answer| answer.unwrap_or_else(|_| Err(driver_ended())))
             .boxed()
     }
+
+    /// Makes the body of a call with this record alone, for the case that it becomes one.
+    pub fn prepare(&self, record: Record) {
+        // A driver that has ended says so to whoever delivers.
+        drop(self.intake.send(Intake::Prepare(record)));
+    }
 }
 
 impl<P: PutBatch> Driver<P> {
-    async fn run(mut self, mut intake: mpsc::UnboundedReceiver<Pending>) {
+    async fn run(mut self, mut intake: mpsc::UnboundedReceiver<Intake>) {
         let mut is_open = true;
         while is_open || !self.calls.is_idle() {
             self.launch();
             let wake = self.calls.wake_at(Instant::now());
             tokio::select! {
-                pending = intake.recv(), if is_open => match pending {
-                    Some(pending) => self.take_in(pending, &mut intake),
+                first = intake.recv(), if is_open => match first {
+                    Some(first) => self.take_in(first, &mut intake),
                     None => is_open = false,
                 },
                 Some(joined) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
@@ -134,31 +150,53 @@ impl<P: PutBatch> Driver<P> {
         }
     }
 
-    fn take_in(&mut self, first: Pending, intake: &mut mpsc::UnboundedReceiver<Pending>) {
+    fn take_in(&mut self, first: Intake, intake: &mut mpsc::UnboundedReceiver<Intake>) {
         let now = Instant::now();
         let rest = std::iter::from_fn(|| intake.try_recv().ok());
-        for pending in std::iter::once(first).chain(rest).take(INTAKE_MAX) {
-            let unit = Unit {
-                lane: Arc::clone(&pending.record.lane),
-                partition_key: Arc::clone(&pending.record.partition_key),
-            };
-            let bytes = size(&pending.record);
-            self.calls.push(unit, bytes, pending, now);
+        for taken in std::iter::once(first).chain(rest).take(INTAKE_MAX) {
+            match taken {
+                Intake::Deliver(pending) => {
+                    let unit = Unit::of(&pending.record);
+                    let bytes = size(&pending.record);
+                    self.calls.push(unit, bytes, pending, now);
+                }
+                Intake::Prepare(record) => self.prepare(record),
+            }
         }
+    }
+
+    /// What was delivered before it takes its own body first.
+    fn prepare(&mut self, record: Record) {
+        self.launch();
+        let in_flight_bytes = self.calls.in_flight_bytes();
+        let port = Arc::clone(&self.port);
+        self.ahead.make(record, in_flight_bytes, |record| {
+            tokio::spawn(async move { port.body(&[record]) })
+        });
     }
 
     fn launch(&mut self) {
         let now = Instant::now();
         let is_abandoned = |pending: &Pending| pending.reply.is_closed();
         while let Some(call) = self.calls.next_call(now, is_abandoned) {
-            let records = call.entries.iter().map(|entry| entry.item.record.clone());
-            let (port, records) = (Arc::clone(&self.port), records.collect());
+            let records: Vec<Record> = call
+                .entries
+                .iter()
+                .map(|entry| entry.item.record.clone())
+                .collect();
+            let made = self.ahead.take(&records);
+            let port = Arc::clone(&self.port);
             let timeout = self.call_timeout;
             let (budget, bytes) = (self.in_flight.budget.clone(), call.bytes);
             self.in_flight.launched(bytes);
             let task = self.tasks.spawn(async move {
                 let _permit = budget.take(bytes).await;
-                match tokio::time::timeout(timeout, port.put(records)).await {
+                let body = match made.map(Made::body) {
+                    Some(made) => made.await,
+                    None => None,
+                };
+                let body = body.unwrap_or_else(|| port.body(&records));
+                match tokio::time::timeout(timeout, port.put(body)).await {
                     Ok(replies) => replies,
                     Err(_) => Err(CallFailure::transient(format!(
                         "AWS did not answer within {timeout:?}; whether it took the records is unknown"
@@ -240,6 +278,7 @@ mod tests {
     use headwater_binlog::schema::TableName;
 
     use super::*;
+    use crate::aws::{Body, BodyWriter};
 
     fn record() -> Record {
         let lane = Lane {
@@ -267,36 +306,42 @@ mod tests {
     }
 
     impl PutBatch for Fragile {
-        async fn put(&self, records: Vec<Record>) -> Result<Vec<Reply>, CallFailure> {
+        fn body(&self, records: &[Record]) -> Body {
+            assert_eq!(records.len(), 1);
+            BodyWriter::new("StreamName", "orders", 0, 0).finish()
+        }
+
+        async fn put(&self, _body: Body) -> Result<Vec<Reply>, CallFailure> {
             let call = self.calls.fetch_add(1, Ordering::Relaxed);
             assert!(call > 0, "on purpose");
-            let accepted = |_| Reply::Accepted {
+            Ok(vec![Reply::Accepted {
                 shard: None,
                 sequence: None,
-            };
-            Ok(records.iter().map(accepted).collect())
+            }])
         }
     }
 
-    /// Holds each call for a moment, and remembers how many bytes were held at most.
+    /// Holds each call for a moment, and remembers how many there were at once.
     #[derive(Clone, Default)]
     struct Held {
-        bytes: Arc<AtomicUsize>,
+        calls: Arc<AtomicUsize>,
         most: Arc<AtomicUsize>,
     }
 
     impl PutBatch for Held {
-        async fn put(&self, records: Vec<Record>) -> Result<Vec<Reply>, CallFailure> {
-            let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
-            let now = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        fn body(&self, _records: &[Record]) -> Body {
+            BodyWriter::new("StreamName", "orders", 0, 0).finish()
+        }
+
+        async fn put(&self, _body: Body) -> Result<Vec<Reply>, CallFailure> {
+            let now = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
             self.most.fetch_max(now, Ordering::Relaxed);
             tokio::task::yield_now().await;
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            let accepted = |_| Reply::Accepted {
+            self.calls.fetch_sub(1, Ordering::Relaxed);
+            Ok(vec![Reply::Accepted {
                 shard: None,
                 sequence: None,
-            };
-            Ok(records.iter().map(accepted).collect())
+            }])
         }
     }
 
@@ -327,11 +372,10 @@ mod tests {
         for delivered in future::join_all(all).await {
             delivered.expect("accepted");
         }
-        assert_eq!(port.most.load(Ordering::Relaxed), payload.len());
+        assert_eq!(port.most.load(Ordering::Relaxed), 1);
     }
 
-    #[tokio::test]
-    async fn a_call_that_panics_is_transient_and_frees_its_lane() {
+    fn start(port: impl PutBatch) -> BatchSink {
         let limits = Limits {
             entries_max: 500,
             call_bytes: 1 << 20,
@@ -340,9 +384,46 @@ mod tests {
             shard: None,
         };
         let timeout = Duration::from_secs(5);
-        let port = Fragile::default();
         let limits = (limits, InFlight::new(4 << 20));
-        let sink = BatchSink::start(&Handle::current(), port, limits, timeout, 1 << 20);
+        BatchSink::start(&Handle::current(), port, limits, timeout, 1 << 20)
+    }
+
+    /// Counts the bodies that it made; every call passes.
+    #[derive(Default)]
+    struct Counting {
+        bodies: Arc<AtomicUsize>,
+    }
+
+    impl PutBatch for Counting {
+        fn body(&self, _records: &[Record]) -> Body {
+            self.bodies.fetch_add(1, Ordering::Relaxed);
+            BodyWriter::new("StreamName", "orders", 0, 0).finish()
+        }
+
+        async fn put(&self, _body: Body) -> Result<Vec<Reply>, CallFailure> {
+            Ok(vec![Reply::Accepted {
+                shard: None,
+                sequence: None,
+            }])
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_prepared_is_not_made_again() {
+        let port = Counting::default();
+        let bodies = Arc::clone(&port.bodies);
+        let sink = start(port);
+        for _ in 0..3 {
+            let record = record();
+            sink.prepare(record.clone());
+            sink.deliver(record).await.expect("delivered");
+        }
+        assert_eq!(bodies.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_is_transient_and_frees_its_lane() {
+        let sink = start(Fragile::default());
         let record = record();
         let rejected = sink.deliver(record.clone()).await.expect_err("panics");
         assert!(!rejected.failure.is_definite());

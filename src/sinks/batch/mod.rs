@@ -6,6 +6,7 @@
 //! driver: the caller may die, its unit stays taken until the call has settled. Nothing here repeats a record for
 //! the caller's sake, except one by one after a call that failed because of some entry in it.
 
+pub mod ahead;
 pub mod calls;
 pub mod driver;
 pub mod pacing;
@@ -24,13 +25,22 @@ use headwater_actors::{
     ports::sink::Record,
 };
 
-use crate::aws::CallFailure;
+use crate::aws::{Body, CallFailure};
 
 /// What must keep its order among itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Unit {
     pub lane: Arc<Lane>,
     pub partition_key: Arc<str>,
+}
+
+impl Unit {
+    pub fn of(record: &Record) -> Self {
+        Self {
+            lane: Arc::clone(&record.lane),
+            partition_key: Arc::clone(&record.partition_key),
+        }
+    }
 }
 
 /// The bounds of calls. AWS's own limits are applied by whoever builds it.
@@ -90,10 +100,11 @@ pub enum Reply {
     },
 }
 
-/// One call to AWS: replies in the order of the records, as many as records.
+/// The calls of one stream.
 pub trait PutBatch: Send + Sync + 'static {
-    fn put(
-        &self,
-        records: Vec<Record>,
-    ) -> impl Future<Output = Result<Vec<Reply>, CallFailure>> + Send;
+    /// The body of a call that carries `records`. Pure, so it can be made before the call may start.
+    fn body(&self, records: &[Record]) -> Body;
+
+    /// One call to AWS: replies in the order of the records, as many as records.
+    fn put(&self, body: Body) -> impl Future<Output = Result<Vec<Reply>, CallFailure>> + Send;
 }

@@ -37,6 +37,7 @@ struct Driver {
     packing: Packing,
     compression: Compression,
     flying: Option<Flight>,
+    prepared: Option<Record>,
     pushed: Vec<(BarrierSeq, Vec<String>)>,
     durable: Vec<String>,
     letters: Vec<DeadLetter>,
@@ -57,6 +58,7 @@ impl Driver {
             packing,
             compression,
             flying: None,
+            prepared: None,
             pushed: Vec::new(),
             durable: Vec::new(),
             letters: Vec::new(),
@@ -115,9 +117,16 @@ impl Driver {
                     self.buffer.grant(permit);
                 }
                 Step::Pack => self.buffer.pack(&mut self.lines)?,
+                Step::Prepare(record) => {
+                    assert!(self.flying.is_some(), "it could fly");
+                    self.prepared = Some(record);
+                }
                 Step::Fly(flight) => {
                     assert!(self.flying.is_none(), "two records of one lane in flight");
                     if let Flight::Record(record) = &flight {
+                        if let Some(prepared) = self.prepared.take() {
+                            assert!(std::ptr::eq(&*prepared.bytes, &*record.bytes));
+                        }
                         self.check(record);
                     }
                     self.flying = Some(flight);
@@ -294,6 +303,7 @@ proptest! {
         }
         let cut = BarrierSeq(handed.unwrap_or_default().0 + beyond);
         driver.buffer.deliver_up_to(cut);
+        driver.prepared = None;
         driver.finish().unwrap();
         prop_assert_eq!(&driver.durable, &driver.lines_up_to(cut));
         let last = driver.pushed.iter().map(|(seq, _)| *seq).rfind(|seq| *seq <= cut);
@@ -382,6 +392,21 @@ fn buried_rows_keep_their_place_and_what_a_replay_needs() {
 }
 
 #[test]
+fn a_full_record_is_prepared_while_the_one_before_it_flies() {
+    let mut driver = Driver::new(Packing::Newline, OnError::Halt);
+    driver.push(&(0..100).map(|id| (id, 1)).collect::<Vec<_>>());
+    driver.run().unwrap();
+    let prepared = driver.prepared.clone().expect("the next record is full");
+    assert!(!prepared.bytes.is_empty());
+    driver.settle();
+    driver.run().unwrap();
+    let Some(Flight::Record(flying)) = &driver.flying else {
+        panic!("what was prepared flies next");
+    };
+    assert_eq!(prepared.bytes, flying.bytes);
+}
+
+#[test]
 fn a_record_never_outgrows_the_sink_whatever_the_settings_say() {
     let rules = Rules {
         record_bytes_max: 1 << 20,
@@ -397,6 +422,7 @@ fn a_record_never_outgrows_the_sink_whatever_the_settings_say() {
             Step::Idle => driver.settle(),
             Step::Grant(bytes) => driver.buffer.grant(driver.budget.try_take(bytes).unwrap()),
             Step::Pack => driver.buffer.pack(&mut driver.lines).unwrap(),
+            Step::Prepare(_) => (),
             Step::Fly(flight) => {
                 let Flight::Record(record) = &flight else {
                     panic!("a letter")

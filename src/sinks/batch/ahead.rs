@@ -1,0 +1,140 @@
+//! Bodies that are made before their call may start: one lane's next record while the one before it flies.
+//!
+//! Only a guess: a body serves a call that carries exactly that record, and is thrown away otherwise. So
+//! nothing about order or delivery rests on it. What is made ahead and what flies stay together within the
+//! sink's bytes in flight; a guess that nobody came for makes room for the next one.
+
+use std::collections::VecDeque;
+
+use headwater_actors::ports::sink::Record;
+use tokio::task::JoinHandle;
+
+use crate::aws::Body;
+
+pub struct Ahead {
+    bytes_max: usize,
+    /// Oldest first.
+    made: VecDeque<Made>,
+}
+
+/// A body that is being made, or has been.
+pub struct Made {
+    record: Record,
+    body: JoinHandle<Body>,
+}
+
+impl Ahead {
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            made: VecDeque::new(),
+        }
+    }
+
+    /// Begins to `make` the body of `record`, if there is room for it beside what flies.
+    pub fn make(
+        &mut self,
+        record: Record,
+        in_flight_bytes: usize,
+        make: impl FnOnce(Record) -> JoinHandle<Body>,
+    ) {
+        self.made.retain(|made| {
+            made.record.lane != record.lane || made.record.partition_key != record.partition_key
+        });
+        let room = self.bytes_max.saturating_sub(in_flight_bytes);
+        if room < record.bytes.len() {
+            return;
+        }
+        while room - record.bytes.len() < self.bytes() {
+            self.made.pop_front();
+        }
+        let body = make(record.clone());
+        self.made.push_back(Made { record, body });
+    }
+
+    /// The body for a call with exactly these records.
+    pub fn take(&mut self, records: &[Record]) -> Option<Made> {
+        let [record] = records else {
+            return None;
+        };
+        let index = self.made.iter().position(|made| made.is_of(record))?;
+        self.made.remove(index)
+    }
+
+    fn bytes(&self) -> usize {
+        self.made.iter().map(|made| made.record.bytes.len()).sum()
+    }
+}
+
+impl Made {
+    /// The same memory, not only the same bytes: no need to compare them.
+    fn is_of(&self, record: &Record) -> bool {
+        std::ptr::eq(&*self.record.bytes, &*record.bytes)
+            && self.record.partition_key == record.partition_key
+            && self.record.explicit_hash_key == record.explicit_hash_key
+    }
+
+    /// None when making it failed: then the call makes its own, and shows why.
+    pub async fn body(self) -> Option<Body> {
+        self.body.await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use headwater_actors::{lane::Lane, ports::sink::Content};
+    use headwater_binlog::schema::TableName;
+
+    use super::*;
+    use crate::aws::BodyWriter;
+
+    fn record(table: &str, bytes: usize) -> Record {
+        let lane = Lane {
+            table: TableName {
+                database: "shop".into(),
+                table: table.into(),
+            },
+            index: 0,
+            count: 1,
+        };
+        Record {
+            partition_key: lane.partition_key().into(),
+            lane: Arc::new(lane),
+            bytes: vec![b'x'; bytes].into(),
+            explicit_hash_key: None,
+            rows: 1,
+            content: Content::Text,
+        }
+    }
+
+    fn make(_record: Record) -> JoinHandle<Body> {
+        tokio::spawn(async { BodyWriter::new("StreamName", "orders", 0, 0).finish() })
+    }
+
+    #[tokio::test]
+    async fn a_body_serves_only_a_call_with_that_record_alone() {
+        let mut ahead = Ahead::new(1000);
+        let (one, other) = (record("a", 100), record("b", 100));
+        ahead.make(one.clone(), 0, make);
+        assert!(ahead.take(&[other.clone()]).is_none());
+        assert!(ahead.take(&[one.clone(), other]).is_none());
+        assert!(ahead.take(&[record("a", 100)]).is_none(), "other memory");
+        let made = ahead.take(&[one.clone()]).expect("made for it");
+        assert!(made.body().await.is_some());
+        assert!(ahead.take(&[one]).is_none(), "taken once");
+    }
+
+    #[tokio::test]
+    async fn what_is_made_ahead_and_what_flies_share_one_bound() {
+        let mut ahead = Ahead::new(1000);
+        let (first, second) = (record("a", 400), record("b", 400));
+        ahead.make(first.clone(), 700, make);
+        assert!(ahead.take(&[first.clone()]).is_none(), "no room");
+        ahead.make(first.clone(), 400, make);
+        ahead.make(second.clone(), 400, make);
+        assert!(ahead.take(&[first]).is_none(), "the oldest guess has gone");
+        assert!(ahead.take(&[second]).is_some());
+    }
+}
