@@ -106,14 +106,33 @@ impl Server {
         })
     }
 
-    /// The end of the log and the GTIDs executed there, from one row.
-    pub async fn head(&mut self) -> Result<(Position, GtidSet), Failure> {
+    /// What the server leaves out of its log by database (`binlog_do_db`, `binlog_ignore_db`), if anything.
+    pub async fn log_filters(&mut self) -> Result<Option<String>, Failure> {
+        let sql = self.head_sql();
+        let rows = self
+            .rows("ask for the filters of the binary log", sql)
+            .await?;
+        let filter = |index, name| {
+            let databases = rows.first().and_then(|row| text(row, index))?;
+            (!databases.is_empty()).then(|| format!("{name} = {databases}"))
+        };
+        let filters = [filter(2, "binlog_do_db"), filter(3, "binlog_ignore_db")];
+        let filters: Vec<_> = filters.into_iter().flatten().collect();
+        Ok((!filters.is_empty()).then(|| filters.join(", ")))
+    }
+
+    fn head_sql(&self) -> &'static str {
         // https://dev.mysql.com/doc/refman/8.4/en/show-binary-log-status.html: since 8.2.
-        let sql = if self.version() >= (8, 2, 0) {
+        if self.version() >= (8, 2, 0) {
             "SHOW BINARY LOG STATUS"
         } else {
             "SHOW MASTER STATUS"
-        };
+        }
+    }
+
+    /// The end of the log and the GTIDs executed there, from one row.
+    pub async fn head(&mut self) -> Result<(Position, GtidSet), Failure> {
+        let sql = self.head_sql();
         let rows = self.rows("ask for the end of the binary log", sql).await?;
         let row = rows.first().ok_or_else(no_log)?;
         let name = text(row, 0).unwrap_or_default();

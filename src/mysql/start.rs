@@ -6,7 +6,7 @@
 //! done then is sent again from its beginning: its ids are the same, and another server may order
 //! transactions differently.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use headwater_actors::{
@@ -38,7 +38,7 @@ const FIRST_OFFSET: u64 = 4;
 const LOCATE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Where to begin, on which server, in which epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Start {
     pub point: ResumePoint,
     /// The server whose position `point` is.
@@ -100,6 +100,7 @@ pub async fn resume(plan: &SourcePlan, checkpoint: &Checkpoint) -> Result<Start,
     let from = ResumePoint {
         mark: checkpoint.mark.clone(),
         gtid_set: checkpoint.gtid_set.clone(),
+        columns: Arc::clone(&checkpoint.columns),
     };
     let is_home = facts.server_uuid == checkpoint.server_uuid;
     let point = match decide_resume(checkpoint.server_uuid, &from, &facts)? {
@@ -121,6 +122,8 @@ fn point(position: Position, rows_done: u64, gtid_set: GtidSet) -> ResumePoint {
             rows_done,
         },
         gtid_set,
+        // Of another place, of another server: nothing is known.
+        columns: Arc::default(),
     }
 }
 
@@ -277,7 +280,10 @@ async fn inspect(plan: &SourcePlan, route: &Route, until: Until) -> Result<Dump,
     dump::open(server(plan).await?, plan, replica, route, until).await
 }
 
-async fn next_within(dump: &mut Dump, limit: Duration) -> Result<Option<Event>, Failure> {
+pub(super) async fn next_within(
+    dump: &mut Dump,
+    limit: Duration,
+) -> Result<Option<Event>, Failure> {
     match timeout(limit, dump.next()).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Failure::transient(format!(

@@ -2,6 +2,7 @@
 
 mod halts;
 mod resume;
+mod unnamed;
 
 use bytes::Bytes;
 use proptest::prelude::*;
