@@ -100,7 +100,7 @@ pub async fn open(
         Until::Ever => request,
         Until::Head => request.with_non_blocking(),
     };
-    let Server { conn, user } = server;
+    let Server { conn, user, .. } = server;
     let stream = Box::pin(conn.get_binlog_stream(request)).await;
     let stream = stream.map_err(|error| dump_failure(&doing, &user, &error))?;
     Ok(Dump {

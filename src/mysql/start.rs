@@ -26,7 +26,7 @@ use super::{
     boundary::{Verdict, Walk},
     connect::connect,
     dump::{self, Dump, Replica, Until},
-    facts::{Server, ServerFacts},
+    facts::{Server, ServerFacts, text},
     resume::{Route, decide_resume, ensure_gtids, next_epoch},
     stream::draw_server_id,
 };
@@ -48,10 +48,19 @@ pub struct Start {
 
 /// A connection to the first host that answers, and the account's name.
 pub(super) async fn server(plan: &SourcePlan) -> Result<Server, Failure> {
-    Ok(Server {
+    let mut server = Server {
         conn: connect(plan).await?,
         user: plan.user.clone(),
-    })
+        version_text: String::new(),
+    };
+    let rows = server
+        .rows("ask the server what it is", "SELECT VERSION()")
+        .await?;
+    server.version_text = rows
+        .first()
+        .and_then(|row| text(row, 0))
+        .unwrap_or_default();
+    Ok(server)
 }
 
 /// Resolves `source.start`, without a checkpoint. Epoch 1.
@@ -235,7 +244,7 @@ async fn locate(
                     framing.learn(&event).map_err(|error| unreadable(&error))?;
                 }
                 EventKind::Rotate => file = Some(rotated_to(event.body)?),
-                EventKind::Gtid | EventKind::GtidTagged => {
+                EventKind::Gtid | EventKind::GtidTagged | EventKind::MariaGtid => {
                     // Transactions begin below max_binlog_size, which is 1 GiB at most.
                     let begin = header.next_offset.checked_sub(header.bytes);
                     if let (Some(file), Some(offset)) = (&file, begin) {

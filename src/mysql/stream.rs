@@ -152,7 +152,7 @@ impl Shared {
 }
 
 async fn ask_head(server: &mut Server, from: &Position) -> Result<Head, Failure> {
-    let (position, _) = server.head().await?;
+    let position = server.head().await?;
     let files = server.files().await?;
     let bytes_ahead = bytes_ahead(&files, from, &position);
     Ok(Head {
