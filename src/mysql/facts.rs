@@ -11,6 +11,7 @@ use headwater_binlog::{
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::failure::failure;
+use crate::plan::Host;
 
 /// One file of SHOW BINARY LOGS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,14 @@ impl Server {
     pub async fn rows(&mut self, doing: &str, sql: &str) -> Result<Vec<Row>, Failure> {
         let rows = self.conn.query(sql).await;
         rows.map_err(|error| self.failure(doing, &error))
+    }
+
+    /// The host that answered: a dump must be asked of the same.
+    pub fn host(&self) -> Host {
+        Host {
+            name: self.conn.opts().ip_or_hostname().to_owned(),
+            port: self.conn.opts().tcp_port(),
+        }
     }
 
     /// `(8, 0, 36)`
