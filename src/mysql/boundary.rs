@@ -6,7 +6,7 @@
 
 use headwater_binlog::{
     Error,
-    event::{Event, EventKind, Framing},
+    event::{Event, EventHeader, EventKind, Framing},
     gtid::{Gtid, GtidEvent, GtidSet, MariaGtidEvent},
     query::{Control, Query},
 };
@@ -68,6 +68,16 @@ impl Walk {
         if event.header.kind == EventKind::FormatDescription {
             self.framing.learn(&event)?;
         }
+        self.take_verified(&event)
+    }
+
+    /// Takes the head of an event whose body is too large to hold and means nothing here.
+    pub fn take_head(&mut self, bytes: &[u8]) -> Result<Option<Verdict>, Error> {
+        let header = EventHeader::parse(bytes)?;
+        self.take_verified(&Event { header, body: &[] })
+    }
+
+    fn take_verified(&mut self, event: &Event<'_>) -> Result<Option<Verdict>, Error> {
         if !event.header.is_in_file() {
             return Ok(None);
         }
@@ -77,7 +87,7 @@ impl Walk {
         if let Some(verdict) = self.judge() {
             return Ok(Some(verdict));
         }
-        self.follow(&event)?;
+        self.follow(event)?;
         self.offset += u64::from(event.header.bytes);
         Ok(None)
     }

@@ -14,6 +14,7 @@ use headwater_binlog::{
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::failure::failure;
+use crate::plan::Host;
 
 /// Every binlog file begins with four magic bytes.
 const FIRST_OFFSET: u64 = 4;
@@ -77,6 +78,14 @@ impl Server {
     pub async fn rows(&mut self, doing: &str, sql: &str) -> Result<Vec<Row>, Failure> {
         let rows = self.conn.query(sql).await;
         rows.map_err(|error| self.failure(doing, &error))
+    }
+
+    /// The host that answered: a dump must be asked of the same.
+    pub fn host(&self) -> Host {
+        Host {
+            name: self.conn.opts().ip_or_hostname().to_owned(),
+            port: self.conn.opts().tcp_port(),
+        }
     }
 
     /// `(8, 0, 36)`
@@ -184,9 +193,9 @@ impl Server {
     }
 
     async fn who(&mut self) -> Result<Who, Failure> {
-        let sql = "SHOW GLOBAL VARIABLES WHERE Variable_name IN \
-            ('server_uuid', 'gtid_mode', 'server_id', 'hostname', 'port')";
-        let rows = self.rows("ask the server what it is", sql).await?;
+        let doing = "ask the server what it is";
+        let sql = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'gtid_mode')";
+        let rows = self.rows(doing, sql).await?;
         let value = |name: &str| {
             let row = rows
                 .iter()
@@ -194,12 +203,13 @@ impl Server {
             row.and_then(|row| text(row, 1)).unwrap_or_default()
         };
         let server_uuid = match value("server_uuid").as_str() {
-            "" => made_up_uuid(
-                self.flavour(),
-                value("server_id").parse().unwrap_or_default(),
-                &value("hostname"),
-                &value("port"),
-            ),
+            "" => {
+                let rows = self.rows(doing, UNNAMED_SERVER).await?;
+                let found = rows.first().and_then(|row| text(row, 0));
+                found
+                    .and_then(|found| unnamed_server_uuid(&found))
+                    .ok_or_else(|| missing(UNNAMED_SERVER))?
+            }
             text => text
                 .parse()
                 .map_err(|error| unreadable("server_uuid", &error))?,
@@ -218,17 +228,20 @@ struct Who {
     gtid_mode: String,
 }
 
-/// Stands for `server_uuid` on servers that have none (MariaDB, MySQL before 5.6): a word, the server id,
-/// and a hash of host name and port. A server that moves to another host so becomes another one, which is
-/// safe: its positions are then translated by GTID, or refused.
-fn made_up_uuid(flavour: Flavour, server_id: u32, host: &str, port: &str) -> Uuid {
-    let word: [u8; 4] = match flavour {
-        Flavour::MySql => *b"mysq",
-        Flavour::MariaDb => *b"mari",
-    };
-    let place = fnv1a(FNV_BASIS, format!("{host}:{port}").as_bytes());
-    let high = u128::from(u32::from_be_bytes(word)) << 96 | u128::from(server_id) << 64;
-    Uuid((high | u128::from(place)).to_be_bytes())
+/// Asks a server without a `server_uuid` (MariaDB, MySQL before 5.6) for what tells it from others.
+pub const UNNAMED_SERVER: &str =
+    "SELECT CONCAT(@@GLOBAL.server_id, ' at ', @@GLOBAL.hostname, ':', @@GLOBAL.port)";
+
+/// Stands for `server_uuid`, of the answer to [`UNNAMED_SERVER`]: a word, the server id, and a hash of host
+/// name and port. A server that moves to another host so becomes another one, which is safe: its positions
+/// are then translated by GTID, or refused.
+pub fn unnamed_server_uuid(answer: &str) -> Option<Uuid> {
+    let (server_id, place) = answer.split_once(" at ")?;
+    let server_id: u32 = server_id.parse().ok()?;
+    let word = u128::from(u32::from_be_bytes(*b"noid"));
+    let place = fnv1a(FNV_BASIS, place.as_bytes());
+    let uuid = word << 96 | u128::from(server_id) << 64 | u128::from(place);
+    Some(Uuid(uuid.to_be_bytes()))
 }
 
 /// MariaDB's function that walks the file up to there. File names of a log hold no quotes that MariaDB
@@ -283,15 +296,16 @@ mod tests {
 
     #[test]
     fn a_server_without_a_uuid_is_known_by_its_id_and_its_place() {
-        let uuid = made_up_uuid(Flavour::MariaDb, 7, "db1", "3306");
+        let uuid = unnamed_server_uuid("7 at db1:3306").expect("an identity");
         assert!(
-            uuid.to_string().starts_with("6d617269-0000-0007-"),
+            uuid.to_string().starts_with("6e6f6964-0000-0007-"),
             "{uuid}"
         );
-        assert_eq!(uuid, made_up_uuid(Flavour::MariaDb, 7, "db1", "3306"));
-        assert_ne!(uuid, made_up_uuid(Flavour::MariaDb, 7, "db2", "3306"));
-        assert_ne!(uuid, made_up_uuid(Flavour::MariaDb, 8, "db1", "3306"));
-        assert_ne!(uuid, made_up_uuid(Flavour::MySql, 7, "db1", "3306"));
+        for other in ["7 at db2:3306", "7 at db1:3307", "8 at db1:3306"] {
+            assert_ne!(unnamed_server_uuid(other), Some(uuid), "{other}");
+        }
+        assert_eq!(unnamed_server_uuid("x at db1:3306"), None);
+        assert_eq!(unnamed_server_uuid(""), None);
     }
 
     #[test]

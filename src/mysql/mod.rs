@@ -9,7 +9,7 @@
 pub mod boundary;
 pub mod checks;
 pub mod connect;
-mod dump;
+pub mod dump;
 pub mod facts;
 mod failure;
 pub mod preflight;
