@@ -387,7 +387,7 @@ impl Encoder for LineEncoder {
     fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         let statement = event.statement;
         let gtid = statement.transaction.gtid.as_ref();
-        let gtid = gtid.map_or(0, |gtid| gtid.number);
+        let gtid = gtid.map_or(0, headwater_binlog::gtid::Gtid::number);
         write!(out, "{} {gtid} {} ddl", event.table, statement.row).expect("a write to memory");
         Ok(())
     }
@@ -418,7 +418,7 @@ impl TableEncoder for LineTable {
         let gtid = event.block.transaction.gtid.as_ref();
         let line = line(
             &self.name,
-            gtid.map_or(0, |gtid| gtid.number),
+            gtid.map_or(0, headwater_binlog::gtid::Gtid::number),
             event.n,
             kind,
             id,

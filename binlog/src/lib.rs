@@ -8,6 +8,7 @@
 
 pub mod charset;
 pub mod columns;
+mod compressed;
 mod cursor;
 pub mod ddl;
 pub mod decimal;

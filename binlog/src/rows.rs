@@ -6,6 +6,7 @@
 //! a row ends but its last value, so a walk cuts every value, and it goes on only while rows have bytes.
 
 mod event;
+mod expand;
 
 use std::sync::Arc;
 

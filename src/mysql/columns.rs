@@ -21,10 +21,10 @@ use mysql_async::{Error, Row, prelude::Queryable};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
-    dump::{self, Replica, Until},
+    dump::{Connection, Replica, Taken, Until},
     facts::{Server, number, text},
     resume::Route,
-    start::{next_within, server},
+    start::server,
     stream::draw_server_id,
 };
 use crate::plan::SourcePlan;
@@ -132,7 +132,7 @@ async fn listed(
         let outcome = server.conn.query_drop("START TRANSACTION").await;
         outcome.map_err(|error| server.failure(DOING, &error))?;
         hold(&mut server, question).await?;
-        let (end, _) = server.head().await?;
+        let end = server.head().await?;
         let list = list(&mut server, &question.table).await?;
         let outcome = server.conn.query_drop("COMMIT").await;
         outcome.map_err(|error| server.failure(DOING, &error))?;
@@ -233,17 +233,37 @@ async fn look_ahead(
         uuid: Uuid(fastrand::u128(..).to_be_bytes()),
     };
     let route = Route::ByPosition(ahead.reached().clone());
-    let server = connect(plan, home).await?;
-    let mut dump = dump::open(server, plan, replica, &route, Until::Head).await?;
+    let host = {
+        let server = connect(plan, home).await?;
+        let host = server.host();
+        server.leave().await;
+        host
+    };
+    let mut connection = Connection::open(plan, &host).await?;
+    connection.ensure_server(home).await?;
+    let ask = (&route).into();
+    let patience = plan.read_timeout;
+    let mut dump = connection
+        .dump(plan, replica, &ask, Until::Head, patience)
+        .await?;
     let mut bytes = BytesMut::new();
     while ahead.reached() < end {
-        let event = next_within(&mut dump, plan.read_timeout).await?;
-        let event = event.ok_or_else(|| {
-            Failure::transient(format!("{}: it ended before {end}", dump.doing()))
-        })?;
         bytes.clear();
-        dump::append(&event, &mut bytes)?;
-        ahead.take(&bytes).map_err(|error| {
+        let outcome = match dump.next(&mut bytes).await? {
+            Taken::Event => ahead.take(&bytes),
+            // The large body of a compressed transaction holds rows only.
+            Taken::Part => {
+                dump.skip_parts().await?;
+                ahead.take_head(&bytes)
+            }
+            Taken::End => {
+                return Err(Failure::transient(format!(
+                    "{}: it ended before {end}",
+                    dump.doing()
+                )));
+            }
+        };
+        outcome.map_err(|error| {
             Failure::definite(format!("{} at {}: {error}", dump.doing(), ahead.reached()))
         })?;
     }

@@ -10,7 +10,7 @@ pub mod boundary;
 pub mod checks;
 mod columns;
 pub mod connect;
-mod dump;
+pub mod dump;
 pub mod facts;
 mod failure;
 pub mod preflight;

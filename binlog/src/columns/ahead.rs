@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::may_change;
 use crate::{
-    Error,
+    Error, compressed,
     cursor::Cursor,
     ddl::{StatementClass, classify},
     event::{EventHeader, EventKind, Framing, MAGIC},
@@ -20,6 +20,8 @@ use crate::{
 /// Above this many tables, all count as touched.
 const TABLES_MAX: usize = 100_000;
 const GAP_BYTES_MAX: u32 = 1 << 31;
+/// Of a compressed one.
+const STATEMENT_BYTES_MAX: usize = 1 << 30;
 
 /// A statement, by the places where its event begins and ends.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,9 +80,19 @@ impl Ahead {
                 let file = FileName::from_bytes(cursor.rest())?;
                 self.reached = Position::new(file, offset);
             }
-            EventKind::Query => {
+            EventKind::Query | EventKind::MariaQueryCompressed => {
                 let query =
                     Query::parse(event.body, self.framing.post_header_bytes(EventKind::Query))?;
+                let expanded;
+                let query = if header.kind == EventKind::Query {
+                    query
+                } else {
+                    expanded = compressed::record(query.statement, STATEMENT_BYTES_MAX)?;
+                    Query {
+                        statement: &expanded,
+                        ..query
+                    }
+                };
                 if query.control().is_none() {
                     let class = match query.text() {
                         Ok(text) => classify(&text, query.default_database, query.sql_mode),
@@ -92,6 +104,12 @@ impl Ahead {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Takes the head of an event whose body is passed over: a large compressed transaction.
+    pub fn take_head(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.count(&EventHeader::parse(bytes)?);
         Ok(())
     }
 

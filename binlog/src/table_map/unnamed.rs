@@ -180,9 +180,9 @@ fn is_signable(wire: &Wire) -> bool {
     matches!(wire, Wire::Number(number) if !matches!(number.kind(false), ColumnKind::Year))
 }
 
-/// A VECTOR has an entry that says nothing.
+/// VECTOR, and MariaDB's geometry, have an entry that says nothing.
 fn is_character(wire: &Wire) -> bool {
-    matches!(wire, Wire::Text(text) if !matches!(text, Text::Vector { .. }))
+    matches!(wire, Wire::Text(text) if !matches!(text, Text::Vector { .. } | Text::Geometry { .. }))
 }
 
 impl Declared {
@@ -195,6 +195,10 @@ impl Declared {
                 number.kind(unsigned)
             }
             (Wire::Text(text), Type::Text(declared)) if text == declared => text.kind(self.charset),
+            (
+                Wire::Text(Text::Geometry { length_bytes }),
+                Type::Kind(kind @ ColumnKind::Geometry { .. }),
+            ) if kind == (ColumnKind::Geometry { length_bytes }) => kind,
             (Wire::Enum { bytes }, Type::Enum(labels)) if bytes == enum_bytes(labels.len()) => {
                 ColumnKind::Enum {
                     bytes,

@@ -6,6 +6,7 @@
 
 mod changes;
 mod kinds;
+mod mariadb;
 mod places;
 mod unnamed;
 
@@ -67,6 +68,8 @@ pub struct Assembler {
     previous_gtids: Option<GtidSet>,
     /// Rows of the first transaction that are not wanted again.
     skip_left: u64,
+    /// Bytes of events without an offset, counted as if they stood in the file: the next one tells.
+    unplaced_bytes: u32,
     event_bytes_max: usize,
     slice_bytes_max: usize,
 }
@@ -79,6 +82,8 @@ struct Open {
     rows_done: u64,
     /// Names and the rows before each.
     savepoints: Vec<(String, u64)>,
+    /// Its statement does nothing yet, or failed (MariaDB's `binlog_alter_two_phase`).
+    is_without_effect: bool,
 }
 
 impl Assembler {
@@ -95,6 +100,7 @@ impl Assembler {
             payload: None,
             previous_gtids: None,
             skip_left: 0,
+            unplaced_bytes: 0,
             event_bytes_max: EVENT_BYTES_MAX,
             slice_bytes_max: usize::MAX,
         }
@@ -227,6 +233,8 @@ impl Assembler {
         }
         if self.is_counted(&event.header) {
             self.count_bytes(&event.header)?;
+        } else if self.is_unplaced(&event.header) {
+            self.count_unplaced_bytes(&event.header);
         }
         self.apply(&event.header, body, items)
     }
@@ -262,6 +270,9 @@ impl Assembler {
         let end = self.offset.saturating_add(u64::from(header.bytes));
         let low = u32::try_from(end & u64::from(u32::MAX)).unwrap_or_default();
         let gap = header.next_offset.wrapping_sub(low);
+        if self.take_back_unplaced(low.wrapping_sub(header.next_offset)) {
+            return self.count_bytes(header);
+        }
         if gap > 0 && (self.open.is_some() || gap >= GAP_BYTES_MAX) {
             let begins = header.next_offset.wrapping_sub(header.bytes);
             return Err(Error::malformed(
@@ -291,10 +302,15 @@ impl Assembler {
                 self.tables.add(&body, &self.framing, at)
             }
             EventKind::Query => self.query(header, &body, items),
+            EventKind::MariaQueryCompressed => {
+                let body = self.expanded_query(&body)?;
+                self.query(header, &body, items)
+            }
             EventKind::Xid => self.commit(header, items),
             EventKind::Gtid => self.open(header, &GtidEvent::parse(&body)?),
             EventKind::GtidTagged => self.open(header, &GtidEvent::parse_tagged(&body)?),
             EventKind::AnonymousGtid => self.open(header, &GtidEvent::parse_anonymous(&body)?),
+            EventKind::MariaGtid => self.open_mariadb(header, &body),
             EventKind::TransactionPayload => {
                 self.payload = Some(Payload::parse(body, self.event_bytes_max)?);
                 Ok(())
@@ -302,6 +318,13 @@ impl Assembler {
             EventKind::Rotate => self.rotate(header, &body, items),
             EventKind::FormatDescription if !self.is_counted_now(header) => Ok(()),
             EventKind::FormatDescription | EventKind::Stop => self.moved(header, items),
+            EventKind::MariaGtidList => {
+                self.previous_gtids = Some(GtidSet::parse_gtid_list(&body)?);
+                self.moved(header, items)
+            }
+            EventKind::MariaBinlogCheckpoint => self.moved(header, items),
+            // Out of the file, when the server has decrypted what follows.
+            EventKind::MariaStartEncryption if !header.is_in_file() => Ok(()),
             EventKind::PreviousGtids => {
                 self.previous_gtids = Some(GtidSet::parse_previous_gtids(&body)?);
                 self.moved(header, items)

@@ -15,7 +15,7 @@ use crate::{
     event::{EventKind, Framing},
     position::Position,
     schema::{Table, TableName},
-    table_map,
+    table_map::{self, Dialect},
 };
 
 /// Above this many, maps are forgotten between two statements.
@@ -29,6 +29,8 @@ pub(super) struct Entry {
     pub table: Result<Arc<Table>, Error>,
     pub is_wanted: bool,
     is_unnamed: bool,
+    /// Indexes of the columns whose values MariaDB has compressed.
+    pub compressed_columns: Vec<usize>,
 }
 
 pub(super) struct Tables {
@@ -44,6 +46,7 @@ pub(super) struct Tables {
 struct Asked {
     table_id: u64,
     at: Position,
+    dialect: Dialect,
     post_header_bytes: u8,
 }
 
@@ -85,25 +88,32 @@ impl Tables {
         }
         let name = name(&mut cursor)?;
         let is_wanted = (self.wanted)(&name);
+        let dialect = dialect(framing);
         let post_header_bytes = framing.post_header_bytes_or(EventKind::TableMap, 8);
-        let mut parsed = table_map::parse(body, post_header_bytes);
+        let mut parsed = table_map::parse_as(dialect, body, post_header_bytes);
         let is_unnamed = matches!(parsed, Err(Error::NoColumnNames { .. }));
         if is_unnamed && is_wanted && self.asks {
             match self.known.find(&name, &at) {
                 Some(list) => {
                     let listed = Unnamed::Listed(&list);
-                    parsed = table_map::parse_with(body, post_header_bytes, listed);
+                    parsed = table_map::parse_with(dialect, body, post_header_bytes, listed);
                 }
                 None => {
                     self.asked = Some(Asked {
                         table_id,
                         at,
+                        dialect,
                         post_header_bytes,
                     });
                 }
             }
         }
+        let compressed_columns = match dialect {
+            Dialect::MariaDb => table_map::compressed_columns(body, post_header_bytes)?,
+            Dialect::MySql => Vec::new(),
+        };
         let entry = Entry {
+            compressed_columns,
             body: Bytes::copy_from_slice(body),
             name,
             table: parsed.map(|(_, table)| Arc::new(table)),
@@ -133,8 +143,9 @@ impl Tables {
             Answer::Listed(list) => Unnamed::Listed(list),
             Answer::Positional => Unnamed::Positional,
         };
-        entry.table = table_map::parse_with(&entry.body, asked.post_header_bytes, unnamed)
-            .map(|(_, table)| Arc::new(table));
+        let parsed =
+            table_map::parse_with(asked.dialect, &entry.body, asked.post_header_bytes, unnamed);
+        entry.table = parsed.map(|(_, table)| Arc::new(table));
         if let (Ok(_), Answer::Listed(list)) = (&entry.table, answer) {
             self.known.add(Known {
                 table: entry.name.clone(),
@@ -175,6 +186,14 @@ impl Tables {
         if self.entries.len() > TABLES_MAX {
             self.entries.clear();
         }
+    }
+}
+
+fn dialect(framing: &Framing) -> Dialect {
+    if framing.is_mariadb() {
+        Dialect::MariaDb
+    } else {
+        Dialect::MySql
     }
 }
 

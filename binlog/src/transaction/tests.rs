@@ -1,7 +1,9 @@
 //! From events to transactions, event by event.
 
 mod halts;
+mod mariadb;
 mod resume;
+mod servers;
 mod unnamed;
 
 use bytes::Bytes;
@@ -59,7 +61,7 @@ fn told(items: &[Item]) -> Vec<String> {
                 let gtid = boundary
                     .gtid
                     .as_ref()
-                    .map_or("-".into(), |gtid| gtid.number.to_string());
+                    .map_or("-".into(), |gtid| gtid.number().to_string());
                 format!("commit {gtid} {}", boundary.offset)
             }
             Item::Moved(boundary) => format!("moved {} {}", boundary.file, boundary.offset),
@@ -94,7 +96,7 @@ fn a_transaction_gives_its_rows_and_its_boundary() {
     };
     assert_eq!(block.event_offset, rows_at);
     let expected = Transaction {
-        gtid: Some(Gtid {
+        gtid: Some(Gtid::MySql {
             source: GtidSource::untagged(Uuid(UUID)),
             number: 7,
         }),

@@ -103,7 +103,7 @@ fn rows(batch: &SourceBatch) -> Vec<(u64, u64)> {
     let mut rows = Vec::new();
     for item in &batch.items {
         if let Item::Rows(block) = item {
-            let gtid = block.transaction.gtid.as_ref().unwrap().number;
+            let gtid = block.transaction.gtid.as_ref().unwrap().number();
             rows.extend((0..u64::from(block.row_count)).map(|row| (gtid, block.first_row + row)));
         }
     }

@@ -71,7 +71,7 @@ fn body(is_old: bool) -> Body {
 }
 
 fn parse_with(body: &Body, unnamed: Unnamed<'_>) -> Result<Table, Error> {
-    super::super::parse_with(&body.bytes(), 8, unnamed).map(|(_, table)| table)
+    super::super::parse_with(Dialect::MySql, &body.bytes(), 8, unnamed).map(|(_, table)| table)
 }
 
 #[test]

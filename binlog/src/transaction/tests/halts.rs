@@ -45,11 +45,7 @@ fn events_that_may_not_be_skipped_halt_with_place_reason_and_remedy() {
             "of type 99",
             "event of unknown type 99, not marked as ignorable",
         ),
-        (
-            162,
-            "MARIADB_GTID",
-            "MariaDB is not supported yet: event MARIADB_GTID",
-        ),
+        (164, "START_ENCRYPTION", "the file is encrypted"),
     ];
     for (code, kind, cause) in cases {
         let mut log = Log::new();
