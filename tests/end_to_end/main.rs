@@ -19,4 +19,5 @@ mod sink_faults;
 mod source_faults;
 mod stopping;
 mod traffic;
+mod unnamed;
 mod world;
