@@ -40,6 +40,9 @@ pub enum Error {
     /// The table map carries no column names: `binlog_row_metadata` was not FULL.
     #[error("table `{table}` is logged without column names")]
     NoColumnNames { table: String },
+    /// What information_schema says of the table is not what was logged.
+    #[error("table `{table}` is logged without column names, and its columns do not fit: {found}")]
+    ColumnsDoNotFit { table: String, found: String },
 }
 
 impl Error {
@@ -90,7 +93,13 @@ impl Error {
             Self::NoColumnNames { .. } => Some(
                 "SET PERSIST binlog_row_metadata = 'FULL' (MariaDB: SET GLOBAL, and its option file; on RDS \
                  and Aurora the parameter binlog_row_metadata of the parameter group), then start after \
-                 this position",
+                 this position; or take columns by number: source.unnamed_columns = \"positional\"",
+            ),
+            Self::ColumnsDoNotFit { .. } => Some(
+                "SET PERSIST binlog_row_metadata = 'FULL' (MariaDB: SET GLOBAL, and its option file; RDS parameter \
+                 group: binlog_row_metadata), then set a position behind this event; if the table was altered with \
+                 sql_log_bin = 0, set the stored position again (`headwater position set`): the columns are then \
+                 asked for anew",
             ),
             _ => None,
         }

@@ -137,6 +137,18 @@ impl Server {
         })
     }
 
+    /// What the server leaves out of its log by database (`binlog_do_db`, `binlog_ignore_db`), if anything.
+    pub async fn log_filters(&mut self) -> Result<Option<String>, Failure> {
+        let row = self.head_row().await?;
+        let filter = |index, name| {
+            let databases = text(&row, index)?;
+            (!databases.is_empty()).then(|| format!("{name} = {databases}"))
+        };
+        let filters = [filter(2, "binlog_do_db"), filter(3, "binlog_ignore_db")];
+        let filters: Vec<_> = filters.into_iter().flatten().collect();
+        Ok((!filters.is_empty()).then(|| filters.join(", ")))
+    }
+
     /// The end of the log.
     pub async fn head(&mut self) -> Result<Position, Failure> {
         let row = self.head_row().await?;

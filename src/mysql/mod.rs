@@ -8,6 +8,7 @@
 
 pub mod boundary;
 pub mod checks;
+mod columns;
 pub mod connect;
 pub mod dump;
 pub mod facts;

@@ -9,8 +9,8 @@ use mysql_async::{Error, Row, prelude::Queryable};
 pub use super::checks::{Check, Verdict};
 use super::{
     checks::{
-        SeenTable, Variables, ensure_checksum, ensure_compression, ensure_durability,
-        ensure_event_bytes, ensure_format, ensure_gtid_mode, ensure_log_bin,
+        SeenTable, Variables, ensure_checksum, ensure_column_names, ensure_compression,
+        ensure_durability, ensure_event_bytes, ensure_format, ensure_gtid_mode, ensure_log_bin,
         ensure_no_old_fractions, ensure_primary_keys, ensure_privileges, ensure_replica_updates,
         ensure_retention, ensure_row_image, ensure_row_metadata, ensure_row_value_options,
         ensure_server_id, ensure_strict_gtids, ensure_tables, ensure_version,
@@ -40,6 +40,7 @@ pub async fn preflight(
     let variables = variables(&mut server).await?;
     let grants = grants(&mut server).await?;
     let tables = tables(&mut server).await?;
+    let filters = log_filters(&mut server).await?;
     let rds_hours = rds_hours(&mut server).await?;
     let replicas = replicas(&mut server).await?;
     let old_columns = old_columns(&mut server).await?;
@@ -51,7 +52,7 @@ pub async fn preflight(
         ensure_log_bin(&variables),
         ensure_format(&variables),
         ensure_row_image(&variables),
-        ensure_row_metadata(&variables),
+        ensure_row_metadata(&variables, plan.unnamed_columns),
         ensure_row_value_options(&variables),
         ensure_compression(&variables),
         ensure_checksum(&variables),
@@ -62,6 +63,13 @@ pub async fn preflight(
         ensure_event_bytes(&variables, plan.event_bytes_max),
         ensure_replica_updates(&variables),
     ];
+    checks.extend(ensure_column_names(
+        &variables,
+        plan.unnamed_columns,
+        &grants,
+        filters.as_deref(),
+        &user,
+    ));
     checks.extend(ensure_durability(&variables));
     if variables.flavour() == Flavour::MariaDb {
         checks.push(ensure_strict_gtids(&variables));
@@ -113,6 +121,14 @@ async fn rds_hours(server: &mut Server) -> Result<Option<Option<u64>>, Failure> 
         Ok(row) => Ok(row.map(|row| number(&row, 0))),
         Err(Error::Server(_)) => Ok(None),
         Err(error) => Err(server.failure(DOING, &error)),
+    }
+}
+
+/// None that we may not ask for: what the account lacks is judged on its own.
+async fn log_filters(server: &mut Server) -> Result<Option<String>, Failure> {
+    match server.log_filters().await {
+        Err(failure) if failure.is_definite() => Ok(None),
+        outcome => outcome,
     }
 }
 

@@ -6,7 +6,7 @@
 //! done then is sent again from its beginning: its ids are the same, and another server may order
 //! transactions differently.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use headwater_actors::{
@@ -37,7 +37,7 @@ const FIRST_OFFSET: u64 = 4;
 const LOCATE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Where to begin, on which server, in which epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Start {
     pub point: ResumePoint,
     /// The server whose position `point` is.
@@ -108,6 +108,7 @@ pub async fn resume(plan: &SourcePlan, checkpoint: &Checkpoint) -> Result<Start,
     let from = ResumePoint {
         mark: checkpoint.mark.clone(),
         gtid_set: checkpoint.gtid_set.clone(),
+        columns: Arc::clone(&checkpoint.columns),
     };
     let is_home = facts.server_uuid == checkpoint.server_uuid;
     let point = match decide_resume(checkpoint.server_uuid, &from, &facts)? {
@@ -129,6 +130,8 @@ fn point(position: Position, rows_done: u64, gtid_set: GtidSet) -> ResumePoint {
             rows_done,
         },
         gtid_set,
+        // Of another place, of another server: nothing is known.
+        columns: Arc::default(),
     }
 }
 

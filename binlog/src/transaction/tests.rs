@@ -4,6 +4,7 @@ mod halts;
 mod mariadb;
 mod resume;
 mod servers;
+mod unnamed;
 
 use bytes::Bytes;
 use proptest::prelude::*;

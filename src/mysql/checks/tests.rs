@@ -40,16 +40,11 @@ fn every_setting_that_breaks_the_log_fails_with_the_line_that_cures_it() {
     let broken = variables(&[
         ("log_bin", "OFF"),
         ("binlog_format", "MIXED"),
-        ("binlog_row_metadata", "MINIMAL"),
         ("binlog_row_value_options", "PARTIAL_JSON"),
     ]);
     for (check, remedy) in [
         (ensure_log_bin(&broken), "--log-bin"),
         (ensure_format(&broken), "SET PERSIST binlog_format = 'ROW'"),
-        (
-            ensure_row_metadata(&broken),
-            "SET PERSIST binlog_row_metadata = 'FULL'",
-        ),
         (
             ensure_row_value_options(&broken),
             "SET PERSIST binlog_row_value_options = ''",
@@ -164,4 +159,44 @@ fn what_is_wrong_with_tables_refuses_only_the_first_start() {
         "SET PERSIST binlog_format = 'ROW'",
     );
     assert_eq!(format.at_a_later_start().verdict, Verdict::Fail);
+}
+
+#[test]
+fn a_log_without_column_names_needs_a_schema_that_can_be_read() {
+    let (refuse, positional) = (UnnamedColumns::Refuse, UnnamedColumns::Positional);
+    let (full, minimal) = (
+        variables(&[("binlog_row_metadata", "FULL")]),
+        variables(&[("binlog_row_metadata", "MINIMAL")]),
+    );
+    assert_eq!(ensure_row_metadata(&full, refuse).verdict, Verdict::Ok);
+    for (unnamed, consequence) in [(refuse, "information_schema"), (positional, "@1")] {
+        for variables in [&minimal, &Variables::default()] {
+            let check = ensure_row_metadata(variables, unnamed);
+            assert_eq!(check.verdict, Verdict::Warn);
+            assert!(check.found.contains(consequence), "{check:?}");
+            assert!(check.remedy.is_some_and(|remedy| remedy.contains("'FULL'")));
+        }
+    }
+    let replicates = ["GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `h`@`%`".to_owned()];
+    let reads = [
+        &replicates[..],
+        &["GRANT SELECT ON `shop`.* TO `h`@`%`".to_owned()],
+    ]
+    .concat();
+    let judged = |variables, unnamed, grants: &[String], filters| {
+        ensure_column_names(variables, unnamed, grants, filters, "h")
+    };
+    assert_eq!(judged(&full, refuse, &replicates, None), None);
+    assert_eq!(judged(&minimal, positional, &replicates, None), None);
+    let check = judged(&minimal, refuse, &replicates, None).expect("a check");
+    assert_eq!(check.verdict, Verdict::Fail);
+    assert!(
+        check
+            .remedy
+            .is_some_and(|remedy| remedy.contains("SELECT ON"))
+    );
+    let check = judged(&minimal, refuse, &reads, None).expect("a check");
+    assert_eq!(check.verdict, Verdict::Ok);
+    let check = judged(&minimal, refuse, &reads, Some("binlog_do_db = shop")).expect("a check");
+    assert_eq!(check.verdict, Verdict::Fail);
 }
