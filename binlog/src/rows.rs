@@ -7,6 +7,8 @@
 
 mod event;
 mod expand;
+#[cfg(test)]
+mod recorded;
 
 use std::sync::Arc;
 

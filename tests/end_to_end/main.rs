@@ -9,6 +9,7 @@ mod delivery;
 mod failover;
 mod first_load;
 mod lanes;
+mod mariadb;
 mod observing;
 mod other_sinks;
 mod oversize;

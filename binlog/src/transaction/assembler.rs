@@ -322,9 +322,10 @@ impl Assembler {
                 self.previous_gtids = Some(GtidSet::parse_gtid_list(&body)?);
                 self.moved(header, items)
             }
-            EventKind::MariaBinlogCheckpoint => self.moved(header, items),
-            // Out of the file, when the server has decrypted what follows.
-            EventKind::MariaStartEncryption if !header.is_in_file() => Ok(()),
+            // A server decrypts what it sends; who reads files refuses encrypted ones.
+            EventKind::MariaBinlogCheckpoint | EventKind::MariaStartEncryption => {
+                self.moved(header, items)
+            }
             EventKind::PreviousGtids => {
                 self.previous_gtids = Some(GtidSet::parse_previous_gtids(&body)?);
                 self.moved(header, items)

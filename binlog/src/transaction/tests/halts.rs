@@ -45,7 +45,6 @@ fn events_that_may_not_be_skipped_halt_with_place_reason_and_remedy() {
             "of type 99",
             "event of unknown type 99, not marked as ignorable",
         ),
-        (164, "START_ENCRYPTION", "the file is encrypted"),
     ];
     for (code, kind, cause) in cases {
         let mut log = Log::new();
