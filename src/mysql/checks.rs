@@ -120,27 +120,18 @@ pub struct SeenTable {
     pub has_primary_key: bool,
 }
 
+/// Servers whose rows can be read; column names that their logs lack come from information_schema.
 pub fn ensure_version(text: &str, version: (u16, u16, u16)) -> Check {
     let name = "server version";
-    if Flavour::of(text) == Flavour::MariaDb {
-        return if version < (10, 5, 0) {
-            Check::fail(
-                name,
-                text,
-                "use MariaDB 10.5 or later: older servers write no column names into the log",
-            )
-        } else {
-            Check::ok(name, text)
-        };
+    let (oldest, remedy) = match Flavour::of(text) {
+        Flavour::MariaDb => ((10, 0, 2), "use MariaDB 10.0.2 or later"),
+        Flavour::MySql => ((5, 5, 3), "use MySQL 5.5.3 or later"),
+    };
+    if version < oldest {
+        Check::fail(name, text, remedy)
+    } else {
+        Check::ok(name, text)
     }
-    if version < (8, 0, 1) {
-        return Check::fail(
-            name,
-            text,
-            "use MySQL 8.0.1 or later: older servers write no column names into the log",
-        );
-    }
-    Check::ok(name, text)
 }
 
 pub fn ensure_log_bin(variables: &Variables) -> Check {

@@ -24,8 +24,12 @@ impl Minimal {
 
     async fn with(options: &[&str], sql: &str) -> anyhow::Result<Self> {
         let options = [&["--binlog-row-metadata=MINIMAL"], options].concat();
+        Self::on(MySql::with(&options).await?, sql).await
+    }
+
+    async fn on(mysql: MySql, sql: &str) -> anyhow::Result<Self> {
         let minimal = Self {
-            mysql: MySql::with(&options).await?,
+            mysql,
             folder: tempfile::tempdir()?,
         };
         minimal.mysql.exec("CREATE DATABASE shop").await?;
@@ -427,5 +431,57 @@ async fn a_file_without_names_is_refused_or_read_by_position() -> anyhow::Result
     );
     assert_eq!(rows[1]["old"], json!({"@3": "ü"}));
     assert_eq!(rows[0].get("key"), None);
+    Ok(())
+}
+
+/// MariaDB's NO_LOG, its default, writes no signs and character sets either.
+#[tokio::test]
+async fn mariadb_is_followed_like_mysql_and_knows_less() -> anyhow::Result<()> {
+    let mysql = MySql::mariadb(&["--binlog-row-metadata=NO_LOG"]).await?;
+    let minimal = Minimal::on(
+        mysql,
+        "CREATE TABLE t (tenant INT UNSIGNED, id BIGINT UNSIGNED, PRIMARY KEY (id, tenant), \
+         e ENUM('a','it''s'), s SET('x','y'), l VARCHAR(20) CHARACTER SET latin1, u VARCHAR(100) CHARACTER SET utf8mb4, \
+         vc VARCHAR(300) COMPRESSED, bc BLOB COMPRESSED, tx TEXT COMPRESSED CHARACTER SET cp1251, b BINARY(4), \
+         p POINT, ts TIMESTAMP(6) NULL, y YEAR, d DECIMAL(8,3) UNSIGNED, h INT INVISIBLE, j JSON)",
+    )
+    .await?;
+    minimal
+        .exec(
+            "INSERT INTO t (tenant, id, e, s, l, u, vc, bc, tx, b, p, ts, y, d, h, j) VALUES (4294967295, 18446744073709551615, \
+             'it''s', 'x,y', 'äö', '😀', REPEAT('v', 300), REPEAT('b', 200), 'Привет', x'0100', POINT(1, 2), \
+             '2026-11-23 01:02:03.456789', 1901, 99999.999, 7, '{}')",
+        )
+        .await?;
+    minimal.catch_up().await?;
+    minimal
+        .exec("UPDATE t SET e = 'a'; ALTER TABLE t CHANGE l k VARCHAR(20) CHARACTER SET latin1; UPDATE t SET e = 'it''s'")
+        .await?;
+    minimal.catch_up().await?;
+    minimal
+        .mysql
+        .exec("SET GLOBAL binlog_row_metadata = FULL")
+        .await?;
+    minimal.exec("DELETE FROM t").await?;
+    minimal.catch_up().await?;
+    let rows = minimal.rows("t")?;
+    let [inserted, with_l, with_k, deleted] = &rows[..] else {
+        panic!("{rows:?}")
+    };
+    assert_eq!(with_k, deleted);
+    assert_eq!(inserted["l"], "äö");
+    assert_eq!(with_l["l"], "äö");
+    assert_eq!(with_l.get("k"), None);
+    assert_eq!(deleted["k"], "äö");
+    let keys: Vec<Value> = minimal
+        .lines()?
+        .iter()
+        .filter(|line| line["type"] != "ddl")
+        .map(|line| line["key"].clone())
+        .collect();
+    assert!(
+        keys.iter().all(|key| *key
+            == json!({"id": 18_446_744_073_709_551_615_u64, "tenant": 4_294_967_295_u64}))
+    );
     Ok(())
 }

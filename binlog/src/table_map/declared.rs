@@ -71,8 +71,9 @@ impl Declared {
             "char" | "binary" => Type::Text(Text::Char {
                 bytes_max: octets()?,
             }),
+            // MariaDB's COMPRESSED has a byte more, for the method.
             "varchar" | "varbinary" => Type::Text(Text::VarChar {
-                bytes_max: octets()?,
+                bytes_max: octets()?.saturating_add(u32::from(rest.contains("COMPRESSED"))),
             }),
             "tinytext" | "tinyblob" => blob(1),
             "text" | "blob" => blob(2),

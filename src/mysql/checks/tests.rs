@@ -87,14 +87,17 @@ fn what_only_costs_something_warns() {
 }
 
 #[test]
-fn old_servers_and_mariadb_are_refused() {
-    assert_eq!(ensure_version("9.7.0", (9, 7, 0)).verdict, Verdict::Ok);
-    assert_eq!(
-        ensure_version("5.7.44-log", (5, 7, 44)).verdict,
-        Verdict::Fail
-    );
-    let mariadb = ensure_version("10.11.6-MariaDB", (10, 11, 6));
-    assert_eq!(mariadb.verdict, Verdict::Fail);
+fn servers_without_rows_or_gtids_of_their_kind_are_refused() {
+    for (text, version, verdict) in [
+        ("9.7.0", (9, 7, 0), Verdict::Ok),
+        ("5.7.44-log", (5, 7, 44), Verdict::Ok),
+        ("5.5.9", (5, 5, 9), Verdict::Ok),
+        ("5.1.73", (5, 1, 73), Verdict::Fail),
+        ("10.11.6-MariaDB", (10, 11, 6), Verdict::Ok),
+        ("5.5.68-MariaDB", (5, 5, 68), Verdict::Fail),
+    ] {
+        assert_eq!(ensure_version(text, version).verdict, verdict, "{text}");
+    }
 }
 
 #[test]
