@@ -443,14 +443,14 @@ async fn mariadb_is_followed_like_mysql_and_knows_less() -> anyhow::Result<()> {
         "CREATE TABLE t (tenant INT UNSIGNED, id BIGINT UNSIGNED, PRIMARY KEY (id, tenant), \
          e ENUM('a','it''s'), s SET('x','y'), l VARCHAR(20) CHARACTER SET latin1, u VARCHAR(100) CHARACTER SET utf8mb4, \
          vc VARCHAR(300) COMPRESSED, bc BLOB COMPRESSED, tx TEXT COMPRESSED CHARACTER SET cp1251, b BINARY(4), \
-         p POINT, ts TIMESTAMP(6) NULL, y YEAR, d DECIMAL(8,3) UNSIGNED, h INT INVISIBLE, j JSON)",
+         p POINT, ts TIMESTAMP(6) NULL, y YEAR, d DECIMAL(8,3) UNSIGNED, h INT INVISIBLE, j JSON, i UUID, i6 INET6)",
     )
     .await?;
     minimal
         .exec(
-            "INSERT INTO t (tenant, id, e, s, l, u, vc, bc, tx, b, p, ts, y, d, h, j) VALUES (4294967295, 18446744073709551615, \
+            "INSERT INTO t (tenant, id, e, s, l, u, vc, bc, tx, b, p, ts, y, d, h, j, i, i6) VALUES (4294967295, 18446744073709551615, \
              'it''s', 'x,y', 'äö', '😀', REPEAT('v', 300), REPEAT('b', 200), 'Привет', x'0100', POINT(1, 2), \
-             '2026-11-23 01:02:03.456789', 1901, 99999.999, 7, '{}')",
+             '2026-11-23 01:02:03.456789', 1901, 99999.999, 7, '{}', UUID(), '::1')",
         )
         .await?;
     minimal.catch_up().await?;

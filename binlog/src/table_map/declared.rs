@@ -71,6 +71,9 @@ impl Declared {
             "char" | "binary" => Type::Text(Text::Char {
                 bytes_max: octets()?,
             }),
+            // MariaDB's own, which it logs as BINARY.
+            "uuid" | "inet6" => Type::Text(Text::Char { bytes_max: 16 }),
+            "inet4" => Type::Text(Text::Char { bytes_max: 4 }),
             // MariaDB's COMPRESSED has a byte more, for the method.
             "varchar" | "varbinary" => Type::Text(Text::VarChar {
                 bytes_max: octets()?.saturating_add(u32::from(rest.contains("COMPRESSED"))),
