@@ -96,13 +96,13 @@ impl Variables {
         Flavour::of(self.get("version"))
     }
 
-    /// The line that sets a variable for good; MariaDB cannot keep one by SQL.
+    /// The line that sets a variable for good; MariaDB, and MySQL before 8.0, cannot keep one by SQL.
     fn set(&self, assignment: &str) -> String {
-        match self.flavour() {
-            Flavour::MySql => format!("SET PERSIST {assignment}"),
-            Flavour::MariaDb => {
-                format!("SET GLOBAL {assignment}, and the same in the server's option file")
-            }
+        let is_old = self.get("version").starts_with("5.");
+        if is_old || self.flavour() == Flavour::MariaDb {
+            format!("SET GLOBAL {assignment}, and the same in the server's option file")
+        } else {
+            format!("SET PERSIST {assignment}")
         }
     }
 
@@ -120,25 +120,18 @@ pub struct SeenTable {
     pub has_primary_key: bool,
 }
 
+/// Whether the server writes a log that can be read; `docs/servers.md` says which of them were run.
 pub fn ensure_version(text: &str, version: (u16, u16, u16)) -> Check {
     let name = "server version";
-    if Flavour::of(text) == Flavour::MariaDb {
-        return if version < (10, 5, 0) {
-            Check::fail(
-                name,
-                text,
-                "use MariaDB 10.5 or later: older servers write no column names into the log",
-            )
-        } else {
-            Check::ok(name, text)
-        };
-    }
-    if version < (8, 0, 1) {
-        return Check::fail(
-            name,
-            text,
-            "use MySQL 8.0.1 or later: older servers write no column names into the log",
-        );
+    let (oldest, remedy) = match Flavour::of(text) {
+        Flavour::MySql => ((5, 5, 0), "use MySQL 5.5 or later, better 8.0.1 or later"),
+        Flavour::MariaDb => (
+            (10, 0, 2),
+            "use MariaDB 10.0.2 or later, better 10.5 or later",
+        ),
+    };
+    if version < oldest {
+        return Check::fail(name, text, remedy);
     }
     Check::ok(name, text)
 }
@@ -190,14 +183,21 @@ pub fn ensure_row_metadata(variables: &Variables, unnamed: UnnamedColumns) -> Ch
         (_, UnnamedColumns::Positional) => "columns are called @1, @2, …, and no table has a key",
     };
     // Servers that do not know the variable log no names.
-    let found = match variables.get("binlog_row_metadata") {
-        "" => "not known to the server",
-        found => found,
+    let (found, remedy) = match variables.get("binlog_row_metadata") {
+        "" => (
+            "not known to the server",
+            "use MySQL 8.0.1, MariaDB 10.5 or later: they log names with binlog_row_metadata = 'FULL'"
+                .to_owned(),
+        ),
+        found => (
+            found,
+            variables.set_also_on_rds("binlog_row_metadata = 'FULL'"),
+        ),
     };
     Check::warn(
         "binlog_row_metadata",
         format!("{found}: {consequence}"),
-        variables.set_also_on_rds("binlog_row_metadata = 'FULL'"),
+        remedy,
     )
 }
 
@@ -266,6 +266,11 @@ pub fn ensure_compression(variables: &Variables) -> Check {
 pub fn ensure_checksum(variables: &Variables) -> Check {
     match variables.get("binlog_checksum") {
         "CRC32" => Check::ok("binlog_checksum", "CRC32"),
+        "" => Check::warn(
+            "binlog_checksum",
+            "not known to the server: damaged events are not noticed",
+            "use MySQL 5.6 or later",
+        ),
         found => Check::warn(
             "binlog_checksum",
             format!("{found}: damaged events are not noticed"),
@@ -280,6 +285,11 @@ pub fn ensure_gtid_mode(variables: &Variables) -> Check {
     }
     match variables.get("gtid_mode") {
         "ON" => Check::ok("gtid_mode", "ON"),
+        "" => Check::warn(
+            "gtid_mode",
+            "not known to the server: no failover to another server",
+            "use MySQL 5.6 or later",
+        ),
         found => Check::warn(
             "gtid_mode",
             format!("{found}: no failover to another server"),
