@@ -1,13 +1,16 @@
 //! Whether a server's settings, grants and tables allow its log to be read: one small function a check,
 //! each with the one line that cures it. Pure: what the server said comes in.
 
+mod names;
+
 use std::collections::HashMap;
 
-use headwater_actors::{checkpoint::OrderingKey, failure::Failure, filter::TableFilter};
+use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
 use headwater_binlog::schema::TableName;
 
-use super::{columns::filtered, facts::Flavour, failure::grant_hint};
-use crate::plan::UnnamedColumns;
+use super::{facts::Flavour, failure::grant_hint};
+
+pub use names::{ensure_column_names, ensure_row_metadata};
 
 const TABLES: &str = "source.tables";
 const PRIMARY_KEYS: &str = "ordering.key";
@@ -96,13 +99,13 @@ impl Variables {
         Flavour::of(self.get("version"))
     }
 
-    /// The line that sets a variable for good; MariaDB cannot keep one by SQL.
+    /// The line that sets a variable for good; MariaDB, and MySQL before 8.0, cannot keep one by SQL.
     fn set(&self, assignment: &str) -> String {
-        match self.flavour() {
-            Flavour::MySql => format!("SET PERSIST {assignment}"),
-            Flavour::MariaDb => {
-                format!("SET GLOBAL {assignment}, and the same in the server's option file")
-            }
+        let is_old = self.get("version").starts_with("5.");
+        if is_old || self.flavour() == Flavour::MariaDb {
+            format!("SET GLOBAL {assignment}, and the same in the server's option file")
+        } else {
+            format!("SET PERSIST {assignment}")
         }
     }
 
@@ -120,18 +123,20 @@ pub struct SeenTable {
     pub has_primary_key: bool,
 }
 
-/// Servers whose rows can be read; column names that their logs lack come from information_schema.
+/// Whether the server writes a log that can be read; `docs/servers.md` says which of them were run.
 pub fn ensure_version(text: &str, version: (u16, u16, u16)) -> Check {
     let name = "server version";
     let (oldest, remedy) = match Flavour::of(text) {
-        Flavour::MariaDb => ((10, 0, 2), "use MariaDB 10.0.2 or later"),
-        Flavour::MySql => ((5, 5, 3), "use MySQL 5.5.3 or later"),
+        Flavour::MySql => ((5, 5, 0), "use MySQL 5.5 or later, better 8.0.1 or later"),
+        Flavour::MariaDb => (
+            (10, 0, 2),
+            "use MariaDB 10.0.2 or later, better 10.5 or later",
+        ),
     };
     if version < oldest {
-        Check::fail(name, text, remedy)
-    } else {
-        Check::ok(name, text)
+        return Check::fail(name, text, remedy);
     }
+    Check::ok(name, text)
 }
 
 pub fn ensure_log_bin(variables: &Variables) -> Check {
@@ -171,67 +176,6 @@ pub fn ensure_row_image(variables: &Variables) -> Check {
     }
 }
 
-/// What happens to tables that are logged without column names.
-pub fn ensure_row_metadata(variables: &Variables, unnamed: UnnamedColumns) -> Check {
-    let consequence = match (variables.get("binlog_row_metadata"), unnamed) {
-        ("FULL", _) => return Check::ok("binlog_row_metadata", "FULL"),
-        (_, UnnamedColumns::Refuse) => {
-            "column names come from information_schema; rows logged before an ALTER that is done when they are read stop the pipeline"
-        }
-        (_, UnnamedColumns::Positional) => "columns are called @1, @2, …, and no table has a key",
-    };
-    // Servers that do not know the variable log no names.
-    let found = match variables.get("binlog_row_metadata") {
-        "" => "not known to the server",
-        found => found,
-    };
-    Check::warn(
-        "binlog_row_metadata",
-        format!("{found}: {consequence}"),
-        variables.set_also_on_rds("binlog_row_metadata = 'FULL'"),
-    )
-}
-
-/// What information_schema needs to tell column names; nothing where the log has them.
-///
-/// `grants` as for [`ensure_privileges`]; `filters` are the server's `binlog_do_db` and `binlog_ignore_db`.
-pub fn ensure_column_names(
-    variables: &Variables,
-    unnamed: UnnamedColumns,
-    grants: &[String],
-    filters: Option<&str>,
-    user: &str,
-) -> Option<Check> {
-    let name = "column names";
-    if variables.get("binlog_row_metadata") == "FULL" || unnamed == UnnamedColumns::Positional {
-        return None;
-    }
-    if let Some(filters) = filters {
-        let Failure { message, hint, .. } = filtered(filters);
-        return Some(Check::fail(name, message, hint.unwrap_or_default()));
-    }
-    let may_select = grants.iter().any(|grant| {
-        let privileges = grant
-            .strip_prefix("GRANT ")
-            .and_then(|rest| rest.split_once(" ON "));
-        privileges.is_some_and(|(privileges, _)| {
-            privileges.split(',').any(|given| {
-                let given = given.trim();
-                given.starts_with("SELECT") || given.starts_with("ALL")
-            })
-        })
-    });
-    Some(if may_select {
-        Check::ok(name, "from information_schema")
-    } else {
-        Check::fail(
-            name,
-            "SELECT missing: information_schema shows only tables that the account may read",
-            grant_hint(user),
-        )
-    })
-}
-
 pub fn ensure_row_value_options(variables: &Variables) -> Check {
     match variables.get("binlog_row_value_options") {
         "" => Check::ok("binlog_row_value_options", "none"),
@@ -257,6 +201,11 @@ pub fn ensure_compression(variables: &Variables) -> Check {
 pub fn ensure_checksum(variables: &Variables) -> Check {
     match variables.get("binlog_checksum") {
         "CRC32" => Check::ok("binlog_checksum", "CRC32"),
+        "" => Check::warn(
+            "binlog_checksum",
+            "not known to the server: damaged events are not noticed",
+            "use MySQL 5.6 or later",
+        ),
         found => Check::warn(
             "binlog_checksum",
             format!("{found}: damaged events are not noticed"),
@@ -271,6 +220,11 @@ pub fn ensure_gtid_mode(variables: &Variables) -> Check {
     }
     match variables.get("gtid_mode") {
         "ON" => Check::ok("gtid_mode", "ON"),
+        "" => Check::warn(
+            "gtid_mode",
+            "not known to the server: no failover to another server",
+            "use MySQL 5.6 or later",
+        ),
         found => Check::warn(
             "gtid_mode",
             format!("{found}: no failover to another server"),

@@ -235,6 +235,14 @@ async fn every_type_of_mariadb_comes_out_as_its_select_prints_it() -> anyhow::Re
 }
 
 #[tokio::test]
+async fn a_log_of_mariadb_without_names_gives_the_same_values() -> anyhow::Result<()> {
+    for metadata in ["MINIMAL", "NO_LOG"] {
+        values_pass(&[&format!("--binlog-row-metadata={metadata}")]).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn compressed_events_without_checksums_hold_the_same_values() -> anyhow::Result<()> {
     values_pass(&[
         "--log-bin-compress=ON",

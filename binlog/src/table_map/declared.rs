@@ -71,9 +71,6 @@ impl Declared {
             "char" | "binary" => Type::Text(Text::Char {
                 bytes_max: octets()?,
             }),
-            // MariaDB's own, which it logs as BINARY.
-            "uuid" | "inet6" => Type::Text(Text::Char { bytes_max: 16 }),
-            "inet4" => Type::Text(Text::Char { bytes_max: 4 }),
             // MariaDB's COMPRESSED has a byte more, for the method.
             "varchar" | "varbinary" => Type::Text(Text::VarChar {
                 bytes_max: octets()?.saturating_add(u32::from(rest.contains("COMPRESSED"))),
@@ -84,6 +81,9 @@ impl Declared {
             "longtext" | "longblob" => blob(4),
             "vector" => Type::Text(Text::Vector { length_bytes: 4 }),
             "json" => Type::Kind(ColumnKind::Json { length_bytes: 4 }),
+            // MariaDB's, logged as BINARY.
+            "uuid" | "inet6" => Type::Text(Text::Char { bytes_max: 16 }),
+            "inet4" => Type::Text(Text::Char { bytes_max: 4 }),
             "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
             | "multipolygon" | "geomcollection" | "geometrycollection" => {
                 Type::Kind(ColumnKind::Geometry { length_bytes: 4 })

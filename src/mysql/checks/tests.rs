@@ -87,17 +87,43 @@ fn what_only_costs_something_warns() {
 }
 
 #[test]
-fn servers_without_rows_or_gtids_of_their_kind_are_refused() {
-    for (text, version, verdict) in [
-        ("9.7.0", (9, 7, 0), Verdict::Ok),
-        ("5.7.44-log", (5, 7, 44), Verdict::Ok),
-        ("5.5.9", (5, 5, 9), Verdict::Ok),
-        ("5.1.73", (5, 1, 73), Verdict::Fail),
-        ("10.11.6-MariaDB", (10, 11, 6), Verdict::Ok),
-        ("5.5.68-MariaDB", (5, 5, 68), Verdict::Fail),
-    ] {
-        assert_eq!(ensure_version(text, version).verdict, verdict, "{text}");
+fn servers_whose_logs_cannot_be_read_are_refused() {
+    let verdict = |text, version| ensure_version(text, version).verdict;
+    assert_eq!(verdict("9.7.0", (9, 7, 0)), Verdict::Ok);
+    assert_eq!(verdict("5.5.9-log", (5, 5, 9)), Verdict::Ok);
+    assert_eq!(verdict("5.1.73", (5, 1, 73)), Verdict::Fail);
+    assert_eq!(verdict("10.11.6-MariaDB", (10, 11, 6)), Verdict::Ok);
+    assert_eq!(verdict("5.5.68-MariaDB", (5, 5, 68)), Verdict::Fail);
+}
+
+#[test]
+fn remedies_are_in_the_words_of_the_server() {
+    let format = |version| {
+        let variables = variables(&[("version", version), ("binlog_format", "MIXED")]);
+        ensure_format(&variables).remedy.expect("a remedy")
+    };
+    assert!(format("8.4.0").starts_with("SET PERSIST binlog_format = 'ROW'"));
+    for version in ["10.11.18-MariaDB-log", "5.7.44"] {
+        let remedy = format(version);
+        assert!(remedy.starts_with("SET GLOBAL"), "{remedy}");
+        assert!(remedy.contains("option file"), "{remedy}");
     }
+}
+
+#[test]
+fn what_only_mariadb_has_is_judged_by_its_own_rules() {
+    let mariadb = variables(&[
+        ("version", "10.11.18-MariaDB-log"),
+        ("gtid_strict_mode", "OFF"),
+    ]);
+    assert_eq!(ensure_gtid_mode(&mariadb).verdict, Verdict::Ok);
+    assert_eq!(ensure_strict_gtids(&mariadb).verdict, Verdict::Warn);
+    let grants = ["GRANT SELECT, REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `h`@`%`".to_owned()];
+    assert_eq!(ensure_privileges(&grants, "h").verdict, Verdict::Ok);
+    let old = [table("shop", "old", true).name];
+    let judged = |pattern| ensure_no_old_fractions(&old, &filter(pattern));
+    assert_eq!(judged("shop.*").verdict, Verdict::Fail);
+    assert_eq!(judged("!shop.old").verdict, Verdict::Ok);
 }
 
 #[test]
@@ -162,44 +188,4 @@ fn what_is_wrong_with_tables_refuses_only_the_first_start() {
         "SET PERSIST binlog_format = 'ROW'",
     );
     assert_eq!(format.at_a_later_start().verdict, Verdict::Fail);
-}
-
-#[test]
-fn a_log_without_column_names_needs_a_schema_that_can_be_read() {
-    let (refuse, positional) = (UnnamedColumns::Refuse, UnnamedColumns::Positional);
-    let (full, minimal) = (
-        variables(&[("binlog_row_metadata", "FULL")]),
-        variables(&[("binlog_row_metadata", "MINIMAL")]),
-    );
-    assert_eq!(ensure_row_metadata(&full, refuse).verdict, Verdict::Ok);
-    for (unnamed, consequence) in [(refuse, "information_schema"), (positional, "@1")] {
-        for variables in [&minimal, &Variables::default()] {
-            let check = ensure_row_metadata(variables, unnamed);
-            assert_eq!(check.verdict, Verdict::Warn);
-            assert!(check.found.contains(consequence), "{check:?}");
-            assert!(check.remedy.is_some_and(|remedy| remedy.contains("'FULL'")));
-        }
-    }
-    let replicates = ["GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `h`@`%`".to_owned()];
-    let reads = [
-        &replicates[..],
-        &["GRANT SELECT ON `shop`.* TO `h`@`%`".to_owned()],
-    ]
-    .concat();
-    let judged = |variables, unnamed, grants: &[String], filters| {
-        ensure_column_names(variables, unnamed, grants, filters, "h")
-    };
-    assert_eq!(judged(&full, refuse, &replicates, None), None);
-    assert_eq!(judged(&minimal, positional, &replicates, None), None);
-    let check = judged(&minimal, refuse, &replicates, None).expect("a check");
-    assert_eq!(check.verdict, Verdict::Fail);
-    assert!(
-        check
-            .remedy
-            .is_some_and(|remedy| remedy.contains("SELECT ON"))
-    );
-    let check = judged(&minimal, refuse, &reads, None).expect("a check");
-    assert_eq!(check.verdict, Verdict::Ok);
-    let check = judged(&minimal, refuse, &reads, Some("binlog_do_db = shop")).expect("a check");
-    assert_eq!(check.verdict, Verdict::Fail);
 }

@@ -107,3 +107,24 @@ async fn a_replayed_file_of_mariadb_gives_the_same_lines_as_the_server() -> anyh
     assert_eq!(replayed, streamed);
     Ok(())
 }
+
+#[tokio::test]
+async fn every_collation_of_mariadb_is_of_the_character_set_that_it_says() -> anyhow::Result<()> {
+    let maria = Maria::new(&[]).await?;
+    let rows = maria
+        .server
+        .query_rows(
+            "SELECT id, character_set_name FROM information_schema.collation_character_set_applicability \
+             WHERE id IS NOT NULL",
+        )
+        .await?;
+    assert!(rows.len() > 500, "{}", rows.len());
+    for row in rows {
+        let [Some(id), Some(name)] = &row[..] else {
+            panic!("{row:?}")
+        };
+        let known = headwater_binlog::charset::charset_name(id.parse()?);
+        assert_eq!(known, Some(&**name), "{id}");
+    }
+    Ok(())
+}
