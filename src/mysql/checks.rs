@@ -1,13 +1,16 @@
 //! Whether a server's settings, grants and tables allow its log to be read: one small function a check,
 //! each with the one line that cures it. Pure: what the server said comes in.
 
+mod names;
+
 use std::collections::HashMap;
 
-use headwater_actors::{checkpoint::OrderingKey, failure::Failure, filter::TableFilter};
+use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
 use headwater_binlog::schema::TableName;
 
-use super::{columns::filtered, facts::Flavour, failure::grant_hint};
-use crate::plan::UnnamedColumns;
+use super::{facts::Flavour, failure::grant_hint};
+
+pub use names::{ensure_column_names, ensure_row_metadata};
 
 const TABLES: &str = "source.tables";
 const PRIMARY_KEYS: &str = "ordering.key";
@@ -171,74 +174,6 @@ pub fn ensure_row_image(variables: &Variables) -> Check {
             variables.set_also_on_rds("binlog_row_image = 'FULL'"),
         ),
     }
-}
-
-/// What happens to tables that are logged without column names.
-pub fn ensure_row_metadata(variables: &Variables, unnamed: UnnamedColumns) -> Check {
-    let consequence = match (variables.get("binlog_row_metadata"), unnamed) {
-        ("FULL", _) => return Check::ok("binlog_row_metadata", "FULL"),
-        (_, UnnamedColumns::Refuse) => {
-            "column names come from information_schema; rows logged before an ALTER that is done when they are read stop the pipeline"
-        }
-        (_, UnnamedColumns::Positional) => "columns are called @1, @2, …, and no table has a key",
-    };
-    // Servers that do not know the variable log no names.
-    let (found, remedy) = match variables.get("binlog_row_metadata") {
-        "" => (
-            "not known to the server",
-            "use MySQL 8.0.1, MariaDB 10.5 or later: they log names with binlog_row_metadata = 'FULL'"
-                .to_owned(),
-        ),
-        found => (
-            found,
-            variables.set_also_on_rds("binlog_row_metadata = 'FULL'"),
-        ),
-    };
-    Check::warn(
-        "binlog_row_metadata",
-        format!("{found}: {consequence}"),
-        remedy,
-    )
-}
-
-/// What information_schema needs to tell column names; nothing where the log has them.
-///
-/// `grants` as for [`ensure_privileges`]; `filters` are the server's `binlog_do_db` and `binlog_ignore_db`.
-pub fn ensure_column_names(
-    variables: &Variables,
-    unnamed: UnnamedColumns,
-    grants: &[String],
-    filters: Option<&str>,
-    user: &str,
-) -> Option<Check> {
-    let name = "column names";
-    if variables.get("binlog_row_metadata") == "FULL" || unnamed == UnnamedColumns::Positional {
-        return None;
-    }
-    if let Some(filters) = filters {
-        let Failure { message, hint, .. } = filtered(filters);
-        return Some(Check::fail(name, message, hint.unwrap_or_default()));
-    }
-    let may_select = grants.iter().any(|grant| {
-        let privileges = grant
-            .strip_prefix("GRANT ")
-            .and_then(|rest| rest.split_once(" ON "));
-        privileges.is_some_and(|(privileges, _)| {
-            privileges.split(',').any(|given| {
-                let given = given.trim();
-                given.starts_with("SELECT") || given.starts_with("ALL")
-            })
-        })
-    });
-    Some(if may_select {
-        Check::ok(name, "from information_schema")
-    } else {
-        Check::fail(
-            name,
-            "SELECT missing: information_schema shows only tables that the account may read",
-            grant_hint(user),
-        )
-    })
 }
 
 pub fn ensure_row_value_options(variables: &Variables) -> Check {

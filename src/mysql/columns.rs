@@ -58,11 +58,11 @@ impl Columns {
     ) -> Result<Answer, Failure> {
         let mut state = self.state.lock().await;
         let kept = state.server.take();
-        let (server, list, end) = match ask_again(kept, question).await {
+        let (server, list, end) = match ask_again(kept, &question.table).await {
             Some(answer) => answer,
             None => {
                 let server = open(plan, home).await?;
-                listed(server, question).await?
+                listed(server, &question.table).await?
             }
         };
         state.server = Some(server);
@@ -75,9 +75,15 @@ impl Columns {
             tracing::debug!(table = %question.table, from = %ahead.reached(), to = %end, "look for statements ahead");
             look_ahead(plan, home, ahead, &end).await?;
         }
-        match ahead.last_change(&question.table, &question.at) {
-            None => Ok(Answer::Listed(list)),
-            Some(change) => Err(overtaken(question, change)),
+        let change = ahead.last_change(&question.table, &question.at);
+        match (list, change) {
+            (Some(list), None) => Ok(Answer::Listed(list)),
+            (Some(_), Some(change)) => Err(overtaken(question, change)),
+            (None, change) => Err(refused(
+                question,
+                "the server no longer has the table",
+                change.map(|change| &change.end),
+            )),
         }
     }
 }
@@ -85,9 +91,9 @@ impl Columns {
 /// On a connection that may have died while nobody used it.
 async fn ask_again(
     kept: Option<Server>,
-    question: &Question,
-) -> Option<(Server, ColumnList, Position)> {
-    listed(kept?, question).await.ok()
+    table: &TableName,
+) -> Option<(Server, Option<ColumnList>, Position)> {
+    listed(kept?, table).await.ok()
 }
 
 /// A connection to the server of the log, and to no other.
@@ -123,17 +129,20 @@ async fn open(plan: &SourcePlan, home: Uuid) -> Result<Server, Failure> {
     }
 }
 
-/// The list and the place of the log at which it is right.
+/// The list, and the place of the log at which it is right; no list where there is no such table.
 async fn listed(
     mut server: Server,
-    question: &Question,
-) -> Result<(Server, ColumnList, Position), Failure> {
+    table: &TableName,
+) -> Result<(Server, Option<ColumnList>, Position), Failure> {
     let asked = async {
         let outcome = server.conn.query_drop("START TRANSACTION").await;
         outcome.map_err(|error| server.failure(DOING, &error))?;
-        hold(&mut server, question).await?;
+        let is_there = hold(&mut server, table).await?;
         let end = server.head().await?;
-        let list = list(&mut server, &question.table).await?;
+        let list = match is_there {
+            true => Some(list(&mut server, table).await?),
+            false => None,
+        };
         let outcome = server.conn.query_drop("COMMIT").await;
         outcome.map_err(|error| server.failure(DOING, &error))?;
         Ok::<_, Failure>((list, end))
@@ -147,26 +156,22 @@ async fn listed(
     Ok((server, list, end))
 }
 
-/// Opens the table: until COMMIT nobody can alter it.
-async fn hold(server: &mut Server, question: &Question) -> Result<(), Failure> {
+/// Opens the table: until COMMIT nobody can alter it. Whether there is one.
+async fn hold(server: &mut Server, name: &TableName) -> Result<bool, Failure> {
     const NO_SUCH_DATABASE: u16 = 1049;
     const NO_SUCH_TABLE: u16 = 1146;
-    let TableName { database, table } = &question.table;
+    let TableName { database, table } = name;
     let sql = format!(
         "SELECT 1 FROM {}.{} LIMIT 0",
         quoted(database),
         quoted(table)
     );
     match server.conn.query_drop(sql).await {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
         Err(Error::Server(error)) if [NO_SUCH_DATABASE, NO_SUCH_TABLE].contains(&error.code) => {
-            Err(refused(
-                question,
-                "the server no longer has the table",
-                None,
-            ))
+            Ok(false)
         }
-        Err(error) => Err(server.failure(&format!("{DOING}, {}", question.table), &error)),
+        Err(error) => Err(server.failure(&format!("{DOING}, {name}"), &error)),
     }
 }
 

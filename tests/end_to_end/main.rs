@@ -20,4 +20,5 @@ mod sink_faults;
 mod source_faults;
 mod stopping;
 mod traffic;
+mod unnamed;
 mod world;

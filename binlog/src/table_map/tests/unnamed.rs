@@ -173,8 +173,8 @@ fn a_list_that_does_not_fit_is_refused_with_the_column_and_the_remedy() {
             "another type",
         ),
         (
-            |list| list.columns[13].column_type = "uuid".into(),
-            "not known here: uuid",
+            |list| list.columns[13].column_type = "sequence".into(),
+            "not known here: sequence",
         ),
         (|list| list.primary_key.push(14), "primary key"),
     ];
