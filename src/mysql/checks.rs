@@ -376,7 +376,8 @@ pub fn ensure_privileges(grants: &[String], user: &str) -> Check {
     let missing: Vec<_> = ["REPLICATION SLAVE", "REPLICATION CLIENT"]
         .into_iter()
         .filter(|privilege| {
-            !has(privilege) && !(*privilege == "REPLICATION CLIENT" && has("BINLOG MONITOR"))
+            let is_monitor = *privilege == "REPLICATION CLIENT";
+            !(has(privilege) || is_monitor && has("BINLOG MONITOR"))
         })
         .collect();
     if missing.is_empty() {
