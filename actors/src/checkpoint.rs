@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use headwater_binlog::{
+    columns::Known,
     gtid::{GtidSet, Uuid},
     position::Position,
     schema::TableName,
@@ -91,7 +92,7 @@ impl std::fmt::Display for OrderingKey {
 }
 
 /// All that a restart needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// The pipeline's name (`name` in the settings).
     pub name: String,
@@ -108,4 +109,7 @@ pub struct Checkpoint {
     pub ordering: OrderingKey,
     /// Written by a drain: nothing was in flight beyond it.
     pub drained: bool,
+    /// Column lists that the log does not carry, never older than `mark`: a list that has ended since would
+    /// give wrong names.
+    pub columns: Arc<[Known]>,
 }

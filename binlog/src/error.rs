@@ -45,6 +45,9 @@ pub enum Error {
         "column `{column}` of table `{table}` is logged as a change of its document, and the document before is not in the log"
     )]
     NoDocument { table: String, column: String },
+    /// What information_schema says of the table is not what was logged.
+    #[error("table `{table}` is logged without column names, and its columns do not fit: {found}")]
+    ColumnsDoNotFit { table: String, found: String },
 }
 
 impl Error {
@@ -95,7 +98,13 @@ impl Error {
             Self::NoColumnNames { .. } => Some(
                 "SET PERSIST binlog_row_metadata = 'FULL' (MariaDB: SET GLOBAL, and its option file; on RDS \
                  and Aurora the parameter binlog_row_metadata of the parameter group), then start after \
-                 this position",
+                 this position; or take columns by number: source.unnamed_columns = \"positional\"",
+            ),
+            Self::ColumnsDoNotFit { .. } => Some(
+                "SET PERSIST binlog_row_metadata = 'FULL' (MariaDB: SET GLOBAL, and its option file; RDS parameter \
+                 group: binlog_row_metadata), then set a position behind this event; if the table was altered with \
+                 sql_log_bin = 0, set the stored position again (`headwater position set`): the columns are then \
+                 asked for anew",
             ),
             Self::NoDocument { .. } => Some(
                 "SET PERSIST binlog_row_image = 'FULL', or SET PERSIST binlog_row_value_options = '' (RDS: parameters binlog_row_image, binlog_row_value_options), and let sessions reconnect; then set a position behind this event and copy the table again",

@@ -7,6 +7,7 @@
 //! Not here: files, sockets, clocks, threads.
 
 pub mod charset;
+pub mod columns;
 mod compressed;
 mod cursor;
 pub mod ddl;

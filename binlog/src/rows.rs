@@ -8,6 +8,8 @@
 mod event;
 mod expand;
 pub(crate) mod partial;
+#[cfg(test)]
+mod recorded;
 
 use std::sync::Arc;
 

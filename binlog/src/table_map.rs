@@ -6,8 +6,10 @@
 //! every later column, so every list must come out even. Unknown optional fields are skipped.
 //! Format: MySQL's `Table_map_event` in `rows_event.h`.
 
+mod declared;
 mod kind;
 mod optional;
+mod unnamed;
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use optional::Optional;
 use crate::{
     Error,
     charset::Charset,
+    columns::Unnamed,
     cursor::Cursor,
     schema::{Column, ColumnKind, Table, TableName},
 };
@@ -64,6 +67,18 @@ pub fn parse_as(
     body: &[u8],
     post_header_bytes: u8,
 ) -> Result<(u64, Table), Error> {
+    parse_with(dialect, body, post_header_bytes, Unnamed::Refuse)
+}
+
+/// The same, with what completes a table map without names.
+///
+/// Errors: also [`Error::ColumnsDoNotFit`] when the list and the event are not of one table at one time.
+pub fn parse_with(
+    dialect: Dialect,
+    body: &[u8],
+    post_header_bytes: u8,
+    unnamed: Unnamed<'_>,
+) -> Result<(u64, Table), Error> {
     let mut cursor = Cursor::new("table map", body);
     let id = cursor
         .named("table id")
@@ -92,10 +107,9 @@ pub fn parse_as(
         ));
     }
     let optional = Optional::read(cursor.rest(), &wires)?;
-    let Some(names) = optional.names else {
-        return Err(Error::NoColumnNames {
-            table: name.to_string(),
-        });
+    let Some(names) = optional.names.clone() else {
+        let table = unnamed::table(name, wires, nullable, optional, unnamed)?;
+        return Ok((id, table));
     };
 
     let mut unsigned = Class::new("signedness", optional.unsigned);

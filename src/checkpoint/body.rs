@@ -13,7 +13,10 @@ use headwater_actors::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{
+    Error,
+    columns::{self, KnownBody},
+};
 
 const VERSION: u64 = 1;
 const CHECKSUM_HEAD: &str = ",\n  \"crc32\": \"";
@@ -43,6 +46,8 @@ struct PositionBody {
     commit_us: u64,
     ordering: OrderingBody,
     drained: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<KnownBody>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,6 +86,7 @@ pub(super) fn encode(name: &str, stored: &Stored) -> Result<String, serde_json::
         commit_us: checkpoint.commit_us,
         ordering: OrderingBody::of(&checkpoint.ordering),
         drained: checkpoint.drained,
+        columns: columns::bodies(&checkpoint.columns),
     });
     let body = Body {
         version: VERSION,
@@ -161,6 +167,7 @@ fn checkpoint(
             .key()
             .map_err(|error| headwater_binlog::Error::Refused(error.to_string()))?,
         drained: body.drained,
+        columns: columns::known(body.columns)?,
     })
 }
 

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use super::failure::failure;
 use crate::plan::{Host, SourcePlan, TlsMode};
 
-/// What a packet needs beyond the event that it carries.
-const PACKET_OVERHEAD_BYTES: usize = 64 * 1024;
+/// Of an answer to a query; a GTID set or a list of tables can be long. Events do not come this way.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Connects to the first host that answers.
@@ -103,9 +103,7 @@ fn opts(plan: &SourcePlan, host: &Host, mode: TlsMode) -> Opts {
         .pass(password)
         .prefer_socket(false)
         .tcp_keepalive(Some(TCP_KEEPALIVE))
-        .max_allowed_packet(Some(
-            plan.event_bytes_max.saturating_add(PACKET_OVERHEAD_BYTES),
-        ))
+        .max_allowed_packet(Some(ANSWER_BYTES_MAX))
         .ssl_opts(ssl_opts(plan, mode))
         .into()
 }

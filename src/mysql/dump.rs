@@ -1,38 +1,46 @@
-//! A binlog dump over mysql_async, as the bytes that the server sent.
+//! A binlog dump over a connection of our own, as the bytes that the server sent.
 //!
-//! mysql_async decompresses every TRANSACTION_PAYLOAD and hands out its inner events after it; those are
-//! told by their footer (no checksums inside a payload) and dropped, so a compressed transaction passes
-//! exactly once, as its payload event. The driver panics on an event shorter than its header says; that
-//! is caught and becomes a failure. Events that the dump thread makes up (heartbeats, the first ROTATE)
-//! lack their checksum where an old server did not understand what the driver asked for; it is added, so
-//! that all events of a file are framed alike. Not here: which position, and what to do after an error.
+//! A [`Connection`] has logged in and takes the few statements that must run on it; a [`Dump`] gives events
+//! from there. What the dump thread makes up (heartbeats, the first ROTATE) is framed like the file's events,
+//! because the session says what it understands. Not here: which position, and what to do after an error.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    task::{Context, Poll},
-};
+mod error;
+mod events;
+mod greeting;
+mod login;
+mod packets;
+mod query;
+mod tls;
 
-use bytes::{BufMut, BytesMut};
-use futures_util::{FutureExt, Stream};
+use std::time::Duration;
+
+use bytes::BytesMut;
 use headwater_actors::failure::Failure;
 use headwater_binlog::{
-    event::{CHECKSUM_BYTES, EventKind, FLAG_ARTIFICIAL},
-    gtid::Uuid,
+    gtid::{GtidSet, Uuid},
+    position::Position,
 };
-use mysql_async::{
-    BinlogStream, BinlogStreamRequest, Sid, binlog::events::Event, prelude::Queryable,
+use mysql_common::{
+    packets::{BinlogDumpFlags, ComBinlogDump, ComBinlogDumpGtid, ComRegisterSlave, Sid},
+    proto::MySerialize,
 };
+use tokio::{net::TcpStream, time::timeout};
 
+use self::{
+    error::Error,
+    events::{Events, Limits},
+    packets::Packets,
+};
+pub use self::{
+    events::{Ready, Taken},
+    greeting::ServerVersion,
+};
 use super::{
-    facts::Server,
-    failure::{code, failure, grant_hint},
+    facts::{UNNAMED_SERVER, unnamed_server_uuid},
     resume::Route,
 };
-use crate::plan::SourcePlan;
+use crate::plan::{Host, SourcePlan};
 
-/// Inner events dropped before the task lets others run.
-const DROPPED_PER_POLL: usize = 256;
 /// Our own backpressure must not make the server hang up (its default is 60 s).
 const NET_WRITE_TIMEOUT_SECS: u32 = 24 * 60 * 60;
 
@@ -44,6 +52,28 @@ pub struct Replica {
     pub uuid: Uuid,
 }
 
+/// Where a dump begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    Position(Position),
+    /// The server looks for the first transaction that is not in the set.
+    Gtids(GtidSet),
+    /// MariaDB's own kind, one GTID a domain: `0-1-5,1-2-7`.
+    MariaDbGtids(String),
+}
+
+impl From<&Route> for Ask {
+    fn from(route: &Route) -> Self {
+        match route {
+            Route::ByPosition(position) => Self::Position(position.clone()),
+            Route::ByGtid(set) if set.domains().next().is_some() => {
+                Self::MariaDbGtids(set.to_string())
+            }
+            Route::ByGtid(set) => Self::Gtids(set.clone()),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
     /// Waits for more at the end of the log.
@@ -52,66 +82,208 @@ pub enum Until {
     Head,
 }
 
-pub struct Dump {
-    stream: BinlogStream,
+/// A connection that has logged in.
+pub struct Connection {
+    packets: Packets,
+    version: ServerVersion,
     user: String,
-    /// What was asked for, for messages.
-    doing: String,
 }
 
-/// Asks for all events from `route` on.
-pub async fn open(
-    mut server: Server,
-    plan: &SourcePlan,
-    replica: Replica,
-    route: &Route,
+impl Connection {
+    /// # Errors
+    /// Definite when the server refuses for good: wrong password, wrong certificate, no TLS.
+    pub async fn open(plan: &SourcePlan, host: &Host) -> Result<Self, Failure> {
+        let doing = format!("connect to MySQL at {}:{}", host.name, host.port);
+        let connect = async {
+            let tcp = TcpStream::connect((host.name.as_str(), host.port)).await?;
+            tcp.set_nodelay(true)?;
+            login::login(Box::new(tcp), plan, &host.name).await
+        };
+        let outcome = match timeout(plan.connect_timeout, Box::pin(connect)).await {
+            Ok(Err(Error::Silent(_))) | Err(_) => {
+                return Err(Failure::transient(format!(
+                    "{doing}: no answer within {} s",
+                    plan.connect_timeout.as_secs_f32()
+                )));
+            }
+            Ok(outcome) => outcome,
+        };
+        let (packets, version) = outcome.map_err(|error| error.failure(&doing, &plan.user))?;
+        Ok(Self {
+            packets,
+            version,
+            user: plan.user.clone(),
+        })
+    }
+
+    pub fn version(&self) -> ServerVersion {
+        self.version
+    }
+
+    /// Runs a statement that gives no rows.
+    ///
+    /// # Errors
+    /// What the server says, as a failure of `doing`.
+    pub async fn execute(&mut self, doing: &str, sql: &str) -> Result<(), Failure> {
+        let outcome = query::execute(&mut self.packets, sql).await;
+        outcome.map_err(|error| error.failure(doing, &self.user))
+    }
+
+    /// The first column of the first row; `None` for NULL or no row.
+    ///
+    /// # Errors
+    /// What the server says, as a failure of `doing`.
+    pub async fn value(&mut self, doing: &str, sql: &str) -> Result<Option<String>, Failure> {
+        let outcome = query::value(&mut self.packets, sql).await;
+        outcome.map_err(|error| error.failure(doing, &self.user))
+    }
+
+    /// A name may lead to another server than the last time.
+    ///
+    /// # Errors
+    /// Transient when this is not the server `expected`.
+    pub async fn ensure_server(&mut self, expected: Uuid) -> Result<(), Failure> {
+        let doing = "ask for the server's identity";
+        let has_uuid = !self.version.is_mariadb && self.version.number >= (5, 6, 0);
+        let sql = if has_uuid {
+            "SELECT @@GLOBAL.server_uuid"
+        } else {
+            UNNAMED_SERVER
+        };
+        let found = self.value(doing, sql).await?.unwrap_or_default();
+        let uuid = if has_uuid {
+            found.parse().ok()
+        } else {
+            unnamed_server_uuid(&found)
+        };
+        if uuid == Some(expected) {
+            return Ok(());
+        }
+        Err(Failure::transient(format!(
+            "server {found} answers where {expected} did"
+        )))
+    }
+
+    /// Asks for all events from `ask` on. A read that waits longer than `patience` fails.
+    ///
+    /// # Errors
+    /// Definite when the set cannot be asked for. What the server thinks of the position comes with the first
+    /// read.
+    pub async fn dump(
+        mut self,
+        plan: &SourcePlan,
+        replica: Replica,
+        ask: &Ask,
+        until: Until,
+        patience: Duration,
+    ) -> Result<Dump, Failure> {
+        let doing = match ask {
+            Ask::Position(position) => format!("read the binary log from {position}"),
+            Ask::Gtids(set) => format!("read the binary log after GTIDs {set}"),
+            Ask::MariaDbGtids(set) => format!("read the binary log after GTIDs {set}"),
+        };
+        let request = request(self.version, replica.server_id, ask, until)?;
+        for statement in self.settings(plan, replica, ask) {
+            self.execute("prepare the dump", &statement).await?;
+        }
+        let started = start(&mut self.packets, replica.server_id, &request).await;
+        started.map_err(|error| error.dump_failure(&doing, &self.user))?;
+        self.packets.set_patience(patience);
+        let limits = Limits {
+            event_bytes_max: plan.event_bytes_max,
+            payload_bytes_held: plan.event_bytes_max,
+        };
+        Ok(Dump {
+            events: Events::of(self.packets, limits),
+            user: self.user,
+            doing,
+        })
+    }
+
+    /// What a replica sets before its dump (sql/rpl_binlog_sender.cc); both words of a variable, because
+    /// servers before 8.0.26 know only the old one.
+    fn settings(&self, plan: &SourcePlan, replica: Replica, ask: &Ask) -> Vec<String> {
+        let heartbeat_ns = plan.heartbeat.as_nanos();
+        let uuid = replica.uuid;
+        let mut settings = vec![format!(
+            "SET @source_heartbeat_period = {heartbeat_ns}, @master_heartbeat_period = {heartbeat_ns}, \
+             @replica_uuid = '{uuid}', @slave_uuid = '{uuid}', \
+             SESSION net_write_timeout = {NET_WRITE_TIMEOUT_SECS}"
+        )];
+        // Older servers write no checksums and do not know the variable.
+        if self.version.is_mariadb || self.version.number >= (5, 6, 1) {
+            settings.push(
+                "SET @source_binlog_checksum = @@GLOBAL.binlog_checksum, \
+                 @master_binlog_checksum = @@GLOBAL.binlog_checksum"
+                    .to_owned(),
+            );
+        }
+        if self.version.is_mariadb {
+            // 4: this replica knows MariaDB's own events. https://mariadb.com/kb/en/gtid/
+            settings.push("SET @mariadb_slave_capability = 4".to_owned());
+        }
+        if let Ask::MariaDbGtids(set) = ask {
+            let set: String = set.chars().filter(|sign| !"'\\".contains(*sign)).collect();
+            settings.push(format!(
+                "SET @slave_connect_state = '{set}', @slave_gtid_strict_mode = 1, \
+                 @slave_gtid_ignore_duplicates = 0"
+            ));
+        }
+        settings
+    }
+}
+
+/// The command that begins the dump.
+fn request(
+    version: ServerVersion,
+    server_id: u32,
+    ask: &Ask,
     until: Until,
-) -> Result<Dump, Failure> {
-    let heartbeat_ns = plan.heartbeat.as_nanos();
-    let Replica { server_id, uuid } = replica;
-    // What a replica sets before its dump (sql/rpl_binlog_sender.cc); both words, because servers before
-    // 8.0.26 know only the old one.
-    let settings = format!(
-        "SET @source_heartbeat_period = {heartbeat_ns}, @master_heartbeat_period = {heartbeat_ns}, \
-         @source_binlog_checksum = @@GLOBAL.binlog_checksum, @master_binlog_checksum = @@GLOBAL.binlog_checksum, \
-         @replica_uuid = '{uuid}', @slave_uuid = '{uuid}', \
-         SESSION net_write_timeout = {NET_WRITE_TIMEOUT_SECS}"
-    );
-    let outcome = server.conn.query_drop(settings).await;
-    outcome.map_err(|error| server.failure("prepare the dump", &error))?;
-    let (file, request);
-    let doing = match route {
-        Route::ByPosition(position) => {
-            file = position.file.name.to_string();
-            request = BinlogStreamRequest::new(server_id)
-                .with_filename(file.as_bytes())
-                .with_pos(position.offset);
-            format!("read the binary log from {position}")
-        }
-        Route::ByGtid(set) => {
-            let sids = sids(set)?;
-            request = BinlogStreamRequest::new(server_id)
-                .with_gtid()
-                .with_gtid_set(sids);
-            format!("read the binary log after GTIDs {set}")
-        }
+) -> Result<Vec<u8>, Failure> {
+    let mut flags = match until {
+        Until::Ever => BinlogDumpFlags::empty(),
+        Until::Head => BinlogDumpFlags::BINLOG_DUMP_NON_BLOCK,
     };
-    let request = match until {
-        Until::Ever => request,
-        Until::Head => request.with_non_blocking(),
+    if version.is_mariadb {
+        // The same bit is BINLOG_SEND_ANNOTATE_ROWS_EVENT there: no gaps where those events stand.
+        flags |= BinlogDumpFlags::BINLOG_THROUGH_POSITION;
+    }
+    let by_position = |file: &str, offset| {
+        ComBinlogDump::new(server_id)
+            .with_filename(file.as_bytes().to_vec())
+            .with_pos(offset)
+            .with_flags(flags)
     };
-    let Server { conn, user } = server;
-    let stream = Box::pin(conn.get_binlog_stream(request)).await;
-    let stream = stream.map_err(|error| dump_failure(&doing, &user, &error))?;
-    Ok(Dump {
-        stream,
-        user,
-        doing,
-    })
+    let mut bytes = Vec::new();
+    match ask {
+        Ask::Position(position) => {
+            // The command has four bytes for it.
+            let offset = u32::try_from(position.offset).map_err(|_| {
+                Failure::definite(format!("{position} is beyond 4 GiB and cannot be asked for"))
+                    .with_hint("continue with the next file: `headwater position set FILE:4`, once nothing but its end is behind the position (mysqlbinlog shows it)")
+            })?;
+            by_position(&position.file.name, offset).serialize(&mut bytes);
+        }
+        Ask::Gtids(set) => ComBinlogDumpGtid::new(server_id)
+            .with_flags(flags)
+            .with_pos(4)
+            .with_sids(sids(set)?)
+            .serialize(&mut bytes),
+        Ask::MariaDbGtids(_) => by_position("", 4).serialize(&mut bytes),
+    }
+    Ok(bytes)
 }
 
-/// One source of a set at a time; the driver's intervals are half-open, its text is closed as ours.
-fn sids(set: &headwater_binlog::gtid::GtidSet) -> Result<Vec<Sid<'static>>, Failure> {
+async fn start(packets: &mut Packets, server_id: u32, request: &[u8]) -> Result<(), Error> {
+    let mut register = Vec::new();
+    ComRegisterSlave::new(server_id).serialize(&mut register);
+    packets.command(&register).await?;
+    packets.answer("answer to COM_REGISTER_REPLICA").await?;
+    packets.command(request).await
+}
+
+/// One source of a set at a time; mysql_common's intervals are half-open, its text is closed as ours.
+fn sids(set: &GtidSet) -> Result<Vec<Sid<'static>>, Failure> {
     set.intervals()
         .map(|(source, intervals)| {
             let mut text = source.uuid.to_string();
@@ -128,45 +300,49 @@ fn sids(set: &headwater_binlog::gtid::GtidSet) -> Result<Vec<Sid<'static>>, Fail
         .collect()
 }
 
+/// The events of a dump, one by one.
+pub struct Dump {
+    events: Events,
+    user: String,
+    /// What was asked for, for messages.
+    doing: String,
+}
+
 impl Dump {
-    /// The next event; `None` where the server ended the dump.
-    pub async fn next(&mut self) -> Result<Option<Event>, Failure> {
-        std::future::poll_fn(|context| self.poll(context)).await
+    /// Waits for the next event, or for the next part of a large compressed transaction, and appends it.
+    /// After a failure, or when the future was dropped, the dump must not be used again.
+    ///
+    /// # Errors
+    /// What the server says or what its bytes lack; silence for too long.
+    pub async fn next(&mut self, chunk: &mut BytesMut) -> Result<Taken, Failure> {
+        let outcome = self.events.next(chunk).await;
+        outcome.map_err(|error| self.failure(&error))
     }
 
-    /// The next event if it is here already.
-    pub fn ready(&mut self) -> Option<Result<Option<Event>, Failure>> {
-        std::future::poll_fn(|context| self.poll(context)).now_or_never()
+    /// Appends the next event if it is here already.
+    ///
+    /// # Errors
+    /// As [`Dump::next`].
+    pub fn ready(&mut self, chunk: &mut BytesMut) -> Result<Ready, Failure> {
+        let outcome = self.events.ready(chunk);
+        outcome.map_err(|error| self.failure(&error))
     }
 
-    /// As [`Dump::ready`], also when this task has used up its share of reads.
-    pub fn ready_at_once(&mut self) -> Option<Result<Option<Event>, Failure>> {
-        let next = std::future::poll_fn(|context| self.poll(context));
-        tokio::task::unconstrained(next).now_or_never()
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Event>, Failure>> {
-        for _ in 0..DROPPED_PER_POLL {
-            let stream = &mut self.stream;
-            let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(stream).poll_next(context)));
-            let Ok(polled) = polled else {
-                return Poll::Ready(Err(Failure::transient(format!(
-                    "{}: the driver cannot read an event: it is shorter than its header says",
-                    self.doing
-                ))));
-            };
-            match polled {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(Ok(None)),
-                Poll::Ready(Some(Ok(event))) if is_inside_payload(&event) => (),
-                Poll::Ready(Some(Ok(event))) => return Poll::Ready(Ok(Some(event))),
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Err(dump_failure(&self.doing, &self.user, &error)));
-                }
-            }
+    /// Reads what is still to come of an event of which a part was taken, and forgets it.
+    ///
+    /// # Errors
+    /// As [`Dump::next`].
+    pub async fn skip_parts(&mut self) -> Result<(), Failure> {
+        let mut part = BytesMut::new();
+        while self.events.has_parts() {
+            part.clear();
+            self.next(&mut part).await?;
         }
-        context.waker().wake_by_ref();
-        Poll::Pending
+        Ok(())
+    }
+
+    fn failure(&self, error: &Error) -> Failure {
+        error.dump_failure(&self.doing, &self.user)
     }
 
     pub fn doing(&self) -> &str {
@@ -174,164 +350,9 @@ impl Dump {
     }
 }
 
-fn is_inside_payload(event: &Event) -> bool {
-    !event.footer().get_checksum_enabled()
-}
-
-fn dump_failure(doing: &str, user: &str, error: &mysql_async::Error) -> Failure {
-    let mysql_async::Error::Server(server) = error else {
-        return failure(doing, user, error);
-    };
-    let said = format!(
-        "{doing}: the server says {}: {}",
-        server.code, server.message
-    );
-    match server.code {
-        code::FATAL_ERROR_READING_BINLOG => {
-            Failure::definite(said).with_hint(fatal_hint(&server.message))
-        }
-        // COM_REGISTER_REPLICA without REPLICATION SLAVE.
-        code::ACCESS_DENIED | code::SPECIFIC_ACCESS_DENIED => {
-            Failure::definite(said).with_hint(grant_hint(user))
-        }
-        _ => failure(doing, user, error),
-    }
-}
-
-/// Error 1236 has many causes, told only by its text.
-fn fatal_hint(message: &str) -> &'static str {
-    if message.contains("same server_uuid") || message.contains("same server_id") {
-        return "another process of this pipeline (same name and server_id) reads from this server and has taken over: stop one of the two, or give this one another `name` or source.server_id";
-    }
-    if message.contains("purged") || message.contains("Could not find first log file") {
-        return "the server no longer has this part of its log: copy the tables anew and clear the checkpoint, or accept the gap with `headwater position set`; keep the log longer (binlog_expire_logs_seconds)";
-    }
-    if message.contains("max_allowed_packet") {
-        return "SET PERSIST replica_max_allowed_packet = 1073741824 (before 8.0.26: slave_max_allowed_packet); if the position was set by hand, it may not be the start of an event";
-    }
-    if message.contains("impossible position") {
-        return "the file is shorter than the position: the server lost the end of its log, or the position was set by hand";
-    }
-    "the server cannot read its own log there: check its disk and error log; if the position was set by hand, `headwater position set` verifies it"
-}
-
-/// Appends the event as it was on the wire.
-///
-/// # Errors
-/// Definite when the driver's parts do not add up to the length in the header.
-pub fn append(event: &Event, chunk: &mut BytesMut) -> Result<(), Failure> {
-    let header = event.header();
-    let begin = chunk.len();
-    let wire_bytes = header.event_size() as usize;
-    chunk.reserve(wire_bytes + CHECKSUM_BYTES);
-    chunk.put_u32_le(header.timestamp());
-    chunk.put_u8(header.event_type_raw());
-    chunk.put_u32_le(header.server_id());
-    chunk.put_u32_le(header.event_size());
-    chunk.put_u32_le(header.log_pos());
-    chunk.put_u16_le(header.flags_raw());
-    chunk.put_slice(event.data());
-    let kind = EventKind::from_code(header.event_type_raw());
-    if kind == EventKind::FormatDescription {
-        match event.footer().get_checksum_alg() {
-            Ok(Some(algorithm)) => chunk.put_u8(algorithm as u8),
-            Ok(None) => (),
-            Err(_) => {
-                return Err(Failure::definite(
-                    "the server's binary log has an unknown checksum algorithm",
-                )
-                .with_hint("SET PERSIST binlog_checksum = 'CRC32'"));
-            }
-        }
-    }
-    if let Some(checksum) = event.checksum() {
-        chunk.put_slice(&checksum);
-        let is_made_up = kind.is_heartbeat() || header.flags_raw() & FLAG_ARTIFICIAL != 0;
-        if is_made_up && kind != EventKind::FormatDescription {
-            ensure_checksum(chunk, begin);
-        }
-    } else if chunk.len() - begin != wire_bytes {
-        return Err(Failure::definite(format!(
-            "an event of {wire_bytes} bytes came as {} from the driver",
-            chunk.len() - begin
-        )));
-    }
-    Ok(())
-}
-
-/// The event from `begin` on ends in what was taken for a checksum; when it is none, adds one.
-fn ensure_checksum(chunk: &mut BytesMut, begin: usize) {
-    let Some((covered, stored)) = chunk
-        .get(begin..)
-        .and_then(|event| event.split_last_chunk::<CHECKSUM_BYTES>())
-    else {
-        return;
-    };
-    if crc32fast::hash(covered) == u32::from_le_bytes(*stored) {
-        return;
-    }
-    let bytes = chunk.len() - begin + CHECKSUM_BYTES;
-    let length_at = begin + 9;
-    if let (Ok(bytes), Some(length)) = (
-        u32::try_from(bytes),
-        chunk.get_mut(length_at..length_at + 4),
-    ) {
-        length.copy_from_slice(&bytes.to_le_bytes());
-    }
-    let checksum = crc32fast::hash(chunk.get(begin..).unwrap_or_default());
-    chunk.put_u32_le(checksum);
-}
-
 #[cfg(test)]
 mod tests {
-    use headwater_binlog::event::EventHeader;
-    use mysql_async::binlog::{
-        BinlogChecksumAlg, BinlogVersion,
-        events::{BinlogEventFooter, FormatDescriptionEvent},
-    };
-
     use super::*;
-
-    /// A heartbeat as the driver reads it after a FORMAT_DESCRIPTION that promised checksums.
-    fn heartbeat(with_checksum: bool) -> Event {
-        let mut bytes = vec![0, 0, 0, 0, 27, 1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0];
-        bytes.extend(b"binlog.000001");
-        let length = bytes.len() + if with_checksum { 4 } else { 0 };
-        bytes[9] = length as u8;
-        if with_checksum {
-            bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
-        }
-        let format = FormatDescriptionEvent::new(BinlogVersion::Version4).with_footer(
-            BinlogEventFooter::new(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32),
-        );
-        Event::read(&format, bytes.as_slice()).expect("an event of our own")
-    }
-
-    #[test]
-    fn a_heartbeat_ends_in_a_right_checksum_whether_or_not_it_came_with_one() {
-        for with_checksum in [true, false] {
-            let mut chunk = BytesMut::from(&b"before"[..]);
-            append(&heartbeat(with_checksum), &mut chunk).expect("whole");
-            let event = &chunk[6..];
-            let header = EventHeader::parse(event).expect("a header");
-            assert_eq!(header.bytes as usize, event.len(), "{with_checksum}");
-            let (covered, stored) = event.split_last_chunk().expect("a checksum");
-            assert_eq!(crc32fast::hash(covered), u32::from_le_bytes(*stored));
-            assert!(covered.ends_with(b"binlog.000001"), "{with_checksum}");
-        }
-    }
-
-    #[test]
-    fn a_second_process_of_the_pipeline_is_told_as_such() {
-        let error = mysql_async::Error::Server(mysql_async::ServerError {
-            code: 1236,
-            state: "HY000".into(),
-            message: "A replica with the same server_uuid/server_id as this replica has connected to the source".into(),
-        });
-        let failure = dump_failure("read", "ann", &error);
-        assert!(failure.is_definite());
-        assert!(failure.hint.is_some_and(|hint| hint.contains("taken over")));
-    }
 
     #[test]
     fn gtid_sets_are_asked_for_with_tags_and_half_open_ends() {
@@ -343,5 +364,23 @@ mod tests {
             .collect();
         assert_eq!(ends, [6, 10, 2]);
         assert_eq!(sids.iter().filter(|sid| sid.tag().is_some()).count(), 1);
+    }
+
+    #[test]
+    fn a_position_that_the_command_cannot_hold_is_refused_and_never_cut() {
+        let ask = |offset| {
+            let file = headwater_binlog::position::FileName::parse("binlog.000007");
+            let position = Position::new(file.expect("a name"), offset);
+            request(
+                ServerVersion::parse("9.7.0"),
+                9,
+                &Ask::Position(position),
+                Until::Ever,
+            )
+        };
+        let bytes = ask(u64::from(u32::MAX)).expect("fits");
+        assert_eq!(bytes.get(..5), Some(&[0x12, 0xff, 0xff, 0xff, 0xff][..]));
+        let failure = ask(1 << 32).expect_err("does not fit");
+        assert!(failure.is_definite() && failure.message.contains("binlog.000007:4294967296"));
     }
 }

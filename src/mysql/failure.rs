@@ -23,20 +23,28 @@ pub fn grant_hint(user: &str) -> String {
 pub fn failure(doing: &str, user: &str, error: &Error) -> Failure {
     match error {
         Error::Server(server) => {
-            let message = format!(
-                "{doing}: the server says {} ({}): {}",
-                server.code, server.state, server.message
-            );
-            match server_hint(server.code, user) {
-                Some(hint) => Failure::definite(message).with_hint(hint),
-                None => Failure::transient(message),
-            }
+            server_failure(doing, user, server.code, &server.state, &server.message)
         }
         Error::Driver(driver) => driver_failure(doing, driver),
         Error::Io(IoError::Tls(error)) => tls_failure(doing, error),
         Error::Io(IoError::Io(error)) => io_failure(doing, error),
         // A URL is never parsed by the driver here; anything else is its own trouble.
         Error::Other(_) | Error::Url(_) => Failure::transient(format!("{doing}: {error}")),
+    }
+}
+
+/// What the server says in an error packet.
+pub(super) fn server_failure(
+    doing: &str,
+    user: &str,
+    code: u16,
+    state: &str,
+    message: &str,
+) -> Failure {
+    let message = format!("{doing}: the server says {code} ({state}): {message}");
+    match server_hint(code, user) {
+        Some(hint) => Failure::definite(message).with_hint(hint),
+        None => Failure::transient(message),
     }
 }
 
@@ -62,20 +70,12 @@ fn server_hint(code: u16, user: &str) -> Option<String> {
 
 fn driver_failure(doing: &str, error: &DriverError) -> Failure {
     match error {
-        DriverError::NoClientSslFlagFromServer => {
-            Failure::definite(format!("{doing}: the server offers no TLS")).with_hint(
-                "give the server a certificate (ssl_cert, ssl_key), or set source.tls.mode = \"preferred\" or \"disabled\"",
-            )
-        }
-        DriverError::CleartextPluginDisabled => Failure::definite(format!(
-            "{doing}: the account wants its password in clear text"
-        ))
-        .with_hint("use an account with caching_sha2_password or mysql_native_password"),
+        DriverError::NoClientSslFlagFromServer => no_tls(doing),
+        DriverError::CleartextPluginDisabled => clear_text(doing),
         DriverError::MysqlOldPasswordDisabled | DriverError::UnknownAuthPlugin { .. } => {
-            Failure::definite(format!("{doing}: {error}"))
-                .with_hint("use an account with caching_sha2_password or mysql_native_password")
+            unknown_plugin(doing, error)
         }
-        DriverError::PacketTooLarge => too_large(doing),
+        DriverError::PacketTooLarge => answer_too_large(doing),
         // The rest may carry packets or values: their names are enough.
         DriverError::ConnectionClosed => {
             Failure::transient(format!("{doing}: the connection is closed"))
@@ -90,11 +90,53 @@ fn driver_failure(doing: &str, error: &DriverError) -> Failure {
     }
 }
 
-fn too_large(doing: &str) -> Failure {
+pub(super) fn no_tls(doing: &str) -> Failure {
+    Failure::definite(format!("{doing}: the server offers no TLS")).with_hint(
+        "give the server a certificate (ssl_cert, ssl_key), or set source.tls.mode = \"preferred\" or \"disabled\"",
+    )
+}
+
+pub(super) fn clear_text(doing: &str) -> Failure {
     Failure::definite(format!(
-        "{doing}: a packet is larger than source.event_bytes_max"
+        "{doing}: the account wants its password in clear text"
     ))
-    .with_hint("raise source.event_bytes_max above the largest event (mysqlbinlog shows its size)")
+    .with_hint(PLUGIN_HINT)
+}
+
+pub(super) fn unknown_plugin(doing: &str, error: &impl std::fmt::Display) -> Failure {
+    Failure::definite(format!("{doing}: {error}")).with_hint(PLUGIN_HINT)
+}
+
+const PLUGIN_HINT: &str = "use an account with caching_sha2_password or mysql_native_password";
+
+pub(super) fn event_too_large(doing: &str, bytes: usize, bytes_max: usize) -> Failure {
+    Failure::definite(format!(
+        "{doing}: an event of {bytes} bytes is larger than source.event_bytes_max ({bytes_max})"
+    ))
+    .with_hint("raise source.event_bytes_max above the largest event; memory can grow by three times as much")
+}
+
+fn answer_too_large(doing: &str) -> Failure {
+    Failure::definite(format!(
+        "{doing}: the server's answer is larger than any that is expected"
+    ))
+}
+
+/// Error 1236 has many causes, told only by its text.
+pub(super) fn fatal_hint(message: &str) -> &'static str {
+    if message.contains("same server_uuid") || message.contains("same server_id") {
+        return "another process of this pipeline (same name and server_id) reads from this server and has taken over: stop one of the two, or give this one another `name` or source.server_id";
+    }
+    if message.contains("purged") || message.contains("Could not find first log file") {
+        return "the server no longer has this part of its log: copy the tables anew and clear the checkpoint, or accept the gap with `headwater position set`; keep the log longer (binlog_expire_logs_seconds)";
+    }
+    if message.contains("max_allowed_packet") {
+        return "SET PERSIST replica_max_allowed_packet = 1073741824 (before 8.0.26: slave_max_allowed_packet); if the position was set by hand, it may not be the start of an event";
+    }
+    if message.contains("impossible position") {
+        return "the file is shorter than the position: the server lost the end of its log, or the position was set by hand";
+    }
+    "the server cannot read its own log there: check its disk and error log; if the position was set by hand, `headwater position set` verifies it"
 }
 
 fn tls_failure(doing: &str, error: &TlsError) -> Failure {
@@ -105,7 +147,7 @@ fn tls_failure(doing: &str, error: &TlsError) -> Failure {
     Failure::transient(message)
 }
 
-fn certificate_failure(message: String) -> Failure {
+pub(super) fn certificate_failure(message: String) -> Failure {
     Failure::definite(message).with_hint(
         "check source.tls.ca_file (for RDS its region's bundle) and that source.url names the host as the certificate does; \"verify_ca\" does not compare names",
     )
@@ -116,7 +158,7 @@ fn is_certificate(message: &str) -> bool {
     message.contains("certificate") || message.contains("BadEncoding")
 }
 
-fn io_failure(doing: &str, error: &std::io::Error) -> Failure {
+pub(super) fn io_failure(doing: &str, error: &std::io::Error) -> Failure {
     // rustls explains this one at length, with a link.
     if error.kind() == std::io::ErrorKind::UnexpectedEof {
         return Failure::transient(format!("{doing}: the server closed the connection"));
@@ -125,7 +167,7 @@ fn io_failure(doing: &str, error: &std::io::Error) -> Failure {
     let message = format!("{doing}: {text}");
     // The packet codec and rustls both arrive wrapped in an io::Error.
     if text.contains("acket too large") || text.contains("acket is larger") {
-        return too_large(doing);
+        return answer_too_large(doing);
     }
     if is_certificate(&text) {
         return certificate_failure(message);

@@ -8,8 +8,9 @@
 
 pub mod boundary;
 pub mod checks;
+mod columns;
 pub mod connect;
-mod dump;
+pub mod dump;
 pub mod facts;
 mod failure;
 mod listing;

@@ -6,7 +6,7 @@
 //! done then is sent again from its beginning: its ids are the same, and another server may order
 //! transactions differently.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use headwater_actors::{
@@ -15,18 +15,17 @@ use headwater_actors::{
     ports::source::ResumePoint,
 };
 use headwater_binlog::{
-    event::{EventKind, Framing},
+    event::{EventHeader, EventKind, Framing},
     gtid::{GtidSet, Uuid},
     position::{FileName, Position},
 };
-use mysql_async::binlog::events::Event;
 use tokio::time::timeout;
 
 use super::{
     boundary::{Verdict, Walk},
     connect::connect,
-    dump::{self, Dump, Replica, Until},
-    facts::{Server, ServerFacts},
+    dump::{Connection, Dump, Replica, Taken, Until},
+    facts::{Server, ServerFacts, text},
     resume::{Route, decide_resume, ensure_gtids, next_epoch},
     stream::draw_server_id,
 };
@@ -38,7 +37,7 @@ const FIRST_OFFSET: u64 = 4;
 const LOCATE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Where to begin, on which server, in which epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Start {
     pub point: ResumePoint,
     /// The server whose position `point` is.
@@ -48,10 +47,19 @@ pub struct Start {
 
 /// A connection to the first host that answers, and the account's name.
 pub(super) async fn server(plan: &SourcePlan) -> Result<Server, Failure> {
-    Ok(Server {
+    let mut server = Server {
         conn: connect(plan).await?,
         user: plan.user.clone(),
-    })
+        version_text: String::new(),
+    };
+    let rows = server
+        .rows("ask the server what it is", "SELECT VERSION()")
+        .await?;
+    server.version_text = rows
+        .first()
+        .and_then(|row| text(row, 0))
+        .unwrap_or_default();
+    Ok(server)
 }
 
 /// Resolves `source.start`, without a checkpoint. Epoch 1.
@@ -100,6 +108,7 @@ pub async fn resume(plan: &SourcePlan, checkpoint: &Checkpoint) -> Result<Start,
     let from = ResumePoint {
         mark: checkpoint.mark.clone(),
         gtid_set: checkpoint.gtid_set.clone(),
+        columns: Arc::clone(&checkpoint.columns),
     };
     let is_home = facts.server_uuid == checkpoint.server_uuid;
     let point = match decide_resume(checkpoint.server_uuid, &from, &facts)? {
@@ -121,6 +130,8 @@ fn point(position: Position, rows_done: u64, gtid_set: GtidSet) -> ResumePoint {
             rows_done,
         },
         gtid_set,
+        // Of another place, of another server: nothing is known.
+        columns: Arc::default(),
     }
 }
 
@@ -163,19 +174,27 @@ async fn ensure_boundary(
         file: position.file.clone(),
         offset: FIRST_OFFSET,
     };
-    let mut dump = inspect(plan, &Route::ByPosition(begin), Until::Head).await?;
+    let route = Route::ByPosition(begin);
+    let mut dump = inspect(plan, facts, &route, Until::Head).await?;
     let mut walk = Walk::to(position.offset);
     let mut bytes = BytesMut::new();
-    while let Some(event) = next_within(&mut dump, plan.read_timeout).await? {
+    loop {
         bytes.clear();
-        dump::append(&event, &mut bytes)?;
-        let verdict = walk
-            .take(&bytes)
+        let verdict = match dump.next(&mut bytes).await? {
+            Taken::Event => walk.take(&bytes),
+            // The large body of a compressed transaction says nothing about boundaries.
+            Taken::Part => {
+                dump.skip_parts().await?;
+                walk.take_head(&bytes)
+            }
+            Taken::End => break,
+        };
+        let verdict = verdict
             .map_err(|error| Failure::definite(format!("read {}: {error}", position.file)))?;
         match verdict {
             Some(Verdict::Boundary(gtid_set)) => return Ok(gtid_set),
             Some(verdict) => return Err(not_a_boundary(position)(verdict)),
-            None if ends_file(&event) => break,
+            None if ends_file(&bytes) => break,
             None => (),
         }
     }
@@ -186,9 +205,10 @@ async fn ensure_boundary(
 }
 
 /// What follows a real ROTATE or a STOP belongs to the next file.
-fn ends_file(event: &Event) -> bool {
-    let kind = EventKind::from_code(event.header().event_type_raw());
-    matches!(kind, EventKind::Rotate | EventKind::Stop) && event.header().log_pos() != 0
+fn ends_file(event: &[u8]) -> bool {
+    EventHeader::parse(event).is_ok_and(|header| {
+        matches!(header.kind, EventKind::Rotate | EventKind::Stop) && header.next_offset != 0
+    })
 }
 
 fn not_a_boundary(position: &Position) -> impl Fn(Verdict) -> Failure {
@@ -219,14 +239,18 @@ async fn locate(
     if facts.head_gtid_set.is_subset(set) {
         return Ok(facts.head.clone());
     }
-    let mut dump = inspect(plan, &Route::ByGtid(set.clone()), Until::Ever).await?;
+    let route = Route::ByGtid(set.clone());
+    let mut dump = inspect(plan, facts, &route, Until::Ever).await?;
     let mut file: Option<FileName> = None;
     let mut framing = Framing::default();
     let mut bytes = BytesMut::new();
     let search = async {
-        while let Some(event) = next_within(&mut dump, LOCATE_TIMEOUT).await? {
+        loop {
             bytes.clear();
-            dump::append(&event, &mut bytes)?;
+            match dump.next(&mut bytes).await? {
+                Taken::Event => (),
+                Taken::Part | Taken::End => break,
+            }
             let known = framing.clone();
             let event = known.event(&bytes).map_err(|error| unreadable(&error))?;
             let header = event.header;
@@ -235,7 +259,7 @@ async fn locate(
                     framing.learn(&event).map_err(|error| unreadable(&error))?;
                 }
                 EventKind::Rotate => file = Some(rotated_to(event.body)?),
-                EventKind::Gtid | EventKind::GtidTagged => {
+                EventKind::Gtid | EventKind::GtidTagged | EventKind::MariaGtid => {
                     // Transactions begin below max_binlog_size, which is 1 GiB at most.
                     let begin = header.next_offset.checked_sub(header.bytes);
                     if let (Some(file), Some(offset)) = (&file, begin) {
@@ -269,21 +293,25 @@ fn unreadable(error: &headwater_binlog::Error) -> Failure {
 }
 
 /// A dump of its own that ends nobody else's.
-async fn inspect(plan: &SourcePlan, route: &Route, until: Until) -> Result<Dump, Failure> {
+async fn inspect(
+    plan: &SourcePlan,
+    facts: &ServerFacts,
+    route: &Route,
+    until: Until,
+) -> Result<Dump, Failure> {
     let replica = Replica {
         server_id: draw_server_id(),
         uuid: Uuid(fastrand::u128(..).to_be_bytes()),
     };
-    dump::open(server(plan).await?, plan, replica, route, until).await
-}
-
-async fn next_within(dump: &mut Dump, limit: Duration) -> Result<Option<Event>, Failure> {
-    match timeout(limit, dump.next()).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Failure::transient(format!(
-            "{}: nothing came within {} s",
-            dump.doing(),
-            limit.as_secs()
-        ))),
-    }
+    let server = server(plan).await?;
+    let mut connection = Connection::open(plan, &server.host()).await?;
+    server.leave().await;
+    connection.ensure_server(facts.server_uuid).await?;
+    let patience = match route {
+        Route::ByPosition(_) => plan.read_timeout,
+        Route::ByGtid(_) => LOCATE_TIMEOUT,
+    };
+    connection
+        .dump(plan, replica, &route.into(), until, patience)
+        .await
 }

@@ -3,10 +3,10 @@
 //! Each `open` connects anew, asks the server what it is, and goes on by position only where
 //! [`decide_resume`] allows it. A server other than the one that the source was made for is refused: its
 //! epoch must be stored before its first event is read, which is the work of [`super::start::resume`] at
-//! the next start. The read timeout counts only while somebody reads, so our own backpressure never looks
-//! like a dead connection.
+//! the next start. Questions and the dump go over a connection each, to the same server. The read timeout
+//! counts only while somebody reads, so our own backpressure never looks like a dead connection.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use headwater_actors::{
@@ -17,17 +17,21 @@ use headwater_actors::{
         source::{EventStream, Head, Read, ResumePoint, Source},
     },
 };
-use headwater_binlog::{gtid::Uuid, position::Position};
-use mysql_async::binlog::events::Event;
-use tokio::{sync::Mutex, time::timeout};
+use headwater_binlog::{
+    columns::{Answer, Question},
+    gtid::Uuid,
+    position::Position,
+};
+use tokio::sync::Mutex;
 
 use super::{
-    dump::{self, Dump, Replica, Until},
+    columns::Columns,
+    dump::{Connection, Dump, Ready, Replica, Taken, Until},
     facts::Server,
     resume::{Route, bytes_ahead, decide_resume},
     start::server,
 };
-use crate::plan::SourcePlan;
+use crate::plan::{SourcePlan, UnnamedColumns};
 
 /// A read timeout below this many heartbeats would end healthy connections.
 const HEARTBEATS_MIN: u32 = 3;
@@ -71,6 +75,7 @@ struct Shared {
     identity: Identity,
     /// Kept for [`Source::head`], which is asked again and again.
     idle: Mutex<Option<Server>>,
+    columns: Columns,
 }
 
 impl MySqlSource {
@@ -80,6 +85,7 @@ impl MySqlSource {
                 plan,
                 identity,
                 idle: Mutex::new(None),
+                columns: Columns::default(),
             }),
         }
     }
@@ -94,6 +100,22 @@ impl Source for MySqlSource {
     fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.head(from).await })
+    }
+
+    fn columns(&self, question: Question) -> BoxFuture<'static, Result<Answer, Failure>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let Shared {
+                plan,
+                identity,
+                columns,
+                ..
+            } = &*shared;
+            match plan.unnamed_columns {
+                UnnamedColumns::Positional => Ok(Answer::Positional),
+                UnnamedColumns::Refuse => columns.ask(plan, identity.server_uuid, &question).await,
+            }
+        })
     }
 }
 
@@ -119,11 +141,16 @@ impl Shared {
             server_id: self.identity.server_id,
             uuid: self.identity.replica_uuid(),
         };
-        let dump = dump::open(server, &self.plan, replica, &route, Until::Ever).await?;
+        let mut connection = Connection::open(&self.plan, &server.host()).await?;
+        connection.ensure_server(facts.server_uuid).await?;
         let heartbeats = self.plan.heartbeat.saturating_mul(HEARTBEATS_MIN);
+        let patience = self.plan.read_timeout.max(heartbeats);
+        let dump = connection
+            .dump(&self.plan, replica, &(&route).into(), Until::Ever, patience)
+            .await?;
+        *self.idle.lock().await = Some(server);
         Ok(Box::new(MySqlStream {
             dump,
-            read_timeout: self.plan.read_timeout.max(heartbeats),
             held_back: None,
         }))
     }
@@ -152,7 +179,7 @@ impl Shared {
 }
 
 async fn ask_head(server: &mut Server, from: &Position) -> Result<Head, Failure> {
-    let (position, _) = server.head().await?;
+    let position = server.head().await?;
     let files = server.files().await?;
     let bytes_ahead = bytes_ahead(&files, from, &position);
     Ok(Head {
@@ -163,7 +190,6 @@ async fn ask_head(server: &mut Server, from: &Position) -> Result<Head, Failure>
 
 struct MySqlStream {
     dump: Dump,
-    read_timeout: Duration,
     /// What came behind events that the caller must see first.
     held_back: Option<Failure>,
 }
@@ -187,43 +213,27 @@ impl MySqlStream {
         if let Some(failure) = self.held_back.take() {
             return Err(failure);
         }
-        let first = match self.dump.ready() {
-            Some(outcome) => outcome,
-            None => match timeout(self.read_timeout, self.dump.next()).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(self.silent()),
-            },
-        };
-        let event = first.and_then(|event| self.must_go_on(event))?;
-        dump::append(&event, chunk)?;
+        match self.dump.next(chunk).await? {
+            Taken::Event => (),
+            Taken::Part => return Ok(Read::Events),
+            Taken::End => return Err(self.ended()),
+        }
         while chunk.len() < bytes_soft_max {
-            let Some(outcome) = self.dump.ready_at_once() else {
-                return Ok(Read::Events);
+            let failure = match self.dump.ready(chunk) {
+                Ok(Ready::Event) => continue,
+                Ok(Ready::Later) => break,
+                Ok(Ready::End) => self.ended(),
+                Err(failure) => failure,
             };
-            let appended = outcome
-                .and_then(|event| self.must_go_on(event))
-                .and_then(|event| dump::append(&event, chunk));
-            if let Err(failure) = appended {
-                self.held_back = Some(failure);
-                break;
-            }
+            self.held_back = Some(failure);
+            break;
         }
         Ok(Read::Events)
     }
 
     /// A dump that waits at the end of the log ends only when the server goes.
-    fn must_go_on(&self, event: Option<Event>) -> Result<Event, Failure> {
-        event.ok_or_else(|| {
-            Failure::transient(format!("{}: the server ended the dump", self.dump.doing()))
-        })
-    }
-
-    fn silent(&self) -> Failure {
-        Failure::transient(format!(
-            "{}: nothing came within {} s, not even a heartbeat",
-            self.dump.doing(),
-            self.read_timeout.as_secs_f32()
-        ))
+    fn ended(&self) -> Failure {
+        Failure::transient(format!("{}: the server ended the dump", self.dump.doing()))
     }
 }
 

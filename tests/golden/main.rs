@@ -18,6 +18,7 @@ mod oracle;
 mod partial;
 mod queries;
 mod random;
+mod recorded;
 mod scenario;
 mod statements;
 mod tables;

@@ -21,6 +21,7 @@ const ROOTS: &[&str] = &["cli", "pipeline"];
 const VENDORS: &[(&str, &[&str])] = &[
     ("actix_web", &["src/telemetry/"]),
     ("aws_config", &["src/aws", "src/sinks/"]),
+    ("aws_lc_rs", &["src/mysql/"]),
     ("aws_sdk_dynamodb", &["src/checkpoint/"]),
     ("aws_sdk_firehose", &["src/sinks/firehose"]),
     ("aws_sdk_kinesis", &["src/sinks/kinesis"]),
@@ -29,7 +30,9 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("metrics_exporter_prometheus", &["src/telemetry/"]),
     ("mysql_async", &["src/mysql/"]),
     ("mysql_common", &["src/mysql/"]),
+    ("tokio_rustls", &["src/mysql/"]),
     ("tracing_subscriber", &["src/telemetry/"]),
+    ("webpki_roots", &["src/mysql/"]),
 ];
 
 /// What the crates below the program must not name. (binlog: bytes in, changes out.)

@@ -47,7 +47,7 @@ pub(super) enum Unsignable {
 }
 
 /// A character column, or a binary one by its collation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Text {
     /// `bytes_max` of the column; padded when it is CHAR or BINARY.
     Char {

@@ -9,6 +9,7 @@ mod kinds;
 mod mariadb;
 mod places;
 mod rows_query;
+mod unnamed;
 
 use std::sync::Arc;
 
@@ -185,7 +186,10 @@ impl Assembler {
 
     /// Takes one whole event: header, body, checksum.
     pub fn push(&mut self, bytes: Bytes, items: &mut Vec<Item>) -> Result<(), AssembleError> {
-        while self.more(items)? {}
+        self.tables.leave_unanswered();
+        while self.more(items)? {
+            self.tables.leave_unanswered();
+        }
         self.event_offset = self.offset;
         let kind = EventHeader::parse(&bytes).map_or(EventKind::Unknown(0), |header| header.kind);
         self.take(&bytes, items)
@@ -198,13 +202,14 @@ impl Assembler {
         self.payload.is_some()
     }
 
-    /// Gives the next slice of a TRANSACTION_PAYLOAD; whether anything is left of it.
+    /// Gives the next slice of a TRANSACTION_PAYLOAD; whether anything is left of it. A slice ends at a
+    /// question too.
     pub fn more(&mut self, items: &mut Vec<Item>) -> Result<bool, AssembleError> {
         let Some(mut payload) = self.payload.take() else {
             return Ok(false);
         };
         let mut slice_bytes = 0;
-        while slice_bytes < self.slice_bytes_max {
+        while slice_bytes < self.slice_bytes_max && self.tables.asked().is_none() {
             let event = payload
                 .next_event()
                 .map_err(|cause| self.error(EventKind::TransactionPayload, cause))?;
@@ -301,7 +306,8 @@ impl Assembler {
             kind if is_rows(kind) => self.rows(kind, body, items),
             EventKind::TableMap => {
                 self.begun()?;
-                self.tables.add(&body, &self.framing)
+                let at = self.event_position();
+                self.tables.add(&body, &self.framing, at)
             }
             EventKind::Query => self.query(header, &body, items),
             EventKind::MariaQueryCompressed => {
@@ -324,9 +330,10 @@ impl Assembler {
                 self.previous_gtids = Some(GtidSet::parse_gtid_list(&body)?);
                 self.moved(header, items)
             }
-            EventKind::MariaBinlogCheckpoint => self.moved(header, items),
-            // Out of the file, when the server has decrypted what follows.
-            EventKind::MariaStartEncryption if !header.is_in_file() => Ok(()),
+            // A server decrypts what it sends; who reads files refuses encrypted ones.
+            EventKind::MariaBinlogCheckpoint | EventKind::MariaStartEncryption => {
+                self.moved(header, items)
+            }
             EventKind::PreviousGtids => {
                 self.previous_gtids = Some(GtidSet::parse_previous_gtids(&body)?);
                 self.moved(header, items)

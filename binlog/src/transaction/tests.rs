@@ -5,6 +5,7 @@ mod halts;
 mod mariadb;
 mod resume;
 mod servers;
+mod unnamed;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -439,35 +440,6 @@ fn offsets_are_counted_beyond_four_gigabytes() {
     let items = push(&mut assembler, [log.gtid(2), log.begin(), log.xid()]);
     assert!(log.offset > 1 << 32);
     assert_eq!(told(&items), [format!("commit 2 {}", log.offset)]);
-}
-
-#[test]
-fn a_gap_is_accepted_only_between_transactions() {
-    let mut log = Log::new();
-    let mut assembler = begun(&mut log);
-    log.offset += 500;
-    let items = push(&mut assembler, [log.gtid(1), log.begin(), log.xid()]);
-    assert_eq!(told(&items), [format!("commit 1 {}", log.offset)]);
-    push(&mut assembler, [log.gtid(2), log.begin()]);
-    log.offset += 500;
-    assert!(matches!(
-        refused(&mut assembler, log.xid()).cause,
-        Error::Malformed {
-            what: "event offset",
-            ..
-        }
-    ));
-    // Backwards, never.
-    let mut log = Log::new();
-    let mut assembler = begun(&mut log);
-    log.offset -= 10;
-    assert!(matches!(
-        refused(&mut assembler, log.gtid(1)).cause,
-        Error::Malformed {
-            what: "event offset",
-            ..
-        }
-    ));
 }
 
 proptest! {

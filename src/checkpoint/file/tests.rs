@@ -26,6 +26,7 @@ fn checkpoint(epoch: u32, offset: u64) -> Checkpoint {
         commit_us: 1_795_416_214_123_456,
         ordering: OrderingKey::PrimaryKey { lanes: 8 },
         drained: false,
+        columns: Default::default(),
     }
 }
 
@@ -232,6 +233,17 @@ fn route(pattern: &str, key: OrderingKey) -> RouteOrdering {
         tables: TableFilter::new(&[pattern.to_owned()]).unwrap(),
         key,
     }
+}
+
+#[test]
+fn without_column_lists_the_text_is_what_it_always_was() {
+    let stored = Stored {
+        epoch: 3,
+        checkpoint: Some(checkpoint(3, 2401)),
+        saved_us: 1,
+    };
+    let text = body::encode("shop", &stored).unwrap();
+    assert!(!text.contains("columns"), "{text}");
 }
 
 proptest! {

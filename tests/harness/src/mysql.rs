@@ -5,6 +5,8 @@
 //! 127.0.0.1) and the account [`USER`] may read rows and the binlog; so neither costs a GTID. Every start
 //! gives the server its own `server_id`, and the first one its own `server_uuid`.
 
+mod flavour;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -14,6 +16,8 @@ use std::{
 use anyhow::{Context, ensure};
 use mysql_async::{Conn, OptsBuilder, Row, prelude::Queryable};
 use tempfile::TempDir;
+
+pub use flavour::Flavour;
 
 use crate::{
     cache,
@@ -29,35 +33,6 @@ pub const GRANTS: &str = "REPLICATION SLAVE, REPLICATION CLIENT, SELECT";
 
 const START_WITHIN: Duration = Duration::from_secs(90);
 const STOP_WITHIN: Duration = Duration::from_secs(90);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavour {
-    MySql,
-    MariaDb,
-}
-
-impl Flavour {
-    fn thing(self) -> &'static str {
-        match self {
-            Self::MySql => "mysql",
-            Self::MariaDb => "mariadb",
-        }
-    }
-
-    fn program(self) -> &'static str {
-        match self {
-            Self::MySql => "bin/mysqld",
-            Self::MariaDb => "bin/mariadbd",
-        }
-    }
-
-    fn defaults(self) -> &'static [&'static str] {
-        match self {
-            Self::MySql => &MYSQL_DEFAULTS,
-            Self::MariaDb => &MARIADB_DEFAULTS,
-        }
-    }
-}
 
 #[derive(Debug)]
 pub struct MySql {
@@ -455,41 +430,6 @@ impl MySql {
         self.exec("STOP REPLICA; RESET REPLICA ALL").await
     }
 }
-
-const MARIADB_DEFAULTS: [&str; 13] = [
-    "--bind-address=127.0.0.1",
-    "--socket=mariadb.sock",
-    "--skip-name-resolve",
-    "--performance-schema=OFF",
-    "--innodb-buffer-pool-size=64M",
-    "--innodb-flush-log-at-trx-commit=2",
-    "--innodb-doublewrite=OFF",
-    "--max-connections=200",
-    "--log-bin=binlog",
-    "--binlog-format=ROW",
-    "--binlog-row-metadata=FULL",
-    "--log-slave-updates=ON",
-    "--relay-log=relay",
-];
-
-const MYSQL_DEFAULTS: [&str; 16] = [
-    "--bind-address=127.0.0.1",
-    "--socket=mysql.sock",
-    "--skip-name-resolve",
-    "--mysqlx=OFF",
-    "--secure-file-priv=NULL",
-    "--performance-schema=OFF",
-    "--innodb-buffer-pool-size=64M",
-    "--innodb-flush-log-at-trx-commit=2",
-    "--innodb-doublewrite=OFF",
-    "--max-connections=200",
-    "--log-bin=binlog",
-    "--binlog-row-metadata=FULL",
-    "--gtid-mode=ON",
-    "--enforce-gtid-consistency=ON",
-    "--replica-parallel-workers=1",
-    "--relay-log=relay",
-];
 
 fn shortened(sql: &str) -> String {
     match sql.char_indices().nth(160) {

@@ -148,6 +148,7 @@ impl Assembler {
     ) -> Result<(), Error> {
         let lossy = query.text_lossy();
         let class = classify(&lossy, query.default_database, query.sql_mode);
+        self.tables.touched(&class, &self.event_position());
         let event_offset = self.event_offset;
         let skip_left = self.skip_left;
         let open = self.opened(header);

@@ -49,7 +49,6 @@ pub(super) fn halt_reason(kind: EventKind) -> Option<Error> {
         | EventKind::PreGaDeleteRows => {
             Error::Unsupported(format!("{kind} of a server before 5.1"))
         }
-        EventKind::MariaStartEncryption => Error::Encrypted,
         EventKind::MariaPartialRowData => {
             Error::Unsupported("PARTIAL_ROW_DATA: a row in pieces".into())
         }

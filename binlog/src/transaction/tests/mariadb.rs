@@ -180,12 +180,17 @@ fn what_the_dump_puts_in_place_of_an_event_is_nothing() {
 }
 
 #[test]
-fn an_encrypted_file_halts_and_a_decrypted_dump_does_not() {
+fn a_dump_of_an_encrypted_log_is_read_because_the_server_decrypts_it() {
     let mut log = Log::new();
     let mut assembler = mariadb(&mut log);
     let body = [1; 17];
-    let sent = unplaced(&log.clone().event(164, &body));
-    assert!(push(&mut assembler, [sent]).is_empty());
-    let error = refused(&mut assembler, log.event(164, &body));
-    assert_eq!(error.cause, Error::Encrypted);
+    // In its place when the file is read from its head, in none when from later on.
+    let items = push(&mut assembler, [log.event(164, &body)]);
+    assert_eq!(
+        told(&items),
+        [format!("moved binlog.000001 {}", log.offset)]
+    );
+    let elsewhere = unplaced(&log.clone().event(164, &body));
+    push(&mut assembler, [elsewhere]);
+    assert_eq!(assembler.offset(), log.offset);
 }

@@ -1,0 +1,221 @@
+//! MySQL's packets over one buffered connection: a length of three bytes, a sequence number, the rest.
+//!
+//! What is small passes through a buffer of our own, so that one read of the socket brings many events; the
+//! body of a large packet goes from the socket straight to where it is wanted. A wait for bytes is limited,
+//! and only while somebody waits. Sequence numbers are checked: a slip would read rows as lengths.
+//! Source: <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html>
+
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use futures_util::FutureExt;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+
+use super::error::{Error, server_error};
+
+/// One read of the socket brings up to so much.
+pub const BUFFER_BYTES: usize = 128 * 1024;
+/// Larger bodies do not pass through the buffer.
+const DIRECT_BYTES: usize = 32 * 1024;
+/// A packet of this length goes on in the next one.
+pub const PACKET_BYTES_MAX: usize = 0xff_ffff;
+/// Before the dump the server answers in small packets only.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+pub const HEAD_BYTES: usize = 4;
+
+/// TCP, with or without TLS.
+pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+pub struct Packets {
+    wire: Box<dyn Wire>,
+    buffer: Vec<u8>,
+    /// What is unread of the buffer.
+    begin: usize,
+    end: usize,
+    /// Of the next packet, whoever sends it.
+    sequence: u8,
+    /// How long a read may wait for bytes.
+    patience: Duration,
+}
+
+impl Packets {
+    pub fn over(wire: Box<dyn Wire>, patience: Duration) -> Self {
+        Self {
+            wire,
+            buffer: vec![0; BUFFER_BYTES],
+            begin: 0,
+            end: 0,
+            sequence: 0,
+            patience,
+        }
+    }
+
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// Gives up the connection, for TLS to take over. What the server has said too early would be read
+    /// as if it had come under TLS, so it is refused.
+    pub fn into_wire(self) -> Result<Box<dyn Wire>, Error> {
+        if self.buffered().is_empty() {
+            Ok(self.wire)
+        } else {
+            Err(Error::Unexpected("answer before TLS"))
+        }
+    }
+
+    /// Goes on over another wire with the next sequence number.
+    pub fn resume(wire: Box<dyn Wire>, patience: Duration, sequence: u8) -> Self {
+        Self {
+            sequence,
+            ..Self::over(wire, patience)
+        }
+    }
+
+    pub fn sequence(&self) -> u8 {
+        self.sequence
+    }
+
+    pub fn buffered(&self) -> &[u8] {
+        self.buffer.get(self.begin..self.end).unwrap_or_default()
+    }
+
+    /// Sends a command: a new exchange begins.
+    pub async fn command(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.sequence = 0;
+        self.write(payload).await
+    }
+
+    /// Sends one packet; ours are all small.
+    pub async fn write(&mut self, payload: &[u8]) -> Result<(), Error> {
+        let length = u32::try_from(payload.len())
+            .ok()
+            .filter(|length| (*length as usize) < PACKET_BYTES_MAX)
+            .ok_or(Error::Unexpected("request"))?;
+        let [low, middle, high, _] = length.to_le_bytes();
+        let mut packet = Vec::with_capacity(HEAD_BYTES + payload.len());
+        packet.extend([low, middle, high, self.sequence]);
+        packet.extend(payload);
+        self.sequence = self.sequence.wrapping_add(1);
+        let write = async {
+            self.wire.write_all(&packet).await?;
+            self.wire.flush().await
+        };
+        match timeout(self.patience, write).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => Err(Error::Silent(self.patience)),
+        }
+    }
+
+    /// One whole answer; an ERR packet is an error.
+    pub async fn answer(&mut self, what: &'static str) -> Result<Vec<u8>, Error> {
+        let length = self.head().await?;
+        if length > ANSWER_BYTES_MAX {
+            return Err(Error::Unexpected(what));
+        }
+        let mut payload = BytesMut::with_capacity(length);
+        while payload.len() < length {
+            let missing = length - payload.len();
+            self.take_some(&mut payload, missing).await?;
+        }
+        match payload.first() {
+            Some(0xff) => Err(server_error(&payload)),
+            Some(_) => Ok(payload.to_vec()),
+            None => Err(Error::Unexpected(what)),
+        }
+    }
+
+    /// Waits for the head of a packet and takes it; gives the body's length.
+    pub async fn head(&mut self) -> Result<usize, Error> {
+        loop {
+            if let Some((length, sequence)) = self.peek_head() {
+                self.check(sequence)?;
+                self.consume(HEAD_BYTES);
+                return Ok(length);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Length and sequence number of the next packet, if its head is here.
+    pub fn peek_head(&self) -> Option<(usize, u8)> {
+        let [low, middle, high, sequence] = *self.buffered().first_chunk::<HEAD_BYTES>()?;
+        let length = u32::from_le_bytes([low, middle, high, 0]);
+        Some((length as usize, sequence))
+    }
+
+    /// The packet must be the next one.
+    pub fn check(&mut self, found: u8) -> Result<(), Error> {
+        let expected = self.sequence;
+        if found != expected {
+            return Err(Error::OutOfOrder { expected, found });
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        Ok(())
+    }
+
+    pub fn consume(&mut self, bytes: usize) {
+        self.begin = self.end.min(self.begin.saturating_add(bytes));
+    }
+
+    /// Appends up to `bytes_max` (not 0) bytes of a body, at least one.
+    pub async fn take_some(
+        &mut self,
+        target: &mut BytesMut,
+        bytes_max: usize,
+    ) -> Result<usize, Error> {
+        if self.buffered().is_empty() && bytes_max >= DIRECT_BYTES {
+            let mut room = target.limit(bytes_max);
+            let read = timeout(self.patience, self.wire.read_buf(&mut room)).await;
+            return arrived(read.map_err(|_| Error::Silent(self.patience))?);
+        }
+        if self.buffered().is_empty() {
+            self.fill().await?;
+        }
+        let here = self.buffered();
+        let some = here.get(..bytes_max).unwrap_or(here);
+        target.extend_from_slice(some);
+        let taken = some.len();
+        self.consume(taken);
+        Ok(taken)
+    }
+
+    /// Waits until more is in the buffer.
+    pub async fn fill(&mut self) -> Result<(), Error> {
+        self.make_room();
+        let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let read = timeout(self.patience, self.wire.read(room)).await;
+        self.end += arrived(read.map_err(|_| Error::Silent(self.patience))?)?;
+        Ok(())
+    }
+
+    /// The same with what the socket has already; `None` when that is nothing. Also when this task has used
+    /// up its share of reads: the caller's own limit counts.
+    pub fn fill_at_once(&mut self) -> Option<Result<(), Error>> {
+        self.make_room();
+        let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let read = tokio::task::unconstrained(self.wire.read(room)).now_or_never()?;
+        Some(arrived(read).map(|bytes| self.end += bytes))
+    }
+
+    fn make_room(&mut self) {
+        if self.begin == self.end {
+            (self.begin, self.end) = (0, 0);
+        } else if self.end == self.buffer.len() {
+            self.buffer.copy_within(self.begin..self.end, 0);
+            (self.begin, self.end) = (0, self.end - self.begin);
+        }
+    }
+}
+
+fn arrived(read: std::io::Result<usize>) -> Result<usize, Error> {
+    match read? {
+        0 => Err(Error::Closed),
+        bytes => Ok(bytes),
+    }
+}

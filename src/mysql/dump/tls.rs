@@ -1,0 +1,170 @@
+//! TLS as MySQL's clients mean it: `preferred` and `required` encrypt and verify nothing, `verify_ca` verifies
+//! the chain, `verify_identity` also the name.
+//!
+//! Whatever is not verified, the peer must hold the key of the certificate that it shows. Not here: whether
+//! the server offers TLS.
+
+use std::sync::Arc;
+
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{
+        CryptoProvider, aws_lc_rs::default_provider, verify_tls12_signature, verify_tls13_signature,
+    },
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+};
+use tokio_rustls::TlsConnector;
+
+use super::{error::Error, packets::Wire};
+use crate::plan::{TlsMode, TlsPlan};
+
+/// Encrypts `wire`, to the host called `host`.
+pub async fn encrypt(
+    wire: Box<dyn Wire>,
+    tls: &TlsPlan,
+    host: &str,
+) -> Result<Box<dyn Wire>, Error> {
+    let connector = TlsConnector::from(Arc::new(config(tls)?));
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| Error::Tls(format!("certificates cannot name the host \"{host}\"")))?;
+    Ok(Box::new(connector.connect(name, wire).await?))
+}
+
+fn config(tls: &TlsPlan) -> Result<ClientConfig, Error> {
+    let provider = Arc::new(default_provider());
+    let verifier: Arc<dyn ServerCertVerifier> = match tls.mode {
+        TlsMode::Disabled | TlsMode::Preferred | TlsMode::Required => {
+            Arc::new(Anybody(Arc::clone(&provider)))
+        }
+        TlsMode::VerifyCa => Arc::new(AnyName(verifier(tls, &provider)?)),
+        TlsMode::VerifyIdentity => verifier(tls, &provider)?,
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Tls(error.to_string()))?;
+    Ok(builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth())
+}
+
+fn verifier(
+    tls: &TlsPlan,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, Error> {
+    let mut roots = RootCertStore::empty();
+    match &tls.ca_file {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(path) => {
+            let unreadable = |reason: String| {
+                Error::Tls(format!("certificates in \"{}\": {reason}", path.display()))
+            };
+            let text = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+            let certificates = CertificateDer::pem_slice_iter(&text)
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| unreadable(error.to_string()))?;
+            for certificate in certificates {
+                let added = roots.add(certificate);
+                added.map_err(|error| unreadable(error.to_string()))?;
+            }
+        }
+    }
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| Error::Tls(format!("certificates to trust: {error}")))
+}
+
+/// The chain, not the name.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        // The verifier looks at the chain first, so a wrong name says that the chain is right.
+        match self
+            .0
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        {
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            outcome => outcome,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+/// Encryption without a look at who is there.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
