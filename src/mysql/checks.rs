@@ -61,13 +61,12 @@ pub struct Variables(pub HashMap<String, String>);
 
 impl Variables {
     /// What is asked for; old and new words of one thing side by side.
-    pub const NAMES: [&str; 17] = [
+    pub const NAMES: [&str; 16] = [
         "log_bin",
         "binlog_format",
         "binlog_row_image",
         "binlog_row_metadata",
         "binlog_row_value_options",
-        "binlog_transaction_compression",
         "binlog_checksum",
         "gtid_mode",
         "binlog_expire_logs_seconds",
@@ -169,17 +168,6 @@ pub fn ensure_row_value_options(variables: &Variables) -> Check {
             found,
             "SET PERSIST binlog_row_value_options = '' (RDS parameter group: binlog_row_value_options)",
         ),
-    }
-}
-
-pub fn ensure_compression(variables: &Variables) -> Check {
-    match variables.get("binlog_transaction_compression") {
-        "ON" | "1" => Check::warn(
-            "binlog_transaction_compression",
-            "ON: a compressed transaction is decompressed whole in memory",
-            "SET PERSIST binlog_transaction_compression = OFF, where transactions are large",
-        ),
-        _ => Check::ok("binlog_transaction_compression", "OFF"),
     }
 }
 

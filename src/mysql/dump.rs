@@ -40,6 +40,9 @@ use crate::plan::{Host, SourcePlan};
 
 /// Our own backpressure must not make the server hang up (its default is 60 s).
 const NET_WRITE_TIMEOUT_SECS: u32 = 24 * 60 * 60;
+/// A TRANSACTION_PAYLOAD up to this size is read whole, so its checksum is verified before its first row leaves;
+/// a larger one comes in parts.
+const PAYLOAD_BYTES_HELD: usize = 4 << 20;
 
 /// How we present ourselves to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +181,7 @@ impl Connection {
         self.packets.set_patience(patience);
         let limits = Limits {
             event_bytes_max: plan.event_bytes_max,
-            payload_bytes_held: plan.event_bytes_max,
+            payload_bytes_held: PAYLOAD_BYTES_HELD.min(plan.event_bytes_max),
         };
         Ok(Dump {
             events: Events::of(self.packets, limits),

@@ -192,7 +192,7 @@ impl MySqlStream {
         }
         match self.dump.next(chunk).await? {
             Taken::Event => (),
-            Taken::Part => return Ok(Read::Events),
+            Taken::Part => return Ok(Read::Part),
             Taken::End => return Err(self.ended()),
         }
         while chunk.len() < bytes_soft_max {

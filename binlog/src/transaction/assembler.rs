@@ -6,6 +6,7 @@
 
 mod changes;
 mod kinds;
+mod parts;
 mod places;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use bytes::{Buf, Bytes};
 
 use self::{
     kinds::{halt_reason, incident, is_passed_over, is_rows},
+    parts::Parts,
     places::heartbeat_fields,
 };
 use super::{Item, Transaction, Wanted, tables::Tables};
@@ -21,7 +23,7 @@ use crate::{
     Error,
     event::{EventHeader, EventKind, Framing, HEADER_BYTES, MAGIC},
     gtid::{GtidEvent, GtidSet},
-    payload::Payload,
+    payload::{Inner, Payload},
     position::{FileName, Position},
 };
 
@@ -63,6 +65,8 @@ pub struct Assembler {
     open: Option<Open>,
     tables: Tables,
     payload: Option<Payload>,
+    /// The payload's event, while its last part has not come.
+    parts: Option<Parts>,
     previous_gtids: Option<GtidSet>,
     /// Rows of the first transaction that are not wanted again.
     skip_left: u64,
@@ -92,6 +96,7 @@ impl Assembler {
             open: None,
             tables: Tables::new(),
             payload: None,
+            parts: None,
             previous_gtids: None,
             skip_left: 0,
             event_bytes_max: EVENT_BYTES_MAX,
@@ -169,7 +174,7 @@ impl Assembler {
             .map_err(|cause| self.error(EventKind::Rotate, cause))
     }
 
-    /// Takes one whole event: header, body, checksum.
+    /// Takes one whole event: header, body, checksum. Parts of another one must not be missing.
     pub fn push(&mut self, bytes: Bytes, items: &mut Vec<Item>) -> Result<(), AssembleError> {
         while self.more(items)? {}
         self.event_offset = self.offset;
@@ -181,7 +186,9 @@ impl Assembler {
 
     /// Whether a TRANSACTION_PAYLOAD is not used up: [`Assembler::more`] gives the next slice.
     pub fn has_more(&self) -> bool {
-        self.payload.is_some()
+        self.payload
+            .as_ref()
+            .is_some_and(|payload| !payload.awaits())
     }
 
     /// Gives the next slice of a TRANSACTION_PAYLOAD; whether anything is left of it.
@@ -191,10 +198,17 @@ impl Assembler {
         };
         let mut slice_bytes = 0;
         while slice_bytes < self.slice_bytes_max {
-            let event = payload
+            let inner = payload
                 .next_event()
                 .map_err(|cause| self.error(EventKind::TransactionPayload, cause))?;
-            let Some(event) = event else { return Ok(false) };
+            let event = match inner {
+                Inner::Event(event) => event,
+                Inner::Awaits => {
+                    self.payload = Some(payload);
+                    return Ok(false);
+                }
+                Inner::End => return Ok(false),
+            };
             slice_bytes += event.len();
             let kind =
                 EventHeader::parse(&event).map_or(EventKind::Unknown(0), |header| header.kind);
@@ -215,6 +229,7 @@ impl Assembler {
     }
 
     fn take(&mut self, bytes: &Bytes, items: &mut Vec<Item>) -> Result<(), Error> {
+        self.ensure_no_parts()?;
         let event = self.framing.event(bytes)?;
         let body = bytes.slice_ref(event.body);
         if event.header.kind == EventKind::FormatDescription {

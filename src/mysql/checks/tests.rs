@@ -64,7 +64,6 @@ fn every_setting_that_breaks_the_log_fails_with_the_line_that_cures_it() {
 fn what_only_costs_something_warns() {
     let risky = variables(&[
         ("binlog_row_image", "MINIMAL"),
-        ("binlog_transaction_compression", "ON"),
         ("binlog_checksum", "NONE"),
         ("gtid_mode", "OFF"),
         ("binlog_expire_logs_seconds", "3600"),
@@ -76,7 +75,6 @@ fn what_only_costs_something_warns() {
     let [sync, flush] = ensure_durability(&risky);
     for check in [
         ensure_row_image(&risky),
-        ensure_compression(&risky),
         ensure_checksum(&risky),
         ensure_gtid_mode(&risky),
         ensure_retention(&risky, None),
