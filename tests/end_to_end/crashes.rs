@@ -63,10 +63,11 @@ async fn kills_and_drains_in_the_middle_of_a_compressed_transaction_in_parts_los
     survives_inside_a_transaction(&world).await
 }
 
-/// 50,000 rows of what compresses little: 7 MB as one event, more than is held at once.
-const COMPRESSED: &str = "SET SESSION binlog_transaction_compression = ON, cte_max_recursion_depth = 50000; \
-    INSERT INTO shop.orders WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) \
-    SELECT i, i, TO_BASE64(RANDOM_BYTES(130)) FROM n";
+/// Rows of what compresses little: 5 MB as one event, more than is held at once.
+const COMPRESSED: &str = "CREATE TABLE shop.bulk (id INT PRIMARY KEY, body TEXT); \
+    SET SESSION binlog_transaction_compression = ON, cte_max_recursion_depth = 7000; \
+    INSERT INTO shop.bulk WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 7000) \
+    SELECT i, HEX(RANDOM_BYTES(800)) FROM n";
 
 async fn survives_inside_a_transaction(world: &World) -> anyhow::Result<()> {
     let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, 3).await?;

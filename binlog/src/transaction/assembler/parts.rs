@@ -2,8 +2,8 @@
 //!
 //! Its rows leave while it is still coming, and its checksum is known only at its end. What may not leave
 //! before is the end of the transaction: the payload keeps its last inner event until all parts are here, and
-//! the last part is not handed on before the checksum was compared. So damage can cost rows that have to be
-//! taken back (the failure says so), never a position beyond them.
+//! the last part is not handed on before the checksum was compared. A source that can read the event twice
+//! verifies it before it gives the first part.
 
 use bytes::Bytes;
 
