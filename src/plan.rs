@@ -64,6 +64,15 @@ pub struct SourcePlan {
     pub heartbeat: Duration,
     /// No bytes for this long while reading: the connection is dead.
     pub read_timeout: Duration,
+    pub unnamed_columns: UnnamedColumns,
+}
+
+/// What becomes of columns whose names are neither in the log nor to be had from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnnamedColumns {
+    Refuse,
+    /// All columns that the log does not name are `@1`, `@2`, …
+    Positional,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::{
     fs::File,
     io::{BufReader, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -21,11 +22,14 @@ use headwater_actors::{
     },
 };
 use headwater_binlog::{
+    columns::{Answer, Question},
     event::{CHECKSUM_BYTES, Checksum, EventKind, FLAG_ARTIFICIAL, Framing, HEADER_BYTES, MAGIC},
     file::{BinlogFile, FileError},
     gtid::GtidSet,
     position::{FileName, Position},
 };
+
+use crate::plan::UnnamedColumns;
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -34,6 +38,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub struct FileSource {
     files: Vec<LogFile>,
     event_bytes_max: usize,
+    unnamed_columns: UnnamedColumns,
 }
 
 #[derive(Debug, Clone)]
@@ -77,7 +82,16 @@ impl FileSource {
         Ok(Self {
             files,
             event_bytes_max,
+            unnamed_columns: UnnamedColumns::Refuse,
         })
+    }
+
+    /// What becomes of tables whose columns the files do not name.
+    pub fn with_unnamed_columns(self, unnamed_columns: UnnamedColumns) -> Self {
+        Self {
+            unnamed_columns,
+            ..self
+        }
     }
 
     /// The head of the first file.
@@ -95,6 +109,7 @@ impl FileSource {
                 rows_done: 0,
             },
             gtid_set: GtidSet::default(),
+            columns: Arc::default(),
         })
     }
 
@@ -157,6 +172,20 @@ impl Source for FileSource {
     fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>> {
         let source = self.clone();
         Box::pin(async move { blocking(move || source.head_after(&from)).await? })
+    }
+
+    fn columns(&self, question: Question) -> BoxFuture<'static, Result<Answer, Failure>> {
+        let answer = match self.unnamed_columns {
+            UnnamedColumns::Positional => Ok(Answer::Positional),
+            UnnamedColumns::Refuse => Err(Failure::definite(format!(
+                "table `{}` is logged without column names at {}, and files can tell no more",
+                question.table, question.at
+            ))
+            .with_hint(
+                "set source.unnamed_columns = \"positional\" to have its columns as @1, @2, …; a server writes names with binlog_row_metadata = FULL",
+            )),
+        };
+        Box::pin(std::future::ready(answer))
     }
 }
 

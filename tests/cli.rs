@@ -127,6 +127,7 @@ fn checkpoint() -> Checkpoint {
         commit_us: 1_795_416_214_123_456,
         ordering: OrderingKey::Table,
         drained: true,
+        columns: Default::default(),
     }
 }
 

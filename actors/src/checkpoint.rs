@@ -1,6 +1,9 @@
 //! The stored position and what makes it safe to go on from: which server, which epoch, which lanes.
 
+use std::sync::Arc;
+
 use headwater_binlog::{
+    columns::Known,
     gtid::{GtidSet, Uuid},
     position::Position,
 };
@@ -21,7 +24,7 @@ pub enum OrderingKey {
 }
 
 /// All that a restart needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// The pipeline's name (`name` in the settings).
     pub name: String,
@@ -38,4 +41,7 @@ pub struct Checkpoint {
     pub ordering: OrderingKey,
     /// Written by a drain: nothing was in flight beyond it.
     pub drained: bool,
+    /// Column lists that the log does not carry, never older than `mark`: a list that has ended since would
+    /// give wrong names.
+    pub columns: Arc<[Known]>,
 }

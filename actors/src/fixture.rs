@@ -18,6 +18,7 @@ use headwater_actors::{
 };
 use headwater_binlog::{
     Error,
+    columns::{ColumnList, ListedColumn},
     position::{FileName, Position},
     rows::{RowsBlock, RowsKind},
     schema::{Table, TableName},
@@ -335,7 +336,23 @@ fn query_body(database: &str, text: &str) -> Vec<u8> {
     body
 }
 
-/// `id INT PRIMARY KEY, v INT`, both signed and NOT NULL.
+/// What a server would list of a table of [`Log`].
+pub fn column_list() -> ColumnList {
+    let column = |name: &str| ListedColumn {
+        name: name.into(),
+        column_type: "int".into(),
+        octets: None,
+        charset: None,
+        nullable: false,
+        visible: true,
+    };
+    ColumnList {
+        columns: vec![column("id"), column("v")],
+        primary_key: vec![0],
+    }
+}
+
+/// `id INT PRIMARY KEY, v INT`, both signed and NOT NULL; without names where the table is called `bare…`.
 fn table_map(id: u64, name: &TableName) -> Vec<u8> {
     let mut body = id.to_le_bytes()[..6].to_vec();
     body.extend([1, 0]);
@@ -345,6 +362,10 @@ fn table_map(id: u64, name: &TableName) -> Vec<u8> {
         body.push(0);
     }
     body.extend([2, 3, 3, 0, 0]);
+    if name.table.starts_with("bare") {
+        body.extend([1, 1, 0]);
+        return body;
+    }
     body.extend([1, 1, 0, 4, 5, 2, b'i', b'd', 1, b'v', 8, 1, 0]);
     body
 }
@@ -366,7 +387,7 @@ impl Encoder for LineEncoder {
     fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         let statement = event.statement;
         let gtid = statement.transaction.gtid.as_ref();
-        let gtid = gtid.map_or(0, |gtid| gtid.number);
+        let gtid = gtid.map_or(0, headwater_binlog::gtid::Gtid::number);
         write!(out, "{} {gtid} {} ddl", event.table, statement.row).expect("a write to memory");
         Ok(())
     }
@@ -397,7 +418,7 @@ impl TableEncoder for LineTable {
         let gtid = event.block.transaction.gtid.as_ref();
         let line = line(
             &self.name,
-            gtid.map_or(0, |gtid| gtid.number),
+            gtid.map_or(0, headwater_binlog::gtid::Gtid::number),
             event.n,
             kind,
             id,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use actix::{Message, Recipient};
 use headwater_binlog::{
+    columns::Known,
     gtid::GtidSet,
     rows::RowsBlock,
     transaction::{Item, Statement},
@@ -37,7 +38,15 @@ pub struct SourceBatch {
     pub end: Mark,
     /// For the bytes that the items keep alive.
     pub permit: Permit,
+    /// All column lists that are known by now, where they have changed since the batch before.
+    pub columns: Option<Arc<[Known]>>,
 }
+
+/// Router → Checkpointer: the column lists known by now, ahead of the barriers of their batch: a stored
+/// position is never newer than the lists beside it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ColumnsKnown(pub Arc<[Known]>);
 
 /// Router → Checkpointer: a barrier exists, or moved further (same `seq`: batches without a lane
 /// merge into the newest open one).

@@ -274,3 +274,38 @@ impl Recorder for BrokenRecorder {
         Histogram::noop()
     }
 }
+
+#[test]
+fn columns_without_names_survive_their_readers_and_are_never_older_than_the_position() {
+    let mut log = Log::new();
+    let mut altered_at = Vec::new();
+    for number in 0..40 {
+        log.transaction(&[Op::Insert("bare", vec![(number, number)])]);
+        if number % 7 == 3 {
+            log.ddl("ALTER TABLE shop.bare COMMENT 'x'", &["bare"]);
+            altered_at.push(log.end());
+        }
+    }
+    let world = World::new(log);
+    world.source.fails_at(7, source::Fault::Panic);
+    world.source.fails_at(14, source::Fault::Cut);
+    world.source.fails_at(21, source::Fault::Panic);
+    assert_eq!(run_counting(&world), (1, 2));
+    let questions = world.source.asked.borrow().len();
+    assert!(
+        altered_at.len() < questions && questions < 2 * altered_at.len(),
+        "{questions}"
+    );
+    let saves = world.store.saves.borrow();
+    assert!(saves.iter().any(|save| !save.columns.is_empty()));
+    for save in saves.iter() {
+        let position = &save.mark.position;
+        for known in save.columns.iter().filter(|known| known.until.is_none()) {
+            let missed = altered_at
+                .iter()
+                .any(|at| known.since.offset < *at && *at <= position.offset);
+            assert!(!missed, "{known:?} at {position}");
+        }
+        assert!(!save.columns.iter().any(|known| known.is_over_at(position)));
+    }
+}

@@ -68,7 +68,13 @@ impl Names {
     }
 }
 
-const SYSTEM_DATABASES: [&str; 4] = ["mysql", "sys", "performance_schema", "information_schema"];
+const SYSTEM_DATABASES: [&str; 5] = [
+    "mysql",
+    "sys",
+    "performance_schema",
+    "information_schema",
+    "rdsadmin",
+];
 
 /// Each step gives `None` for what it cannot read.
 impl Parser<'_> {
@@ -167,9 +173,19 @@ impl Parser<'_> {
                 self.if_exists();
                 self.database()
             }
-            "PROCEDURE" | "FUNCTION" | "TRIGGER" | "EVENT" | "USER" | "ROLE" | "SERVER"
-            | "TABLESPACE" | "LOGFILE" | "RESOURCE" | "REFERENCE" | "LIBRARY" | "INSTANCE"
-            | "PREPARE" => Some(StatementClass::Unpublished),
+            // MariaDB keeps a sequence as a table of one row.
+            "SEQUENCE" => {
+                let mut names = Names::default();
+                self.if_exists();
+                names.add(self.name()?);
+                while self.symbol(',') {
+                    names.add(self.name()?);
+                }
+                names.into_class()
+            }
+            "PROCEDURE" | "PACKAGE" | "FUNCTION" | "TRIGGER" | "EVENT" | "USER" | "ROLE"
+            | "SERVER" | "TABLESPACE" | "LOGFILE" | "RESOURCE" | "REFERENCE" | "LIBRARY"
+            | "INSTANCE" | "PREPARE" => Some(StatementClass::Unpublished),
             _ => None,
         }
     }

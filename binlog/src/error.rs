@@ -30,8 +30,9 @@ pub enum Error {
     Incident(String),
     #[error("XA transaction: {0} is not supported yet")]
     Xa(&'static str),
-    #[error("MariaDB is not supported yet: event {0}")]
-    MariaDb(crate::event::EventKind),
+    /// The rest of the file is encrypted.
+    #[error("the file is encrypted")]
+    Encrypted,
     #[error("event of unknown type {0}, not marked as ignorable")]
     UnknownEvent(u8),
     #[error("transaction that began at offset {began} is not finished")]
@@ -39,6 +40,9 @@ pub enum Error {
     /// The table map carries no column names: `binlog_row_metadata` was not FULL.
     #[error("table `{table}` is logged without column names")]
     NoColumnNames { table: String },
+    /// What information_schema says of the table is not what was logged.
+    #[error("table `{table}` is logged without column names, and its columns do not fit: {found}")]
+    ColumnsDoNotFit { table: String, found: String },
 }
 
 impl Error {
@@ -77,7 +81,9 @@ impl Error {
             Self::Xa(_) => Some(
                 "finish the XA transactions on the source, copy the tables that they changed again and set a position behind them",
             ),
-            Self::MariaDb(_) => Some("read from MySQL 5.5 or newer"),
+            Self::Encrypted => Some(
+                "read it through its server, which decrypts what it sends: `headwater run` with source.url",
+            ),
             Self::UnknownEvent(_) => {
                 Some("the source is newer than this program: update the program")
             }
@@ -85,8 +91,15 @@ impl Error {
                 "the source stopped while it wrote this transaction: check with mysqlbinlog, then set a position at the head of the next file",
             ),
             Self::NoColumnNames { .. } => Some(
-                "SET PERSIST binlog_row_metadata = 'FULL' (on RDS and Aurora the parameter \
-                 binlog_row_metadata of the parameter group), then start after this position",
+                "SET PERSIST binlog_row_metadata = 'FULL' (MariaDB: SET GLOBAL, and its option file; on RDS \
+                 and Aurora the parameter binlog_row_metadata of the parameter group), then start after \
+                 this position; or take columns by number: source.unnamed_columns = \"positional\"",
+            ),
+            Self::ColumnsDoNotFit { .. } => Some(
+                "SET PERSIST binlog_row_metadata = 'FULL' (MariaDB: SET GLOBAL, and its option file; RDS parameter \
+                 group: binlog_row_metadata), then set a position behind this event; if the table was altered with \
+                 sql_log_bin = 0, set the stored position again (`headwater position set`): the columns are then \
+                 asked for anew",
             ),
             _ => None,
         }

@@ -111,6 +111,11 @@ impl Framing {
         &self.server_version
     }
 
+    /// Whether MariaDB wrote the file.
+    pub fn is_mariadb(&self) -> bool {
+        is_mariadb(&self.server_version)
+    }
+
     /// Bytes of the fixed part of a body, where the file says so.
     pub fn post_header_bytes(&self, kind: EventKind) -> Option<u8> {
         let index = usize::from(kind.code()).checked_sub(1)?;
@@ -315,13 +320,23 @@ fn server_version(field: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
-/// Since 5.6.1 every FORMAT_DESCRIPTION ends in an algorithm and four bytes for its own checksum.
+/// Since 5.6.1, and 5.3 of MariaDB, every FORMAT_DESCRIPTION ends in an algorithm and four bytes for its
+/// own checksum.
 fn has_checksum_field(server_version: &str) -> bool {
+    let since = if is_mariadb(server_version) {
+        (5, 3, 0)
+    } else {
+        (5, 6, 1)
+    };
     let mut numbers = server_version
         .split(|c: char| !c.is_ascii_digit())
         .map(str::parse::<u32>);
     let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
-    (next(), next(), next()) >= (5, 6, 1)
+    (next(), next(), next()) >= since
+}
+
+fn is_mariadb(server_version: &str) -> bool {
+    server_version.contains("MariaDB")
 }
 
 #[cfg(test)]

@@ -155,6 +155,10 @@ impl<R: BufRead> BinlogFile<R> {
             self.framing.learn(&event)?;
             self.is_in_use = event.header.flags & FLAG_IN_USE != 0;
         }
+        // What follows in the file is bytes that only its server can read.
+        if event.header.kind == EventKind::MariaStartEncryption {
+            return Err(Error::Encrypted.into());
+        }
         let offset = self.offset;
         self.offset += u64::from(header.bytes);
         Ok(Some(FileEvent {

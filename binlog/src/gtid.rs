@@ -1,14 +1,17 @@
-//! GTIDs and sets of them: plain (`uuid:1-5`) and tagged (`uuid:tag:1-5`); closed intervals, as MySQL prints.
+//! GTIDs and sets of them: MySQL's plain (`uuid:1-5`) and tagged (`uuid:tag:1-5`) ones, closed intervals as
+//! MySQL prints them; MariaDB's (`domain-server-number`), of which a set holds the last of each domain.
 //!
 //! Invariant of a set: per source the intervals are sorted, do not touch and are never empty, so equal
 //! sets are equal values. Adding the next number of a source lengthens its last interval: no allocation.
-//! `text` parses and prints, `wire` reads the events. Not here: MariaDB's GTIDs.
+//! `text` parses and prints, `wire` reads the events, `mariadb` has both for MariaDB.
 
+mod mariadb;
 mod text;
 mod wire;
 
 use std::collections::BTreeMap;
 
+pub use mariadb::{AlterPhase, MariaGtid, MariaGtidEvent};
 pub use wire::GtidEvent;
 
 use crate::Error;
@@ -20,7 +23,7 @@ pub const NUMBER_MAX: u64 = i64::MAX as u64 - 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uuid(pub [u8; 16]);
 
-/// Who numbers the transactions: a server, and since 8.3 an optional tag.
+/// Who numbers MySQL's transactions: a server, and since 8.3 an optional tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GtidSource {
     pub uuid: Uuid,
@@ -29,45 +32,74 @@ pub struct GtidSource {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Gtid {
-    pub source: GtidSource,
-    pub number: u64,
+pub enum Gtid {
+    /// `uuid[:tag]:number`
+    MySql { source: GtidSource, number: u64 },
+    /// `domain-server-number`
+    MariaDb(MariaGtid),
 }
 
-/// Closed, sorted, merged intervals per source.
+impl Gtid {
+    /// One of MySQL's.
+    pub fn new(source: GtidSource, number: u64) -> Self {
+        Self::MySql { source, number }
+    }
+
+    /// Its number among those of its source, or of its domain.
+    pub fn number(&self) -> u64 {
+        match self {
+            Self::MySql { number, .. } => *number,
+            Self::MariaDb(gtid) => gtid.number,
+        }
+    }
+}
+
+/// MySQL's GTIDs: closed, sorted, merged intervals per source. MariaDB's: in each domain all up to one,
+/// because there the numbers of a domain rise in the order of the log. Never both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GtidSet {
     intervals: BTreeMap<GtidSource, Vec<(u64, u64)>>,
+    /// The last one of each domain, by domain.
+    domains: BTreeMap<u32, MariaGtid>,
 }
 
 impl GtidSet {
-    /// Sources with their closed intervals.
+    /// MySQL's sources with their closed intervals.
     pub fn intervals(&self) -> impl Iterator<Item = (&GtidSource, &[(u64, u64)])> {
         self.intervals
             .iter()
             .map(|(source, intervals)| (source, intervals.as_slice()))
     }
 
+    /// MariaDB's: the last one of each domain, by domain.
+    pub fn domains(&self) -> impl Iterator<Item = &MariaGtid> {
+        self.domains.values()
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.intervals.is_empty()
+        self.intervals.is_empty() && self.domains.is_empty()
     }
 
     pub fn contains(&self, gtid: &Gtid) -> bool {
-        self.intervals.get(&gtid.source).is_some_and(|intervals| {
-            let at = intervals.partition_point(|(_, last)| *last < gtid.number);
-            intervals
-                .get(at)
-                .is_some_and(|(first, _)| *first <= gtid.number)
-        })
+        match gtid {
+            Gtid::MySql { source, number } => self.intervals.get(source).is_some_and(|intervals| {
+                let at = intervals.partition_point(|(_, last)| *last < *number);
+                intervals.get(at).is_some_and(|(first, _)| first <= number)
+            }),
+            Gtid::MariaDb(gtid) => self.has_reached(gtid),
+        }
     }
 
     pub fn add(&mut self, gtid: &Gtid) {
-        match self.intervals.get_mut(&gtid.source) {
-            Some(intervals) => insert(intervals, gtid.number, gtid.number),
-            None => {
-                self.intervals
-                    .insert(gtid.source.clone(), vec![(gtid.number, gtid.number)]);
-            }
+        match gtid {
+            Gtid::MySql { source, number } => match self.intervals.get_mut(source) {
+                Some(intervals) => insert(intervals, *number, *number),
+                None => {
+                    self.intervals
+                        .insert(source.clone(), vec![(*number, *number)]);
+                }
+            },
+            Gtid::MariaDb(gtid) => self.reach(*gtid),
         }
     }
 
@@ -98,6 +130,9 @@ impl GtidSet {
                 }
             }
         }
+        for gtid in other.domains.values() {
+            self.reach(*gtid);
+        }
     }
 
     /// Takes all of `other` away.
@@ -110,19 +145,22 @@ impl GtidSet {
                 }
             }
         }
+        self.domains.retain(|_, gtid| !other.has_reached(gtid));
     }
 
     pub fn is_subset(&self, other: &Self) -> bool {
-        self.intervals.iter().all(|(source, ours)| {
-            let theirs = other.intervals.get(source).map_or(&[][..], Vec::as_slice);
-            let mut theirs = theirs.iter().peekable();
-            ours.iter().all(|(first, last)| {
-                while theirs.next_if(|their| their.1 < *first).is_some() {}
-                theirs
-                    .peek()
-                    .is_some_and(|their| their.0 <= *first && *last <= their.1)
+        let has_all = self.domains.values().all(|gtid| other.has_reached(gtid));
+        has_all
+            && self.intervals.iter().all(|(source, ours)| {
+                let theirs = other.intervals.get(source).map_or(&[][..], Vec::as_slice);
+                let mut theirs = theirs.iter().peekable();
+                ours.iter().all(|(first, last)| {
+                    while theirs.next_if(|their| their.1 < *first).is_some() {}
+                    theirs
+                        .peek()
+                        .is_some_and(|their| their.0 <= *first && *last <= their.1)
+                })
             })
-        })
     }
 }
 

@@ -7,6 +7,8 @@
 //! Not here: files, sockets, clocks, threads.
 
 pub mod charset;
+pub mod columns;
+mod compressed;
 mod cursor;
 pub mod ddl;
 pub mod decimal;

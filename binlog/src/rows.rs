@@ -6,6 +6,9 @@
 //! a row ends but its last value, so a walk cuts every value, and it goes on only while rows have bytes.
 
 mod event;
+mod expand;
+#[cfg(test)]
+mod recorded;
 
 use std::sync::Arc;
 

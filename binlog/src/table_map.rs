@@ -6,8 +6,10 @@
 //! every later column, so every list must come out even. Unknown optional fields are skipped.
 //! Format: MySQL's `Table_map_event` in `rows_event.h`.
 
+mod declared;
 mod kind;
 mod optional;
+mod unnamed;
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use optional::Optional;
 use crate::{
     Error,
     charset::Charset,
+    columns::Unnamed,
     cursor::Cursor,
     schema::{Column, ColumnKind, Table, TableName},
 };
@@ -26,12 +29,56 @@ pub(crate) fn table_id_bytes(post_header_bytes: u8) -> usize {
     if post_header_bytes == 6 { 4 } else { 6 }
 }
 
+/// Whose log it is, where the same bytes mean different things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    MySql,
+    /// Lists a character set for geometry columns too.
+    MariaDb,
+}
+
+/// Indexes of the columns that MariaDB has declared COMPRESSED: their values come packed.
+pub(crate) fn compressed_columns(body: &[u8], post_header_bytes: u8) -> Result<Vec<usize>, Error> {
+    let mut cursor = Cursor::new("table map", body);
+    cursor.take(table_id_bytes(post_header_bytes) + 2)?;
+    for what in ["database name", "table name"] {
+        identifier(&mut cursor, what)?;
+    }
+    let count = usize::try_from(cursor.named("column count").lenenc()?).unwrap_or(usize::MAX);
+    let types = cursor.named("column types").take(count)?;
+    let is_compressed = |(index, type_byte): (usize, &u8)| {
+        matches!(*type_byte, kind::VARCHAR_COMPRESSED | kind::BLOB_COMPRESSED).then_some(index)
+    };
+    Ok(types.iter().enumerate().filter_map(is_compressed).collect())
+}
+
+/// [`parse_as`] of a MySQL server's log.
+pub fn parse(body: &[u8], post_header_bytes: u8) -> Result<(u64, Table), Error> {
+    parse_as(Dialect::MySql, body, post_header_bytes)
+}
+
 /// Reads the event's body (no header, no checksum): the table's id and the table.
 ///
 /// `post_header_bytes` is FORMAT_DESCRIPTION's entry for the event: 8, or 6 before 5.1.4.
 /// Errors: [`Error::NoColumnNames`] without `binlog_row_metadata=FULL`; [`Error::Unsupported`] for a type
 /// that no MySQL from 5.6 on writes; bytes that do not hold together.
-pub fn parse(body: &[u8], post_header_bytes: u8) -> Result<(u64, Table), Error> {
+pub fn parse_as(
+    dialect: Dialect,
+    body: &[u8],
+    post_header_bytes: u8,
+) -> Result<(u64, Table), Error> {
+    parse_with(dialect, body, post_header_bytes, Unnamed::Refuse)
+}
+
+/// The same, with what completes a table map without names.
+///
+/// Errors: also [`Error::ColumnsDoNotFit`] when the list and the event are not of one table at one time.
+pub fn parse_with(
+    dialect: Dialect,
+    body: &[u8],
+    post_header_bytes: u8,
+    unnamed: Unnamed<'_>,
+) -> Result<(u64, Table), Error> {
     let mut cursor = Cursor::new("table map", body);
     let id = cursor
         .named("table id")
@@ -49,7 +96,7 @@ pub fn parse(body: &[u8], post_header_bytes: u8) -> Result<(u64, Table), Error> 
     let mut wires = Vec::with_capacity(count);
     for (index, type_byte) in types.iter().enumerate() {
         wires.push(
-            Wire::read(*type_byte, &mut metadata)
+            Wire::read(dialect, *type_byte, &mut metadata)
                 .map_err(|error| at_column(error, &name, index))?,
         );
     }
@@ -60,10 +107,9 @@ pub fn parse(body: &[u8], post_header_bytes: u8) -> Result<(u64, Table), Error> 
         ));
     }
     let optional = Optional::read(cursor.rest(), &wires)?;
-    let Some(names) = optional.names else {
-        return Err(Error::NoColumnNames {
-            table: name.to_string(),
-        });
+    let Some(names) = optional.names.clone() else {
+        let table = unnamed::table(name, wires, nullable, optional, unnamed)?;
+        return Ok((id, table));
     };
 
     let mut unsigned = Class::new("signedness", optional.unsigned);

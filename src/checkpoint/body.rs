@@ -12,7 +12,10 @@ use headwater_actors::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{
+    Error,
+    columns::{self, KnownBody},
+};
 
 const VERSION: u64 = 1;
 const CHECKSUM_HEAD: &str = ",\n  \"crc32\": \"";
@@ -42,6 +45,8 @@ struct PositionBody {
     commit_us: u64,
     ordering: OrderingBody,
     drained: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<KnownBody>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,6 +75,7 @@ pub(super) fn encode(name: &str, stored: &Stored) -> Result<String, serde_json::
             OrderingKey::PrimaryKey { lanes } => OrderingBody::PrimaryKey { lanes },
         },
         drained: checkpoint.drained,
+        columns: columns::bodies(&checkpoint.columns),
     });
     let body = Body {
         version: VERSION,
@@ -150,6 +156,7 @@ fn checkpoint(
             OrderingBody::PrimaryKey { lanes } => OrderingKey::PrimaryKey { lanes },
         },
         drained: body.drained,
+        columns: columns::known(body.columns)?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Where the checkpoint is kept: adapters behind `headwater_actors::ports::store`.
 
 mod body;
+mod columns;
 pub mod file;
 
 use std::path::PathBuf;

@@ -2,12 +2,12 @@
 //!
 //! Says whether the point is a boundary, which boundaries are nearest, and which GTIDs are done there. A
 //! GTID event always begins a transaction, whatever went before; in logs without them (before 5.6) BEGIN,
-//! XID and COMMIT decide. Pure: events come in as bytes.
+//! XID and COMMIT decide; MariaDB's GTID event is a BEGIN too. Pure: events come in as bytes.
 
 use headwater_binlog::{
     Error,
     event::{Event, EventHeader, EventKind, Framing},
-    gtid::{Gtid, GtidEvent, GtidSet},
+    gtid::{Gtid, GtidEvent, GtidSet, MariaGtidEvent},
     query::{Control, Query},
 };
 
@@ -129,9 +129,19 @@ impl Walk {
             EventKind::Gtid => self.begin(GtidEvent::parse(event.body)?.gtid),
             EventKind::GtidTagged => self.begin(GtidEvent::parse_tagged(event.body)?.gtid),
             EventKind::AnonymousGtid => self.begin(None),
+            EventKind::MariaGtidList => self.gtids = GtidSet::parse_gtid_list(event.body)?,
+            EventKind::MariaGtid => {
+                let gtid = MariaGtidEvent::parse(event.body, event.header.server_id)?;
+                self.begin(gtid.event().gtid);
+                if !gtid.is_standalone {
+                    self.state = State::Begun;
+                }
+            }
             EventKind::Xid | EventKind::TransactionPayload | EventKind::XaPrepare => {
                 self.end_transaction();
             }
+            // Compressed, it is a statement too long to steer a transaction.
+            EventKind::MariaQueryCompressed if self.state != State::Begun => self.end_transaction(),
             EventKind::Query => {
                 let post_header_bytes = self.framing.post_header_bytes(EventKind::Query);
                 match Query::parse(event.body, post_header_bytes)?.control() {
@@ -171,6 +181,7 @@ fn starts_transaction(kind: EventKind) -> bool {
         EventKind::Gtid
             | EventKind::GtidTagged
             | EventKind::AnonymousGtid
+            | EventKind::MariaGtid
             | EventKind::Rotate
             | EventKind::Stop
     )

@@ -1,12 +1,16 @@
 //! Whether a server's settings, grants and tables allow its log to be read: one small function a check,
 //! each with the one line that cures it. Pure: what the server said comes in.
 
+mod names;
+
 use std::collections::HashMap;
 
 use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
 use headwater_binlog::schema::TableName;
 
-use super::failure::grant_hint;
+use super::{facts::Flavour, failure::grant_hint};
+
+pub use names::{ensure_column_names, ensure_row_metadata};
 
 const TABLES: &str = "source.tables";
 const PRIMARY_KEYS: &str = "ordering.key";
@@ -61,7 +65,9 @@ pub struct Variables(pub HashMap<String, String>);
 
 impl Variables {
     /// What is asked for; old and new words of one thing side by side.
-    pub const NAMES: [&str; 16] = [
+    pub const NAMES: [&str; 18] = [
+        "version",
+        "gtid_strict_mode",
         "log_bin",
         "binlog_format",
         "binlog_row_image",
@@ -87,6 +93,26 @@ impl Variables {
     fn number(&self, name: &str) -> Option<u64> {
         self.get(name).parse().ok()
     }
+
+    pub fn flavour(&self) -> Flavour {
+        Flavour::of(self.get("version"))
+    }
+
+    /// The line that sets a variable for good; MariaDB, and MySQL before 8.0, cannot keep one by SQL.
+    fn set(&self, assignment: &str) -> String {
+        let is_old = self.get("version").starts_with("5.");
+        if is_old || self.flavour() == Flavour::MariaDb {
+            format!("SET GLOBAL {assignment}, and the same in the server's option file")
+        } else {
+            format!("SET PERSIST {assignment}")
+        }
+    }
+
+    /// As [`Variables::set`], with the parameter of RDS that has the same name.
+    fn set_also_on_rds(&self, assignment: &str) -> String {
+        let name = assignment.split(' ').next().unwrap_or_default();
+        format!("{} (RDS parameter group: {name})", self.set(assignment))
+    }
 }
 
 /// A table that the account can see.
@@ -96,21 +122,18 @@ pub struct SeenTable {
     pub has_primary_key: bool,
 }
 
+/// Whether the server writes a log that can be read; `docs/servers.md` says which of them were run.
 pub fn ensure_version(text: &str, version: (u16, u16, u16)) -> Check {
     let name = "server version";
-    if text.contains("MariaDB") {
-        return Check::fail(
-            name,
-            text,
-            "MariaDB is not supported yet: use MySQL 8.0 or later",
-        );
-    }
-    if version < (8, 0, 1) {
-        return Check::fail(
-            name,
-            text,
-            "use MySQL 8.0.1 or later: older servers write no column names into the log",
-        );
+    let (oldest, remedy) = match Flavour::of(text) {
+        Flavour::MySql => ((5, 5, 0), "use MySQL 5.5 or later, better 8.0.1 or later"),
+        Flavour::MariaDb => (
+            (10, 0, 2),
+            "use MariaDB 10.0.2 or later, better 10.5 or later",
+        ),
+    };
+    if version < oldest {
+        return Check::fail(name, text, remedy);
     }
     Check::ok(name, text)
 }
@@ -133,7 +156,10 @@ pub fn ensure_format(variables: &Variables) -> Check {
         found => Check::fail(
             "binlog_format",
             found,
-            "SET PERSIST binlog_format = 'ROW' (RDS parameter group: binlog_format); sessions keep the old one until they reconnect",
+            format!(
+                "{}; sessions keep the old one until they reconnect",
+                variables.set_also_on_rds("binlog_format = 'ROW'")
+            ),
         ),
     }
 }
@@ -144,18 +170,7 @@ pub fn ensure_row_image(variables: &Variables) -> Check {
         found => Check::warn(
             "binlog_row_image",
             format!("{found}: columns that the log lacks are absent from events"),
-            "SET PERSIST binlog_row_image = 'FULL' (RDS parameter group: binlog_row_image)",
-        ),
-    }
-}
-
-pub fn ensure_row_metadata(variables: &Variables) -> Check {
-    match variables.get("binlog_row_metadata") {
-        "FULL" => Check::ok("binlog_row_metadata", "FULL"),
-        found => Check::fail(
-            "binlog_row_metadata",
-            found,
-            "SET PERSIST binlog_row_metadata = 'FULL' (RDS parameter group: binlog_row_metadata)",
+            variables.set_also_on_rds("binlog_row_image = 'FULL'"),
         ),
     }
 }
@@ -166,7 +181,7 @@ pub fn ensure_row_value_options(variables: &Variables) -> Check {
         found => Check::fail(
             "binlog_row_value_options",
             found,
-            "SET PERSIST binlog_row_value_options = '' (RDS parameter group: binlog_row_value_options)",
+            variables.set_also_on_rds("binlog_row_value_options = ''"),
         ),
     }
 }
@@ -174,6 +189,11 @@ pub fn ensure_row_value_options(variables: &Variables) -> Check {
 pub fn ensure_checksum(variables: &Variables) -> Check {
     match variables.get("binlog_checksum") {
         "CRC32" => Check::ok("binlog_checksum", "CRC32"),
+        "" => Check::warn(
+            "binlog_checksum",
+            "not known to the server: damaged events are not noticed",
+            "use MySQL 5.6 or later",
+        ),
         found => Check::warn(
             "binlog_checksum",
             format!("{found}: damaged events are not noticed"),
@@ -183,14 +203,58 @@ pub fn ensure_checksum(variables: &Variables) -> Check {
 }
 
 pub fn ensure_gtid_mode(variables: &Variables) -> Check {
+    if variables.flavour() == Flavour::MariaDb {
+        return Check::ok("gtid_mode", "always on in MariaDB");
+    }
     match variables.get("gtid_mode") {
         "ON" => Check::ok("gtid_mode", "ON"),
+        "" => Check::warn(
+            "gtid_mode",
+            "not known to the server: no failover to another server",
+            "use MySQL 5.6 or later",
+        ),
         found => Check::warn(
             "gtid_mode",
             format!("{found}: no failover to another server"),
             "turn GTIDs on, step by step, as the MySQL manual's \"Changing GTID Mode Online\" says",
         ),
     }
+}
+
+/// MariaDB. What has been read is known by the last GTID of each domain: numbers must rise.
+pub fn ensure_strict_gtids(variables: &Variables) -> Check {
+    let name = "gtid_strict_mode";
+    match variables.get(name) {
+        "ON" | "1" => Check::ok(name, "ON"),
+        found => Check::warn(
+            name,
+            format!("{found}: numbers of a domain may fall, and a failover then halts"),
+            variables.set_also_on_rds("gtid_strict_mode = ON"),
+        ),
+    }
+}
+
+/// MariaDB. The log does not say how long such values are.
+pub fn ensure_no_old_fractions(tables: &[TableName], filter: &TableFilter) -> Check {
+    let name = "mysql56_temporal_format";
+    let included: Vec<_> = tables
+        .iter()
+        .filter(|table| filter.includes(table))
+        .map(ToString::to_string)
+        .collect();
+    let Some(first) = included.first() else {
+        return Check::ok(name, "no fraction of a second in the format of MariaDB 5.3");
+    };
+    Check::fail(
+        name,
+        format!(
+            "fractions of a second in the format of MariaDB 5.3, which the log cannot show: {}",
+            included.join(", ")
+        ),
+        format!(
+            "SET GLOBAL mysql56_temporal_format = ON, then ALTER TABLE {first} FORCE, and start behind that; or exclude the table"
+        ),
+    )
 }
 
 /// `rds_hours`: what RDS keeps, where its table exists; its NULL is `Some(None)`.
@@ -219,7 +283,7 @@ pub fn ensure_retention(variables: &Variables, rds_hours: Option<Option<u64>>) -
         Some(secs) if secs < DAY_SECS => Check::warn(
             name,
             format!("{secs} s: an outage of ours longer than that loses changes"),
-            "SET PERSIST binlog_expire_logs_seconds = 259200",
+            variables.set("binlog_expire_logs_seconds = 259200"),
         ),
         Some(secs) => Check::ok(name, format!("{} h", secs / 3600)),
     }
@@ -250,7 +314,7 @@ pub fn ensure_durability(variables: &Variables) -> [Check; 2] {
         found => Check::warn(
             name,
             format!("{found}: after a crash of the server events may have been sent that it no longer has"),
-            format!("SET PERSIST {name} = 1 (RDS parameter group: {name})"),
+            variables.set_also_on_rds(&format!("{name} = 1")),
         ),
     })
 }
@@ -283,7 +347,10 @@ pub fn ensure_replica_updates(variables: &Variables) -> Check {
         "OFF" | "0" => Check::warn(
             name,
             "OFF: if this server is a replica, its log lacks what it replicates",
-            "start the server with --log-replica-updates=ON",
+            match variables.flavour() {
+                Flavour::MySql => "start the server with --log-replica-updates=ON",
+                Flavour::MariaDb => "start the server with --log-slave-updates=ON",
+            },
         ),
         _ => Check::ok(name, "ON"),
     }
@@ -292,9 +359,14 @@ pub fn ensure_replica_updates(variables: &Variables) -> Check {
 /// `grants` as SHOW GRANTS prints them, those of active roles too.
 pub fn ensure_privileges(grants: &[String], user: &str) -> Check {
     let name = "privileges";
+    // MariaDB's word for the second since 10.5; it takes both.
+    let has = |privilege| grants.iter().any(|grant| gives(grant, privilege));
     let missing: Vec<_> = ["REPLICATION SLAVE", "REPLICATION CLIENT"]
         .into_iter()
-        .filter(|privilege| !grants.iter().any(|grant| gives(grant, privilege)))
+        .filter(|privilege| {
+            let is_monitor = *privilege == "REPLICATION CLIENT";
+            !(has(privilege) || is_monitor && has("BINLOG MONITOR"))
+        })
         .collect();
     if missing.is_empty() {
         return Check::ok(name, "REPLICATION SLAVE, REPLICATION CLIENT");

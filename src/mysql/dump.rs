@@ -35,7 +35,10 @@ pub use self::{
     events::{Place, Ready, Taken},
     greeting::ServerVersion,
 };
-use super::resume::Route;
+use super::{
+    facts::{UNNAMED_SERVER, unnamed_server_uuid},
+    resume::Route,
+};
 use crate::plan::{Host, SourcePlan};
 
 /// Our own backpressure must not make the server hang up (its default is 60 s).
@@ -65,6 +68,9 @@ impl From<&Route> for Ask {
     fn from(route: &Route) -> Self {
         match route {
             Route::ByPosition(position) => Self::Position(position.clone()),
+            Route::ByGtid(set) if set.domains().next().is_some() => {
+                Self::MariaDbGtids(set.to_string())
+            }
             Route::ByGtid(set) => Self::Gtids(set.clone()),
         }
     }
@@ -137,20 +143,27 @@ impl Connection {
     /// A name may lead to another server than the last time.
     ///
     /// # Errors
-    /// Transient when this is not the server `expected`. MariaDB has no such identity.
+    /// Transient when this is not the server `expected`.
     pub async fn ensure_server(&mut self, expected: Uuid) -> Result<(), Failure> {
-        if self.version.is_mariadb {
+        let doing = "ask for the server's identity";
+        let has_uuid = !self.version.is_mariadb && self.version.number >= (5, 6, 0);
+        let sql = if has_uuid {
+            "SELECT @@GLOBAL.server_uuid"
+        } else {
+            UNNAMED_SERVER
+        };
+        let found = self.value(doing, sql).await?.unwrap_or_default();
+        let uuid = if has_uuid {
+            found.parse().ok()
+        } else {
+            unnamed_server_uuid(&found)
+        };
+        if uuid == Some(expected) {
             return Ok(());
         }
-        let doing = "ask for the server's UUID";
-        let found = self.value(doing, "SELECT @@GLOBAL.server_uuid").await?;
-        match found {
-            Some(found) if found.parse() == Ok(expected) => Ok(()),
-            found => Err(Failure::transient(format!(
-                "server {} answers where {expected} did",
-                found.unwrap_or_default()
-            ))),
-        }
+        Err(Failure::transient(format!(
+            "server {found} answers where {expected} did"
+        )))
     }
 
     /// Asks for all events from `ask` on. A read that waits longer than `patience` fails.
@@ -171,7 +184,7 @@ impl Connection {
             Ask::Gtids(set) => format!("read the binary log after GTIDs {set}"),
             Ask::MariaDbGtids(set) => format!("read the binary log after GTIDs {set}"),
         };
-        let request = request(replica.server_id, ask, until)?;
+        let request = request(self.version, replica.server_id, ask, until)?;
         for statement in self.settings(plan, replica, ask) {
             self.execute("prepare the dump", &statement).await?;
         }
@@ -223,11 +236,20 @@ impl Connection {
 }
 
 /// The command that begins the dump.
-fn request(server_id: u32, ask: &Ask, until: Until) -> Result<Vec<u8>, Failure> {
-    let flags = match until {
+fn request(
+    version: ServerVersion,
+    server_id: u32,
+    ask: &Ask,
+    until: Until,
+) -> Result<Vec<u8>, Failure> {
+    let mut flags = match until {
         Until::Ever => BinlogDumpFlags::empty(),
         Until::Head => BinlogDumpFlags::BINLOG_DUMP_NON_BLOCK,
     };
+    if version.is_mariadb {
+        // The same bit is BINLOG_SEND_ANNOTATE_ROWS_EVENT there: no gaps where those events stand.
+        flags |= BinlogDumpFlags::BINLOG_THROUGH_POSITION;
+    }
     let by_position = |file: &str, offset| {
         ComBinlogDump::new(server_id)
             .with_filename(file.as_bytes().to_vec())
@@ -361,7 +383,12 @@ mod tests {
         let ask = |offset| {
             let file = headwater_binlog::position::FileName::parse("binlog.000007");
             let position = Position::new(file.expect("a name"), offset);
-            request(9, &Ask::Position(position), Until::Ever)
+            request(
+                ServerVersion::parse("9.7.0"),
+                9,
+                &Ask::Position(position),
+                Until::Ever,
+            )
         };
         let bytes = ask(u64::from(u32::MAX)).expect("fits");
         assert_eq!(bytes.get(..5), Some(&[0x12, 0xff, 0xff, 0xff, 0xff][..]));

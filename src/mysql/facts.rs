@@ -3,7 +3,10 @@
 //! The order of the questions matters: what is purged is asked last, so a purge in between shows as a
 //! file too many and never as a file too few.
 
-use headwater_actors::failure::Failure;
+use headwater_actors::{
+    failure::Failure,
+    lane::{FNV_BASIS, fnv1a},
+};
 use headwater_binlog::{
     gtid::{GtidSet, Uuid},
     position::{FileName, Position},
@@ -12,6 +15,9 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::failure::failure;
 use crate::plan::Host;
+
+/// Every binlog file begins with four magic bytes.
+const FIRST_OFFSET: u64 = 4;
 
 /// One file of SHOW BINARY LOGS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +32,7 @@ pub struct ServerFacts {
     pub server_uuid: Uuid,
     /// As `SELECT VERSION()` prints it.
     pub version: String,
-    /// `gtid_mode` is ON or ON_PERMISSIVE.
+    /// `gtid_mode` is ON or ON_PERMISSIVE; always on MariaDB.
     pub has_gtids: bool,
     pub gtid_executed: GtidSet,
     pub gtid_purged: GtidSet,
@@ -34,14 +40,34 @@ pub struct ServerFacts {
     pub files: Vec<LogFile>,
     /// The end of the log when it was asked; its GTIDs are in `head_gtid_set`.
     pub head: Position,
-    /// What the same row of SHOW BINARY LOG STATUS said.
+    /// The GTIDs up to there.
     pub head_gtid_set: GtidSet,
 }
 
-/// A connection and the account's name, which hints need.
+/// Whose server it is: the two ask for and say some things in different words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavour {
+    MySql,
+    MariaDb,
+}
+
+impl Flavour {
+    /// By what `SELECT VERSION()` prints.
+    pub fn of(version: &str) -> Self {
+        if version.contains("MariaDB") {
+            Self::MariaDb
+        } else {
+            Self::MySql
+        }
+    }
+}
+
+/// A connection, and the account's name, which hints need.
 pub struct Server {
     pub conn: Conn,
     pub user: String,
+    /// As `SELECT VERSION()` prints it.
+    pub version_text: String,
 }
 
 impl Server {
@@ -74,63 +100,86 @@ impl Server {
         }
     }
 
+    pub fn flavour(&self) -> Flavour {
+        Flavour::of(&self.version_text)
+    }
+
     pub async fn facts(&mut self) -> Result<ServerFacts, Failure> {
-        let doing = "ask the server what it is";
-        let row = self
-            .rows(doing, "SELECT VERSION()")
-            .await?
-            .into_iter()
-            .next();
-        let version = row
-            .as_ref()
-            .and_then(|row| text(row, 0))
-            .unwrap_or_default();
-        ensure_flavour(&version)?;
-        let (head, head_gtid_set) = self.head().await?;
+        let who = self.who().await?;
+        let (head, head_gtid_set) = self.head_with_gtids().await?;
         let files = self.files().await?;
-        let row = self
-            .rows(
-                doing,
-                "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_mode, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged",
-            )
-            .await?
-            .into_iter()
-            .next();
-        let column = |index| {
-            row.as_ref()
-                .and_then(|row| text(row, index))
-                .unwrap_or_default()
+        let doing = "ask the server for its GTIDs";
+        let sql = match (self.flavour(), who.gtid_mode.is_empty()) {
+            (Flavour::MariaDb, _) => {
+                let first = files.first().ok_or_else(no_log)?;
+                format!(
+                    "SELECT @@GLOBAL.gtid_binlog_pos, {}",
+                    gtids_before(&first.name, FIRST_OFFSET)
+                )
+            }
+            (Flavour::MySql, false) => "SELECT @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged".into(),
+            // Before 5.6.
+            (Flavour::MySql, true) => "SELECT '', ''".into(),
         };
+        let row = self.rows(doing, &sql).await?.into_iter().next();
+        let column = |index| row.as_ref().and_then(|row| text(row, index));
+        let missing = || Failure::transient(format!("{sql} gave no GTID set"));
         Ok(ServerFacts {
-            server_uuid: column(0)
-                .parse()
-                .map_err(|error| unreadable("server_uuid", &error))?,
-            version,
-            has_gtids: column(1).starts_with("ON"),
-            gtid_executed: gtid_set("gtid_executed", &column(2))?,
-            gtid_purged: gtid_set("gtid_purged", &column(3))?,
+            server_uuid: who.server_uuid,
+            version: self.version_text.clone(),
+            has_gtids: self.flavour() == Flavour::MariaDb || who.gtid_mode.starts_with("ON"),
+            gtid_executed: gtid_set("executed GTIDs", &column(0).ok_or_else(missing)?)?,
+            // NULL when the file has been purged in between.
+            gtid_purged: gtid_set("purged GTIDs", &column(1).ok_or_else(missing)?)?,
             files,
             head,
             head_gtid_set,
         })
     }
 
-    /// The end of the log and the GTIDs executed there, from one row.
-    pub async fn head(&mut self) -> Result<(Position, GtidSet), Failure> {
+    /// What the server leaves out of its log by database (`binlog_do_db`, `binlog_ignore_db`), if anything.
+    pub async fn log_filters(&mut self) -> Result<Option<String>, Failure> {
+        let row = self.head_row().await?;
+        let filter = |index, name| {
+            let databases = text(&row, index)?;
+            (!databases.is_empty()).then(|| format!("{name} = {databases}"))
+        };
+        let filters = [filter(2, "binlog_do_db"), filter(3, "binlog_ignore_db")];
+        let filters: Vec<_> = filters.into_iter().flatten().collect();
+        Ok((!filters.is_empty()).then(|| filters.join(", ")))
+    }
+
+    /// The end of the log.
+    pub async fn head(&mut self) -> Result<Position, Failure> {
+        let row = self.head_row().await?;
+        head_position(&row)
+    }
+
+    /// The end of the log and the GTIDs executed there.
+    pub async fn head_with_gtids(&mut self) -> Result<(Position, GtidSet), Failure> {
+        let row = self.head_row().await?;
+        let head = head_position(&row)?;
+        let gtids = match self.flavour() {
+            Flavour::MySql => text(&row, 4).unwrap_or_default(),
+            Flavour::MariaDb => {
+                let sql = format!("SELECT {}", gtids_before(&head.file, head.offset));
+                let rows = self.rows("ask for the GTIDs of a position", &sql).await?;
+                let gtids = rows.first().and_then(|row| text(row, 0));
+                gtids.ok_or_else(|| Failure::transient(format!("{sql} gave NULL")))?
+            }
+        };
+        Ok((head, gtid_set("executed GTIDs", &gtids)?))
+    }
+
+    async fn head_row(&mut self) -> Result<Row, Failure> {
         // https://dev.mysql.com/doc/refman/8.4/en/show-binary-log-status.html: since 8.2.
-        let sql = if self.version() >= (8, 2, 0) {
+        let sql = if self.flavour() == Flavour::MySql && self.version() >= (8, 2, 0) {
             "SHOW BINARY LOG STATUS"
         } else {
             "SHOW MASTER STATUS"
         };
         let rows = self.rows("ask for the end of the binary log", sql).await?;
-        let row = rows.first().ok_or_else(no_log)?;
-        let name = text(row, 0).unwrap_or_default();
-        let file =
-            FileName::parse(&name).map_err(|error| unreadable("binlog file name", &error))?;
-        let offset = number(row, 1).ok_or_else(|| missing(sql))?;
-        let gtid_set = gtid_set("Executed_Gtid_Set", &text(row, 4).unwrap_or_default())?;
-        Ok((Position { file, offset }, gtid_set))
+        rows.into_iter().next().ok_or_else(no_log)
     }
 
     /// The files of the log with their sizes, oldest first.
@@ -152,28 +201,74 @@ impl Server {
     }
 
     pub async fn server_uuid(&mut self) -> Result<Uuid, Failure> {
-        let rows = self
-            .rows("ask for the server's UUID", "SELECT @@GLOBAL.server_uuid")
-            .await?;
-        let found = rows
-            .first()
-            .and_then(|row| text(row, 0))
-            .unwrap_or_default();
-        found
-            .parse()
-            .map_err(|error| unreadable("server_uuid", &error))
+        Ok(self.who().await?.server_uuid)
+    }
+
+    async fn who(&mut self) -> Result<Who, Failure> {
+        let doing = "ask the server what it is";
+        let sql = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'gtid_mode')";
+        let rows = self.rows(doing, sql).await?;
+        let value = |name: &str| {
+            let row = rows
+                .iter()
+                .find(|row| text(row, 0).as_deref() == Some(name));
+            row.and_then(|row| text(row, 1)).unwrap_or_default()
+        };
+        let server_uuid = match value("server_uuid").as_str() {
+            "" => {
+                let rows = self.rows(doing, UNNAMED_SERVER).await?;
+                let found = rows.first().and_then(|row| text(row, 0));
+                found
+                    .and_then(|found| unnamed_server_uuid(&found))
+                    .ok_or_else(|| missing(UNNAMED_SERVER))?
+            }
+            text => text
+                .parse()
+                .map_err(|error| unreadable("server_uuid", &error))?,
+        };
+        Ok(Who {
+            server_uuid,
+            gtid_mode: value("gtid_mode"),
+        })
     }
 }
 
-/// MariaDB numbers transactions and writes events in its own way.
-pub fn ensure_flavour(version: &str) -> Result<(), Failure> {
-    if version.contains("MariaDB") {
-        return Err(Failure::definite(format!(
-            "the server is MariaDB ({version}), which is not supported yet"
-        ))
-        .with_hint("point source.url at a MySQL server (8.0 or later)"));
-    }
-    Ok(())
+/// Which server it is.
+struct Who {
+    server_uuid: Uuid,
+    /// Empty where there is none.
+    gtid_mode: String,
+}
+
+/// Asks a server without a `server_uuid` (MariaDB, MySQL before 5.6) for what tells it from others.
+pub const UNNAMED_SERVER: &str =
+    "SELECT CONCAT(@@GLOBAL.server_id, ' at ', @@GLOBAL.hostname, ':', @@GLOBAL.port)";
+
+/// Stands for `server_uuid`, of the answer to [`UNNAMED_SERVER`]: a word, the server id, and a hash of host
+/// name and port. A server that moves to another host so becomes another one, which is safe: its positions
+/// are then translated by GTID, or refused.
+pub fn unnamed_server_uuid(answer: &str) -> Option<Uuid> {
+    let (server_id, place) = answer.split_once(" at ")?;
+    let server_id: u32 = server_id.parse().ok()?;
+    let word = u128::from(u32::from_be_bytes(*b"noid"));
+    let place = fnv1a(FNV_BASIS, place.as_bytes());
+    let uuid = word << 96 | u128::from(server_id) << 64 | u128::from(place);
+    Some(Uuid(uuid.to_be_bytes()))
+}
+
+/// MariaDB's function that walks the file up to there. File names of a log hold no quotes that MariaDB
+/// would take for ends of a string: they are doubled.
+fn gtids_before(file: &FileName, offset: u64) -> String {
+    let name = file.name.replace('\\', "\\\\").replace('\'', "''");
+    format!("BINLOG_GTID_POS('{name}', {offset})")
+}
+
+fn head_position(row: &Row) -> Result<Position, Failure> {
+    let name = text(row, 0).unwrap_or_default();
+    let file = FileName::parse(&name).map_err(|error| unreadable("binlog file name", &error))?;
+    let offset = number(row, 1)
+        .ok_or_else(|| Failure::transient("the end of the binary log has no position"))?;
+    Ok(Position { file, offset })
 }
 
 pub fn text(row: &Row, index: usize) -> Option<String> {
@@ -205,4 +300,30 @@ fn no_log() -> Failure {
     Failure::definite("the server writes no binary log (log_bin is OFF)").with_hint(
         "start the server with --log-bin; on RDS turn automated backups on (retention ≥ 1 day)",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_without_a_uuid_is_known_by_its_id_and_its_place() {
+        let uuid = unnamed_server_uuid("7 at db1:3306").expect("an identity");
+        assert!(
+            uuid.to_string().starts_with("6e6f6964-0000-0007-"),
+            "{uuid}"
+        );
+        for other in ["7 at db2:3306", "7 at db1:3307", "8 at db1:3306"] {
+            assert_ne!(unnamed_server_uuid(other), Some(uuid), "{other}");
+        }
+        assert_eq!(unnamed_server_uuid("x at db1:3306"), None);
+        assert_eq!(unnamed_server_uuid(""), None);
+    }
+
+    #[test]
+    fn the_version_tells_mariadb() {
+        assert_eq!(Flavour::of("10.11.18-MariaDB-log"), Flavour::MariaDb);
+        assert_eq!(Flavour::of("5.5.5-10.4.1-MariaDB"), Flavour::MariaDb);
+        assert_eq!(Flavour::of("9.7.0"), Flavour::MySql);
+    }
 }

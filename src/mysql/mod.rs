@@ -9,6 +9,7 @@
 mod ahead;
 pub mod boundary;
 pub mod checks;
+mod columns;
 pub mod connect;
 pub mod dump;
 pub mod facts;

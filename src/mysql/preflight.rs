@@ -9,12 +9,13 @@ use mysql_async::{Error, Row, prelude::Queryable};
 pub use super::checks::{Check, Verdict};
 use super::{
     checks::{
-        SeenTable, Variables, ensure_checksum, ensure_durability, ensure_event_bytes,
-        ensure_format, ensure_gtid_mode, ensure_log_bin, ensure_primary_keys, ensure_privileges,
-        ensure_replica_updates, ensure_retention, ensure_row_image, ensure_row_metadata,
-        ensure_row_value_options, ensure_server_id, ensure_tables, ensure_version,
+        SeenTable, Variables, ensure_checksum, ensure_column_names, ensure_durability,
+        ensure_event_bytes, ensure_format, ensure_gtid_mode, ensure_log_bin,
+        ensure_no_old_fractions, ensure_primary_keys, ensure_privileges, ensure_replica_updates,
+        ensure_retention, ensure_row_image, ensure_row_metadata, ensure_row_value_options,
+        ensure_server_id, ensure_strict_gtids, ensure_tables, ensure_version,
     },
-    facts::{Server, number, text},
+    facts::{Flavour, Server, number, text},
     start::server,
 };
 use crate::plan::SourcePlan;
@@ -31,12 +32,7 @@ pub async fn preflight(
     ordering: &OrderingKey,
 ) -> Result<Vec<Check>, Failure> {
     let mut server = server(plan).await?;
-    let version = server.rows(DOING, "SELECT VERSION()").await?;
-    let version = version
-        .first()
-        .and_then(|row| text(row, 0))
-        .unwrap_or_default();
-    let version = ensure_version(&version, server.version());
+    let version = ensure_version(&server.version_text, server.version());
     if version.verdict == Verdict::Fail {
         server.leave().await;
         return Ok(vec![version]);
@@ -44,8 +40,10 @@ pub async fn preflight(
     let variables = variables(&mut server).await?;
     let grants = grants(&mut server).await?;
     let tables = tables(&mut server).await?;
+    let filters = log_filters(&mut server).await?;
     let rds_hours = rds_hours(&mut server).await?;
     let replicas = replicas(&mut server).await?;
+    let old_columns = old_columns(&mut server).await?;
     let user = server.user.clone();
     server.leave().await;
 
@@ -54,7 +52,7 @@ pub async fn preflight(
         ensure_log_bin(&variables),
         ensure_format(&variables),
         ensure_row_image(&variables),
-        ensure_row_metadata(&variables),
+        ensure_row_metadata(&variables, plan.unnamed_columns),
         ensure_row_value_options(&variables),
         ensure_checksum(&variables),
         ensure_privileges(&grants, &user),
@@ -64,7 +62,18 @@ pub async fn preflight(
         ensure_event_bytes(&variables, plan.event_bytes_max),
         ensure_replica_updates(&variables),
     ];
+    checks.extend(ensure_column_names(
+        &variables,
+        plan.unnamed_columns,
+        &grants,
+        filters.as_deref(),
+        &user,
+    ));
     checks.extend(ensure_durability(&variables));
+    if variables.flavour() == Flavour::MariaDb {
+        checks.push(ensure_strict_gtids(&variables));
+        checks.push(ensure_no_old_fractions(&old_columns, filter));
+    }
     checks.push(ensure_tables(&tables, filter, &user));
     checks.extend(ensure_primary_keys(&tables, filter, ordering));
     Ok(checks)
@@ -114,9 +123,34 @@ async fn rds_hours(server: &mut Server) -> Result<Option<Option<u64>>, Failure> 
     }
 }
 
+/// None that we may not ask for: what the account lacks is judged on its own.
+async fn log_filters(server: &mut Server) -> Result<Option<String>, Failure> {
+    match server.log_filters().await {
+        Err(failure) if failure.is_definite() => Ok(None),
+        outcome => outcome,
+    }
+}
+
+/// Tables with columns of a fraction of a second in MariaDB's own old format.
+async fn old_columns(server: &mut Server) -> Result<Vec<TableName>, Failure> {
+    if server.flavour() == Flavour::MySql {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT DISTINCT table_schema, table_name FROM information_schema.columns \
+        WHERE column_type LIKE '%mariadb-5.3%' AND datetime_precision > 0";
+    let rows = server.rows(DOING, sql).await?;
+    let table = |row: &Row| {
+        Some(TableName {
+            database: text(row, 0)?,
+            table: text(row, 1)?,
+        })
+    };
+    Ok(rows.iter().filter_map(table).collect())
+}
+
 /// Ids of the replicas that read now; none that we may not ask for.
 async fn replicas(server: &mut Server) -> Result<Vec<u64>, Failure> {
-    let sql = if server.version() >= (8, 0, 22) {
+    let sql = if server.flavour() == Flavour::MySql && server.version() >= (8, 0, 22) {
         "SHOW REPLICAS"
     } else {
         "SHOW SLAVE HOSTS"

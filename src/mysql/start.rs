@@ -6,7 +6,7 @@
 //! done then is sent again from its beginning: its ids are the same, and another server may order
 //! transactions differently.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use headwater_actors::{
@@ -25,7 +25,7 @@ use super::{
     boundary::{Verdict, Walk},
     connect::connect,
     dump::{Connection, Dump, Replica, Taken, Until},
-    facts::{Server, ServerFacts},
+    facts::{Server, ServerFacts, text},
     resume::{Route, decide_resume, ensure_gtids, next_epoch},
     stream::draw_server_id,
 };
@@ -37,7 +37,7 @@ const FIRST_OFFSET: u64 = 4;
 const LOCATE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Where to begin, on which server, in which epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Start {
     pub point: ResumePoint,
     /// The server whose position `point` is.
@@ -47,10 +47,19 @@ pub struct Start {
 
 /// A connection to the first host that answers, and the account's name.
 pub(super) async fn server(plan: &SourcePlan) -> Result<Server, Failure> {
-    Ok(Server {
+    let mut server = Server {
         conn: connect(plan).await?,
         user: plan.user.clone(),
-    })
+        version_text: String::new(),
+    };
+    let rows = server
+        .rows("ask the server what it is", "SELECT VERSION()")
+        .await?;
+    server.version_text = rows
+        .first()
+        .and_then(|row| text(row, 0))
+        .unwrap_or_default();
+    Ok(server)
 }
 
 /// Resolves `source.start`, without a checkpoint. Epoch 1.
@@ -99,6 +108,7 @@ pub async fn resume(plan: &SourcePlan, checkpoint: &Checkpoint) -> Result<Start,
     let from = ResumePoint {
         mark: checkpoint.mark.clone(),
         gtid_set: checkpoint.gtid_set.clone(),
+        columns: Arc::clone(&checkpoint.columns),
     };
     let is_home = facts.server_uuid == checkpoint.server_uuid;
     let point = match decide_resume(checkpoint.server_uuid, &from, &facts)? {
@@ -120,6 +130,8 @@ fn point(position: Position, rows_done: u64, gtid_set: GtidSet) -> ResumePoint {
             rows_done,
         },
         gtid_set,
+        // Of another place, of another server: nothing is known.
+        columns: Arc::default(),
     }
 }
 
@@ -247,7 +259,7 @@ async fn locate(
                     framing.learn(&event).map_err(|error| unreadable(&error))?;
                 }
                 EventKind::Rotate => file = Some(rotated_to(event.body)?),
-                EventKind::Gtid | EventKind::GtidTagged => {
+                EventKind::Gtid | EventKind::GtidTagged | EventKind::MariaGtid => {
                     // Transactions begin below max_binlog_size, which is 1 GiB at most.
                     let begin = header.next_offset.checked_sub(header.bytes);
                     if let (Some(file), Some(offset)) = (&file, begin) {

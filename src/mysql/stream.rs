@@ -17,17 +17,22 @@ use headwater_actors::{
         source::{EventStream, Head, Read, ResumePoint, Source},
     },
 };
-use headwater_binlog::{gtid::Uuid, position::Position};
+use headwater_binlog::{
+    columns::{Answer, Question},
+    gtid::Uuid,
+    position::Position,
+};
 use tokio::sync::Mutex;
 
 use super::{
     ahead::Home,
+    columns::Columns,
     dump::{Connection, Dump, Ready, Replica, Taken, Until},
     facts::Server,
     resume::{Route, bytes_ahead, decide_resume},
     start::server,
 };
-use crate::plan::SourcePlan;
+use crate::plan::{SourcePlan, UnnamedColumns};
 
 /// A read timeout below this many heartbeats would end healthy connections.
 const HEARTBEATS_MIN: u32 = 3;
@@ -71,6 +76,7 @@ struct Shared {
     identity: Identity,
     /// Kept for [`Source::head`], which is asked again and again.
     idle: Mutex<Option<Server>>,
+    columns: Columns,
 }
 
 impl MySqlSource {
@@ -80,6 +86,7 @@ impl MySqlSource {
                 plan,
                 identity,
                 idle: Mutex::new(None),
+                columns: Columns::default(),
             }),
         }
     }
@@ -94,6 +101,22 @@ impl Source for MySqlSource {
     fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.head(from).await })
+    }
+
+    fn columns(&self, question: Question) -> BoxFuture<'static, Result<Answer, Failure>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let Shared {
+                plan,
+                identity,
+                columns,
+                ..
+            } = &*shared;
+            match plan.unnamed_columns {
+                UnnamedColumns::Positional => Ok(Answer::Positional),
+                UnnamedColumns::Refuse => columns.ask(plan, identity.server_uuid, &question).await,
+            }
+        })
     }
 }
 
@@ -164,7 +187,7 @@ impl Shared {
 }
 
 async fn ask_head(server: &mut Server, from: &Position) -> Result<Head, Failure> {
-    let (position, _) = server.head().await?;
+    let position = server.head().await?;
     let files = server.files().await?;
     let bytes_ahead = bytes_ahead(&files, from, &position);
     Ok(Head {

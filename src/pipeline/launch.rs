@@ -22,7 +22,7 @@ use crate::{
     checkpoint::file,
     encode::native::NativeEncoder,
     mysql::{self, Identity, MySqlSource, Start, Verdict},
-    plan::{Plan, Target},
+    plan::{Plan, Target, UnnamedColumns},
     replay::FileSource,
 };
 
@@ -183,6 +183,11 @@ pub fn checkpoint_of(
         commit_us: before.map_or(0, |before| before.commit_us),
         ordering: plan.ordering.clone(),
         drained,
+        columns: match plan.source.unnamed_columns {
+            UnnamedColumns::Refuse => start.point.columns,
+            // Names and numbers do not mix.
+            UnnamedColumns::Positional => Arc::default(),
+        },
     }
 }
 
@@ -228,7 +233,10 @@ impl Launcher for FileLauncher {
             Arc::clone(&self.outputs),
         );
         Box::pin(async move {
-            let source = Arc::new(FileSource::new(files, plan.source.event_bytes_max)?);
+            let source = Arc::new(
+                FileSource::new(files, plan.source.event_bytes_max)?
+                    .with_unnamed_columns(plan.source.unnamed_columns),
+            );
             let begin = source.first()?;
             // The ids and epoch of the pipeline whose log this is, where its checkpoint is at hand.
             let stored = file::peek(&plan.checkpoint.file, &plan.name)?;
@@ -243,6 +251,7 @@ impl Launcher for FileLauncher {
                 commit_us: 0,
                 ordering: plan.ordering.clone(),
                 drained: false,
+                columns: begin.columns,
             };
             Ok(Launch {
                 encoder: Arc::new(NativeEncoder::new(from.server_uuid)),

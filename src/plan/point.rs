@@ -4,7 +4,8 @@ use headwater_binlog::{gtid::GtidSet, position::Position};
 
 use super::{Error, StartPlan};
 
-const SHAPE: &str = "write FILE:POS (as binlog.000001:4) or a GTID set (as UUID:1-5)";
+const SHAPE: &str =
+    "write FILE:POS (as binlog.000001:4) or a GTID set (as UUID:1-5, of MariaDB 0-1-100)";
 
 /// A point that was named: a position, or the transactions before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub(super) fn start(text: &str) -> Result<StartPlan, Error> {
             Err(_) => Err(Error::new(
                 "source.start",
                 format!("\"{text}\" is no place to start"),
-                "write \"now\", \"earliest\", FILE:POS (as \"binlog.000001:4\") or a GTID set (as \"UUID:1-5\")",
+                "write \"now\", \"earliest\", FILE:POS (as \"binlog.000001:4\") or a GTID set (as \"UUID:1-5\", of MariaDB \"0-1-100\")",
             )),
         },
     }

@@ -5,7 +5,7 @@
 use std::{fs::File, io::Read, path::PathBuf};
 
 use super::{
-    Error, SourcePlan, TlsMode, TlsPlan, address,
+    Error, SourcePlan, TlsMode, TlsPlan, UnnamedColumns, address,
     convert::{choose, duration_secs, number, optional},
     point,
 };
@@ -56,6 +56,14 @@ pub(super) fn source(settings: &SourceSettings) -> Result<SourcePlan, Error> {
         )?,
         heartbeat,
         read_timeout,
+        unnamed_columns: choose(
+            "source.unnamed_columns",
+            &settings.unnamed_columns,
+            &[
+                ("refuse", UnnamedColumns::Refuse),
+                ("positional", UnnamedColumns::Positional),
+            ],
+        )?,
     })
 }
 

@@ -43,19 +43,6 @@ async fn a_log_of_statements_halts() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_log_without_column_names_halts() -> anyhow::Result<()> {
-    halts_and_check_tells(
-        &["--binlog-row-metadata=MINIMAL"],
-        &[
-            "binlog_row_metadata",
-            "MINIMAL",
-            "SET PERSIST binlog_row_metadata = 'FULL'",
-        ],
-    )
-    .await
-}
-
-#[tokio::test]
 async fn a_server_without_a_log_halts() -> anyhow::Result<()> {
     halts_and_check_tells(
         &[

@@ -14,6 +14,7 @@ mod line;
 mod log;
 mod oracle;
 mod random;
+mod recorded;
 mod scenario;
 mod statements;
 mod tables;

@@ -8,7 +8,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use headwater::{
     mysql::{Identity, MySqlSource, Start, resolve_start},
-    plan::{Host, SourcePlan, StartPlan, TlsMode, TlsPlan},
+    plan::{Host, SourcePlan, StartPlan, TlsMode, TlsPlan, UnnamedColumns},
     secret::Secret,
 };
 use headwater_actors::{
@@ -34,6 +34,7 @@ pub fn plan(server: &MySql) -> SourcePlan {
         connect_timeout: Duration::from_secs(10),
         heartbeat: Duration::from_millis(100),
         read_timeout: Duration::from_secs(1),
+        unnamed_columns: UnnamedColumns::Refuse,
     }
 }
 
@@ -66,6 +67,7 @@ pub fn checkpoint(start: &Start, point: ResumePoint) -> Checkpoint {
         gtid_set: point.gtid_set,
         commit_us: 0,
         ordering: OrderingKey::Table,
+        columns: point.columns,
         drained: true,
     }
 }

@@ -23,8 +23,8 @@ use crate::{
     clock,
     failure::Failure,
     messages::{
-        BarrierFinished, BarrierOpened, CheckpointStatus, Drained, Generation, GetCheckpointStatus,
-        Stop, StoreLast,
+        BarrierFinished, BarrierOpened, CheckpointStatus, ColumnsKnown, Drained, Generation,
+        GetCheckpointStatus, Stop, StoreLast,
     },
     metrics as names,
     ports::store::CheckpointStore,
@@ -146,6 +146,15 @@ impl Handler<BarrierOpened> for Checkpointer {
 
     fn handle(&mut self, BarrierOpened { seq, end }: BarrierOpened, _ctx: &mut Self::Context) {
         self.progress.opened(seq, end);
+    }
+}
+
+impl Handler<ColumnsKnown> for Checkpointer {
+    type Result = ();
+
+    fn handle(&mut self, ColumnsKnown(columns): ColumnsKnown, ctx: &mut Self::Context) {
+        self.progress.columns(columns);
+        self.proceed(ctx);
     }
 }
 

@@ -6,8 +6,11 @@
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use headwater_binlog::columns::Known;
 
 use crate::{
     checkpoint::Checkpoint,
@@ -77,6 +80,12 @@ impl Progress {
         }
     }
 
+    /// The column lists of the batch whose barriers follow. They may be newer than the position.
+    pub fn columns(&mut self, columns: Arc<[Known]>) {
+        self.done.columns = columns;
+        self.is_dirty = true;
+    }
+
     /// Commit times of what has become durable with it, in microseconds since the epoch.
     pub fn finished(&mut self, seq: BarrierSeq) -> Vec<u64> {
         if let Ok(index) = self.open.binary_search_by_key(&seq, |open| open.seq)
@@ -138,8 +147,19 @@ impl Progress {
                 self.is_writing = true;
                 self.is_dirty = false;
                 self.last_write = Some(now);
+                self.forget_columns();
                 Next::Write(Box::new(self.done.clone()))
             }
+        }
+    }
+
+    /// Lists that ended before the position serve nobody.
+    fn forget_columns(&mut self) {
+        let position = &self.done.mark.position;
+        let is_over = |known: &&Known| known.is_over_at(position);
+        if self.done.columns.iter().any(|known| is_over(&known)) {
+            let left = self.done.columns.iter().filter(|known| !is_over(known));
+            self.done.columns = left.cloned().collect();
         }
     }
 

@@ -1,7 +1,13 @@
 //! Where raw binlog events come from: a server or files.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
-use headwater_binlog::{gtid::GtidSet, position::Position};
+use headwater_binlog::{
+    columns::{Answer, Known, Question},
+    gtid::GtidSet,
+    position::Position,
+};
 
 use super::BoxFuture;
 use crate::{checkpoint::Mark, failure::Failure};
@@ -16,14 +22,21 @@ pub trait Source: Send + Sync {
 
     /// The end of the source's log now, and the bytes between `from` and it.
     fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>>;
+
+    /// The columns of a table that is logged without names, as they were at the question's place. Asked
+    /// while a stream is open; nothing is read until the answer is there. What is not certain is a definite
+    /// failure, never an answer.
+    fn columns(&self, question: Question) -> BoxFuture<'static, Result<Answer, Failure>>;
 }
 
 /// Where a stream goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ResumePoint {
     pub mark: Mark,
     /// Transactions wholly done at `mark`.
     pub gtid_set: GtidSet,
+    /// Column lists that the log does not carry, never older than `mark`.
+    pub columns: Arc<[Known]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

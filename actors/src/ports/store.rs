@@ -16,7 +16,7 @@ pub trait CheckpointStore: Send + Sync {
 }
 
 /// What a store holds. Nothing ever stored: the default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stored {
     /// The greatest epoch that was ever stored, 0 before the first. Without a checkpoint (cleared) the
     /// next start must take a greater one: what the log was then is no longer known.

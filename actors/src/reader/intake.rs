@@ -2,11 +2,15 @@
 //!
 //! A batch is everything up to the newest transaction boundary of a chunk; the open transaction behind it
 //! is held back for the next batch while it is small, and sent as a slice when it is not. A compressed
-//! transaction is unpacked slice by slice, each under a grant of its own; a large one comes in parts. The resume point it keeps is
-//! what has left in batches, so a broken connection costs nothing and repeats nothing. Pure.
+//! transaction is unpacked slice by slice, each under a grant of its own; a large one comes in parts. The
+//! resume point it keeps is what has left in batches, so a broken connection costs nothing and repeats
+//! nothing. Pure.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_binlog::{
+    columns::{Answer, Known, Question},
     position::Position,
     transaction::{Assembler, Boundary, Item},
 };
@@ -44,6 +48,8 @@ pub enum Next {
     Send(SourceBatch),
     /// Grant this many bytes for the next slice of a compressed transaction.
     Grant(usize),
+    /// Have this answered: [`Intake::learn`].
+    Ask(Question),
     Read,
     /// `until` has been reached; what was beyond it is forgotten.
     Reached,
@@ -68,6 +74,8 @@ pub struct Intake {
     permit: Permit,
     needs_grant: bool,
     is_reached: bool,
+    /// Of the column lists that have left in batches.
+    column_changes: u64,
     /// Said once what ended before it has left.
     failed: Option<Failure>,
 }
@@ -82,6 +90,9 @@ impl Intake {
         assembler.skip_rows(rows_done);
         assembler.set_event_bytes_max(event_bytes_max);
         assembler.set_slice_bytes_max(SLICE_BYTES);
+        assembler.set_columns(&from.columns);
+        // Lists that have changed before a connection was lost may not have left: the first batch says all.
+        let column_changes = if from.columns.is_empty() { 0 } else { u64::MAX };
         Self {
             assembler,
             is_reached: until.is_reached(&from),
@@ -95,6 +106,7 @@ impl Intake {
             detached: 0,
             permit: Permit::empty(),
             needs_grant: false,
+            column_changes,
             failed: None,
         }
     }
@@ -110,6 +122,7 @@ impl Intake {
         ResumePoint {
             mark: self.sent.clone(),
             gtid_set: self.ended.gtid_set.clone(),
+            columns: self.assembler.columns(usize::MAX),
         }
     }
 
@@ -124,6 +137,10 @@ impl Intake {
     pub fn feed_part(&mut self, part: Bytes, permit: Permit) {
         self.feed(part, permit);
         self.is_part = true;
+    }
+
+    pub fn learn(&mut self, answer: Answer) {
+        self.assembler.learn(answer);
     }
 
     pub fn grant(&mut self, permit: Permit) {
@@ -150,6 +167,10 @@ impl Intake {
         loop {
             if self.is_reached {
                 return Ok(self.cut().map_or(Next::Reached, Next::Send));
+            }
+            // What has ended does not wait for the answer.
+            if let Some(question) = self.assembler.question() {
+                return Ok(self.cut().map_or(Next::Ask(question), Next::Send));
             }
             if self.needs_grant {
                 if let Some(batch) = self.slice() {
@@ -263,13 +284,14 @@ impl Intake {
         self.boundary = 0;
         self.detached = 0;
         self.sent = self.ended.mark.clone();
-        let held_bytes = self.items.iter().map(image_bytes).sum();
-        let held = self.permit.split(held_bytes);
+        let held_bytes: usize = self.items.iter().map(image_bytes).sum();
+        let held = self.permit.split(held_bytes + self.chunk.len());
         let permit = std::mem::replace(&mut self.permit, held);
         Some(SourceBatch {
             items,
             end: self.sent.clone(),
             permit,
+            columns: self.new_columns(),
         })
     }
 
@@ -290,7 +312,15 @@ impl Intake {
             items: std::mem::take(&mut self.items),
             end: self.sent.clone(),
             permit: std::mem::replace(&mut self.permit, Permit::empty()),
+            columns: self.new_columns(),
         })
+    }
+
+    fn new_columns(&mut self) -> Option<Arc<[Known]>> {
+        let changes = self.assembler.column_changes();
+        let has_changed = changes != self.column_changes;
+        self.column_changes = changes;
+        has_changed.then(|| self.assembler.columns(KEPT_BYTES_MAX))
     }
 }
 
@@ -322,6 +352,8 @@ fn failure(error: headwater_binlog::transaction::AssembleError) -> Failure {
 
 /// An open transaction up to this size waits for its end, so that its last change can be marked.
 pub(super) const HOLD_BYTES_MAX: usize = 256 * 1024;
+/// Column lists that are kept with the position.
+const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Decompressed bytes of a compressed transaction at a time.
 const SLICE_BYTES: usize = 256 * 1024;
 /// The length that the first event's header claims; `None` for less than its field.

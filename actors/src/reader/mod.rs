@@ -17,6 +17,7 @@ use actix::{
     WrapFuture,
 };
 use bytes::{Bytes, BytesMut};
+use headwater_binlog::columns::Question;
 
 use self::intake::{Intake, Next, Until};
 use crate::{
@@ -131,6 +132,7 @@ impl Reader {
             match self.intake.next_step() {
                 Ok(Next::Send(batch)) => self.router.do_send(batch),
                 Ok(Next::Grant(bytes)) => return self.ask(bytes, ctx),
+                Ok(Next::Ask(question)) => return self.ask_columns(question, ctx),
                 Ok(Next::Read) => return self.read(ctx),
                 Ok(Next::Reached) => return self.end(ctx),
                 Err(failure) => return self.die(failure, ctx),
@@ -144,6 +146,17 @@ impl Reader {
         self.effect = Some(ctx.spawn(effect.map(|permit, reader, ctx| {
             reader.intake.grant(permit);
             reader.proceed(ctx);
+        })));
+    }
+
+    fn ask_columns(&mut self, question: Question, ctx: &mut Context<Self>) {
+        let effect = self.source.columns(question).into_actor(self);
+        self.effect = Some(ctx.spawn(effect.map(|outcome, reader, ctx| match outcome {
+            Ok(answer) => {
+                reader.intake.learn(answer);
+                reader.proceed(ctx);
+            }
+            Err(failure) => reader.lost(failure, ctx),
         })));
     }
 

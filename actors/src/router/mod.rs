@@ -29,9 +29,9 @@ use crate::{
     filter::TableFilter,
     lane::Lane,
     messages::{
-        BarrierFinished, BarrierOpened, BarrierReached, DeliverUpTo, Drain, Freeze, Frozen,
-        GetRouterStatus, LaneBatch, LaneLost, LaneReady, LaneRetired, LaneWanted, ResumeFrom,
-        RouterStatus, SourceBatch, Stop, StoreLast, Writer,
+        BarrierFinished, BarrierOpened, BarrierReached, ColumnsKnown, DeliverUpTo, Drain, Freeze,
+        Frozen, GetRouterStatus, LaneBatch, LaneLost, LaneReady, LaneRetired, LaneWanted,
+        ResumeFrom, RouterStatus, SourceBatch, Stop, StoreLast, Writer,
     },
     metrics as names,
     ports::source::ResumePoint,
@@ -55,6 +55,7 @@ pub struct Router {
 /// The Checkpointer's entrances.
 #[derive(Clone)]
 pub struct Checkpointing {
+    pub columns: Recipient<ColumnsKnown>,
     pub opened: Recipient<BarrierOpened>,
     pub finished: Recipient<BarrierFinished>,
     pub last: Recipient<StoreLast>,
@@ -82,6 +83,7 @@ impl Router {
             read: ResumePoint {
                 mark: from.mark.clone(),
                 gtid_set: from.gtid_set.clone(),
+                columns: Arc::clone(&from.columns),
             },
             ordering: from.ordering.clone(),
             lane_idle,
@@ -98,6 +100,7 @@ impl Router {
             items,
             end,
             mut permit,
+            columns,
         } = batch;
         let mut segments = self.splitter.split(items).map_err(|error| {
             Failure::definite(format!(
@@ -105,6 +108,10 @@ impl Router {
                 end.position
             ))
         })?;
+        if let Some(columns) = columns {
+            self.read.columns = Arc::clone(&columns);
+            self.checkpointer.columns.do_send(ColumnsKnown(columns));
+        }
         self.read.mark = end;
         for segment in &segments {
             self.read.gtid_set.union(&segment.end.gtids);

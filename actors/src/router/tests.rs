@@ -58,12 +58,14 @@ fn router(deaths: actix::Recipient<Died>, ordering: OrderingKey) -> Router {
         commit_us: 0,
         ordering,
         drained: true,
+        columns: Arc::default(),
     };
     Router::new(
         &from,
         TableFilter::default(),
         Duration::from_secs(600),
         Checkpointing {
+            columns: listener.clone().recipient(),
             opened: listener.clone().recipient(),
             finished: listener.clone().recipient(),
             last: listener.clone().recipient(),
@@ -92,6 +94,7 @@ fn rows_that_cannot_be_routed_end_the_router_with_their_place() {
                 rows_done: 0,
             },
             permit: crate::budget::Permit::empty(),
+            columns: None,
         });
     });
     system.run().unwrap();
@@ -123,6 +126,7 @@ fn the_bytes_of_many_lanes_are_those_of_their_batch_and_all_come_back() {
                 rows_done: 0,
             },
             permit: budget.take(held).await,
+            columns: None,
         };
         let actions = router.route(batch).unwrap();
         let wanted = 4 * 200 * 9;

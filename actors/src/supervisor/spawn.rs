@@ -38,6 +38,7 @@ impl Supervisor {
                 self.parts.tables.clone(),
                 self.parts.lane_idle,
                 Checkpointing {
+                    columns: checkpointer.clone().recipient(),
                     opened: checkpointer.clone().recipient(),
                     finished: checkpointer.clone().recipient(),
                     last: checkpointer.clone().recipient(),
@@ -77,6 +78,7 @@ impl Supervisor {
         let from = from.unwrap_or_else(|| ResumePoint {
             mark: checkpoint.mark.clone(),
             gtid_set: checkpoint.gtid_set.clone(),
+            columns: Arc::clone(&checkpoint.columns),
         });
         let reader = Reader::new(
             from,

@@ -363,5 +363,6 @@ fn start(options: &Options) -> Checkpoint {
         commit_us: 0,
         ordering: options.ordering.clone(),
         drained: true,
+        columns: Arc::default(),
     }
 }

@@ -13,7 +13,10 @@ use headwater_actors::{
         source::{EventStream, Head, Read, ResumePoint, Source},
     },
 };
-use headwater_binlog::position::Position;
+use headwater_binlog::{
+    columns::{Answer, Question},
+    position::Position,
+};
 use tokio::sync::watch;
 
 use super::fixture::{self, Log};
@@ -37,6 +40,8 @@ pub struct ScriptedSource {
     pub bytes_read: watch::Sender<usize>,
     /// Where each stream began.
     pub opened: watch::Sender<Vec<ResumePoint>>,
+    /// Of which tables the columns were asked for, and where.
+    pub asked: watch::Sender<Vec<Question>>,
 }
 
 struct Script {
@@ -60,6 +65,7 @@ impl ScriptedSource {
             reads: Arc::default(),
             bytes_read: watch::Sender::new(0),
             opened: watch::Sender::default(),
+            asked: watch::Sender::default(),
         }
     }
 
@@ -112,6 +118,11 @@ impl Source for ScriptedSource {
                 bytes_ahead: end - from.offset,
             })
         })
+    }
+
+    fn columns(&self, question: Question) -> BoxFuture<'static, Result<Answer, Failure>> {
+        self.asked.send_modify(|asked| asked.push(question));
+        Box::pin(async move { Ok(Answer::Listed(fixture::column_list())) })
     }
 }
 

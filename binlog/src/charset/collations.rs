@@ -1,6 +1,7 @@
-//! Collation ids to character set names: every id of MySQL 5.6 to 9.x (`information_schema.collations`).
+//! Collation ids to character set names: every id of MySQL 5.6 to 9.x and of MariaDB up to 11
+//! (`information_schema.collations`), which differ but never contradict each other.
 
-/// The character set to which a collation belongs. `None` for ids that MySQL does not have (MariaDB's own begin at 576).
+/// The character set to which a collation belongs. `None` for ids that neither has.
 pub fn charset_name(collation: u64) -> Option<&'static str> {
     Some(match collation {
         45 | 46 | 224..=247 | 255..=323 => "utf8mb4",
@@ -44,6 +45,20 @@ pub fn charset_name(collation: u64) -> Option<&'static str> {
         95 | 96 => "cp932",
         97 | 98 => "eucjpms",
         248..=250 => "gb18030",
-        _ => return None,
+        _ => return mariadb_charset_name(collation),
     })
+}
+
+/// MariaDB's own: Croatian of MySQL 5.6, UCA 14.0.0 by ranges, and every other one without padding as its
+/// id and 1024.
+fn mariadb_charset_name(collation: u64) -> Option<&'static str> {
+    match collation {
+        576..=578 | 2048..=2303 => Some("utf8mb3"),
+        608..=610 | 2304..=2559 => Some("utf8mb4"),
+        640..=642 | 2560..=2815 => Some("ucs2"),
+        672..=674 | 2816..=3071 => Some("utf16"),
+        736..=738 | 3072..=3327 => Some("utf32"),
+        1024..=1535 => charset_name(collation - 1024),
+        _ => None,
+    }
 }

@@ -188,9 +188,17 @@ impl EventKind {
         matches!(self, Self::Heartbeat | Self::HeartbeatV2)
     }
 
-    /// Whether only MariaDB writes it.
-    pub fn is_mariadb(self) -> bool {
-        self.code() >= 160
+    /// Whether its row images are one compressed record (MariaDB's `log_bin_compress`).
+    pub fn has_compressed_rows(self) -> bool {
+        matches!(
+            self,
+            Self::MariaWriteRowsCompressedV1
+                | Self::MariaUpdateRowsCompressedV1
+                | Self::MariaDeleteRowsCompressedV1
+                | Self::MariaWriteRowsCompressed
+                | Self::MariaUpdateRowsCompressed
+                | Self::MariaDeleteRowsCompressed
+        )
     }
 }
 

@@ -108,6 +108,19 @@ fn reading_resumes_at_a_boundary_with_the_framing_of_the_head() {
     assert_eq!(events, read(&log.bytes).0[1..]);
 }
 
+#[test]
+fn an_encrypted_file_of_mariadb_ends_with_the_reason_where_it_becomes_unreadable() {
+    let mut log = log();
+    let offset = log.offset;
+    log.event(164, &[1; 17]);
+    log.bytes.extend([0x5a; 300]);
+    let (events, error) = read(&log.bytes);
+    assert_eq!(events.len(), 10);
+    let error = error.expect("a refusal");
+    assert_eq!(error.offset, offset);
+    assert!(matches!(error.cause, FileCause::Event(Error::Encrypted)));
+}
+
 proptest! {
     #[test]
     fn a_flipped_bit_is_an_error_at_its_event(bit in 0usize..3000) {

@@ -81,7 +81,7 @@ fn single_gtids_parse_and_print() {
 fn consecutive_numbers_stay_one_interval() {
     let mut set = GtidSet::default();
     for number in 1..=1000 {
-        set.add(&Gtid {
+        set.add(&Gtid::MySql {
             source: source(),
             number,
         });
@@ -149,7 +149,7 @@ fn modelled_source(index: u8) -> GtidSource {
 fn of(model: &Model) -> GtidSet {
     let mut set = GtidSet::default();
     for (index, number) in model {
-        set.add(&Gtid {
+        set.add(&Gtid::MySql {
             source: modelled_source(*index),
             number: *number,
         });
@@ -174,7 +174,7 @@ proptest! {
         }
         let mut set = GtidSet::default();
         for (index, number) in numbers {
-            set.add(&Gtid { source: modelled_source(index), number });
+            set.add(&Gtid::MySql { source: modelled_source(index), number });
         }
         prop_assert_eq!(set, of(&model));
     }
@@ -201,7 +201,7 @@ proptest! {
         prop_assert_eq!(of(&ours).is_subset(&of(&theirs)), ours.is_subset(&theirs));
         prop_assert_eq!(difference.is_empty(), ours.is_subset(&theirs));
 
-        let gtid = Gtid { source: modelled_source(probe.0), number: probe.1 };
+        let gtid = Gtid::MySql { source: modelled_source(probe.0), number: probe.1 };
         prop_assert_eq!(of(&ours).contains(&gtid), ours.contains(&probe));
     }
 
@@ -217,7 +217,7 @@ proptest! {
             .serialize(&mut body);
         let event = GtidEvent::parse_tagged(&body).expect("an event");
         let source = GtidSource::new(Uuid(uuid), &tag).expect("a source");
-        prop_assert_eq!(event.gtid, Some(Gtid { source, number }));
+        prop_assert_eq!(event.gtid, Some(Gtid::MySql { source, number }));
         prop_assert_eq!(event.original_commit_us, Some(original));
         prop_assert_eq!(event.immediate_commit_us, Some(immediate));
     }

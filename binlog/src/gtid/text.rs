@@ -1,5 +1,6 @@
 //! GTIDs as text: what MySQL prints in `gtid_executed`, with the white space that clients put around it.
-//! Prints without white space, each UUID once, tags in their order: `uuid:1-3:tag_a:1,uuid:7`.
+//! Prints without white space, each UUID once, tags in their order: `uuid:1-3:tag_a:1,uuid:7`. MariaDB's
+//! stand side by side in the same way: `0-1-100,1-1-7`.
 
 use std::{fmt, str::FromStr};
 
@@ -86,7 +87,10 @@ impl fmt::Display for GtidSource {
 
 impl fmt::Display for Gtid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.source, self.number)
+        match self {
+            Self::MySql { source, number } => write!(formatter, "{source}:{number}"),
+            Self::MariaDb(gtid) => gtid.fmt(formatter),
+        }
     }
 }
 
@@ -97,19 +101,24 @@ impl FromStr for Gtid {
         let malformed = || {
             Error::malformed(
                 "GTID",
-                format_args!("\"{text}\" is not UUID:NUMBER or UUID:TAG:NUMBER"),
+                format_args!(
+                    "\"{text}\" is not UUID:NUMBER, UUID:TAG:NUMBER or DOMAIN-SERVER-NUMBER"
+                ),
             )
         };
+        if !text.contains(':') {
+            return text.trim().parse().map(Self::MariaDb);
+        }
         let (source, digits) = text.trim().rsplit_once(':').ok_or_else(malformed)?;
         let (uuid, tag) = source.split_once(':').unwrap_or((source, ""));
         if source.contains(':') && tag.trim().is_empty() {
             return Err(malformed());
         }
         let source = GtidSource::new(uuid.trim().parse()?, tag.trim())?;
-        Ok(Self {
+        Ok(Self::new(
             source,
-            number: number(digits.trim()).ok_or_else(malformed)?,
-        })
+            number(digits.trim()).ok_or_else(malformed)?,
+        ))
     }
 }
 
@@ -133,6 +142,14 @@ impl fmt::Display for GtidSet {
                 }
             }
         }
+        for (index, gtid) in self.domains().enumerate() {
+            let comma = if index > 0 || previous.is_some() {
+                ","
+            } else {
+                ""
+            };
+            write!(formatter, "{comma}{gtid}")?;
+        }
         Ok(())
     }
 }
@@ -147,7 +164,17 @@ impl FromStr for GtidSet {
             .map(str::trim)
             .filter(|entry| !entry.is_empty())
         {
-            add_entry(&mut set, entry)?;
+            if entry.contains(':') {
+                add_entry(&mut set, entry)?;
+            } else {
+                set.reach(entry.parse()?);
+            }
+        }
+        if !set.intervals.is_empty() && !set.domains.is_empty() {
+            return Err(Error::malformed(
+                "GTID set",
+                "MySQL's and MariaDB's GTIDs in one set",
+            ));
         }
         Ok(set)
     }

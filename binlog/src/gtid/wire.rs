@@ -6,7 +6,7 @@ use super::{Gtid, GtidSet, GtidSource, NUMBER_MAX, Uuid};
 use crate::{Error, cursor::Cursor};
 
 /// The event that opens a transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GtidEvent {
     /// `None` for ANONYMOUS_GTID.
     pub gtid: Option<Gtid>,
@@ -91,7 +91,7 @@ fn known(timestamp: u64) -> Option<u64> {
 
 fn gtid(source: GtidSource, number: u64) -> Result<Gtid, Error> {
     if (1..=NUMBER_MAX).contains(&number) {
-        Ok(Gtid { source, number })
+        Ok(Gtid::new(source, number))
     } else {
         Err(Error::malformed("GTID", format_args!("number {number}")))
     }

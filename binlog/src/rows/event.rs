@@ -19,7 +19,8 @@ pub struct RowsEvent {
 
 /// Reads the body (no header, no checksum) of a rows event.
 ///
-/// `event_type` is the header's: 23 to 25 (version 1), 30 to 32 (version 2), 39 (partial update).
+/// `event_type` is the header's: 23 to 25 (version 1), 30 to 32 (version 2), 39 (partial update), 166 to
+/// 171 (MariaDB's compressed ones, whose images stay compressed here).
 /// `post_header_bytes` is FORMAT_DESCRIPTION's entry for that type.
 /// Errors: another type; partial updates; an INSERT image without columns, whose rows nobody can count.
 pub fn parse(event_type: u8, body: Bytes, post_header_bytes: u8) -> Result<RowsEvent, Error> {
@@ -30,6 +31,13 @@ pub fn parse(event_type: u8, body: Bytes, post_header_bytes: u8) -> Result<RowsE
         30 => (RowsKind::Insert, 2),
         31 => (RowsKind::Update, 2),
         32 => (RowsKind::Delete, 2),
+        // MariaDB's, the images still compressed.
+        166 => (RowsKind::Insert, 1),
+        167 => (RowsKind::Update, 1),
+        168 => (RowsKind::Delete, 1),
+        169 => (RowsKind::Insert, 2),
+        170 => (RowsKind::Update, 2),
+        171 => (RowsKind::Delete, 2),
         39 => {
             return Err(Error::Unsupported(
                 "PARTIAL_UPDATE_ROWS: set binlog_row_value_options = '' on the source".into(),

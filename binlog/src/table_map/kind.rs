@@ -3,8 +3,13 @@
 //! CHAR, BINARY, ENUM and SET share one type byte: the first metadata byte is the real type with two bits
 //! of a CHAR's length turned over in it, so that 1,020 bytes fit (MySQL bug 37426).
 
+use super::Dialect;
 use crate::cursor::Cursor;
 use crate::{Error, charset::Charset, decimal, schema::ColumnKind};
+
+/// MariaDB's, of columns declared COMPRESSED; otherwise as the types without it.
+pub(super) const BLOB_COMPRESSED: u8 = 140;
+pub(super) const VARCHAR_COMPRESSED: u8 = 141;
 
 #[derive(Debug)]
 pub(super) enum Wire {
@@ -42,7 +47,7 @@ pub(super) enum Unsignable {
 }
 
 /// A character column, or a binary one by its collation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Text {
     /// `bytes_max` of the column; padded when it is CHAR or BINARY.
     Char {
@@ -56,6 +61,10 @@ pub(super) enum Text {
     },
     /// Has an entry in the column character sets too (9.7 writes 63).
     Vector {
+        length_bytes: u8,
+    },
+    /// MariaDB's, which have one too.
+    Geometry {
         length_bytes: u8,
     },
 }
@@ -84,6 +93,7 @@ impl Text {
         let binary = charset == Charset::Binary;
         match self {
             Self::Vector { length_bytes } => ColumnKind::Vector { length_bytes },
+            Self::Geometry { length_bytes } => ColumnKind::Geometry { length_bytes },
             Self::Char { bytes_max } if binary => ColumnKind::Binary {
                 length_bytes: prefix(bytes_max),
                 pad_to: bytes_max,
@@ -107,7 +117,11 @@ impl Text {
 
 impl Wire {
     /// `type_byte` is MySQL's `enum_field_types`.
-    pub(super) fn read(type_byte: u8, metadata: &mut Cursor<'_>) -> Result<Self, Error> {
+    pub(super) fn read(
+        dialect: Dialect,
+        type_byte: u8,
+        metadata: &mut Cursor<'_>,
+    ) -> Result<Self, Error> {
         const WHAT: &str = "column metadata";
         let other = |unsignable| Ok(Self::Number(Number::Other(unsignable)));
         match type_byte {
@@ -148,18 +162,20 @@ impl Wire {
             17 => fsp(metadata).map(|fsp| Self::Kind(ColumnKind::Timestamp { fsp })),
             18 => fsp(metadata).map(|fsp| Self::Kind(ColumnKind::DateTime { fsp })),
             19 => fsp(metadata).map(|fsp| Self::Kind(ColumnKind::Time { fsp })),
-            15 => {
+            15 | VARCHAR_COMPRESSED => {
                 let bytes_max = metadata.named(WHAT).uint(2)? as u32;
                 Ok(Self::Text(Text::VarChar { bytes_max }))
             }
             247 | 248 | 254 => Self::string(metadata.named(WHAT).u8()?, metadata.named(WHAT).u8()?),
-            249..=252 => {
+            249..=252 | BLOB_COMPRESSED => {
                 length_bytes(metadata).map(|length_bytes| Self::Text(Text::Blob { length_bytes }))
             }
             245 => length_bytes(metadata)
                 .map(|length_bytes| Self::Kind(ColumnKind::Json { length_bytes })),
-            255 => length_bytes(metadata)
-                .map(|length_bytes| Self::Kind(ColumnKind::Geometry { length_bytes })),
+            255 => length_bytes(metadata).map(|length_bytes| match dialect {
+                Dialect::MySql => Self::Kind(ColumnKind::Geometry { length_bytes }),
+                Dialect::MariaDb => Self::Text(Text::Geometry { length_bytes }),
+            }),
             242 => {
                 length_bytes(metadata).map(|length_bytes| Self::Text(Text::Vector { length_bytes }))
             }

@@ -1,5 +1,7 @@
 //! Table maps with every optional field, and with mysql_common as the oracle.
 
+mod unnamed;
+
 use mysql_common::{
     binlog::{
         BinlogCtx,
@@ -83,7 +85,7 @@ fn one(type_byte: u8, metadata: &[u8]) -> Body {
 }
 
 /// Every class of column once, with all that FULL writes.
-fn full() -> Body {
+pub(super) fn full() -> Body {
     let labels = |labels: &[&str]| {
         let list: Vec<u8> = labels
             .iter()

@@ -6,8 +6,10 @@
 
 mod changes;
 mod kinds;
+mod mariadb;
 mod parts;
 mod places;
+mod unnamed;
 
 use std::sync::Arc;
 
@@ -70,6 +72,8 @@ pub struct Assembler {
     previous_gtids: Option<GtidSet>,
     /// Rows of the first transaction that are not wanted again.
     skip_left: u64,
+    /// Bytes of events without an offset, counted as if they stood in the file: the next one tells.
+    unplaced_bytes: u32,
     event_bytes_max: usize,
     slice_bytes_max: usize,
 }
@@ -82,6 +86,8 @@ struct Open {
     rows_done: u64,
     /// Names and the rows before each.
     savepoints: Vec<(String, u64)>,
+    /// Its statement does nothing yet, or failed (MariaDB's `binlog_alter_two_phase`).
+    is_without_effect: bool,
 }
 
 impl Assembler {
@@ -99,6 +105,7 @@ impl Assembler {
             parts: None,
             previous_gtids: None,
             skip_left: 0,
+            unplaced_bytes: 0,
             event_bytes_max: EVENT_BYTES_MAX,
             slice_bytes_max: usize::MAX,
         }
@@ -176,7 +183,10 @@ impl Assembler {
 
     /// Takes one whole event: header, body, checksum. Parts of another one must not be missing.
     pub fn push(&mut self, bytes: Bytes, items: &mut Vec<Item>) -> Result<(), AssembleError> {
-        while self.more(items)? {}
+        self.tables.leave_unanswered();
+        while self.more(items)? {
+            self.tables.leave_unanswered();
+        }
         self.event_offset = self.offset;
         let kind = EventHeader::parse(&bytes).map_or(EventKind::Unknown(0), |header| header.kind);
         self.take(&bytes, items)
@@ -191,13 +201,14 @@ impl Assembler {
             .is_some_and(|payload| !payload.awaits())
     }
 
-    /// Gives the next slice of a TRANSACTION_PAYLOAD; whether anything is left of it.
+    /// Gives the next slice of a TRANSACTION_PAYLOAD; whether anything is left of it. A slice ends at a
+    /// question too.
     pub fn more(&mut self, items: &mut Vec<Item>) -> Result<bool, AssembleError> {
         let Some(mut payload) = self.payload.take() else {
             return Ok(false);
         };
         let mut slice_bytes = 0;
-        while slice_bytes < self.slice_bytes_max {
+        while slice_bytes < self.slice_bytes_max && self.tables.asked().is_none() {
             let inner = payload
                 .next_event()
                 .map_err(|cause| self.error(EventKind::TransactionPayload, cause))?;
@@ -237,6 +248,8 @@ impl Assembler {
         }
         if self.is_counted(&event.header) {
             self.count_bytes(&event.header)?;
+        } else if self.is_unplaced(&event.header) {
+            self.count_unplaced_bytes(&event.header);
         }
         self.apply(&event.header, body, items)
     }
@@ -272,6 +285,9 @@ impl Assembler {
         let end = self.offset.saturating_add(u64::from(header.bytes));
         let low = u32::try_from(end & u64::from(u32::MAX)).unwrap_or_default();
         let gap = header.next_offset.wrapping_sub(low);
+        if self.take_back_unplaced(low.wrapping_sub(header.next_offset)) {
+            return self.count_bytes(header);
+        }
         if gap > 0 && (self.open.is_some() || gap >= GAP_BYTES_MAX) {
             let begins = header.next_offset.wrapping_sub(header.bytes);
             return Err(Error::malformed(
@@ -297,13 +313,19 @@ impl Assembler {
             kind if is_rows(kind) => self.rows(kind, body, items),
             EventKind::TableMap => {
                 self.begun()?;
-                self.tables.add(&body, &self.framing)
+                let at = self.event_position();
+                self.tables.add(&body, &self.framing, at)
             }
             EventKind::Query => self.query(header, &body, items),
+            EventKind::MariaQueryCompressed => {
+                let body = self.expanded_query(&body)?;
+                self.query(header, &body, items)
+            }
             EventKind::Xid => self.commit(header, items),
             EventKind::Gtid => self.open(header, &GtidEvent::parse(&body)?),
             EventKind::GtidTagged => self.open(header, &GtidEvent::parse_tagged(&body)?),
             EventKind::AnonymousGtid => self.open(header, &GtidEvent::parse_anonymous(&body)?),
+            EventKind::MariaGtid => self.open_mariadb(header, &body),
             EventKind::TransactionPayload => {
                 self.payload = Some(Payload::parse(body, self.event_bytes_max)?);
                 Ok(())
@@ -311,6 +333,14 @@ impl Assembler {
             EventKind::Rotate => self.rotate(header, &body, items),
             EventKind::FormatDescription if !self.is_counted_now(header) => Ok(()),
             EventKind::FormatDescription | EventKind::Stop => self.moved(header, items),
+            EventKind::MariaGtidList => {
+                self.previous_gtids = Some(GtidSet::parse_gtid_list(&body)?);
+                self.moved(header, items)
+            }
+            // A server decrypts what it sends; who reads files refuses encrypted ones.
+            EventKind::MariaBinlogCheckpoint | EventKind::MariaStartEncryption => {
+                self.moved(header, items)
+            }
             EventKind::PreviousGtids => {
                 self.previous_gtids = Some(GtidSet::parse_previous_gtids(&body)?);
                 self.moved(header, items)

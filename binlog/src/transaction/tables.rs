@@ -1,6 +1,7 @@
 //! The table maps in force. The server repeats a table's map in every statement, byte for byte, so the
 //! same bytes under the same id give the same shared `Table` without being parsed again. A map that
-//! cannot be parsed fails only when rows of a table that is wanted need it.
+//! cannot be parsed fails only when rows of a table that is wanted need it. One without names
+//! becomes a question, until it is answered or a list that was right at its place is known.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -8,10 +9,13 @@ use bytes::Bytes;
 
 use crate::{
     Error,
+    columns::{Answer, Known, KnownColumns, Unnamed, may_change},
     cursor::Cursor,
+    ddl::StatementClass,
     event::{EventKind, Framing},
+    position::Position,
     schema::{Table, TableName},
-    table_map,
+    table_map::{self, Dialect},
 };
 
 /// Above this many, maps are forgotten between two statements.
@@ -21,13 +25,29 @@ pub type Wanted = Box<dyn Fn(&TableName) -> bool + Send>;
 
 pub(super) struct Entry {
     body: Bytes,
+    name: TableName,
     pub table: Result<Arc<Table>, Error>,
     pub is_wanted: bool,
+    is_unnamed: bool,
+    /// Indexes of the columns whose values MariaDB has compressed.
+    pub compressed_columns: Vec<usize>,
 }
 
 pub(super) struct Tables {
     entries: HashMap<u64, Entry>,
     wanted: Wanted,
+    pub known: KnownColumns,
+    /// Whether somebody answers.
+    pub asks: bool,
+    asked: Option<Asked>,
+}
+
+/// The table map in hand has no names, and no list is known.
+struct Asked {
+    table_id: u64,
+    at: Position,
+    dialect: Dialect,
+    post_header_bytes: u8,
 }
 
 impl fmt::Debug for Tables {
@@ -44,6 +64,9 @@ impl Tables {
         Self {
             entries: HashMap::new(),
             wanted: Box::new(|_| true),
+            known: KnownColumns::default(),
+            asks: false,
+            asked: None,
         }
     }
 
@@ -52,8 +75,8 @@ impl Tables {
         self.entries.clear();
     }
 
-    /// Takes a TABLE_MAP body.
-    pub fn add(&mut self, body: &[u8], framing: &Framing) -> Result<(), Error> {
+    /// Takes a TABLE_MAP body; the event, or its payload event, begins at `at`.
+    pub fn add(&mut self, body: &[u8], framing: &Framing, at: Position) -> Result<(), Error> {
         let mut cursor = Cursor::new("table map", body);
         let table_id = cursor.uint(framing.table_id_bytes(EventKind::TableMap))?;
         if self
@@ -65,15 +88,84 @@ impl Tables {
         }
         let name = name(&mut cursor)?;
         let is_wanted = (self.wanted)(&name);
-        let table = table_map::parse(body, framing.post_header_bytes_or(EventKind::TableMap, 8))
-            .map(|(_, table)| Arc::new(table));
+        let dialect = dialect(framing);
+        let post_header_bytes = framing.post_header_bytes_or(EventKind::TableMap, 8);
+        let mut parsed = table_map::parse_as(dialect, body, post_header_bytes);
+        let is_unnamed = matches!(parsed, Err(Error::NoColumnNames { .. }));
+        if is_unnamed && is_wanted && self.asks {
+            match self.known.find(&name, &at) {
+                Some(list) => {
+                    let listed = Unnamed::Listed(&list);
+                    parsed = table_map::parse_with(dialect, body, post_header_bytes, listed);
+                }
+                None => {
+                    self.asked = Some(Asked {
+                        table_id,
+                        at,
+                        dialect,
+                        post_header_bytes,
+                    });
+                }
+            }
+        }
+        let compressed_columns = match dialect {
+            Dialect::MariaDb => table_map::compressed_columns(body, post_header_bytes)?,
+            Dialect::MySql => Vec::new(),
+        };
         let entry = Entry {
+            compressed_columns,
             body: Bytes::copy_from_slice(body),
-            table,
+            name,
+            table: parsed.map(|(_, table)| Arc::new(table)),
             is_wanted,
+            is_unnamed,
         };
         self.entries.insert(table_id, entry);
         Ok(())
+    }
+
+    /// The table of which the columns are asked for, and the place of its map.
+    pub fn asked(&self) -> Option<(&TableName, &Position)> {
+        let asked = self.asked.as_ref()?;
+        let entry = self.entries.get(&asked.table_id)?;
+        Some((&entry.name, &asked.at))
+    }
+
+    /// A list that does not fit fails when rows need it, and is not kept.
+    pub fn learn(&mut self, answer: Answer) {
+        let Some(asked) = self.asked.take() else {
+            return;
+        };
+        let Some(entry) = self.entries.get_mut(&asked.table_id) else {
+            return;
+        };
+        let unnamed = match &answer {
+            Answer::Listed(list) => Unnamed::Listed(list),
+            Answer::Positional => Unnamed::Positional,
+        };
+        let parsed =
+            table_map::parse_with(asked.dialect, &entry.body, asked.post_header_bytes, unnamed);
+        entry.table = parsed.map(|(_, table)| Arc::new(table));
+        if let (Ok(_), Answer::Listed(list)) = (&entry.table, answer) {
+            self.known.add(Known {
+                table: entry.name.clone(),
+                since: asked.at,
+                until: None,
+                list: Arc::new(list),
+            });
+        }
+    }
+
+    /// Nobody has answered: the table stays without names.
+    pub fn leave_unanswered(&mut self) {
+        self.asked = None;
+    }
+
+    /// A statement at `at`: the columns that it may have changed are asked for again.
+    pub fn touched(&mut self, class: &StatementClass, at: &Position) {
+        self.known.end(class, at);
+        self.entries
+            .retain(|_, entry| !(entry.is_unnamed && may_change(class, &entry.name)));
     }
 
     pub fn get(&self, table_id: u64) -> Result<&Entry, Error> {
@@ -94,6 +186,14 @@ impl Tables {
         if self.entries.len() > TABLES_MAX {
             self.entries.clear();
         }
+    }
+}
+
+fn dialect(framing: &Framing) -> Dialect {
+    if framing.is_mariadb() {
+        Dialect::MariaDb
+    } else {
+        Dialect::MySql
     }
 }
 

@@ -23,6 +23,7 @@ fn checkpoint(epoch: u32, offset: u64) -> Checkpoint {
         commit_us: 1_795_416_214_123_456,
         ordering: OrderingKey::PrimaryKey { lanes: 8 },
         drained: false,
+        columns: Default::default(),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use headwater_binlog::{
     Error,
-    gtid::Uuid,
+    gtid::{Gtid, Uuid},
     json::{escape_json, write_json_string},
     transaction::Transaction,
 };
@@ -57,16 +57,25 @@ impl Origin<'_> {
 
     /// Whether there is one.
     fn write_gtid(&self, out: &mut Vec<u8>) -> bool {
-        let Some(gtid) = &self.transaction.gtid else {
-            return false;
-        };
-        write_uuid(gtid.source.uuid, out);
-        out.push(b':');
-        if !gtid.source.tag.is_empty() {
-            escape_json(&gtid.source.tag, out);
-            out.push(b':');
+        match &self.transaction.gtid {
+            None => return false,
+            Some(Gtid::MySql { source, number }) => {
+                write_uuid(source.uuid, out);
+                out.push(b':');
+                if !source.tag.is_empty() {
+                    escape_json(&source.tag, out);
+                    out.push(b':');
+                }
+                value::write_integer(*number, out);
+            }
+            Some(Gtid::MariaDb(gtid)) => {
+                value::write_integer(gtid.domain, out);
+                out.push(b'-');
+                value::write_integer(gtid.server_id, out);
+                out.push(b'-');
+                value::write_integer(gtid.number, out);
+            }
         }
-        value::write_integer(gtid.number, out);
         true
     }
 

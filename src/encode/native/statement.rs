@@ -170,7 +170,7 @@ mod tests {
     fn statement(text: &str, class: StatementClass) -> Statement {
         Statement {
             transaction: Arc::new(Transaction {
-                gtid: Some(Gtid {
+                gtid: Some(Gtid::MySql {
                     source: GtidSource {
                         uuid: UUID,
                         tag: "".into(),

@@ -48,7 +48,7 @@ fn table(columns: &[(&str, ColumnKind)], primary_key: &[usize]) -> Arc<Table> {
 
 fn transaction(gtid: Option<u64>) -> Transaction {
     Transaction {
-        gtid: gtid.map(|number| Gtid {
+        gtid: gtid.map(|number| Gtid::MySql {
             source: GtidSource {
                 uuid: UUID,
                 tag: "".into(),
@@ -163,8 +163,8 @@ fn without_gtid_the_id_names_server_file_and_offset() {
 fn a_tagged_gtid_keeps_its_tag() {
     let mut insert = block(&orders(), RowsKind::Insert, b"\0\x01\0\0\0\x01a");
     let mut tagged = transaction(Some(3));
-    if let Some(gtid) = &mut tagged.gtid {
-        gtid.source.tag = "batch".into();
+    if let Some(Gtid::MySql { source, .. }) = &mut tagged.gtid {
+        source.tag = "batch".into();
     }
     insert.transaction = Arc::new(tagged);
     let line = write(&insert, false).expect("a row");

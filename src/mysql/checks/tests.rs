@@ -40,16 +40,11 @@ fn every_setting_that_breaks_the_log_fails_with_the_line_that_cures_it() {
     let broken = variables(&[
         ("log_bin", "OFF"),
         ("binlog_format", "MIXED"),
-        ("binlog_row_metadata", "MINIMAL"),
         ("binlog_row_value_options", "PARTIAL_JSON"),
     ]);
     for (check, remedy) in [
         (ensure_log_bin(&broken), "--log-bin"),
         (ensure_format(&broken), "SET PERSIST binlog_format = 'ROW'"),
-        (
-            ensure_row_metadata(&broken),
-            "SET PERSIST binlog_row_metadata = 'FULL'",
-        ),
         (
             ensure_row_value_options(&broken),
             "SET PERSIST binlog_row_value_options = ''",
@@ -90,14 +85,43 @@ fn what_only_costs_something_warns() {
 }
 
 #[test]
-fn old_servers_and_mariadb_are_refused() {
-    assert_eq!(ensure_version("9.7.0", (9, 7, 0)).verdict, Verdict::Ok);
-    assert_eq!(
-        ensure_version("5.7.44-log", (5, 7, 44)).verdict,
-        Verdict::Fail
-    );
-    let mariadb = ensure_version("10.11.6-MariaDB", (10, 11, 6));
-    assert_eq!(mariadb.verdict, Verdict::Fail);
+fn servers_whose_logs_cannot_be_read_are_refused() {
+    let verdict = |text, version| ensure_version(text, version).verdict;
+    assert_eq!(verdict("9.7.0", (9, 7, 0)), Verdict::Ok);
+    assert_eq!(verdict("5.5.9-log", (5, 5, 9)), Verdict::Ok);
+    assert_eq!(verdict("5.1.73", (5, 1, 73)), Verdict::Fail);
+    assert_eq!(verdict("10.11.6-MariaDB", (10, 11, 6)), Verdict::Ok);
+    assert_eq!(verdict("5.5.68-MariaDB", (5, 5, 68)), Verdict::Fail);
+}
+
+#[test]
+fn remedies_are_in_the_words_of_the_server() {
+    let format = |version| {
+        let variables = variables(&[("version", version), ("binlog_format", "MIXED")]);
+        ensure_format(&variables).remedy.expect("a remedy")
+    };
+    assert!(format("8.4.0").starts_with("SET PERSIST binlog_format = 'ROW'"));
+    for version in ["10.11.18-MariaDB-log", "5.7.44"] {
+        let remedy = format(version);
+        assert!(remedy.starts_with("SET GLOBAL"), "{remedy}");
+        assert!(remedy.contains("option file"), "{remedy}");
+    }
+}
+
+#[test]
+fn what_only_mariadb_has_is_judged_by_its_own_rules() {
+    let mariadb = variables(&[
+        ("version", "10.11.18-MariaDB-log"),
+        ("gtid_strict_mode", "OFF"),
+    ]);
+    assert_eq!(ensure_gtid_mode(&mariadb).verdict, Verdict::Ok);
+    assert_eq!(ensure_strict_gtids(&mariadb).verdict, Verdict::Warn);
+    let grants = ["GRANT SELECT, REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `h`@`%`".to_owned()];
+    assert_eq!(ensure_privileges(&grants, "h").verdict, Verdict::Ok);
+    let old = [table("shop", "old", true).name];
+    let judged = |pattern| ensure_no_old_fractions(&old, &filter(pattern));
+    assert_eq!(judged("shop.*").verdict, Verdict::Fail);
+    assert_eq!(judged("!shop.old").verdict, Verdict::Ok);
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn from(place: &str, gtids: &str) -> ResumePoint {
             rows_done: 0,
         },
         gtid_set: set(gtids),
+        columns: Default::default(),
     }
 }
 
@@ -168,6 +169,7 @@ fn checkpoint(place: &str) -> Checkpoint {
         commit_us: 0,
         ordering: OrderingKey::Table,
         drained: true,
+        columns: Default::default(),
     }
 }
 

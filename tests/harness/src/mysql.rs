@@ -1,8 +1,11 @@
-//! A real MySQL server of one's own, that can be stopped, killed, frozen, started again and replicated.
+//! A real MySQL or MariaDB server of one's own, that can be stopped, killed, frozen, started again and
+//! replicated.
 //!
 //! Its data folder is a copy of the installed template, in which `root` has no password (also from
 //! 127.0.0.1) and the account [`USER`] may read rows and the binlog; so neither costs a GTID. Every start
 //! gives the server its own `server_id`, and the first one its own `server_uuid`.
+
+mod flavour;
 
 use std::{
     path::{Path, PathBuf},
@@ -13,6 +16,8 @@ use std::{
 use anyhow::{Context, ensure};
 use mysql_async::{Conn, OptsBuilder, Row, prelude::Queryable};
 use tempfile::TempDir;
+
+pub use flavour::Flavour;
 
 use crate::{
     cache,
@@ -31,6 +36,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(90);
 
 #[derive(Debug)]
 pub struct MySql {
+    flavour: Flavour,
     process: Option<Process>,
     options: Vec<String>,
     port: Port,
@@ -51,7 +57,19 @@ impl MySql {
     /// # Errors
     /// As [`MySql::start`].
     pub async fn with(options: &[&str]) -> anyhow::Result<Self> {
-        let template = cache::installed("mysql")?.join("template");
+        Self::of(Flavour::MySql, options).await
+    }
+
+    /// A MariaDB server with the same log and accounts, and options, of which the last one said counts.
+    ///
+    /// # Errors
+    /// When MariaDB is not installed or does not start; the message ends with its log.
+    pub async fn mariadb(options: &[&str]) -> anyhow::Result<Self> {
+        Self::of(Flavour::MariaDb, options).await
+    }
+
+    async fn of(flavour: Flavour, options: &[&str]) -> anyhow::Result<Self> {
+        let template = cache::installed(flavour.thing())?.join("template");
         let folder = tempfile::Builder::new()
             .prefix("headwater-mysql-")
             .tempdir()
@@ -59,6 +77,7 @@ impl MySql {
         copy_folder(&template, &folder.path().join("data"))?;
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let mut server = Self {
+            flavour,
             process: None,
             options,
             port: Port::claim()?,
@@ -74,12 +93,13 @@ impl MySql {
     /// When it runs already or does not start.
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
         ensure!(self.process.is_none(), "the server runs already");
-        let mut command = Command::new(cache::installed("mysql")?.join("bin/mysqld"));
+        let program = self.flavour.program();
+        let mut command = Command::new(cache::installed(self.flavour.thing())?.join(program));
         command
             .arg(format!("--datadir={}", self.datadir().display()))
             .arg(format!("--port={}", self.port()))
             .arg(format!("--server-id={}", u32::from(self.port())))
-            .args(DEFAULTS)
+            .args(self.flavour.defaults())
             .args(&self.options);
         log_into(&mut command, &self.log())?;
         let mut process = Process::spawn("mysqld", &mut command)?;
@@ -139,7 +159,7 @@ impl MySql {
     /// # Errors
     /// When MySQL is not installed.
     pub fn version() -> anyhow::Result<String> {
-        cache::version("mysql")
+        cache::version(Flavour::MySql.thing())
     }
 
     /// A connection as `root`.
@@ -204,15 +224,16 @@ impl MySql {
         value.with_context(|| format!("`{}` gave no value", shortened(sql)))
     }
 
-    /// `@@gtid_executed`, without line breaks.
+    /// `@@gtid_executed`, without line breaks; of MariaDB what is in its log.
     ///
     /// # Errors
     /// When the server does not answer.
     pub async fn gtid_executed(&self) -> anyhow::Result<String> {
-        Ok(self
-            .query_value("SELECT @@GLOBAL.gtid_executed")
-            .await?
-            .replace('\n', ""))
+        let sql = match self.flavour {
+            Flavour::MySql => "SELECT @@GLOBAL.gtid_executed",
+            Flavour::MariaDb => "SELECT @@GLOBAL.gtid_binlog_pos",
+        };
+        Ok(self.query_value(sql).await?.replace('\n', ""))
     }
 
     /// The binlog's head: file and offset.
@@ -220,7 +241,11 @@ impl MySql {
     /// # Errors
     /// When the server does not answer or keeps no binlog.
     pub async fn position(&self) -> anyhow::Result<(String, u64)> {
-        let rows = self.query_rows("SHOW BINARY LOG STATUS").await?;
+        let sql = match self.flavour {
+            Flavour::MySql => "SHOW BINARY LOG STATUS",
+            Flavour::MariaDb => "SHOW MASTER STATUS",
+        };
+        let rows = self.query_rows(sql).await?;
         let row = rows
             .into_iter()
             .next()
@@ -228,10 +253,10 @@ impl MySql {
         let mut values = row.into_iter().flatten();
         let file = values
             .next()
-            .context("SHOW BINARY LOG STATUS gave no file")?;
+            .with_context(|| format!("{sql} gave no file"))?;
         let offset = values
             .next()
-            .context("SHOW BINARY LOG STATUS gave no offset")?;
+            .with_context(|| format!("{sql} gave no offset"))?;
         Ok((
             file,
             offset
@@ -256,9 +281,10 @@ impl MySql {
             .with_extension("index");
         let names =
             std::fs::read_to_string(&index).with_context(|| format!("read {}", index.display()))?;
+        // MariaDB writes `./` in front.
         Ok(names
             .lines()
-            .map(|name| self.datadir().join(name))
+            .map(|name| self.datadir().join(name.trim_start_matches("./")))
             .collect())
     }
 
@@ -337,12 +363,18 @@ impl MySql {
     /// # Errors
     /// When a statement fails or the threads do not come up; the message has their last error.
     pub async fn replica_of(&self, source: &Self) -> anyhow::Result<()> {
-        self.exec(&format!(
-            "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={}, SOURCE_USER='root', \
-             SOURCE_CONNECT_RETRY=1, SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1; START REPLICA",
-            source.port()
-        ))
-        .await?;
+        let port = source.port();
+        let sql = match self.flavour {
+            Flavour::MySql => format!(
+                "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={port}, SOURCE_USER='root', \
+                 SOURCE_CONNECT_RETRY=1, SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1; START REPLICA"
+            ),
+            Flavour::MariaDb => format!(
+                "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='root', \
+                 MASTER_CONNECT_RETRY=1, MASTER_USE_GTID=slave_pos; START REPLICA"
+            ),
+        };
+        self.exec(&sql).await?;
         let deadline = Deadline::after(Duration::from_secs(30), "the replica's threads to run");
         loop {
             let mut conn = self.conn().await?;
@@ -353,7 +385,13 @@ impl MySql {
             conn.disconnect().await.context("leave the server")?;
             let status = status.context("the server is no replica")?;
             let column = |name: &str| status.get::<String, _>(name).unwrap_or_default();
-            if column("Replica_IO_Running") == "Yes" && column("Replica_SQL_Running") == "Yes" {
+            let runs = |thread: &str| {
+                ["Replica", "Slave"]
+                    .map(|word| format!("{word}_{thread}_Running"))
+                    .iter()
+                    .any(|name| column(name) == "Yes")
+            };
+            if runs("IO") && runs("SQL") {
                 return Ok(());
             }
             deadline.pause().await.with_context(|| {
@@ -372,9 +410,11 @@ impl MySql {
     /// When it takes longer than a minute.
     pub async fn caught_up_with(&self, source: &Self) -> anyhow::Result<()> {
         let set = source.gtid_executed().await?;
-        let waited = self
-            .query_value(&format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{set}', 60)"))
-            .await?;
+        let sql = match self.flavour {
+            Flavour::MySql => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{set}', 60)"),
+            Flavour::MariaDb => format!("SELECT MASTER_GTID_WAIT('{set}', 60)"),
+        };
+        let waited = self.query_value(&sql).await?;
         ensure!(
             waited == "0",
             "the replica has not applied {set} within 60 s"
@@ -390,25 +430,6 @@ impl MySql {
         self.exec("STOP REPLICA; RESET REPLICA ALL").await
     }
 }
-
-const DEFAULTS: [&str; 16] = [
-    "--bind-address=127.0.0.1",
-    "--socket=mysql.sock",
-    "--skip-name-resolve",
-    "--mysqlx=OFF",
-    "--secure-file-priv=NULL",
-    "--performance-schema=OFF",
-    "--innodb-buffer-pool-size=64M",
-    "--innodb-flush-log-at-trx-commit=2",
-    "--innodb-doublewrite=OFF",
-    "--max-connections=200",
-    "--log-bin=binlog",
-    "--binlog-row-metadata=FULL",
-    "--gtid-mode=ON",
-    "--enforce-gtid-consistency=ON",
-    "--replica-parallel-workers=1",
-    "--relay-log=relay",
-];
 
 fn shortened(sql: &str) -> String {
     match sql.char_indices().nth(160) {

@@ -41,6 +41,7 @@ fn progress() -> Progress {
         commit_us: 0,
         ordering: OrderingKey::Table,
         drained: true,
+        columns: Arc::default(),
     };
     Progress::new(from, INTERVAL)
 }

@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes};
 
 use super::{Assembler, Open};
 use crate::{
-    Error,
+    Error, compressed,
     cursor::Cursor,
     ddl::{StatementClass, Tokens, classify},
     event::{EventHeader, EventKind},
@@ -37,6 +37,7 @@ impl Assembler {
             has_begun: false,
             rows_done: 0,
             savepoints: Vec::new(),
+            is_without_effect: false,
         });
         Ok(())
     }
@@ -64,6 +65,7 @@ impl Assembler {
             has_begun: false,
             rows_done: 0,
             savepoints: Vec::new(),
+            is_without_effect: false,
         })
     }
 
@@ -139,12 +141,14 @@ impl Assembler {
     ) -> Result<(), Error> {
         let lossy = query.text_lossy();
         let class = classify(&lossy, query.default_database, query.sql_mode);
+        self.tables.touched(&class, &self.event_position());
         let event_offset = self.event_offset;
         let skip_left = self.skip_left;
         let open = self.opened(header);
         match class {
             StatementClass::Dml { verb } => return Err(Error::StatementFormat(verb)),
             StatementClass::Unpublished => {}
+            _ if open.is_without_effect => {}
             class => {
                 let row = open.rows_done;
                 open.rows_done += 1;
@@ -200,13 +204,17 @@ impl Assembler {
     ) -> Result<(), Error> {
         let post_header_bytes = self.framing.post_header_bytes_or(kind, 10);
         let event_offset = self.event_offset;
+        let bytes_max = self.event_bytes_max;
         let open = self
             .open
             .as_mut()
             .ok_or_else(|| Error::malformed("event order", "rows outside a transaction"))?;
         let entry = self.tables.get(table_id)?;
         let counted = entry.table.clone().and_then(|table| {
-            let event = rows::parse(kind.code(), body, post_header_bytes)?;
+            let mut event = rows::parse(kind.code(), body, post_header_bytes)?;
+            if kind.has_compressed_rows() {
+                event.images = compressed::record(&event.images, bytes_max)?.into();
+            }
             let mut block = RowsBlock {
                 transaction: open.transaction.clone(),
                 table,
@@ -218,6 +226,9 @@ impl Assembler {
                 after: event.after,
                 images: event.images,
             };
+            if !entry.compressed_columns.is_empty() {
+                block.expand_columns(&entry.compressed_columns, bytes_max)?;
+            }
             block.row_count = block.count_rows()?;
             Ok(block)
         });

@@ -12,7 +12,7 @@ pub(super) fn is_rows(kind: EventKind) -> bool {
             | EventKind::UpdateRowsV1
             | EventKind::DeleteRowsV1
             | EventKind::PartialUpdateRows
-    )
+    ) || kind.has_compressed_rows()
 }
 
 /// Known, and without meaning for rows.
@@ -24,6 +24,7 @@ pub(super) fn is_passed_over(kind: EventKind) -> bool {
             | EventKind::ViewChange
             | EventKind::TransactionContext
             | EventKind::LargeTransactionHeader
+            | EventKind::MariaAnnotateRows
     )
 }
 
@@ -48,7 +49,9 @@ pub(super) fn halt_reason(kind: EventKind) -> Option<Error> {
         | EventKind::PreGaDeleteRows => {
             Error::Unsupported(format!("{kind} of a server before 5.1"))
         }
-        kind if kind.is_mariadb() => Error::MariaDb(kind),
+        EventKind::MariaPartialRowData => {
+            Error::Unsupported("PARTIAL_ROW_DATA: a row in pieces".into())
+        }
         _ => return None,
     })
 }

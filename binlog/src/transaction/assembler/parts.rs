@@ -83,7 +83,10 @@ impl Assembler {
     /// Takes a part of a TRANSACTION_PAYLOAD: the first one holds the header and all fields, but not all bytes;
     /// then the others in turn. [`Assembler::has_more`] and [`Assembler::more`] as for a whole one.
     pub fn push_part(&mut self, part: &Bytes, items: &mut Vec<Item>) -> Result<(), AssembleError> {
-        while self.more(items)? {}
+        self.tables.leave_unanswered();
+        while self.more(items)? {
+            self.tables.leave_unanswered();
+        }
         let taken = match self.parts.take() {
             Some(parts) => self.take_part(parts, part),
             None => {

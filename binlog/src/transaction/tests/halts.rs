@@ -45,11 +45,6 @@ fn events_that_may_not_be_skipped_halt_with_place_reason_and_remedy() {
             "of type 99",
             "event of unknown type 99, not marked as ignorable",
         ),
-        (
-            162,
-            "MARIADB_GTID",
-            "MariaDB is not supported yet: event MARIADB_GTID",
-        ),
     ];
     for (code, kind, cause) in cases {
         let mut log = Log::new();
@@ -182,4 +177,33 @@ fn a_table_that_cannot_be_read_halts_only_when_it_is_wanted() {
             assert_eq!(told(&items), [format!("commit 1 {}", log.offset)]);
         }
     }
+}
+
+#[test]
+fn a_gap_is_accepted_only_between_transactions() {
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    log.offset += 500;
+    let items = push(&mut assembler, [log.gtid(1), log.begin(), log.xid()]);
+    assert_eq!(told(&items), [format!("commit 1 {}", log.offset)]);
+    push(&mut assembler, [log.gtid(2), log.begin()]);
+    log.offset += 500;
+    assert!(matches!(
+        refused(&mut assembler, log.xid()).cause,
+        Error::Malformed {
+            what: "event offset",
+            ..
+        }
+    ));
+    // Backwards, never.
+    let mut log = Log::new();
+    let mut assembler = begun(&mut log);
+    log.offset -= 10;
+    assert!(matches!(
+        refused(&mut assembler, log.gtid(1)).cause,
+        Error::Malformed {
+            what: "event offset",
+            ..
+        }
+    ));
 }

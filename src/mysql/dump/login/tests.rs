@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
-use crate::plan::{Host, StartPlan, TlsPlan};
+use crate::plan::{Host, StartPlan, TlsPlan, UnnamedColumns};
 
 const NONCE: &[u8; 20] = b"12345678901234567890";
 
@@ -27,6 +27,7 @@ fn plan() -> SourcePlan {
         connect_timeout: Duration::from_secs(20),
         heartbeat: Duration::from_secs(1),
         read_timeout: Duration::from_secs(5),
+        unnamed_columns: UnnamedColumns::Refuse,
     }
 }
 

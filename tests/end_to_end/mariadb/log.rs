@@ -1,0 +1,130 @@
+//! What MariaDB's log has of its own.
+
+use serde_json::Value;
+
+use super::{Maria, in_order};
+use crate::world::says;
+
+#[tokio::test]
+async fn statements_sequences_and_two_phase_alters_of_mariadb_are_events_once() -> anyhow::Result<()>
+{
+    let maria = Maria::new(&[]).await?;
+    let server = &maria.server;
+    server
+        .exec(
+            "CREATE DATABASE shop; CREATE TABLE shop.a (id INT PRIMARY KEY); \
+             BEGIN; INSERT INTO shop.a VALUES (1); SAVEPOINT s; INSERT INTO shop.a VALUES (2); \
+             ROLLBACK TO s; INSERT INTO shop.a VALUES (3); COMMIT; \
+             CREATE TABLE shop.b ENGINE=MyISAM SELECT id FROM shop.a; \
+             CREATE OR REPLACE TABLE shop.c (n INT); \
+             CREATE SEQUENCE shop.s; SELECT NEXTVAL(shop.s); \
+             SET SESSION binlog_alter_two_phase = ON; ALTER TABLE shop.a ADD note VARCHAR(10); \
+             SET SESSION gtid_domain_id = 3; INSERT INTO shop.a VALUES (4, 'four'); \
+             TRUNCATE TABLE shop.c; CREATE USER nobody IDENTIFIED BY 'secret'",
+        )
+        .await?;
+    let lines = maria.catch_up().await?;
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            format!(
+                "{} {} {}",
+                text(&line["type"]),
+                text(&line["table"]),
+                line["data"]
+            )
+        })
+        .collect();
+    let port = server.port();
+    assert_eq!(
+        told.iter()
+            .map(|told| told.replace(" null", ""))
+            .collect::<Vec<_>>()[..7],
+        [
+            "ddl ",
+            "ddl a",
+            "insert a {\"id\":1}",
+            "insert a {\"id\":3}",
+            "ddl b",
+            "insert b {\"id\":1}",
+            "insert b {\"id\":3}",
+        ]
+    );
+    let alters = lines
+        .iter()
+        .filter(|line| line["statement"].to_string().contains("ALTER TABLE"));
+    assert_eq!(alters.count(), 1);
+    let four = lines.iter().find(|line| line["data"]["note"] == "four");
+    let four = four.expect("the row of another domain");
+    assert_eq!(four["id"], format!("3-{port}-1/0"));
+    assert_eq!(four["gtid"], format!("3-{port}-1"));
+    assert!(
+        !maria
+            .lines()?
+            .iter()
+            .any(|line| line.to_string().contains("secret"))
+    );
+    // Nothing is sent twice by starting again.
+    assert!(maria.catch_up().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_xa_transaction_of_mariadb_halts_with_the_reason() -> anyhow::Result<()> {
+    let maria = Maria::new(&[]).await?;
+    maria
+        .server
+        .exec(
+            "CREATE DATABASE shop; CREATE TABLE shop.a (id INT PRIMARY KEY); XA START 'x'; \
+             INSERT INTO shop.a VALUES (1); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x'",
+        )
+        .await?;
+    let run = maria.run(&maria.server).await?;
+    says(&run, 1, &["XA PREPARE"]);
+    let rows = maria.lines()?;
+    assert!(rows.iter().all(|line| line["type"] != "insert"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replayed_file_of_mariadb_gives_the_same_lines_as_the_server() -> anyhow::Result<()> {
+    let maria = Maria::new(&["--log-bin-compress=ON"]).await?;
+    let server = &maria.server;
+    server
+        .exec(
+            "CREATE DATABASE shop; CREATE TABLE shop.a (id INT PRIMARY KEY, t TEXT COMPRESSED); \
+             INSERT INTO shop.a VALUES (1, REPEAT('x', 5000)), (2, NULL); DELETE FROM shop.a WHERE id = 1",
+        )
+        .await?;
+    let streamed = maria.catch_up().await?;
+    assert_eq!(streamed.len(), 5);
+    let file = server.binlog_files()?.remove(0).display().to_string();
+    let run = maria.command(&["replay", &file]).await?;
+    assert_eq!(run.code(), Some(0), "{}", run.text());
+    let mut replayed = maria.lines()?.split_off(5);
+    in_order(&mut replayed);
+    assert_eq!(replayed, streamed);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_collation_of_mariadb_is_of_the_character_set_that_it_says() -> anyhow::Result<()> {
+    let maria = Maria::new(&[]).await?;
+    let rows = maria
+        .server
+        .query_rows(
+            "SELECT id, character_set_name FROM information_schema.collation_character_set_applicability \
+             WHERE id IS NOT NULL",
+        )
+        .await?;
+    assert!(rows.len() > 500, "{}", rows.len());
+    for row in rows {
+        let [Some(id), Some(name)] = &row[..] else {
+            panic!("{row:?}")
+        };
+        let known = headwater_binlog::charset::charset_name(id.parse()?);
+        assert_eq!(known, Some(&**name), "{id}");
+    }
+    Ok(())
+}
