@@ -5,6 +5,8 @@
 
 #[path = "mysql/log.rs"]
 mod log;
+#[path = "mysql/logins.rs"]
+mod logins;
 #[path = "mysql/refusals.rs"]
 mod refusals;
 #[path = "mysql/resuming.rs"]

@@ -1,15 +1,19 @@
 //! TRANSACTION_PAYLOAD: the events of a compressed transaction, decompressed in a window.
 //!
-//! A payload of a few megabytes can unfold to gigabytes, so the reader holds the compressed bytes, the
-//! decompressor's window and one inner event, never the whole. A payload that ends early, late or is
-//! damaged is an error; nothing of it can vanish. Inner events carry no checksum.
+//! A payload of a few megabytes can unfold to gigabytes, so the reader holds the compressed bytes that have
+//! come, the decompressor's window and one inner event, never the whole. The compressed bytes may come in
+//! parts; then the last inner event waits for all of them, because only then is the checksum known. A payload
+//! that ends early, late or is damaged is an error; nothing of it can vanish. Inner events carry no checksum.
 //! Source: libs/mysql/binlog/event/codecs/binary.cpp.
+
+mod feed;
 
 use std::{fmt, io::Read};
 
-use bytes::{Buf, Bytes, buf::Reader};
+use bytes::Bytes;
 use zstd::stream::read::Decoder;
 
+use self::feed::Feed;
 use crate::{
     Error,
     cursor::Cursor,
@@ -22,15 +26,45 @@ const WINDOW_LOG_MAX: u32 = 27;
 /// Gives the inner events one by one.
 pub struct Payload {
     source: Source,
-    /// What the payload announces; not written for uncompressed ones.
+    /// Uncompressed.
     bytes_announced: Option<u64>,
     bytes_read: u64,
     event_bytes_max: usize,
+    /// The inner event in hand, as far as it is unpacked.
+    event: Vec<u8>,
+    awaits: bool,
 }
 
 enum Source {
-    Plain(Bytes),
-    Zstd(Box<Decoder<'static, Reader<Bytes>>>),
+    Plain(Feed),
+    Zstd(Box<Decoder<'static, Feed>>),
+}
+
+impl Source {
+    fn feed(&mut self) -> &mut Feed {
+        match self {
+            Self::Plain(feed) => feed,
+            Self::Zstd(decoder) => decoder.get_mut(),
+        }
+    }
+
+    fn reader(&mut self) -> &mut dyn Read {
+        match self {
+            Self::Plain(feed) => feed,
+            Self::Zstd(decoder) => decoder,
+        }
+    }
+}
+
+/// What a payload gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inner {
+    /// Header and body.
+    Event(Bytes),
+    /// Nothing more before [`Payload::push`].
+    Awaits,
+    /// The last event has been given.
+    End,
 }
 
 impl fmt::Debug for Payload {
@@ -74,56 +108,94 @@ impl Fields {
 }
 
 impl Payload {
-    /// `body` of the event; inner events above `event_bytes_max` are refused before they are allocated.
+    /// All of the event's body; inner events above `event_bytes_max` are refused before they are allocated.
     pub fn parse(body: Bytes, event_bytes_max: usize) -> Result<Self, Error> {
-        let mut cursor = Cursor::new(WHAT, &body);
+        let body_bytes = body.len() as u64;
+        Self::begin(body, body_bytes, event_bytes_max)
+    }
+
+    /// The first part of a body of `body_bytes`; [`Payload::push`] takes the rest.
+    pub fn begin(first: Bytes, body_bytes: u64, event_bytes_max: usize) -> Result<Self, Error> {
+        let mut cursor = Cursor::new(WHAT, &first);
         let fields = Fields::parse(&mut cursor)?;
         let missing = |what| Error::malformed(WHAT, format_args!("no {what}"));
-        let bytes = cursor.length(fields.bytes.ok_or_else(|| missing("size"))?)?;
-        if bytes != cursor.left() {
-            return Err(cursor.malformed(format_args!(
-                "size {bytes}, {} bytes are here",
-                cursor.left()
-            )));
+        let bytes = fields.bytes.ok_or_else(|| missing("size"))?;
+        let awaited = body_bytes.saturating_sub(first.len() as u64);
+        let found = awaited.saturating_add(cursor.left() as u64);
+        if bytes != found {
+            return Err(cursor.malformed(format_args!("size {bytes}, {found} bytes are here")));
         }
-        let compressed = body.slice_ref(cursor.rest());
-        let source = match fields
-            .compression
-            .ok_or_else(|| missing("compression type"))?
-        {
-            0 => Source::Zstd(Box::new(
-                decoder(compressed).map_err(|error| Error::malformed(WHAT, error))?,
-            )),
-            255 => Source::Plain(compressed),
-            other => {
-                return Err(Error::Unsupported(format!(
-                    "{WHAT}, compression type {other}"
-                )));
-            }
-        };
+        let feed = Feed::new(first.slice_ref(cursor.rest()), awaited);
+        let compression = fields.compression;
+        let (source, bytes_announced) =
+            match compression.ok_or_else(|| missing("compression type"))? {
+                0 => {
+                    let decoder = decoder(feed).map_err(|error| Error::malformed(WHAT, error))?;
+                    (Source::Zstd(Box::new(decoder)), fields.uncompressed_bytes)
+                }
+                255 => (
+                    Source::Plain(feed),
+                    Some(fields.uncompressed_bytes.unwrap_or(bytes)),
+                ),
+                other => {
+                    return Err(Error::Unsupported(format!(
+                        "{WHAT}, compression type {other}"
+                    )));
+                }
+            };
         Ok(Self {
             source,
-            bytes_announced: fields.uncompressed_bytes,
+            bytes_announced,
             bytes_read: 0,
             event_bytes_max,
+            event: Vec::new(),
+            awaits: false,
         })
     }
 
-    /// The next inner event, header and body; `None` after the last one.
-    pub fn next_event(&mut self) -> Result<Option<Bytes>, Error> {
-        let mut head = [0; HEADER_BYTES];
-        let read = self.fill(&mut head)?;
-        if read == 0 {
-            return self.finish().map(|()| None);
+    /// The next part of the body.
+    pub fn push(&mut self, part: &Bytes) -> Result<(), Error> {
+        self.awaits = false;
+        self.source.feed().push(part)
+    }
+
+    /// Whether [`Payload::next_event`] has nothing more before the next part.
+    pub fn awaits(&self) -> bool {
+        self.awaits
+    }
+
+    pub fn next_event(&mut self) -> Result<Inner, Error> {
+        let inner = self.step()?;
+        self.awaits = inner == Inner::Awaits;
+        Ok(inner)
+    }
+
+    fn step(&mut self) -> Result<Inner, Error> {
+        match self.unpack(HEADER_BYTES)? {
+            Unpacked::All => (),
+            Unpacked::Awaits => return Ok(Inner::Awaits),
+            Unpacked::Short if self.event.is_empty() => {
+                return self.finish().map(|()| Inner::End);
+            }
+            Unpacked::Short => return Err(self.short(HEADER_BYTES)),
         }
-        if read < HEADER_BYTES {
-            return Err(Error::Short {
-                what: WHAT,
-                needed: HEADER_BYTES,
-                left: read,
-            });
+        let header = EventHeader::parse(&self.event)?;
+        let bytes = self.ensure_size(&header)?;
+        match self.unpack(bytes)? {
+            Unpacked::All => (),
+            Unpacked::Awaits => return Ok(Inner::Awaits),
+            Unpacked::Short => return Err(self.short(bytes)),
         }
-        let header = EventHeader::parse(&head)?;
+        let read = self.bytes_read.saturating_add(u64::from(header.bytes));
+        if self.bytes_announced == Some(read) && self.source.feed().awaited() > 0 {
+            return Ok(Inner::Awaits);
+        }
+        self.bytes_read = read;
+        Ok(Inner::Event(Bytes::from(std::mem::take(&mut self.event))))
+    }
+
+    /// Before anything is allocated for the event.
+    fn ensure_size(&self, header: &EventHeader) -> Result<usize, Error> {
         let bytes = usize::try_from(header.bytes).unwrap_or(usize::MAX);
         if bytes < HEADER_BYTES {
             return Err(Error::malformed(
@@ -138,77 +210,41 @@ impl Payload {
                 bytes_max: self.event_bytes_max as u64,
             });
         }
-        let event = self.read_event(&head, bytes)?;
-        self.bytes_read += u64::from(header.bytes);
-        Ok(Some(event))
+        let left = self
+            .bytes_announced
+            .map_or(u64::MAX, |all| all.saturating_sub(self.bytes_read));
+        if bytes as u64 > left {
+            return Err(Error::malformed(
+                WHAT,
+                "more events than the announced size holds",
+            ));
+        }
+        Ok(bytes)
     }
 
-    fn fill(&mut self, target: &mut [u8; HEADER_BYTES]) -> Result<usize, Error> {
-        match &mut self.source {
-            Source::Plain(rest) => {
-                let read = rest.len().min(HEADER_BYTES);
-                for (byte, from) in target.iter_mut().zip(rest.iter()) {
-                    *byte = *from;
-                }
-                Ok(read)
-            }
-            Source::Zstd(decoder) => {
-                let mut read = 0;
-                while let Some(free) = target.get_mut(read..).filter(|free| !free.is_empty()) {
-                    match decoder
-                        .read(free)
-                        .map_err(|error| Error::malformed(WHAT, error))?
-                    {
-                        0 => break,
-                        more => read += more,
-                    }
-                }
-                Ok(read)
-            }
+    /// Unpacks until the event in hand has `bytes` bytes.
+    fn unpack(&mut self, bytes: usize) -> Result<Unpacked, Error> {
+        let missing = bytes.saturating_sub(self.event.len());
+        self.event.reserve_exact(missing);
+        // What was read before an error stays in the event.
+        let read = self
+            .source
+            .reader()
+            .take(missing as u64)
+            .read_to_end(&mut self.event);
+        match read {
+            Ok(_) if self.event.len() < bytes => Ok(Unpacked::Short),
+            Ok(_) => Ok(Unpacked::All),
+            Err(error) if feed::is_awaiting(&error) => Ok(Unpacked::Awaits),
+            Err(error) => Err(Error::malformed(WHAT, error)),
         }
     }
 
-    /// The whole event of `bytes` bytes, whose header has been read into `head`.
-    fn read_event(&mut self, head: &[u8], bytes: usize) -> Result<Bytes, Error> {
-        match &mut self.source {
-            Source::Plain(rest) => {
-                if rest.len() < bytes {
-                    return Err(Error::Short {
-                        what: WHAT,
-                        needed: bytes,
-                        left: rest.len(),
-                    });
-                }
-                Ok(rest.split_to(bytes))
-            }
-            Source::Zstd(decoder) => {
-                // Not more than is announced: a lying header must not allocate.
-                let left = self
-                    .bytes_announced
-                    .map_or(u64::MAX, |all| all.saturating_sub(self.bytes_read));
-                if bytes as u64 > left {
-                    return Err(Error::malformed(
-                        WHAT,
-                        "more events than the announced size holds",
-                    ));
-                }
-                let mut event = Vec::with_capacity(bytes);
-                event.extend_from_slice(head);
-                let body = bytes - HEADER_BYTES;
-                decoder
-                    .by_ref()
-                    .take(body as u64)
-                    .read_to_end(&mut event)
-                    .map_err(|error| Error::malformed(WHAT, error))?;
-                if event.len() != bytes {
-                    return Err(Error::Short {
-                        what: WHAT,
-                        needed: bytes,
-                        left: event.len(),
-                    });
-                }
-                Ok(Bytes::from(event))
-            }
+    fn short(&self, needed: usize) -> Error {
+        Error::Short {
+            what: WHAT,
+            needed,
+            left: self.event.len(),
         }
     }
 
@@ -223,8 +259,15 @@ impl Payload {
     }
 }
 
-fn decoder(compressed: Bytes) -> std::io::Result<Decoder<'static, Reader<Bytes>>> {
-    let mut decoder = Decoder::with_buffer(compressed.reader())?;
+enum Unpacked {
+    All,
+    /// The rest is in compressed bytes that have not come.
+    Awaits,
+    Short,
+}
+
+fn decoder(compressed: Feed) -> std::io::Result<Decoder<'static, Feed>> {
+    let mut decoder = Decoder::with_buffer(compressed)?;
     decoder.window_log_max(WINDOW_LOG_MAX)?;
     Ok(decoder)
 }

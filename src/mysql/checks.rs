@@ -65,7 +65,7 @@ pub struct Variables(pub HashMap<String, String>);
 
 impl Variables {
     /// What is asked for; old and new words of one thing side by side.
-    pub const NAMES: [&str; 19] = [
+    pub const NAMES: [&str; 18] = [
         "version",
         "gtid_strict_mode",
         "log_bin",
@@ -73,7 +73,6 @@ impl Variables {
         "binlog_row_image",
         "binlog_row_metadata",
         "binlog_row_value_options",
-        "binlog_transaction_compression",
         "binlog_checksum",
         "gtid_mode",
         "binlog_expire_logs_seconds",
@@ -194,17 +193,6 @@ pub fn ensure_row_value_options(variables: &Variables) -> Check {
             found,
             variables.set_also_on_rds("binlog_row_value_options = ''"),
         ),
-    }
-}
-
-pub fn ensure_compression(variables: &Variables) -> Check {
-    match variables.get("binlog_transaction_compression") {
-        "ON" | "1" => Check::warn(
-            "binlog_transaction_compression",
-            "ON: a compressed transaction is decompressed whole in memory",
-            "SET PERSIST binlog_transaction_compression = OFF, where transactions are large",
-        ),
-        _ => Check::ok("binlog_transaction_compression", "OFF"),
     }
 }
 

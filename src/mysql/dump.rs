@@ -32,7 +32,7 @@ use self::{
     packets::Packets,
 };
 pub use self::{
-    events::{Ready, Taken},
+    events::{Place, Ready, Taken},
     greeting::ServerVersion,
 };
 use super::{
@@ -43,6 +43,8 @@ use crate::plan::{Host, SourcePlan};
 
 /// Our own backpressure must not make the server hang up (its default is 60 s).
 const NET_WRITE_TIMEOUT_SECS: u32 = 24 * 60 * 60;
+/// A larger TRANSACTION_PAYLOAD comes in parts.
+const PAYLOAD_BYTES_HELD: usize = 4 << 20;
 
 /// How we present ourselves to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,7 +193,7 @@ impl Connection {
         self.packets.set_patience(patience);
         let limits = Limits {
             event_bytes_max: plan.event_bytes_max,
-            payload_bytes_held: plan.event_bytes_max,
+            payload_bytes_held: PAYLOAD_BYTES_HELD.min(plan.event_bytes_max),
         };
         Ok(Dump {
             events: Events::of(self.packets, limits),
@@ -334,11 +336,21 @@ impl Dump {
     /// As [`Dump::next`].
     pub async fn skip_parts(&mut self) -> Result<(), Failure> {
         let mut part = BytesMut::new();
-        while self.events.has_parts() {
+        while self.has_parts() {
             part.clear();
             self.next(&mut part).await?;
         }
         Ok(())
+    }
+
+    /// Whether the event of which a part was taken has parts to come.
+    pub fn has_parts(&self) -> bool {
+        self.events.has_parts()
+    }
+
+    /// Where the events are of.
+    pub fn place(&self) -> &Place {
+        self.events.place()
     }
 
     fn failure(&self, error: &Error) -> Failure {

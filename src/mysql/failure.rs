@@ -72,9 +72,8 @@ fn driver_failure(doing: &str, error: &DriverError) -> Failure {
     match error {
         DriverError::NoClientSslFlagFromServer => no_tls(doing),
         DriverError::CleartextPluginDisabled => clear_text(doing),
-        DriverError::MysqlOldPasswordDisabled | DriverError::UnknownAuthPlugin { .. } => {
-            unknown_plugin(doing, error)
-        }
+        DriverError::MysqlOldPasswordDisabled => unknown_plugin(doing, "mysql_old_password"),
+        DriverError::UnknownAuthPlugin { name } => unknown_plugin(doing, name),
         DriverError::PacketTooLarge => answer_too_large(doing),
         // The rest may carry packets or values: their names are enough.
         DriverError::ConnectionClosed => {
@@ -103,8 +102,11 @@ pub(super) fn clear_text(doing: &str) -> Failure {
     .with_hint(PLUGIN_HINT)
 }
 
-pub(super) fn unknown_plugin(doing: &str, error: &impl std::fmt::Display) -> Failure {
-    Failure::definite(format!("{doing}: {error}")).with_hint(PLUGIN_HINT)
+pub(super) fn unknown_plugin(doing: &str, name: &str) -> Failure {
+    Failure::definite(format!(
+        "{doing}: the account wants the authentication plugin \"{name}\", which is not known here"
+    ))
+    .with_hint(PLUGIN_HINT)
 }
 
 const PLUGIN_HINT: &str = "use an account with caching_sha2_password or mysql_native_password";

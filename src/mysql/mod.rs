@@ -6,6 +6,7 @@
 //! Vendor types (mysql_async) do not leave this module. Not here: reconnecting and its back-off (the
 //! supervisor's), what events mean (headwater-binlog's).
 
+mod ahead;
 pub mod boundary;
 pub mod checks;
 mod columns;

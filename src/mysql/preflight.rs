@@ -9,8 +9,8 @@ use mysql_async::{Error, Row, prelude::Queryable};
 pub use super::checks::{Check, Verdict};
 use super::{
     checks::{
-        SeenTable, Variables, ensure_checksum, ensure_column_names, ensure_compression,
-        ensure_durability, ensure_event_bytes, ensure_format, ensure_gtid_mode, ensure_log_bin,
+        SeenTable, Variables, ensure_checksum, ensure_column_names, ensure_durability,
+        ensure_event_bytes, ensure_format, ensure_gtid_mode, ensure_log_bin,
         ensure_no_old_fractions, ensure_primary_keys, ensure_privileges, ensure_replica_updates,
         ensure_retention, ensure_row_image, ensure_row_metadata, ensure_row_value_options,
         ensure_server_id, ensure_strict_gtids, ensure_tables, ensure_version,
@@ -54,7 +54,6 @@ pub async fn preflight(
         ensure_row_image(&variables),
         ensure_row_metadata(&variables, plan.unnamed_columns),
         ensure_row_value_options(&variables),
-        ensure_compression(&variables),
         ensure_checksum(&variables),
         ensure_privileges(&grants, &user),
         ensure_gtid_mode(&variables),

@@ -25,6 +25,7 @@ use headwater_binlog::{
 use tokio::sync::Mutex;
 
 use super::{
+    ahead::Home,
     columns::Columns,
     dump::{Connection, Dump, Ready, Replica, Taken, Until},
     facts::Server,
@@ -141,7 +142,8 @@ impl Shared {
             server_id: self.identity.server_id,
             uuid: self.identity.replica_uuid(),
         };
-        let mut connection = Connection::open(&self.plan, &server.host()).await?;
+        let host = server.host();
+        let mut connection = Connection::open(&self.plan, &host).await?;
         connection.ensure_server(facts.server_uuid).await?;
         let heartbeats = self.plan.heartbeat.saturating_mul(HEARTBEATS_MIN);
         let patience = self.plan.read_timeout.max(heartbeats);
@@ -151,6 +153,12 @@ impl Shared {
         *self.idle.lock().await = Some(server);
         Ok(Box::new(MySqlStream {
             dump,
+            home: Home {
+                plan: self.plan.clone(),
+                host,
+                server_uuid: facts.server_uuid,
+                patience,
+            },
             held_back: None,
         }))
     }
@@ -190,6 +198,7 @@ async fn ask_head(server: &mut Server, from: &Position) -> Result<Head, Failure>
 
 struct MySqlStream {
     dump: Dump,
+    home: Home,
     /// What came behind events that the caller must see first.
     held_back: Option<Failure>,
 }
@@ -213,9 +222,16 @@ impl MySqlStream {
         if let Some(failure) = self.held_back.take() {
             return Err(failure);
         }
+        let goes_on = self.dump.has_parts();
         match self.dump.next(chunk).await? {
             Taken::Event => (),
-            Taken::Part => return Ok(Read::Events),
+            Taken::Part => {
+                if !goes_on {
+                    let verified = self.home.ensure_checksum(self.dump.place(), chunk);
+                    Box::pin(verified).await?;
+                }
+                return Ok(Read::Part);
+            }
             Taken::End => return Err(self.ended()),
         }
         while chunk.len() < bytes_soft_max {

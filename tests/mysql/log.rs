@@ -97,7 +97,11 @@ pub struct Seen {
 pub struct Reading {
     stream: Box<dyn EventStream>,
     framing: Framing,
+    /// The parts of a large compressed transaction that have come.
+    parts: BytesMut,
     pub seen: Vec<Seen>,
+    /// The most that one read brought.
+    pub chunk_bytes_max: usize,
 }
 
 impl Reading {
@@ -115,7 +119,9 @@ impl Reading {
         Ok(Self {
             stream: source.open(from).await?,
             framing: Framing::default(),
+            parts: BytesMut::new(),
             seen: Vec::new(),
+            chunk_bytes_max: 0,
         })
     }
 
@@ -126,6 +132,17 @@ impl Reading {
         let outcome = tokio::time::timeout(PATIENCE, read)
             .await
             .expect("in time")?;
+        self.chunk_bytes_max = self.chunk_bytes_max.max(chunk.len());
+        if outcome == Read::Part {
+            self.parts.extend_from_slice(&chunk);
+            let header = EventHeader::parse(&self.parts).expect("a header");
+            assert_eq!(header.kind, EventKind::TransactionPayload);
+            if self.parts.len() < header.bytes as usize {
+                return Ok(outcome);
+            }
+            chunk = self.parts.split();
+        }
+        assert!(self.parts.is_empty(), "another event between parts");
         let mut rest = chunk.freeze();
         while !rest.is_empty() {
             let header = EventHeader::parse(&rest).expect("a header");

@@ -2,10 +2,10 @@
 
 use headwater::{
     mysql::{Verdict, connect::connect, preflight, resolve_start},
-    plan::TlsMode,
+    plan::{StartPlan, TlsMode},
     secret::Secret,
 };
-use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
+use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter, ports::source::Read};
 use headwater_harness::mysql::MySql;
 use mysql_async::prelude::Queryable;
 
@@ -107,6 +107,38 @@ async fn an_event_larger_than_the_limit_is_definite_and_names_the_setting() {
             .expect("a hint")
             .contains("source.event_bytes_max")
     );
+}
+
+#[tokio::test]
+async fn a_damaged_compressed_transaction_is_refused_before_its_first_part_leaves() {
+    let server = MySql::start().await.expect("a server");
+    let sql = "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, b TEXT);
+        SET SESSION binlog_transaction_compression = ON, cte_max_recursion_depth = 6000;
+        INSERT INTO d.t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)
+          SELECT i, HEX(RANDOM_BYTES(1000)) FROM n";
+    server.exec(sql).await.expect("changes");
+    server.exec("FLUSH BINARY LOGS").await.expect("a new file");
+    let files = server.binlog_files().expect("files");
+    let path = &files[files.len() - 2];
+    let mut bytes = std::fs::read(path).expect("a readable file");
+    assert!(bytes.len() > 5 << 20);
+    // In the middle of the payload, far behind what the first part holds.
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, &bytes).expect("written");
+
+    let mut earliest = plan(&server);
+    earliest.start = StartPlan::Earliest;
+    let (mut reading, _) = Reading::start(&earliest).await;
+    let failure = loop {
+        match reading.read().await {
+            Ok(read) => assert_eq!(read, Read::Events),
+            Err(failure) => break failure,
+        }
+    };
+    let failure = definite::<()>(Err(failure));
+    assert!(failure.message.contains("checksum"), "{failure}");
+    assert!(failure.message.contains("TRANSACTION_PAYLOAD"), "{failure}");
 }
 
 #[tokio::test]

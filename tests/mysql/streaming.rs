@@ -1,8 +1,11 @@
 //! What a healthy server sends.
 
-use headwater::mysql::MySqlSource;
+use headwater::{
+    mysql::{MySqlSource, resolve_start},
+    plan::StartPlan,
+};
 use headwater_actors::ports::source::{Read, Source};
-use headwater_binlog::event::EventKind;
+use headwater_binlog::{event::EventKind, position::Position};
 use headwater_harness::mysql::MySql;
 
 use crate::log::{Reading, checkpoint, definite, file_from, identity, plan, transient};
@@ -48,6 +51,51 @@ async fn a_compressed_transaction_passes_once_and_stays_compressed() {
     assert_eq!(reading.count(EventKind::WriteRows), 0);
     let last = server.binlog_files().expect("files").len() - 1;
     assert!(reading.in_file() == file_from(&server, last, start.point.mark.position.offset));
+}
+
+#[tokio::test]
+async fn a_large_compressed_transaction_passes_in_parts_byte_for_byte_beyond_the_limit_of_an_event()
+{
+    let server = MySql::start().await.expect("a server");
+    server.exec(TABLE).await.expect("a table");
+    let mut small = plan(&server);
+    small.event_bytes_max = 2 << 20;
+    let (mut reading, start) = Reading::start(&small).await;
+    // 40 MB of hexadecimal digits: 20 MB compressed, more than one packet.
+    let sql = "SET SESSION binlog_transaction_compression = ON, cte_max_recursion_depth = 20000;
+        INSERT INTO d.t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+          SELECT i, HEX(RANDOM_BYTES(1000)) FROM n;
+        SET SESSION binlog_transaction_compression = OFF;
+        DELETE FROM d.t WHERE id = 1";
+    server.exec(sql).await.expect("changes");
+    reading.until(EventKind::Xid, 1).await;
+
+    assert_eq!(reading.count(EventKind::TransactionPayload), 1);
+    let payload = reading
+        .seen
+        .iter()
+        .find(|seen| seen.header.kind == EventKind::TransactionPayload);
+    assert!(payload.is_some_and(|payload| payload.bytes.len() > 17 << 20));
+    assert!(
+        reading.chunk_bytes_max < 1 << 20,
+        "{}",
+        reading.chunk_bytes_max
+    );
+    let last = server.binlog_files().expect("files").len() - 1;
+    assert!(reading.in_file() == file_from(&server, last, start.point.mark.position.offset));
+
+    // A point behind it is found without holding it, one inside it is none.
+    let mut at = small.clone();
+    let end = resolve_start(&small)
+        .await
+        .expect("a start")
+        .point
+        .mark
+        .position;
+    at.start = StartPlan::At(end.clone());
+    assert!(resolve_start(&at).await.is_ok());
+    at.start = StartPlan::At(Position::new(end.file, end.offset - 3));
+    definite(resolve_start(&at).await);
 }
 
 #[tokio::test]

@@ -48,7 +48,8 @@ pub struct Head {
 pub trait EventStream: Send {
     /// Waits for one event, then appends whole events (header, body, checksum) to `chunk` until the
     /// source would block or `chunk` holds `bytes_soft_max` or more. A source that has ended for good
-    /// (a file) says so once nothing is left. Not cancel-safe: drop the stream with the future.
+    /// (a file) says so once nothing is left. A TRANSACTION_PAYLOAD that is too large to be held may be
+    /// given in parts, each in a read of its own ([`Read::Part`]). Not cancel-safe: drop the stream with the future.
     fn read<'a>(
         &'a mut self,
         chunk: &'a mut BytesMut,
@@ -60,6 +61,9 @@ pub trait EventStream: Send {
 pub enum Read {
     /// `chunk` has events.
     Events,
+    /// `chunk` has the next part of a TRANSACTION_PAYLOAD, the first one with its header, header and fields
+    /// whole. Nothing else comes before its last part.
+    Part,
     /// Nothing will ever follow.
     Ended,
 }

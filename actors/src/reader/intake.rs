@@ -2,8 +2,9 @@
 //!
 //! A batch is everything up to the newest transaction boundary of a chunk; the open transaction behind it
 //! is held back for the next batch while it is small, and sent as a slice when it is not. A compressed
-//! transaction is unpacked slice by slice, each under a grant of its own. The resume point it keeps is
-//! what has left in batches, so a broken connection costs nothing and repeats nothing. Pure.
+//! transaction is unpacked slice by slice, each under a grant of its own; a large one comes in parts. The
+//! resume point it keeps is what has left in batches, so a broken connection costs nothing and repeats
+//! nothing. Pure.
 
 use std::sync::Arc;
 
@@ -79,6 +80,8 @@ pub struct Intake {
     /// What has left in batches.
     sent: Mark,
     chunk: Bytes,
+    /// The chunk is one part of a large TRANSACTION_PAYLOAD.
+    is_part: bool,
     /// Read, not sent; `boundary` of them belong to transactions that have ended.
     items: Vec<Item>,
     boundary: usize,
@@ -116,6 +119,7 @@ impl Intake {
             ended: from.clone(),
             sent: from.mark,
             chunk: Bytes::new(),
+            is_part: false,
             items: Vec::new(),
             boundary: 0,
             detached: 0,
@@ -144,7 +148,14 @@ impl Intake {
     /// Takes whole events; the one before must have been used up.
     pub fn feed(&mut self, chunk: Bytes, permit: Permit) {
         self.chunk = chunk;
+        self.is_part = false;
         self.permit.merge(permit);
+    }
+
+    /// Takes one part of a TRANSACTION_PAYLOAD: see [`Read::Part`](crate::ports::source::Read::Part).
+    pub fn feed_part(&mut self, part: Bytes, permit: Permit) {
+        self.feed(part, permit);
+        self.is_part = true;
     }
 
     pub fn learn(&mut self, answer: Answer) {
@@ -207,10 +218,17 @@ impl Intake {
         if self.chunk.is_empty() {
             return Ok(false);
         }
-        let event = self.split_event()?;
-        self.assembler
-            .push(event, &mut self.items)
-            .map_err(failure)?;
+        if self.is_part {
+            let part = std::mem::take(&mut self.chunk);
+            self.assembler
+                .push_part(&part, &mut self.items)
+                .map_err(failure)?;
+        } else {
+            let event = self.split_event()?;
+            self.assembler
+                .push(event, &mut self.items)
+                .map_err(failure)?;
+        }
         self.needs_grant = self.assembler.has_more();
         Ok(true)
     }

@@ -173,11 +173,15 @@ impl Reader {
         reader.spare = chunk.spare;
         reader.count_waiting(chunk.waited);
         match chunk.outcome {
-            Ok(Read::Events) => {
+            Ok(read @ (Read::Events | Read::Part)) => {
                 metrics::counter!(names::SOURCE_BYTES_TOTAL).increment(chunk.events.len() as u64);
                 reader.backoff.reset();
                 reader.stream = Some(chunk.stream);
-                reader.intake.feed(chunk.events, chunk.permit);
+                if read == Read::Part {
+                    reader.intake.feed_part(chunk.events, chunk.permit);
+                } else {
+                    reader.intake.feed(chunk.events, chunk.permit);
+                }
                 reader.proceed(ctx);
             }
             Ok(Read::Ended) => reader.end(ctx),
@@ -241,7 +245,11 @@ async fn read_chunk(
     } else {
         (chunk.freeze(), BytesMut::new())
     };
-    let needed = events.len() + EVENT_OVERHEAD_BYTES * count_events(&events);
+    let count = match outcome {
+        Ok(Read::Part) => 1,
+        _ => count_events(&events),
+    };
+    let needed = events.len() + EVENT_OVERHEAD_BYTES * count;
     if needed <= permit.bytes() {
         permit.shrink_to(needed);
     } else {

@@ -95,6 +95,8 @@ fn block() -> RowsBlock {
             offset: 4,
             server_id: 7,
             commit_us: 0,
+            thread_id: None,
+            end: std::sync::OnceLock::new(),
         }
         .into(),
         table: table(COMPRESSED).into(),
@@ -105,6 +107,7 @@ fn block() -> RowsBlock {
         before: event.before,
         after: event.after,
         images: event.images,
+        query: None,
     }
 }
 

@@ -7,6 +7,7 @@
 mod changes;
 mod kinds;
 mod mariadb;
+mod parts;
 mod places;
 mod rows_query;
 mod unnamed;
@@ -17,6 +18,7 @@ use bytes::{Buf, Bytes};
 
 use self::{
     kinds::{halt_reason, incident, is_passed_over, is_rows},
+    parts::Parts,
     places::heartbeat_fields,
 };
 use super::{Item, Transaction, Wanted, tables::Tables};
@@ -24,7 +26,7 @@ use crate::{
     Error,
     event::{EventHeader, EventKind, Framing, HEADER_BYTES, MAGIC},
     gtid::{GtidEvent, GtidSet},
-    payload::Payload,
+    payload::{Inner, Payload},
     position::{FileName, Position},
 };
 
@@ -66,6 +68,8 @@ pub struct Assembler {
     open: Option<Open>,
     tables: Tables,
     payload: Option<Payload>,
+    /// The payload's event, while its last part has not come.
+    parts: Option<Parts>,
     previous_gtids: Option<GtidSet>,
     keeps_queries: bool,
     /// Of the statement whose rows come.
@@ -104,6 +108,7 @@ impl Assembler {
             open: None,
             tables: Tables::new(),
             payload: None,
+            parts: None,
             previous_gtids: None,
             keeps_queries: false,
             query: None,
@@ -184,7 +189,7 @@ impl Assembler {
             .map_err(|cause| self.error(EventKind::Rotate, cause))
     }
 
-    /// Takes one whole event: header, body, checksum.
+    /// Takes one whole event: header, body, checksum. Parts of another one must not be missing.
     pub fn push(&mut self, bytes: Bytes, items: &mut Vec<Item>) -> Result<(), AssembleError> {
         self.tables.leave_unanswered();
         while self.more(items)? {
@@ -199,7 +204,9 @@ impl Assembler {
 
     /// Whether a TRANSACTION_PAYLOAD is not used up: [`Assembler::more`] gives the next slice.
     pub fn has_more(&self) -> bool {
-        self.payload.is_some()
+        self.payload
+            .as_ref()
+            .is_some_and(|payload| !payload.awaits())
     }
 
     /// Gives the next slice of a TRANSACTION_PAYLOAD; whether anything is left of it. A slice ends at a
@@ -210,10 +217,17 @@ impl Assembler {
         };
         let mut slice_bytes = 0;
         while slice_bytes < self.slice_bytes_max && self.tables.asked().is_none() {
-            let event = payload
+            let inner = payload
                 .next_event()
                 .map_err(|cause| self.error(EventKind::TransactionPayload, cause))?;
-            let Some(event) = event else { return Ok(false) };
+            let event = match inner {
+                Inner::Event(event) => event,
+                Inner::Awaits => {
+                    self.payload = Some(payload);
+                    return Ok(false);
+                }
+                Inner::End => return Ok(false),
+            };
             slice_bytes += event.len();
             let kind =
                 EventHeader::parse(&event).map_or(EventKind::Unknown(0), |header| header.kind);
@@ -234,6 +248,7 @@ impl Assembler {
     }
 
     fn take(&mut self, bytes: &Bytes, items: &mut Vec<Item>) -> Result<(), Error> {
+        self.ensure_no_parts()?;
         let event = self.framing.event(bytes)?;
         let body = bytes.slice_ref(event.body);
         if event.header.kind == EventKind::FormatDescription {

@@ -3,6 +3,7 @@
 mod ends;
 mod halts;
 mod mariadb;
+mod parts;
 mod resume;
 mod servers;
 mod unnamed;
@@ -327,54 +328,6 @@ fn dummy_rows_and_passed_over_events_give_nothing() {
         told(&push(&mut assembler, events)),
         [format!("commit 1 {}", log.offset)]
     );
-}
-
-#[test]
-fn a_compressed_transaction_is_read_from_inside_its_payload() {
-    let mut log = Log::new();
-    let mut assembler = begun(&mut log);
-    let mut inner = vec![
-        log.inner(2, &query_body("", "BEGIN")),
-        log.inner(19, &table_map_body(5, "shop", "orders", 3)),
-    ];
-    for first in 0..10 {
-        inner.push(log.inner(30, &crate::fixture::insert_body(5, &[first, first + 1])));
-    }
-    inner.push(log.inner(16, &7u64.to_le_bytes()));
-    let plain = inner.concat();
-    let compressed = zstd::encode_all(&plain[..], 3).expect("compression");
-    let body = payload_body(0, &compressed, plain.len() as u64);
-    push(&mut assembler, [log.gtid(9)]);
-    let payload_at = log.offset;
-    let event = log.event(40, &body);
-    let items = push(&mut assembler, [event]);
-    assert_eq!(items.len(), 11);
-    let Some(Item::Rows(block)) = items.get(9) else {
-        panic!("no rows")
-    };
-    assert_eq!((block.event_offset, block.first_row), (payload_at, 18));
-    assert_eq!(told(&items)[10], format!("commit 9 {}", log.offset));
-
-    // The same in slices.
-    let mut log = Log::new();
-    let mut assembler = begun(&mut log);
-    assembler.set_slice_bytes_max(100);
-    let mut sliced = push(&mut assembler, [log.gtid(9), log.event(40, &body)]);
-    let mut slices = 1;
-    assert!(sliced.len() < 11 && assembler.is_in_transaction());
-    while assembler.more(&mut sliced).expect("a slice") {
-        slices += 1;
-    }
-    assert!(slices > 3);
-    assert_eq!(told(&sliced), told(&items));
-
-    // A payload in a payload, or a ROTATE in one, is no transaction.
-    let rotate = log.inner(4, &rotate_body("binlog.000002", 4));
-    let event = log.event(40, &payload_body(255, &rotate, rotate.len() as u64));
-    assert!(matches!(
-        refused(&mut assembler, event).cause,
-        Error::Malformed { .. }
-    ));
 }
 
 #[test]

@@ -74,7 +74,6 @@ fn partial_json_is_fine_with_full_images() {
 fn what_only_costs_something_warns() {
     let risky = variables(&[
         ("binlog_row_image", "MINIMAL"),
-        ("binlog_transaction_compression", "ON"),
         ("binlog_checksum", "NONE"),
         ("gtid_mode", "OFF"),
         ("binlog_expire_logs_seconds", "3600"),
@@ -86,7 +85,6 @@ fn what_only_costs_something_warns() {
     let [sync, flush] = ensure_durability(&risky);
     for check in [
         ensure_row_image(&risky),
-        ensure_compression(&risky),
         ensure_checksum(&risky),
         ensure_gtid_mode(&risky),
         ensure_retention(&risky, None),

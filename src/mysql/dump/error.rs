@@ -60,7 +60,7 @@ impl Error {
             } => server_failure(doing, user, *code, state, message),
             Self::NoTls => no_tls(doing),
             Self::Tls(_) => certificate_failure(format!("{doing}: {self}")),
-            Self::Plugin(_) => unknown_plugin(doing, self),
+            Self::Plugin(name) => unknown_plugin(doing, name),
             Self::ClearText => clear_text(doing),
             Self::EventTooLarge { bytes, bytes_max } => event_too_large(doing, *bytes, *bytes_max),
         }

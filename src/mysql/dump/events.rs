@@ -6,7 +6,10 @@
 //! was compressed is never whole in memory: each call gives one part until its length is reached.
 
 use bytes::BytesMut;
-use headwater_binlog::event::{EventHeader, EventKind, HEADER_BYTES};
+use headwater_binlog::{
+    event::{Checksum, EventHeader, EventKind, Framing, HEADER_BYTES},
+    position::FileName,
+};
 
 use super::{
     error::{Error, server_error},
@@ -48,8 +51,45 @@ pub enum Ready {
 pub struct Events {
     packets: Packets,
     limits: Limits,
+    place: Place,
     /// The large event in hand.
     rest: Option<Rest>,
+}
+
+/// Which file the events are of, and how they are framed; as far as the log has said so.
+#[derive(Debug, Default)]
+pub struct Place {
+    framing: Framing,
+    file: Option<FileName>,
+}
+
+impl Place {
+    pub fn file(&self) -> Option<&FileName> {
+        self.file.as_ref()
+    }
+
+    pub fn checksum(&self) -> Checksum {
+        self.framing.checksum()
+    }
+
+    /// What is wrong with these events is said by whoever reads them for what they mean.
+    fn note(&mut self, bytes: &[u8]) {
+        let framing = self.framing.clone();
+        let Ok(event) = framing.event(bytes) else {
+            return;
+        };
+        match event.header.kind {
+            EventKind::FormatDescription if self.framing.learn(&event).is_err() => {
+                self.framing = Framing::default();
+            }
+            EventKind::Rotate => {
+                // Eight bytes of offset, then the name.
+                let name = event.body.get(8..).unwrap_or_default();
+                self.file = FileName::parse(&String::from_utf8_lossy(name)).ok();
+            }
+            _ => (),
+        }
+    }
 }
 
 /// What is still to come of an event that is read in several steps.
@@ -74,6 +114,7 @@ impl Events {
         Self {
             packets,
             limits,
+            place: Place::default(),
             rest: None,
         }
     }
@@ -124,7 +165,10 @@ impl Events {
         };
         let taken = match packet {
             [0, event @ ..] => {
-                ensure_length(event, self.limits.event_bytes_max)?;
+                let kind = ensure_length(event, self.limits.event_bytes_max)?;
+                if matches!(kind, EventKind::Rotate | EventKind::FormatDescription) {
+                    self.place.note(event);
+                }
                 chunk.extend_from_slice(event);
                 Buffered::Event
             }
@@ -195,6 +239,10 @@ impl Events {
         self.rest.is_some()
     }
 
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     async fn take_bytes(
         &mut self,
         rest: &mut Rest,
@@ -245,7 +293,7 @@ impl Rest {
 }
 
 /// The header's length must be the packet's: events are told apart by it further on.
-fn ensure_length(event: &[u8], event_bytes_max: usize) -> Result<(), Error> {
+fn ensure_length(event: &[u8], event_bytes_max: usize) -> Result<EventKind, Error> {
     let header = EventHeader::parse(event).map_err(|_| Error::Unexpected("event header"))?;
     if header.bytes as usize != event.len() {
         return Err(Error::Torn {
@@ -259,7 +307,7 @@ fn ensure_length(event: &[u8], event_bytes_max: usize) -> Result<(), Error> {
             bytes_max: event_bytes_max,
         });
     }
-    Ok(())
+    Ok(header.kind)
 }
 
 #[cfg(test)]

@@ -210,3 +210,6 @@ fn seal(secret: &[u8], key_pem: &[u8]) -> Option<Vec<u8>> {
     sealed.truncate(length);
     Some(sealed)
 }
+
+#[cfg(test)]
+mod tests;

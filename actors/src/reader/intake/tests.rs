@@ -58,6 +58,24 @@ impl Driver {
     fn feed(&mut self, chunk: Bytes) {
         let permit = self.budget.try_take(chunk.len()).expect("a free budget");
         self.intake.feed(chunk, permit);
+        self.run();
+    }
+
+    fn feed_part(&mut self, part: Bytes) {
+        let permit = self.budget.try_take(part.len()).expect("a free budget");
+        self.intake.feed_part(part, permit);
+        self.run();
+    }
+
+    /// An event of its own read, in parts of so many bytes.
+    fn feed_in_parts(&mut self, event: &Bytes, part_bytes: usize) {
+        let mut rest = event.clone();
+        while !rest.is_empty() {
+            self.feed_part(rest.split_to(part_bytes.min(rest.len())));
+        }
+    }
+
+    fn run(&mut self) {
         loop {
             match self.intake.next_step().unwrap() {
                 Next::Send(mut batch) => {
@@ -264,6 +282,42 @@ fn a_compressed_transaction_is_unpacked_under_grants_and_ends_with_its_commit() 
         fixture::at(log.end())
     );
     assert!(!driver.intake.resume_point().gtid_set.is_empty());
+}
+
+#[test]
+fn a_compressed_transaction_in_parts_needs_no_more_than_its_parts_and_slices() {
+    let mut log = Log::new();
+    log.transaction(&small());
+    let before = log.events.len();
+    let begin = log.end();
+    log.compressed(&giant(200));
+    let payload = log.events.len() - 1;
+    log.transaction(&small());
+    for done in [0, 150_500] {
+        let mut driver = Driver::new(intake(resume(begin, done), Until::Never));
+        // Half of the event.
+        driver.budget = ByteBudget::new(1 << 20);
+        driver.feed(log.events[0].1.clone());
+        driver.feed(concat(&log.events[before..payload]));
+        let event = &log.events[payload].1;
+        assert!(event.len() > 3 << 19, "{}", event.len());
+        driver.feed_in_parts(event, 128 << 10);
+        driver.feed(concat(&log.events[payload + 1..]));
+        let expected = (done..200_000).map(|n| (2, n));
+        assert!(
+            driver
+                .rows()
+                .into_iter()
+                .eq(expected.chain((0..3).map(|n| (3, n))))
+        );
+        let inside = driver
+            .batches
+            .iter()
+            .filter(|batch| batch.end.position == fixture::at(begin) && batch.end.rows_done > done);
+        assert!(inside.count() > if done == 0 { 3 } else { 0 });
+        driver.batches.clear();
+        assert_eq!(driver.budget.bytes_in_use(), 0);
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use headwater_harness::{mysql::MySql, orders::Load};
 
+use memory::Kind;
 use table::Table;
 
 const PARTS: &[&str] = &[
@@ -24,6 +25,7 @@ const PARTS: &[&str] = &[
     "kinesis",
     "lanes",
     "transaction",
+    "compressed",
     "stalled",
     "tables",
     "latency",
@@ -127,7 +129,10 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     if options.wants("transaction") {
-        memory::giant_transaction(&options, &mut table).await?;
+        memory::giant_transaction(&options, Kind::Plain, &mut table).await?;
+    }
+    if options.wants("compressed") {
+        memory::giant_transaction(&options, Kind::Compressed, &mut table).await?;
     }
     if options.wants("stalled") {
         memory::stalled_sink(&options, &mut table).await?;

@@ -16,18 +16,38 @@ use crate::{
 
 const TARGET: &str = "≤ 64 MiB";
 
+/// How the transaction stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Plain,
+    /// In one event, of half its size.
+    Compressed,
+}
+
 /// One transaction of rows of 4 KB to the endpoint that takes everything.
-pub async fn giant_transaction(options: &Options, table: &mut Table) -> anyhow::Result<()> {
+pub async fn giant_transaction(
+    options: &Options,
+    kind: Kind,
+    table: &mut Table,
+) -> anyhow::Result<()> {
     let server = MySql::start().await?;
     let (file, offset) = server.position().await?;
     let rows = options.transaction_bytes / 4_000;
-    eprintln!("writing {rows} rows of 4 kB in one transaction");
+    let (name, compression, body) = match kind {
+        Kind::Plain => ("", "OFF", "REPEAT(CHAR(97 + id % 26), 3960)"),
+        Kind::Compressed => (
+            "compressed ",
+            "ON",
+            "CONCAT(HEX(RANDOM_BYTES(1000)), HEX(RANDOM_BYTES(980)))",
+        ),
+    };
+    eprintln!("writing {rows} rows of 4 kB in one {name}transaction");
     server
         .exec(&format!(
             "CREATE DATABASE shop; CREATE TABLE shop.bulk (id INT PRIMARY KEY, note TEXT, body TEXT); \
-             SET cte_max_recursion_depth = {rows}; \
+             SET cte_max_recursion_depth = {rows}, binlog_transaction_compression = {compression}; \
              INSERT INTO shop.bulk WITH RECURSIVE ids (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < {rows}) \
-             SELECT id, CONCAT('row ', id), REPEAT(CHAR(97 + id % 26), 3960) FROM ids"
+             SELECT id, CONCAT('row ', id), {body} FROM ids"
         ))
         .await?;
     let endpoint = Swallow::start()?;
@@ -40,7 +60,7 @@ pub async fn giant_transaction(options: &Options, table: &mut Table) -> anyhow::
     let run = setup.finish().await?;
     table.add(
         &format!(
-            "resident memory, one transaction of {} MB",
+            "resident memory, one {name}transaction of {} MB",
             options.transaction_bytes / 1_000_000
         ),
         format!(
