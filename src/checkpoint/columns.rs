@@ -88,3 +88,43 @@ fn one(body: KnownBody) -> Result<Known, Error> {
         }),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list() -> ColumnList {
+        let column = |name: &str, is_odd: bool| ListedColumn {
+            name: name.into(),
+            column_type: "enum('a','it''s')".into(),
+            octets: is_odd.then_some(16),
+            charset: is_odd.then(|| "utf8mb4".into()),
+            nullable: is_odd,
+            visible: !is_odd,
+        };
+        ColumnList {
+            columns: vec![column("id", false), column("e \"😀\"", true)],
+            primary_key: vec![1, 0],
+        }
+    }
+
+    #[test]
+    fn lists_survive_their_text_with_their_places() {
+        let known_until = |until: Option<&str>| Known {
+            table: TableName {
+                database: "shop".into(),
+                table: "o.rders".into(),
+            },
+            since: "binlog.000009:4".parse().expect("a position"),
+            until: until.map(|until| until.parse().expect("a position")),
+            list: Arc::new(list()),
+        };
+        let before = [known_until(Some("binlog.000010:157")), known_until(None)];
+        let text = serde_json::to_string(&bodies(&before)).expect("text");
+        let read: Vec<KnownBody> = serde_json::from_str(&text).expect("the same text");
+        assert_eq!(*known(read).expect("lists"), before);
+        let broken = text.replace("binlog.000010", "binlog");
+        let read: Vec<KnownBody> = serde_json::from_str(&broken).expect("the same shape");
+        assert!(known(read).is_err());
+    }
+}

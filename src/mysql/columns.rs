@@ -27,7 +27,7 @@ use super::{
     start::server,
     stream::draw_server_id,
 };
-use crate::plan::SourcePlan;
+use crate::plan::{Host, SourcePlan};
 
 const DOING: &str = "ask for the columns of a table";
 /// All questions about one table together; they are quick unless somebody alters it.
@@ -65,6 +65,7 @@ impl Columns {
                 listed(server, &question.table).await?
             }
         };
+        let host = server.host();
         state.server = Some(server);
         let ahead = match state.ahead.take() {
             Some(ahead) if ahead.has(&question.at) => ahead,
@@ -73,7 +74,7 @@ impl Columns {
         let ahead = state.ahead.insert(ahead);
         if *ahead.reached() != end {
             tracing::debug!(table = %question.table, from = %ahead.reached(), to = %end, "look for statements ahead");
-            look_ahead(plan, home, ahead, &end).await?;
+            look_ahead(plan, (&host, home), ahead, &end).await?;
         }
         let change = ahead.last_change(&question.table, &question.at);
         match (list, change) {
@@ -97,7 +98,7 @@ async fn ask_again(
 }
 
 /// A connection to the server of the log, and to no other.
-async fn connect(plan: &SourcePlan, home: Uuid) -> Result<Server, Failure> {
+async fn open(plan: &SourcePlan, home: Uuid) -> Result<Server, Failure> {
     let mut server = server(plan).await?;
     let found = server.server_uuid().await?;
     if found != home {
@@ -105,11 +106,6 @@ async fn connect(plan: &SourcePlan, home: Uuid) -> Result<Server, Failure> {
             "{DOING}: the log is that of server {home}, and {found} answers"
         )));
     }
-    Ok(server)
-}
-
-async fn open(plan: &SourcePlan, home: Uuid) -> Result<Server, Failure> {
-    let mut server = connect(plan, home).await?;
     if let Some(filters) = server.log_filters().await? {
         return Err(filtered(&filters));
     }
@@ -228,7 +224,7 @@ fn listed_column(row: &Row) -> Option<ListedColumn> {
 /// Reads the log up to `end` for its statements.
 async fn look_ahead(
     plan: &SourcePlan,
-    home: Uuid,
+    (host, home): (&Host, Uuid),
     ahead: &mut Ahead,
     end: &Position,
 ) -> Result<(), Failure> {
@@ -238,13 +234,7 @@ async fn look_ahead(
         uuid: Uuid(fastrand::u128(..).to_be_bytes()),
     };
     let route = Route::ByPosition(ahead.reached().clone());
-    let host = {
-        let server = connect(plan, home).await?;
-        let host = server.host();
-        server.leave().await;
-        host
-    };
-    let mut connection = Connection::open(plan, &host).await?;
+    let mut connection = Connection::open(plan, host).await?;
     connection.ensure_server(home).await?;
     let ask = (&route).into();
     let patience = plan.read_timeout;

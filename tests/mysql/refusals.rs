@@ -125,10 +125,8 @@ async fn the_preflight_passes_a_good_server_and_names_what_a_bad_one_lacks() {
         "{checks:?}"
     );
 
-    server
-        .exec("SET GLOBAL binlog_row_metadata = 'MINIMAL'")
-        .await
-        .expect("set");
+    let sql = "SET GLOBAL binlog_format = 'STATEMENT', GLOBAL binlog_row_metadata = 'MINIMAL'";
+    server.exec(sql).await.expect("set");
     server
         .create_user("bare", "let-it-flow", "SELECT")
         .await
@@ -147,12 +145,7 @@ async fn the_preflight_passes_a_good_server_and_names_what_a_bad_one_lacks() {
         .collect();
     assert_eq!(
         failed,
-        [
-            "binlog_row_metadata",
-            "privileges",
-            "server_id",
-            "source.tables"
-        ]
+        ["binlog_format", "privileges", "server_id", "source.tables"]
     );
     let lanes = OrderingKey::PrimaryKey { lanes: 4 };
     let checks = preflight(&good, &everything(), &lanes)

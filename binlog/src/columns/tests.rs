@@ -235,8 +235,8 @@ proptest! {
         let mut begin = 0;
         let ends = restarts.iter().map(|(end, back)| ((steps.len() as f64 * end) as usize, *back));
         for (end, back) in ends.chain([(steps.len(), 1.0)]) {
-            for step in begin..end.max(begin) {
-                match steps[step] {
+            for (step, what) in steps.iter().enumerate().take(end.max(begin)).skip(begin) {
+                match what {
                     Step::Alter => columns.end(&alter, &place(step)),
                     Step::Other => columns.end(&other, &place(step)),
                     Step::Rows => match columns.find(&orders, &place(step)) {

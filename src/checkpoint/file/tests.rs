@@ -219,6 +219,17 @@ fn a_crash_at_any_byte_of_a_save_leaves_the_old_checkpoint() {
     assert_eq!(stored.checkpoint, Some(checkpoint(4, 9000)));
 }
 
+#[test]
+fn without_column_lists_the_text_is_what_it_always_was() {
+    let stored = Stored {
+        epoch: 3,
+        checkpoint: Some(checkpoint(3, 2401)),
+        saved_us: 1,
+    };
+    let text = body::encode("shop", &stored).unwrap();
+    assert!(!text.contains("columns"), "{text}");
+}
+
 proptest! {
     #[test]
     fn any_checkpoint_survives_its_text(

@@ -399,8 +399,8 @@ fn lists_of_the_past_serve_what_is_read_again() {
     let known = driver
         .batches
         .iter()
-        .filter_map(|batch| batch.columns.clone())
-        .last();
+        .rev()
+        .find_map(|batch| batch.columns.clone());
     // As from a checkpoint whose position is older than its lists.
     let from = ResumePoint {
         columns: known.expect("lists"),
