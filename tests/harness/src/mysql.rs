@@ -75,6 +75,9 @@ impl MySql {
             .tempdir()
             .context("create a data folder")?;
         copy_folder(&template, &folder.path().join("data"))?;
+        let temporary = folder.path().join("tmp");
+        std::fs::create_dir(&temporary)
+            .with_context(|| format!("create {}", temporary.display()))?;
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let mut server = Self {
             flavour,
@@ -97,6 +100,11 @@ impl MySql {
         let mut command = Command::new(cache::installed(self.flavour.thing())?.join(program));
         command
             .arg(format!("--datadir={}", self.datadir().display()))
+            // A starting MariaDB deletes the temporary tables that it finds in a shared folder.
+            .arg(format!(
+                "--tmpdir={}",
+                self.folder.path().join("tmp").display()
+            ))
             .arg(format!("--port={}", self.port()))
             .arg(format!("--server-id={}", u32::from(self.port())))
             .args(self.flavour.defaults())
