@@ -118,10 +118,10 @@ mod tests {
         let mut ahead = Ahead::new(1000);
         let (one, other) = (record("a", 100), record("b", 100));
         ahead.make(one.clone(), 0, make);
-        assert!(ahead.take(&[other.clone()]).is_none());
+        assert!(ahead.take(std::slice::from_ref(&other)).is_none());
         assert!(ahead.take(&[one.clone(), other]).is_none());
         assert!(ahead.take(&[record("a", 100)]).is_none(), "other memory");
-        let made = ahead.take(&[one.clone()]).expect("made for it");
+        let made = ahead.take(std::slice::from_ref(&one)).expect("made for it");
         assert!(made.body().await.is_some());
         assert!(ahead.take(&[one]).is_none(), "taken once");
     }
@@ -131,7 +131,7 @@ mod tests {
         let mut ahead = Ahead::new(1000);
         let (first, second) = (record("a", 400), record("b", 400));
         ahead.make(first.clone(), 700, make);
-        assert!(ahead.take(&[first.clone()]).is_none(), "no room");
+        assert!(ahead.take(std::slice::from_ref(&first)).is_none(), "no room");
         ahead.make(first.clone(), 400, make);
         ahead.make(second.clone(), 400, make);
         assert!(ahead.take(&[first]).is_none(), "the oldest guess has gone");
