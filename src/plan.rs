@@ -9,7 +9,7 @@ use headwater_actors::{
     filter::TableFilter,
     writer::{buffer::Packing, poison::OnError},
 };
-use headwater_binlog::{gtid::GtidSet, position::Position};
+use headwater_binlog::{gtid::GtidSet, position::Position, xa::XaPolicy};
 
 use crate::secret::Secret;
 
@@ -70,6 +70,7 @@ pub struct SourcePlan {
     pub heartbeat: Duration,
     /// No bytes for this long while reading: the connection is dead.
     pub read_timeout: Duration,
+    pub xa: XaPolicy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

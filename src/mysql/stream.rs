@@ -17,13 +17,14 @@ use headwater_actors::{
         source::{EventStream, Head, Read, ResumePoint, Source},
     },
 };
-use headwater_binlog::{gtid::Uuid, position::Position};
+use headwater_binlog::{gtid::Uuid, position::Position, xa::Prepared};
 use mysql_async::binlog::events::Event;
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
     dump::{self, Dump, Replica, Until},
-    facts::Server,
+    facts::{Server, ServerFacts},
+    prepared,
     resume::{Route, bytes_ahead, decide_resume},
     start::server,
 };
@@ -91,6 +92,14 @@ impl Source for MySqlSource {
         Box::pin(async move { shared.open(from).await })
     }
 
+    fn open_prepared(
+        &self,
+        prepared: Prepared,
+    ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.open_prepared(prepared).await })
+    }
+
     fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.head(from).await })
@@ -102,13 +111,7 @@ impl Shared {
         let mut server = server(&self.plan).await?;
         let facts = server.facts().await?;
         let route = decide_resume(self.identity.server_uuid, &from, &facts)?;
-        if facts.server_uuid != self.identity.server_uuid {
-            // The launch translates the position by GTID and raises the epoch before anything is read.
-            return Err(Failure::superseded(format!(
-                "the server is now {}, no longer {}",
-                facts.server_uuid, self.identity.server_uuid
-            )));
-        }
+        self.ensure_home(&facts)?;
         if matches!(route, Route::ByGtid(_)) && from.mark.rows_done > 0 {
             return Err(Failure::definite(format!(
                 "{} lies inside a transaction and cannot be asked for by GTID",
@@ -119,7 +122,36 @@ impl Shared {
             server_id: self.identity.server_id,
             uuid: self.identity.replica_uuid(),
         };
-        let dump = dump::open(server, &self.plan, replica, &route, Until::Ever).await?;
+        self.dump(server, replica, &route).await
+    }
+
+    async fn open_prepared(&self, prepared: Prepared) -> Result<Box<dyn EventStream>, Failure> {
+        let mut server = server(&self.plan).await?;
+        let facts = server.facts().await?;
+        self.ensure_home(&facts)?;
+        let route = prepared::route(&prepared, &facts)?;
+        self.dump(server, prepared::replica(), &route).await
+    }
+
+    /// The launch translates the position by GTID and raises the epoch before anything of another server is
+    /// read.
+    fn ensure_home(&self, facts: &ServerFacts) -> Result<(), Failure> {
+        if facts.server_uuid == self.identity.server_uuid {
+            return Ok(());
+        }
+        Err(Failure::superseded(format!(
+            "the server is now {}, no longer {}",
+            facts.server_uuid, self.identity.server_uuid
+        )))
+    }
+
+    async fn dump(
+        &self,
+        server: Server,
+        replica: Replica,
+        route: &Route,
+    ) -> Result<Box<dyn EventStream>, Failure> {
+        let dump = dump::open(server, &self.plan, replica, route, Until::Ever).await?;
         let heartbeats = self.plan.heartbeat.saturating_mul(HEARTBEATS_MIN);
         Ok(Box::new(MySqlStream {
             dump,

@@ -64,7 +64,10 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
 
 /// The server's part, as `run` judges it too.
 pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, Failure> {
-    let checks = mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await?;
+    let mut checks = mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await?;
+    let recoverable = mysql::recoverable(&plan.source).await?;
+    let known = stored.checkpoint.as_ref().map(|checkpoint| &checkpoint.xa);
+    checks.push(mysql::ensure_xa(&recoverable, plan.source.xa, known));
     Ok(match &stored.checkpoint {
         None => checks,
         Some(_) => checks.into_iter().map(Check::at_a_later_start).collect(),

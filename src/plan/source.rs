@@ -4,6 +4,8 @@
 
 use std::{fs::File, io::Read, path::PathBuf};
 
+use headwater_binlog::xa::XaPolicy;
+
 use super::{
     Error, SourcePlan, TlsMode, TlsPlan, address,
     convert::{choose, duration_secs, number, optional},
@@ -56,6 +58,11 @@ pub(super) fn source(settings: &SourceSettings) -> Result<SourcePlan, Error> {
         )?,
         heartbeat,
         read_timeout,
+        xa: choose(
+            "source.xa",
+            &settings.xa,
+            &[("halt", XaPolicy::Halt), ("at_commit", XaPolicy::AtCommit)],
+        )?,
     })
 }
 

@@ -42,6 +42,7 @@ pub struct SourceSettings {
     pub connect_timeout_secs: u64,
     pub heartbeat_secs: u64,
     pub read_timeout_secs: u64,
+    pub xa: String,
     pub tls: TlsSettings,
 }
 

@@ -20,3 +20,4 @@ mod source_faults;
 mod stopping;
 mod traffic;
 mod world;
+mod xa;

@@ -34,6 +34,7 @@ pub fn plan(server: &MySql) -> SourcePlan {
         connect_timeout: Duration::from_secs(10),
         heartbeat: Duration::from_millis(100),
         read_timeout: Duration::from_secs(1),
+        xa: Default::default(),
     }
 }
 
@@ -58,6 +59,7 @@ pub fn identity(start: &Start) -> Identity {
 
 pub fn checkpoint(start: &Start, point: ResumePoint) -> Checkpoint {
     Checkpoint {
+        xa: point.xa,
         name: "test".into(),
         server_uuid: start.server_uuid,
         server_id: 4_000_000_001,

@@ -1,7 +1,11 @@
 //! Where raw binlog events come from: a server or files.
 
 use bytes::BytesMut;
-use headwater_binlog::{gtid::GtidSet, position::Position};
+use headwater_binlog::{
+    gtid::GtidSet,
+    position::Position,
+    xa::{Prepared, XaTable},
+};
 
 use super::BoxFuture;
 use crate::{checkpoint::Mark, failure::Failure};
@@ -14,6 +18,14 @@ pub trait Source: Send + Sync {
     /// the position, is a definite failure.
     fn open(&self, from: ResumePoint) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>>;
 
+    /// Asks for the part of the log that holds a prepared XA transaction, beside the stream that is open:
+    /// the head of its file, then its events, and whatever follows them. A server or a set of files that no
+    /// longer has them is a definite failure.
+    fn open_prepared(
+        &self,
+        prepared: Prepared,
+    ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>>;
+
     /// The end of the source's log now, and the bytes between `from` and it.
     fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>>;
 }
@@ -24,6 +36,8 @@ pub struct ResumePoint {
     pub mark: Mark,
     /// Transactions wholly done at `mark`.
     pub gtid_set: GtidSet,
+    /// XA transactions that are prepared and not finished at `mark`.
+    pub xa: XaTable,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,13 +2,15 @@
 //!
 //! A batch is everything up to the newest transaction boundary of a chunk; the open transaction behind it
 //! is held back for the next batch while it is small, and sent as a slice when it is not. A compressed
-//! transaction is unpacked slice by slice, each under a grant of its own. The resume point it keeps is
+//! transaction is unpacked slice by slice, each under a grant of its own. A prepared XA transaction that is
+//! committed is read from a stream of its own, while the chunk of the commit waits. The resume point it keeps is
 //! what has left in batches, so a broken connection costs nothing and repeats nothing. Pure.
 
 use bytes::Bytes;
 use headwater_binlog::{
     position::Position,
     transaction::{Assembler, Boundary, Item},
+    xa::{Prepared, XaPolicy},
 };
 
 use crate::{
@@ -45,6 +47,7 @@ pub struct Rules {
     pub event_bytes_max: usize,
     /// Blocks carry the text of their statement, where the log has it.
     pub keeps_queries: bool,
+    pub xa: XaPolicy,
 }
 
 impl Default for Rules {
@@ -52,6 +55,7 @@ impl Default for Rules {
         Self {
             event_bytes_max: 1 << 30,
             keeps_queries: false,
+            xa: XaPolicy::Halt,
         }
     }
 }
@@ -63,6 +67,8 @@ pub enum Next {
     /// Grant this many bytes for the next slice of a compressed transaction.
     Grant(usize),
     Read,
+    /// Open a stream of this part of the log, read from it while [`Intake::is_in_prepared`].
+    OpenPrepared(Prepared),
     /// `until` has been reached; what was beyond it is forgotten.
     Reached,
 }
@@ -74,6 +80,8 @@ pub struct Intake {
     /// What has left in batches.
     sent: Mark,
     chunk: Bytes,
+    /// What came behind the commit of the XA transaction that is being read.
+    waiting: Option<Bytes>,
     /// Read, not sent; `boundary` of them belong to transactions that have ended.
     items: Vec<Item>,
     boundary: usize,
@@ -98,6 +106,7 @@ impl Intake {
         assembler.skip_rows(rows_done);
         assembler.set_event_bytes_max(rules.event_bytes_max);
         assembler.set_keeps_queries(rules.keeps_queries);
+        assembler.set_xa(rules.xa, from.xa.clone());
         assembler.set_slice_bytes_max(SLICE_BYTES);
         Self {
             assembler,
@@ -106,6 +115,7 @@ impl Intake {
             ended: from.clone(),
             sent: from.mark,
             chunk: Bytes::new(),
+            waiting: None,
             items: Vec::new(),
             boundary: 0,
             detached: 0,
@@ -126,7 +136,21 @@ impl Intake {
         ResumePoint {
             mark: self.sent.clone(),
             gtid_set: self.ended.gtid_set.clone(),
+            xa: self.ended.xa.clone(),
         }
+    }
+
+    /// The stream that [`Next::OpenPrepared`] asked for is open; what is fed comes from it.
+    pub fn prepared_opened(&mut self) {
+        self.waiting = Some(std::mem::take(&mut self.chunk));
+        // A chunk that waits holds no permit: two of them could want more than there is.
+        self.permit
+            .shrink_to(self.items.iter().map(image_bytes).sum());
+        self.assembler.enter_prepared();
+    }
+
+    pub fn is_in_prepared(&self) -> bool {
+        self.assembler.is_in_prepared()
     }
 
     /// Takes whole events; the one before must have been used up.
@@ -170,11 +194,22 @@ impl Intake {
                 }
                 self.needs_grant = false;
             }
+            if let Some(prepared) = self.assembler.wanted() {
+                let prepared = prepared.clone();
+                let batch = self.cut();
+                return Ok(batch.map_or(Next::OpenPrepared(prepared), Next::Send));
+            }
             let before = self.items.len();
             if !self.advance()? {
                 return Ok(self.finish_chunk().map_or(Next::Read, Next::Send));
             }
             self.note(before);
+            if !self.is_in_prepared()
+                && let Some(waiting) = self.waiting.take()
+                && !self.is_reached
+            {
+                self.chunk = waiting;
+            }
         }
     }
 
@@ -301,6 +336,9 @@ fn pass(done: &mut ResumePoint, boundary: &Boundary) {
         position: boundary.position(),
         rows_done: 0,
     };
+    if let Some(change) = &boundary.xa {
+        done.xa.apply(change);
+    }
     if let Some(gtid) = &boundary.gtid {
         done.gtid_set.add(gtid);
     }

@@ -82,6 +82,7 @@ impl Router {
             read: ResumePoint {
                 mark: from.mark.clone(),
                 gtid_set: from.gtid_set.clone(),
+                xa: from.xa.clone(),
             },
             ordering: from.ordering.clone(),
             lane_idle,
@@ -108,6 +109,8 @@ impl Router {
         self.read.mark = end;
         for segment in &segments {
             self.read.gtid_set.union(&segment.end.gtids);
+            let changes = segment.end.xa.iter();
+            changes.for_each(|change| self.read.xa.apply(change));
         }
         self.observe(&segments);
         if self.ordering == OrderingKey::Table {

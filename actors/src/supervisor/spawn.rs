@@ -77,6 +77,7 @@ impl Supervisor {
         let from = from.unwrap_or_else(|| ResumePoint {
             mark: checkpoint.mark.clone(),
             gtid_set: checkpoint.gtid_set.clone(),
+            xa: checkpoint.xa.clone(),
         });
         let reader = Reader::new(
             from,

@@ -7,13 +7,18 @@ use std::sync::{
 
 use bytes::BytesMut;
 use headwater_actors::{
+    checkpoint::Mark,
     failure::Failure,
     ports::{
         BoxFuture,
         source::{EventStream, Head, Read, ResumePoint, Source},
     },
 };
-use headwater_binlog::position::Position;
+use headwater_binlog::{
+    gtid::GtidSet,
+    position::Position,
+    xa::{Prepared, XaTable},
+};
 use tokio::sync::watch;
 
 use super::fixture::{self, Log};
@@ -101,6 +106,21 @@ impl Source for ScriptedSource {
                 next,
                 is_new,
             }) as Box<dyn EventStream>)
+        })
+    }
+
+    fn open_prepared(
+        &self,
+        prepared: Prepared,
+    ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
+        let position = prepared.position.expect("one log only");
+        self.open(ResumePoint {
+            mark: Mark {
+                position,
+                rows_done: 0,
+            },
+            gtid_set: GtidSet::default(),
+            xa: XaTable::default(),
         })
     }
 

@@ -8,6 +8,7 @@ mod changes;
 mod kinds;
 mod mariadb;
 mod places;
+mod prepared;
 mod rows_query;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use bytes::{Buf, Bytes};
 use self::{
     kinds::{halt_reason, incident, is_passed_over, is_rows},
     places::heartbeat_fields,
+    prepared::Xa,
 };
 use super::{Item, Transaction, Wanted, tables::Tables};
 use crate::{
@@ -65,6 +67,7 @@ pub struct Assembler {
     open: Option<Open>,
     tables: Tables,
     payload: Option<Payload>,
+    xa: Xa,
     previous_gtids: Option<GtidSet>,
     keeps_queries: bool,
     /// Of the statement whose rows come.
@@ -103,6 +106,7 @@ impl Assembler {
             open: None,
             tables: Tables::new(),
             payload: None,
+            xa: Xa::default(),
             previous_gtids: None,
             keeps_queries: false,
             query: None,
@@ -190,6 +194,7 @@ impl Assembler {
         let kind = EventHeader::parse(&bytes).map_or(EventKind::Unknown(0), |header| header.kind);
         self.take(&bytes, items)
             .map_err(|cause| self.error(kind, cause))?;
+        self.xa.has_left = false;
         self.more(items).map(drop)
     }
 
@@ -204,7 +209,7 @@ impl Assembler {
             return Ok(false);
         };
         let mut slice_bytes = 0;
-        while slice_bytes < self.slice_bytes_max {
+        while slice_bytes < self.slice_bytes_max && self.wanted().is_none() {
             let event = payload
                 .next_event()
                 .map_err(|cause| self.error(EventKind::TransactionPayload, cause))?;
@@ -214,6 +219,9 @@ impl Assembler {
                 EventHeader::parse(&event).map_or(EventKind::Unknown(0), |header| header.kind);
             self.take_inner(&event, items)
                 .map_err(|cause| self.error(kind, cause))?;
+            if std::mem::take(&mut self.xa.has_left) {
+                return Ok(self.payload.is_some());
+            }
         }
         self.payload = Some(payload);
         Ok(true)
@@ -248,7 +256,7 @@ impl Assembler {
             || header.is_ignorable()
             || matches!(
                 header.kind,
-                EventKind::Query | EventKind::TableMap | EventKind::Xid
+                EventKind::Query | EventKind::TableMap | EventKind::Xid | EventKind::XaPrepare
             )
             || is_passed_over(header.kind);
         if !is_of_transaction && halt_reason(header.kind).is_none() {
@@ -301,6 +309,9 @@ impl Assembler {
             kind if is_rows(kind) => self.rows(kind, body, items),
             EventKind::TableMap => {
                 self.begun()?;
+                if self.xa.is_passing {
+                    return Ok(());
+                }
                 self.tables.add(&body, &self.framing)
             }
             EventKind::Query => self.query(header, &body, items),
@@ -313,6 +324,7 @@ impl Assembler {
             EventKind::GtidTagged => self.open(header, &GtidEvent::parse_tagged(&body)?),
             EventKind::AnonymousGtid => self.open(header, &GtidEvent::parse_anonymous(&body)?),
             EventKind::MariaGtid => self.open_mariadb(header, &body),
+            EventKind::XaPrepare => self.xa_prepare(header, &body, items),
             EventKind::TransactionPayload => {
                 self.payload = Some(Payload::parse(body, self.event_bytes_max)?);
                 Ok(())

@@ -5,6 +5,7 @@ mod halts;
 mod mariadb;
 mod resume;
 mod servers;
+mod xa;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -114,6 +115,7 @@ fn a_transaction_gives_its_rows_and_its_boundary() {
         offset: log.offset,
         gtid: expected.gtid,
         commit_us: expected.commit_us,
+        xa: None,
     };
     assert!(
         matches!(&items[..], [Item::Commit(commit)] if *commit == boundary),
