@@ -321,3 +321,36 @@ async fn halt_stops_at_the_first_one_with_its_place_and_at_commit_goes_on() -> a
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn a_transaction_prepared_on_the_primary_is_committed_on_the_promoted_replica()
+-> anyhow::Result<()> {
+    let (mut world, replica) = tokio::try_join!(World::new(1), MySql::start())?;
+    replica.replica_of(&world.mysql).await?;
+    let program = world
+        .launch()?
+        .setting("source.hosts", &format!("127.0.0.1:{}", replica.port()))
+        .start()?;
+    insert(&world.mysql, 1).await?;
+    let rows = "INSERT INTO shop.orders VALUES (2, 1, 'xa'), (3, 1, 'xa')";
+    prepare(&world.mysql, "'far'", rows).await?;
+    insert(&world.mysql, 4).await?;
+    replica.caught_up_with(&world.mysql).await?;
+    delivered(&program, &world.mysql).await?;
+    stored(&world).await?;
+    world.mysql.kill()?;
+    replica.promote().await?;
+    insert(&replica, 5).await?;
+    replica.exec("XA COMMIT 'far'").await?;
+    insert(&replica, 6).await?;
+    delivered(&program, &replica).await?;
+    let finished = program.drain(WITHIN).await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    assert_eq!(
+        orders(&world).await?,
+        [
+            "insert 1", "insert 4", "insert 5", "insert 2", "insert 3", "insert 6"
+        ]
+    );
+    Ok(())
+}
