@@ -5,9 +5,11 @@
 //! it reads stands in `launch`, what is checked in `check`.
 
 mod check;
+mod columns;
 mod launch;
 mod outputs;
 mod position;
+mod routes;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -103,8 +105,6 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
         store,
         dead_letters,
         tables: plan.tables.clone(),
-        packing: plan.packing.kind,
-        record_bytes_max: plan.packing.record_bytes_max,
         policy: Policy {
             oversize: plan.errors.oversize,
             undecodable: plan.errors.undecodable,

@@ -7,7 +7,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use headwater_actors::{
     checkpoint::OrderingKey,
     filter::TableFilter,
-    writer::{buffer::Packing, poison::OnError},
+    writer::{
+        keys::PartitionKey,
+        packing::{Compression, Packing},
+        poison::OnError,
+    },
 };
 use headwater_binlog::{gtid::GtidSet, position::Position, xa::XaPolicy};
 
@@ -15,21 +19,33 @@ use crate::secret::Secret;
 
 mod address;
 mod convert;
+mod format;
 mod native;
+mod packing;
 mod point;
+mod routes;
 mod shape;
 mod sinks;
 mod source;
+mod template;
 
+pub use format::{
+    BigintUnsigned, Binaries, DebeziumPlan, Decimals, FormatPlan, MaxwellPlan, PartitionBy,
+    Skipped, Times,
+};
 pub use native::NativeField;
 pub use point::Target;
+pub use routes::RoutePlan;
 pub use shape::{InvalidText, ShapePlan};
+pub use template::{NameError, Template};
 
 /// What is wrong with the settings taken together: key, what was found, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("setting `{key}`: {problem}; {remedy}")]
+#[error("setting `{}`: {problem}; {remedy}", self.full_key())]
 pub struct Error {
     pub key: &'static str,
+    /// The key is that of `routes[number]`.
+    pub route: Option<usize>,
     pub problem: String,
     pub remedy: String,
 }
@@ -40,10 +56,13 @@ pub struct Plan {
     pub source: SourcePlan,
     pub tables: TableFilter,
     pub sink: SinkPlan,
-    pub format: FormatPlan,
+    /// The first that matches a table decides.
+    pub routes: Vec<RoutePlan>,
+    /// For tables without a route.
+    pub top: RoutePlan,
+    /// Of all tables.
     pub shape: ShapePlan,
     pub native: NativePlan,
-    pub packing: PackingPlan,
     pub ordering: OrderingKey,
     pub errors: ErrorsPlan,
     pub checkpoint: CheckpointPlan,
@@ -149,11 +168,6 @@ pub struct FilePlan {
     pub rotate_bytes: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FormatPlan {
-    Native,
-}
-
 /// What the native event carries beside `type` and `data`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NativePlan {
@@ -162,10 +176,13 @@ pub struct NativePlan {
     pub constants: Vec<(String, String)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackingPlan {
     pub kind: Packing,
+    /// Records are filled up to this, before they are compressed.
     pub record_bytes_max: usize,
+    pub compression: Compression,
+    pub partition_key: PartitionKey,
 }
 
 #[derive(Debug, Clone)]
@@ -206,9 +223,23 @@ impl Error {
     fn new(key: &'static str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             key,
+            route: None,
             problem: problem.into(),
             remedy: remedy.into(),
         }
+    }
+
+    /// With the route in front.
+    pub fn full_key(&self) -> String {
+        match self.route {
+            Some(number) => format!("routes[{number}].{}", self.key),
+            None => self.key.to_owned(),
+        }
+    }
+
+    fn in_route(self, number: usize) -> Self {
+        let route = Some(number);
+        Self { route, ..self }
     }
 }
 
@@ -224,23 +255,33 @@ impl Default for NativePlan {
 impl Plan {
     /// Whether the format has a use for the text of the statements that changed rows.
     pub fn wants_queries(&self) -> bool {
-        self.format == FormatPlan::Native && self.native.fields.contains(&NativeField::Query)
+        let mut routes = self.routes.iter().chain([&self.top]);
+        routes.any(|route| match &route.format {
+            FormatPlan::Native => self.native.fields.contains(&NativeField::Query),
+            format => format.query_setting().is_some(),
+        })
     }
 
     /// What is allowed but seldom meant, one sentence each; `check` shows them.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if self.packing.kind == Packing::None && self.ordering == OrderingKey::Table {
-            warnings.push(
-                "packing.type = \"none\" with ordering.key = \"table\" sends one row per round trip and \
-                 table; packing.type = \"newline\" or ordering.key = \"primary_key\" is faster"
-                    .to_owned(),
-            );
+        let mut warnings = packing::warnings("", &self.top);
+        for route in &self.routes {
+            let place = format!("{}: ", route.place());
+            warnings.extend(packing::warnings(&place, route));
         }
         let lacks_order = [NativeField::Id, NativeField::Seq]
             .iter()
             .any(|field| !self.native.fields.contains(field));
-        if lacks_order && self.format == FormatPlan::Native {
+        let formats = self
+            .routes
+            .iter()
+            .chain([&self.top])
+            .map(|route| &route.format);
+        if lacks_order
+            && formats
+                .into_iter()
+                .any(|format| *format == FormatPlan::Native)
+        {
             warnings.push(
                 "native.fields lacks \"id\" or \"seq\": after a restart consumers cannot tell a line that \
                  comes again from a new change"

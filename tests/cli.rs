@@ -201,10 +201,19 @@ fn a_wrong_type_names_key_found_and_expected() {
 }
 
 #[test]
-fn routes_are_reserved() {
-    let refusal = Run::new().refusal("[[routes]]\ntables = [\"a.*\"]\n");
+fn a_wrong_route_is_refused_with_its_number_and_line() {
+    let route = "[[routes]]\ntables = [\"a.*\"]\n";
+    let refusal = Run::new().refusal(&format!("{route}packing.tipe = \"kpl\"\n"));
     assert!(
-        refusal.contains("reserved for a later version"),
+        refusal.contains("`routes[0].packing.tipe` (\"h.toml\" line 3)")
+            && refusal.contains("did you mean `routes[0].packing.type`?"),
+        "{refusal}"
+    );
+    let refusal = Run::new().refusal(&format!("{route}packing.type = \"kpl\"\n"));
+    assert!(
+        refusal.contains(
+            "setting `routes[0].packing.type` (\"h.toml\" line 3): \"kpl\" is for Kinesis"
+        ),
         "{refusal}"
     );
 }

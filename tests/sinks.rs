@@ -77,6 +77,7 @@ fn record(lane: &Arc<Lane>, bytes: impl Into<Bytes>) -> Record {
         partition_key: lane.partition_key().into(),
         explicit_hash_key: None,
         rows: 1,
+        content: headwater_actors::ports::sink::Content::Text,
     }
 }
 

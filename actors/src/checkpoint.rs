@@ -1,10 +1,15 @@
 //! The stored position and what makes it safe to go on from: which server, which epoch, which lanes.
 
+use std::sync::Arc;
+
 use headwater_binlog::{
     gtid::{GtidSet, Uuid},
     position::Position,
+    schema::TableName,
     xa::XaTable,
 };
+
+use crate::filter::TableFilter;
 
 /// How far the log has been taken. `position` is a transaction boundary; `rows_done` rows and DDLs of
 /// the transaction that starts there are done too (a place inside a giant transaction).
@@ -18,7 +23,72 @@ pub struct Mark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrderingKey {
     Table,
-    PrimaryKey { lanes: u32 },
+    PrimaryKey {
+        lanes: u32,
+    },
+    /// Not the same for all tables.
+    Routed(Arc<RoutedOrdering>),
+}
+
+/// The first route that matches a table decides, else the default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoutedOrdering {
+    pub routes: Vec<RouteOrdering>,
+    pub default: OrderingKey,
+}
+
+#[derive(Debug, Clone)]
+pub struct RouteOrdering {
+    pub tables: TableFilter,
+    pub key: OrderingKey,
+}
+
+impl PartialEq for RouteOrdering {
+    fn eq(&self, other: &Self) -> bool {
+        self.tables.patterns() == other.tables.patterns() && self.key == other.key
+    }
+}
+
+impl Eq for RouteOrdering {}
+
+impl OrderingKey {
+    /// Routes that change nothing are none: they may come and go.
+    pub fn routed(routes: Vec<RouteOrdering>, default: Self) -> Self {
+        if routes.iter().all(|route| route.key == default) {
+            return default;
+        }
+        Self::Routed(Arc::new(RoutedOrdering { routes, default }))
+    }
+
+    /// Of one table: never [`Routed`](Self::Routed).
+    pub fn of(&self, table: &TableName) -> &Self {
+        match self {
+            Self::Table | Self::PrimaryKey { .. } => self,
+            Self::Routed(routed) => {
+                let route = routed
+                    .routes
+                    .iter()
+                    .find(|route| route.tables.includes(table));
+                route.map_or(&routed.default, |route| &route.key).of(table)
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for OrderingKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Table => formatter.write_str("table"),
+            Self::PrimaryKey { lanes } => write!(formatter, "primary_key with {lanes} lanes"),
+            Self::Routed(routed) => {
+                for route in &routed.routes {
+                    let patterns = route.tables.patterns().join(", ");
+                    write!(formatter, "{} for {patterns}; ", route.key)?;
+                }
+                write!(formatter, "{} for all others", routed.default)
+            }
+        }
+    }
 }
 
 /// All that a restart needs.

@@ -22,11 +22,7 @@ impl Lane {
         } else {
             format!("{name}/{}", self.index)
         };
-        if key.chars().count() <= 256 {
-            return key;
-        }
-        let head: String = key.chars().take(239).collect();
-        format!("{head}~{:016x}", fnv1a(FNV_BASIS, key.as_bytes()))
+        within_limit(key)
     }
 
     /// `(2i+1)·2^127/N`: lanes spread evenly over the hash key range and survive a reshard.
@@ -49,6 +45,15 @@ impl std::fmt::Display for Lane {
         }
         write!(formatter, "{}/{}", self.table, self.index)
     }
+}
+
+/// A partition key of at most 256 characters: a longer one is cut and ends in a hash of the whole.
+pub fn within_limit(key: String) -> String {
+    if key.chars().count() <= 256 {
+        return key;
+    }
+    let head: String = key.chars().take(239).collect();
+    format!("{head}~{:016x}", fnv1a(FNV_BASIS, key.as_bytes()))
 }
 
 /// Where an FNV-1a hash begins.

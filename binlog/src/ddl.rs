@@ -41,6 +41,44 @@ pub fn classify(text: &str, default_database: &str, sql_mode: u64) -> StatementC
     parser.statement().unwrap_or(StatementClass::Unknown)
 }
 
+/// What a table, view or database statement does, for formats that tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    CreateTable,
+    /// Also RENAME TABLE and statements about indexes.
+    AlterTable,
+    DropTable,
+    TruncateTable,
+    CreateDatabase,
+    AlterDatabase,
+    DropDatabase,
+    /// Creates, changes or drops a view.
+    View,
+}
+
+/// `None` for other statements, and for what cannot be read.
+pub fn action(text: &str, sql_mode: u64) -> Option<Action> {
+    let mut parser = Parser {
+        tokens: Tokens::new(text, sql_mode),
+        default_database: "",
+    };
+    let verb = parser.tokens.keyword()?;
+    if verb == "TRUNCATE" {
+        return Some(Action::TruncateTable);
+    }
+    let (object, _) = parser.object()?;
+    Some(match (verb.as_str(), object.as_str()) {
+        ("CREATE", "TABLE") => Action::CreateTable,
+        ("DROP", "TABLE") => Action::DropTable,
+        ("ALTER" | "RENAME", "TABLE") | ("CREATE" | "DROP", "INDEX") => Action::AlterTable,
+        ("CREATE", "DATABASE") => Action::CreateDatabase,
+        ("ALTER", "DATABASE") => Action::AlterDatabase,
+        ("DROP", "DATABASE") => Action::DropDatabase,
+        ("CREATE" | "ALTER" | "DROP", "VIEW") => Action::View,
+        _ => return None,
+    })
+}
+
 struct Parser<'a> {
     tokens: Tokens<'a>,
     default_database: &'a str,

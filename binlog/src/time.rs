@@ -95,6 +95,30 @@ fn push_front<const WIDTH: usize>(text: &[u8; WIDTH], count: usize, out: &mut Ve
 }
 
 impl Date {
+    /// Days from 1970-01-01 by the Gregorian calendar, which MySQL uses for all years; `None` for what is no
+    /// day of it (zero and partial dates, 30 February).
+    pub fn days_since_epoch(&self) -> Option<i64> {
+        let (year, month, day) = (i64::from(self.year), self.month, self.day);
+        let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days_in_month = match month {
+            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+            4 | 6 | 9 | 11 => 30,
+            2 if is_leap => 29,
+            2 => 28,
+            _ => return None,
+        };
+        if !(1..=days_in_month).contains(&day) {
+            return None;
+        }
+        // From 0000-03-01 on, as in `date_of_day`.
+        let year = year - i64::from(month <= 2);
+        let month_from_march = (i64::from(month) + 9) % 12;
+        let day_of_year = (153 * month_from_march + 2) / 5 + i64::from(day) - 1;
+        let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        Some(era * 146_097 + day_of_era - 719_468)
+    }
+
     /// Appends `YYYY-MM-DD`.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {

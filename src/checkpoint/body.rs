@@ -7,7 +7,8 @@
 use std::path::Path;
 
 use headwater_actors::{
-    checkpoint::{Checkpoint, Mark, OrderingKey},
+    checkpoint::{Checkpoint, Mark, OrderingKey, RouteOrdering},
+    filter::{FilterError, TableFilter},
     ports::store::Stored,
 };
 use headwater_binlog::{
@@ -66,7 +67,20 @@ struct PreparedBody {
 #[serde(tag = "key", rename_all = "snake_case", deny_unknown_fields)]
 enum OrderingBody {
     Table,
-    PrimaryKey { lanes: u32 },
+    PrimaryKey {
+        lanes: u32,
+    },
+    Routed {
+        routes: Vec<RouteBody>,
+        default: Box<OrderingBody>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteBody {
+    tables: Vec<String>,
+    ordering: OrderingBody,
 }
 
 /// What any version has.
@@ -83,10 +97,7 @@ pub(super) fn encode(name: &str, stored: &Stored) -> Result<String, serde_json::
         server_uuid: checkpoint.server_uuid.to_string(),
         server_id: checkpoint.server_id,
         commit_us: checkpoint.commit_us,
-        ordering: match checkpoint.ordering {
-            OrderingKey::Table => OrderingBody::Table,
-            OrderingKey::PrimaryKey { lanes } => OrderingBody::PrimaryKey { lanes },
-        },
+        ordering: OrderingBody::of(&checkpoint.ordering),
         drained: checkpoint.drained,
         xa: checkpoint.xa.open().iter().map(prepared_body).collect(),
     });
@@ -164,10 +175,10 @@ fn checkpoint(
         },
         gtid_set: body.gtid_set.parse()?,
         commit_us: body.commit_us,
-        ordering: match body.ordering {
-            OrderingBody::Table => OrderingKey::Table,
-            OrderingBody::PrimaryKey { lanes } => OrderingKey::PrimaryKey { lanes },
-        },
+        ordering: body
+            .ordering
+            .key()
+            .map_err(|error| headwater_binlog::Error::Refused(error.to_string()))?,
         drained: body.drained,
         xa: XaTable::new(
             body.xa
@@ -203,6 +214,43 @@ fn prepared(body: PreparedBody) -> Result<Prepared, headwater_binlog::Error> {
         position: body.position.map(|text| text.parse()).transpose()?,
         gtid,
     })
+}
+
+impl OrderingBody {
+    fn of(key: &OrderingKey) -> Self {
+        match key {
+            OrderingKey::Table => Self::Table,
+            OrderingKey::PrimaryKey { lanes } => Self::PrimaryKey { lanes: *lanes },
+            OrderingKey::Routed(routed) => Self::Routed {
+                routes: routed
+                    .routes
+                    .iter()
+                    .map(|route| RouteBody {
+                        tables: route.tables.patterns().to_vec(),
+                        ordering: Self::of(&route.key),
+                    })
+                    .collect(),
+                default: Box::new(Self::of(&routed.default)),
+            },
+        }
+    }
+
+    fn key(self) -> Result<OrderingKey, FilterError> {
+        Ok(match self {
+            Self::Table => OrderingKey::Table,
+            Self::PrimaryKey { lanes } => OrderingKey::PrimaryKey { lanes },
+            Self::Routed { routes, default } => {
+                let route = |route: RouteBody| {
+                    Ok(RouteOrdering {
+                        tables: TableFilter::new(&route.tables)?,
+                        key: route.ordering.key()?,
+                    })
+                };
+                let routes: Result<Vec<_>, _> = routes.into_iter().map(route).collect();
+                OrderingKey::routed(routes?, default.key()?)
+            }
+        })
+    }
 }
 
 fn verify_checksum(text: &str) -> Result<(), String> {

@@ -177,12 +177,13 @@ fn load(sources: &Sources) -> Result<Loaded, settings::Error> {
 
 fn plan(loaded: &Loaded) -> Result<Plan, Error> {
     Plan::from_settings(&loaded.settings).map_err(|error| {
-        let origin = loaded.origin(error.key).unwrap_or("default");
+        let key = error.full_key();
         let plan::Error {
-            key,
-            problem,
-            remedy,
+            problem, remedy, ..
         } = &error;
+        // What a route does not set comes from the top level.
+        let origin = loaded.origin(&key).or_else(|| loaded.origin(error.key));
+        let origin = origin.unwrap_or("default");
         Error::Plan(format!("setting `{key}` ({origin}): {problem}; {remedy}"))
     })
 }

@@ -1,7 +1,7 @@
 //! `position show` and `position clear`: the checkpoint file alone, no server.
 
 use headwater_actors::{
-    checkpoint::{Checkpoint, OrderingKey},
+    checkpoint::{Checkpoint, OrderingKey, RouteOrdering},
     ports::store::{CheckpointStore, Stored},
 };
 use serde_json::{Value, json};
@@ -56,10 +56,6 @@ fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> String {
         rows => format!(" and {rows} rows of the transaction that begins there"),
     };
     let gtid_set = checkpoint.gtid_set.to_string().replace('\n', "");
-    let ordering = match checkpoint.ordering {
-        OrderingKey::Table => "table".to_owned(),
-        OrderingKey::PrimaryKey { lanes } => format!("primary_key, {lanes} lanes per table"),
-    };
     let fields = [
         ("pipeline", checkpoint.name.clone()),
         ("position", format!("{}{inside}", checkpoint.mark.position)),
@@ -67,7 +63,7 @@ fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> String {
         ("server UUID", checkpoint.server_uuid.to_string()),
         ("server id", format!("{} (ours)", checkpoint.server_id)),
         ("epoch", stored.epoch.to_string()),
-        ("ordering", ordering),
+        ("ordering", checkpoint.ordering.to_string()),
         ("newest commit", moment(checkpoint.commit_us, now_us)),
         ("stored", moment(stored.saved_us, now_us)),
         (
@@ -85,12 +81,21 @@ fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> String {
         .collect()
 }
 
-fn object(stored: &Stored, name: &str, now_us: u64) -> Value {
-    let checkpoint = stored.checkpoint.as_ref();
-    let ordering = checkpoint.map(|checkpoint| match checkpoint.ordering {
+fn ordering(key: &OrderingKey) -> Value {
+    match key {
         OrderingKey::Table => json!({"key": "table"}),
         OrderingKey::PrimaryKey { lanes } => json!({"key": "primary_key", "lanes": lanes}),
-    });
+        OrderingKey::Routed(routed) => {
+            let route = |route: &RouteOrdering| json!({"tables": route.tables.patterns(), "ordering": ordering(&route.key)});
+            let routes: Vec<Value> = routed.routes.iter().map(route).collect();
+            json!({"key": "routed", "routes": routes, "default": ordering(&routed.default)})
+        }
+    }
+}
+
+fn object(stored: &Stored, name: &str, now_us: u64) -> Value {
+    let checkpoint = stored.checkpoint.as_ref();
+    let ordering = checkpoint.map(|checkpoint| ordering(&checkpoint.ordering));
     json!({
         "name": name,
         "epoch": stored.epoch,

@@ -1,13 +1,20 @@
 //! What every format needs of a table's columns: the label that stands before a value, and walks over images.
 
+use headwater_actors::ports::encoder::RowEvent;
 use headwater_binlog::{
     Error,
     json::write_json_string,
     rows::{Cell, Cells, Image},
     schema::{Column, ColumnKind, Table},
+    transaction::Transaction,
+    value::{self, Value},
 };
 
-use super::shape::{ShapeRules, TableShape, Treatment};
+use super::{
+    shape::{self, ShapeRules, TableShape, Treatment},
+    value::write_integer,
+};
+use crate::plan::InvalidText;
 
 const LABEL_BYTES: usize = 32;
 
@@ -64,26 +71,126 @@ impl ColumnPlan {
     }
 }
 
+impl ColumnPlan {
+    /// Appends the value as plain text, without quotes and escapes; of a masked column what is shown.
+    pub fn write_text(
+        &self,
+        bytes: &[u8],
+        invalid: InvalidText,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        match &self.treatment {
+            Treatment::Drop => {}
+            Treatment::Mask(mask) => {
+                let mut shown = Vec::new();
+                mask.write(&self.kind, Some(bytes), invalid, &mut shown)?;
+                let text = shown.strip_prefix(b"\"").unwrap_or(&shown);
+                out.extend_from_slice(text.strip_suffix(b"\"").unwrap_or(text));
+            }
+            Treatment::Keep => match value::read(&self.kind, bytes)? {
+                Value::Int(number) => write_integer(number, out),
+                Value::UInt(number) => write_integer(number, out),
+                _ => {
+                    out.extend_from_slice(shape::plain_text(&self.kind, bytes, invalid)?.as_bytes())
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
 /// The plans of a table's columns, and of those that its key shows in key order; whether the table has a shape.
-pub(super) fn plans(table: &Table, shape: &ShapeRules) -> (Vec<ColumnPlan>, Vec<KeyColumn>, bool) {
-    let shape = shape.table(table);
-    let treatment = |index| {
-        let shape = shape.as_deref();
-        shape.map_or(Treatment::Keep, |shape: &TableShape| {
-            shape.column(index).clone()
-        })
-    };
-    let plan_of = |index: usize| {
-        let column = table.columns.get(index)?;
-        Some(ColumnPlan::new(column, treatment(index)))
-    };
-    let key = table.primary_key.iter().filter_map(|&column| {
-        let plan = plan_of(column)?;
-        (!plan.is_dropped()).then_some(KeyColumn { column, plan })
-    });
-    let key = key.collect();
+pub(super) fn plans(table: &Table, rules: &ShapeRules) -> (Vec<ColumnPlan>, Vec<KeyColumn>, bool) {
+    let shape = rules.table(table);
+    let plan_of = |index| plan_of(index, table, shape.as_deref());
+    let key = plans_of(table.primary_key.iter().copied(), table, rules);
     let columns = (0..table.columns.len()).filter_map(plan_of).collect();
     (columns, key, shape.is_some())
+}
+
+/// The plans of some columns, as of a key: those that are shown.
+pub(super) fn plans_of(
+    columns: impl Iterator<Item = usize>,
+    table: &Table,
+    rules: &ShapeRules,
+) -> Vec<KeyColumn> {
+    let shape = rules.table(table);
+    let plans = columns.filter_map(|column| {
+        let plan = plan_of(column, table, shape.as_deref())?;
+        (!plan.is_dropped()).then_some(KeyColumn { column, plan })
+    });
+    plans.collect()
+}
+
+fn plan_of(index: usize, table: &Table, shape: Option<&TableShape>) -> Option<ColumnPlan> {
+    let treatment = shape.map(|shape| shape.column(index).clone());
+    let column = table.columns.get(index)?;
+    Some(ColumnPlan::new(
+        column,
+        treatment.unwrap_or(Treatment::Keep),
+    ))
+}
+
+/// Each of the columns with its cell in `data`, or where that lacks it in `before`.
+pub(super) fn for_key<'a>(
+    columns: &[KeyColumn],
+    data: Image<'a>,
+    before: Option<Image<'a>>,
+    mut each: impl FnMut(&KeyColumn, Cell<'a>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut data = KeyWalk::new(data);
+    let mut before = before.map(KeyWalk::new);
+    for key in columns {
+        let mut cell = data.cell(key.column)?;
+        if let (Cell::Absent, Some(before)) = (cell, &mut before) {
+            cell = before.cell(key.column)?;
+        }
+        each(key, cell)?;
+    }
+    Ok(())
+}
+
+/// Appends the values of these columns after the change as plain text, a comma between two of them. NULL and
+/// what is not there add nothing.
+pub(super) fn write_values(
+    event: &RowEvent<'_>,
+    plans: &[ColumnPlan],
+    names: &[String],
+    invalid: InvalidText,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let table = &event.block.table;
+    let images = [event.row.after, event.row.before];
+    let start = out.len();
+    for name in names {
+        let place = table.columns.iter().position(|it| it.name == *name);
+        let Some((place, plan)) = place.and_then(|place| Some((place, plans.get(place)?))) else {
+            continue;
+        };
+        let mut cell = Cell::Absent;
+        for image in images.into_iter().flatten() {
+            if cell == Cell::Absent {
+                cell = KeyWalk::new(image).cell(place)?;
+            }
+        }
+        let Cell::Bytes(bytes) = cell else { continue };
+        if plan.is_dropped() {
+            continue;
+        }
+        if out.len() > start {
+            out.push(b',');
+        }
+        plan.write_text(bytes, invalid, out)?;
+    }
+    Ok(())
+}
+
+/// The GTID as a JSON string, or null.
+pub(super) fn write_gtid(transaction: &Transaction, out: &mut Vec<u8>) {
+    match &transaction.gtid {
+        Some(gtid) => write_json_string(&gtid.to_string(), out),
+        None => out.extend_from_slice(b"null"),
+    }
 }
 
 /// Finds key columns in an image: forward as far as it can, from the front where the key's order goes back.

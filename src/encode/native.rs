@@ -364,6 +364,15 @@ impl TableEncoder for NativeTable {
         written.map(|()| Written::Last)
     }
 
+    fn columns(
+        &mut self,
+        event: &RowEvent<'_>,
+        names: &[String],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        columns::write_values(event, &self.columns, names, self.invalid_text, out)
+    }
+
     fn key(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         let (data, before) = match event.block.kind {
             RowsKind::Insert | RowsKind::Update => (event.row.after, event.row.before),

@@ -3,8 +3,8 @@
 //! Planned once per table: [`ShapeRules::table`] answers `None` when every column is written as it is, so that
 //! an encoder without work to do has none. A mask's text is the value's own text (of a string the string, of
 //! everything else what the native event writes), so a hash can be recomputed in SQL:
-//! `SHA2(CONCAT(salt, c), 256)`. Whether a column changed, and the lane that it goes to, are judged by the
-//! bytes, never by the mask. Not here: where a format writes the columns.
+//! `SHA2(CONCAT(salt, CONVERT(c USING utf8mb4)), 256)`. Whether a column changed, and the lane that it goes
+//! to, are judged by the bytes, never by the mask. Not here: where a format writes the columns.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -12,7 +12,7 @@ use aws_lc_rs::digest;
 use headwater_binlog::{
     Error,
     json::write_json_string,
-    schema::{ColumnKind, Table},
+    schema::{ColumnKind, Table, TableName},
     value::{self, Value},
 };
 
@@ -94,15 +94,15 @@ impl ShapeRules {
         let columns: Vec<Treatment> = table
             .columns
             .iter()
-            .map(|column| self.treatment(table, &column.name))
+            .map(|column| self.treatment(&table.name, &column.name))
             .collect();
         let is_kept = |treatment: &Treatment| matches!(treatment, Treatment::Keep);
         (!columns.iter().all(is_kept)).then(|| Arc::new(TableShape { columns }))
     }
 
     /// Where several masks are told for a column, the one that shows least.
-    fn treatment(&self, table: &Table, column: &str) -> Treatment {
-        let (plan, name) = (&self.plan, &table.name);
+    pub fn treatment(&self, name: &TableName, column: &str) -> Treatment {
+        let plan = &self.plan;
         if !plan.include.matches(name, column) {
             Treatment::Drop
         } else if plan.null.matches(name, column) {
@@ -175,7 +175,7 @@ impl Salted {
         context.update(text.as_bytes());
         out.push(b'"');
         for byte in context.finish().as_ref() {
-            let digits = [byte >> 4, byte & 15].map(|nibble| usize::from(nibble));
+            let digits = [byte >> 4, byte & 15].map(usize::from);
             out.extend(digits.iter().filter_map(|digit| DIGITS.get(*digit)));
         }
         out.push(b'"');
@@ -183,7 +183,7 @@ impl Salted {
 }
 
 /// The value as text: what stands in the native event, of a string without quotes and escapes.
-fn plain_text<'a>(
+pub(super) fn plain_text<'a>(
     kind: &'a ColumnKind,
     bytes: &'a [u8],
     invalid: InvalidText,

@@ -27,6 +27,15 @@ pub(super) fn write(
         out.push(b'"');
         return Ok(());
     }
+    write_decoded(bytes, charset, invalid, out)
+}
+
+fn write_decoded(
+    bytes: &[u8],
+    charset: Charset,
+    invalid: InvalidText,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     match charset.decode(bytes) {
         Ok(text) => write_json_string(&text, out),
         Err(error) => match replaced(bytes, charset, invalid, error)? {

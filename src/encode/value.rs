@@ -22,7 +22,17 @@ pub(super) fn write(
     invalid: InvalidText,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    match value::read(kind, bytes)? {
+    write_read(value::read(kind, bytes)?, invalid, out)
+}
+
+/// For formats that write most values in this way.
+#[inline(always)]
+pub(super) fn write_read(
+    value: Value<'_>,
+    invalid: InvalidText,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    match value {
         Value::Int(number) => write_integer(number, out),
         Value::UInt(number) | Value::Bit(number) => write_integer(number, out),
         Value::Year(year) => write_integer(year, out),
@@ -50,7 +60,7 @@ pub(super) fn write_integer(number: impl itoa::Integer, out: &mut Vec<u8>) {
 }
 
 #[inline]
-fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'"');
     write(out);
     out.push(b'"');
@@ -86,8 +96,17 @@ pub(super) fn write_set(bits: u64, labels: &[String], out: &mut Vec<u8>) {
 
 /// Standard alphabet, padded, of `bytes` and then `zeros` zero bytes.
 pub(super) fn write_base64(bytes: &[u8], zeros: usize, out: &mut Vec<u8>) {
+    write_base64_in(&base64_simd::STANDARD, bytes, zeros, out);
+}
+
+/// The same in another alphabet.
+pub(super) fn write_base64_in(
+    base64: &base64_simd::Base64,
+    bytes: &[u8],
+    zeros: usize,
+    out: &mut Vec<u8>,
+) {
     const BLOCK: usize = 255; // whole groups of three
-    let base64 = base64_simd::STANDARD;
     out.reserve(base64.encoded_length(bytes.len() + zeros) + 2);
     out.push(b'"');
     if zeros == 0 {

@@ -401,6 +401,7 @@ pub fn ensure_primary_keys(
     let without: Vec<_> = tables
         .iter()
         .filter(|table| !table.has_primary_key && filter.includes(&table.name))
+        .filter(|table| *ordering.of(&table.name) != OrderingKey::Table)
         .map(|table| table.name.to_string())
         .collect();
     let Some(first) = without.first() else {

@@ -12,12 +12,14 @@ pub mod connect;
 mod dump;
 pub mod facts;
 mod failure;
+mod listing;
 pub mod preflight;
 mod prepared;
 pub mod resume;
 pub mod start;
 pub mod stream;
 
+pub use listing::{SeenColumn, list_columns};
 pub use preflight::{Check, Verdict, preflight};
 pub use prepared::{ensure_xa, recoverable};
 pub use start::{Start, resolve_start, resume};

@@ -3,9 +3,10 @@
 use actix::System;
 use headwater_actors::{failure::Failure, ports::store::Stored};
 
-use super::outputs::Outputs;
+use super::{columns, outputs::Outputs};
 use crate::{
     checkpoint::file,
+    encode::shape::ShapeRules,
     exit::Exit,
     mysql::{self, Check, Verdict},
     plan::Plan,
@@ -58,7 +59,8 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
             .map(|()| format!("{} can be written", plan.checkpoint.file.display())),
     ));
     checks.push(outcome("checkpoint position", stored_position(plan).await));
-    checks.push(outcome("sink", outputs.describe().await));
+    let sinks = outputs.describe().await.into_iter();
+    checks.extend(sinks.map(|found| outcome("sink", found)));
     checks
 }
 
@@ -68,6 +70,11 @@ pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, F
     let recoverable = mysql::recoverable(&plan.source).await?;
     let known = stored.checkpoint.as_ref().map(|checkpoint| &checkpoint.xa);
     checks.push(mysql::ensure_xa(&recoverable, plan.source.xa, known));
+    if !plan.shape.keeps_everything() {
+        let seen = mysql::list_columns(&plan.source).await?;
+        let rules = ShapeRules::of_plan(plan);
+        checks.extend(columns::judge(&plan.shape, &rules, &plan.tables, &seen));
+    }
     Ok(match &stored.checkpoint {
         None => checks,
         Some(_) => checks.into_iter().map(Check::at_a_later_start).collect(),

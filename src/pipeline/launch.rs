@@ -4,11 +4,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use headwater_actors::{
-    checkpoint::{Checkpoint, OrderingKey},
+    checkpoint::Checkpoint,
     failure::Failure,
     ports::{
         BoxFuture,
-        encoder::Encoder,
         launcher::{Launch, Launcher},
         source::Source,
         store::{CheckpointStore, Stored},
@@ -18,12 +17,11 @@ use headwater_actors::{
 use headwater_binlog::gtid::Uuid;
 use tokio::sync::OnceCell;
 
-use super::{Until, check, outputs::Outputs};
+use super::{Until, check, outputs::Outputs, routes::GenerationRoutes};
 use crate::{
     checkpoint::file,
-    encode::{native::NativeEncoder, shape::ShapeRules},
     mysql::{self, Identity, MySqlSource, Start, Verdict},
-    plan::{FormatPlan, Plan, Target},
+    plan::{Plan, Target},
     replay::FileSource,
 };
 
@@ -72,7 +70,7 @@ impl Server {
         let plan = &self.plan;
         let stored = self.store.load().await?;
         ensure_source(plan, &stored).await?;
-        let sink = self.outputs.sink().await?;
+        self.outputs.connect().await?;
         let from = begin(plan, &stored).await?;
         self.store.save(from.clone()).await?;
         let identity = Identity {
@@ -86,13 +84,12 @@ impl Server {
             .get_or_try_init(|| self.resolve_end(source.as_ref(), &from))
             .await?
             .clone();
-        let encoder = encoder(plan, from.server_uuid);
+        let routes = GenerationRoutes::new(plan, Arc::clone(&self.outputs), from.server_uuid);
         Ok(Launch {
             from,
             until,
             source,
-            sink,
-            encoder,
+            routes: Arc::new(routes),
         })
     }
 
@@ -193,28 +190,11 @@ fn ensure_ordering(plan: &Plan, checkpoint: &Checkpoint) -> Result<(), Failure> 
     if checkpoint.ordering == plan.ordering || checkpoint.drained {
         return Ok(());
     }
-    let name = |ordering: &OrderingKey| match ordering {
-        OrderingKey::Table => "table".to_owned(),
-        OrderingKey::PrimaryKey { lanes } => format!("primary_key with {lanes} lanes"),
-    };
     Err(Failure::definite(format!(
         "ordering changed from {} to {}, but the stored position was not left by a drain",
-        name(&checkpoint.ordering),
-        name(&plan.ordering)
+        checkpoint.ordering, plan.ordering
     ))
-    .with_hint("run once with the former ordering.key and ordering.lanes, stop it by SIGTERM, then change them"))
-}
-
-/// What the settings' format is written by.
-fn encoder(plan: &Plan, server_uuid: Uuid) -> Arc<dyn Encoder> {
-    let shape = ShapeRules::of_plan(plan);
-    match plan.format {
-        FormatPlan::Native => Arc::new(
-            NativeEncoder::new(server_uuid)
-                .with_shape(shape)
-                .with_fields(&plan.native),
-        ),
-    }
+    .with_hint("run once with the former ordering.key and ordering.lanes (and those of [[routes]]), stop it by SIGTERM, then change them"))
 }
 
 /// The one generation that reads binlog files. It begins at their head each time: a replay may repeat.
@@ -259,12 +239,12 @@ impl Launcher for FileLauncher {
                 ordering: plan.ordering.clone(),
                 drained: false,
             };
+            outputs.connect().await?;
             Ok(Launch {
-                encoder: encoder(&plan, from.server_uuid),
+                routes: Arc::new(GenerationRoutes::new(&plan, outputs, from.server_uuid)),
                 from,
                 until: intake::Until::Never,
                 source,
-                sink: outputs.sink().await?,
             })
         })
     }

@@ -1,6 +1,6 @@
-//! What the pipeline writes to, built from the plan: sink, dead letters, and the store of a replay.
+//! What the pipeline writes to, built from the plan: sinks by target, dead letters, and the store of a replay.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use anyhow::Context;
 use headwater_actors::{
@@ -9,34 +9,47 @@ use headwater_actors::{
     ports::{
         BoxFuture,
         dead_letters::{DeadLetter, DeadLetters},
+        routes::Route,
         sink::Sink,
         store::{CheckpointStore, Stored},
     },
 };
+use headwater_binlog::schema::TableName;
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::Mutex,
+    sync::{Mutex, OnceCell},
 };
 
+use super::routes::Formats;
 use crate::{
-    plan::{Plan, SinkPlan},
+    plan::{Plan, SinkPlan, Template},
     sinks::{
         StreamDescription, dead_letter::DeadLetterFile, file::FileSink, firehose::FirehoseSink,
-        kinesis::KinesisSink, null::NullSink, stdout::StdoutSink,
+        kinesis::KinesisSink, null::NullSink, stdout::StdoutSink, stream::Streams,
     },
 };
 
-/// The sink, connected once and kept for every generation, with the threads that AWS calls run on.
+/// The sinks, each connected once and kept for every generation, with the threads that AWS calls run on.
 pub struct Outputs {
-    plan: SinkPlan,
-    runtime: Option<Runtime>,
-    sink: Mutex<Option<Arc<dyn Sink>>>,
+    plan: Plan,
+    streams: Option<Streams>,
+    /// By target.
+    sinks: Mutex<HashMap<String, Arc<SinkCell>>>,
+    /// Ends last: the calls of all sinks run on it.
+    _runtime: Option<Runtime>,
 }
+
+type SinkCell = OnceCell<Arc<dyn Sink>>;
 
 impl Outputs {
     pub fn new(plan: &Plan) -> anyhow::Result<Self> {
-        let runtime = match plan.sink {
-            SinkPlan::Kinesis(_) | SinkPlan::Firehose(_) => {
+        let in_flight_bytes_max = match &plan.sink {
+            SinkPlan::Kinesis(kinesis) => Some(kinesis.in_flight_bytes_max),
+            SinkPlan::Firehose(firehose) => Some(firehose.in_flight_bytes_max),
+            SinkPlan::File(_) | SinkPlan::Stdout | SinkPlan::Null => None,
+        };
+        let runtime = match in_flight_bytes_max {
+            Some(_) => {
                 let mut builder = Builder::new_multi_thread();
                 builder
                     .worker_threads(AWS_THREADS)
@@ -44,58 +57,131 @@ impl Outputs {
                     .enable_all();
                 Some(builder.build().context("start the threads for AWS")?)
             }
-            SinkPlan::File(_) | SinkPlan::Stdout | SinkPlan::Null => None,
+            None => None,
         };
+        let streams = runtime
+            .as_ref()
+            .zip(in_flight_bytes_max)
+            .map(|(runtime, bytes_max)| Streams::new(runtime.handle(), bytes_max));
         Ok(Self {
-            plan: plan.sink.clone(),
-            runtime,
-            sink: Mutex::new(None),
+            plan: plan.clone(),
+            streams,
+            sinks: Mutex::default(),
+            _runtime: runtime,
         })
     }
 
-    /// The connected sink; the first call connects.
-    pub async fn sink(&self) -> Result<Arc<dyn Sink>, Failure> {
-        let mut kept = self.sink.lock().await;
-        if let Some(sink) = &*kept {
-            return Ok(Arc::clone(sink));
+    /// Connects every target that is known without a table.
+    pub async fn connect(&self) -> Result<(), Failure> {
+        for (route, plan) in self.known_targets() {
+            let connected = self.sink(&plan).await;
+            connected.map_err(|failure| named(route.as_deref(), failure))?;
         }
-        let sink: Arc<dyn Sink> = match (&self.plan, &self.runtime) {
-            (SinkPlan::Kinesis(plan), Some(runtime)) => {
-                let (sink, description) = KinesisSink::connect(plan, runtime.handle()).await?;
+        Ok(())
+    }
+
+    /// The top level's target, and with their names those of routes without a placeholder.
+    fn known_targets(&self) -> Vec<(Option<String>, SinkPlan)> {
+        let routes = self.plan.routes.iter().filter_map(|route| {
+            let sink = route.literal_sink(&self.plan.sink)?;
+            Some((Some(route.place()), sink))
+        });
+        std::iter::once((None, self.plan.sink.clone()))
+            .chain(routes)
+            .collect()
+    }
+
+    /// How the table leaves, in one of `formats`; its sink connected.
+    pub async fn route(&self, table: &TableName, formats: &Formats) -> Result<Route, Failure> {
+        let route = self.plan.route_of(table);
+        let place = format!("table '{table}' goes by {}", route.place());
+        let plan = route.sink(&self.plan.sink, table).map_err(|error| {
+            let target = route.target.as_ref().map_or("", Template::key);
+            Failure::definite(format!("{place}: `{target}` gives it no name: {error}")).with_hint(
+                "put a [[routes]] for this table before that one, with a target without placeholders, \
+                 or exclude the table",
+            )
+        })?;
+        let sink = self.sink(&plan).await;
+        let packing = &route.packing;
+        Ok(Route {
+            sink: sink.map_err(|failure| named(Some(&place), failure))?,
+            encoder: formats.encoder(&route.format),
+            packing: packing.kind,
+            compression: packing.compression,
+            partition_key: packing.partition_key.clone(),
+            record_bytes_max: packing.record_bytes_max,
+        })
+    }
+
+    /// The target's sink; the first call connects. Targets do not wait for each other.
+    async fn sink(&self, plan: &SinkPlan) -> Result<Arc<dyn Sink>, Failure> {
+        let target = match plan {
+            SinkPlan::Kinesis(kinesis) => kinesis.stream.clone(),
+            SinkPlan::Firehose(firehose) => firehose.delivery_stream.clone(),
+            SinkPlan::File(file) => file.path.display().to_string(),
+            SinkPlan::Stdout | SinkPlan::Null => String::new(),
+        };
+        let cell = Arc::clone(self.sinks.lock().await.entry(target).or_default());
+        let sink = cell.get_or_try_init(|| self.open(plan)).await?;
+        Ok(Arc::clone(sink))
+    }
+
+    async fn open(&self, plan: &SinkPlan) -> Result<Arc<dyn Sink>, Failure> {
+        Ok(match plan {
+            SinkPlan::Kinesis(plan) => {
+                let (sink, description) = KinesisSink::connect(plan, self.streams()?).await?;
                 describe("kinesis", &description);
                 Arc::new(sink)
             }
-            (SinkPlan::Firehose(plan), Some(runtime)) => {
-                let (sink, description) = FirehoseSink::connect(plan, runtime.handle()).await?;
+            SinkPlan::Firehose(plan) => {
+                let (sink, description) = FirehoseSink::connect(plan, self.streams()?).await?;
                 describe("firehose", &description);
                 Arc::new(sink)
             }
-            (SinkPlan::Kinesis(_) | SinkPlan::Firehose(_), None) => {
-                return Err(Failure::definite("no threads for AWS were started"));
-            }
-            (SinkPlan::File(plan), _) => Arc::new(FileSink::open(plan)?),
-            (SinkPlan::Stdout, _) => Arc::new(StdoutSink::start()?),
-            (SinkPlan::Null, _) => Arc::new(NullSink),
-        };
-        *kept = Some(Arc::clone(&sink));
-        Ok(sink)
+            SinkPlan::File(plan) => Arc::new(FileSink::open(plan)?),
+            SinkPlan::Stdout => Arc::new(StdoutSink::start()?),
+            SinkPlan::Null => Arc::new(NullSink),
+        })
     }
 
-    /// What `check` says of the sink, without opening anything for writing.
-    pub async fn describe(&self) -> Result<String, Failure> {
-        let description = match (&self.plan, &self.runtime) {
-            (SinkPlan::Kinesis(plan), Some(runtime)) => {
-                KinesisSink::describe(plan, runtime.handle()).await?
+    fn streams(&self) -> Result<&Streams, Failure> {
+        let streams = self.streams.as_ref();
+        streams.ok_or_else(|| Failure::definite("no threads for AWS were started"))
+    }
+
+    /// What `check` says of each target, without opening anything for writing.
+    pub async fn describe(&self) -> Vec<Result<String, Failure>> {
+        let mut found = Vec::new();
+        for (route, plan) in self.known_targets() {
+            let described = self.describe_one(&plan).await;
+            found.push(match route {
+                None => described,
+                Some(route) => described
+                    .map(|text| format!("{route}: {text}"))
+                    .map_err(|failure| named(Some(&route), failure)),
+            });
+        }
+        for route in &self.plan.routes {
+            if let Some(template) = &route.target
+                && template.literal().is_none()
+            {
+                let route = route.place();
+                found.push(Ok(format!(
+                    "{route}: \"{template}\", looked at when a table first needs it"
+                )));
             }
-            (SinkPlan::Firehose(plan), Some(runtime)) => {
-                FirehoseSink::describe(plan, runtime.handle()).await?
-            }
-            (SinkPlan::Kinesis(_) | SinkPlan::Firehose(_), None) => {
-                return Err(Failure::definite("no threads for AWS were started"));
-            }
-            (SinkPlan::File(plan), _) => return Ok(format!("file {}", plan.path.display())),
-            (SinkPlan::Stdout, _) => return Ok("stdout".into()),
-            (SinkPlan::Null, _) => return Ok("null".into()),
+        }
+        found
+    }
+
+    async fn describe_one(&self, plan: &SinkPlan) -> Result<String, Failure> {
+        let description = match plan {
+            SinkPlan::Kinesis(plan) => KinesisSink::describe(plan, self.streams()?).await?,
+            SinkPlan::Firehose(plan) => FirehoseSink::describe(plan, self.streams()?).await?,
+            SinkPlan::File(plan) => return Ok(format!("file {}", plan.path.display())),
+            SinkPlan::Stdout => return Ok("stdout".into()),
+            SinkPlan::Null => return Ok("null".into()),
         };
         let shards = description
             .open_shards
@@ -104,6 +190,15 @@ impl Outputs {
             "{} is {}{shards}, records up to {} bytes",
             description.name, description.status, description.record_bytes_max
         ))
+    }
+}
+
+/// The top level's own failures name their stream already.
+fn named(place: Option<&str>, failure: Failure) -> Failure {
+    let Some(place) = place else { return failure };
+    Failure {
+        message: format!("{place}: {}", failure.message),
+        ..failure
     }
 }
 

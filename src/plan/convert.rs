@@ -2,15 +2,11 @@
 
 use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use headwater_actors::{
-    checkpoint::OrderingKey,
-    filter::TableFilter,
-    writer::{buffer::Packing, poison::OnError},
-};
+use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter, writer::poison::OnError};
 
 use super::{
-    CheckpointPlan, Error, ErrorsPlan, FormatPlan, InvalidText, LogFormat, MemoryPlan, PackingPlan,
-    Plan, SinkPlan, TelemetryPlan, native, shape, sinks, source,
+    CheckpointPlan, Error, ErrorsPlan, InvalidText, LogFormat, MemoryPlan, Plan, RoutePlan,
+    SinkPlan, TelemetryPlan, native, routes, shape, sinks, source,
 };
 use crate::settings::Settings;
 
@@ -21,14 +17,8 @@ impl Plan {
     /// Checks all settings, reads `source.password_file`.
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         let sink = sinks::sink(&settings.sink)?;
-        let packing = PackingPlan {
-            kind: choose(
-                "packing.type",
-                &settings.packing.kind,
-                &[("newline", Packing::Newline), ("none", Packing::None)],
-            )?,
-            record_bytes_max: sinks::record_bytes_max(settings, &sink)?,
-        };
+        let top = routes::top(settings, &sink)?;
+        let routes = routes::routes(settings, &sink)?;
         choose(
             "checkpoint.type",
             &settings.checkpoint.kind,
@@ -36,6 +26,9 @@ impl Plan {
         )?;
         let (native, shape) = (native::native(&settings.native)?, shape::shape(settings)?);
         native::ensure_query_shows_nothing_hidden(&native, &shape)?;
+        for route in routes.iter().chain([&top]) {
+            route.format.ensure_query_shows_nothing_hidden(&shape)?;
+        }
         Ok(Self {
             name: name(&settings.name)?,
             source: source::source(&settings.source)?,
@@ -46,15 +39,9 @@ impl Plan {
                     "see config/default.toml",
                 )
             })?,
-            format: choose(
-                "format.type",
-                &settings.format.kind,
-                &[("native", FormatPlan::Native)],
-            )?,
             shape,
             native,
-            packing,
-            ordering: ordering(settings)?,
+            ordering: routes::ordering(&routes, &top),
             errors: errors(settings)?,
             checkpoint: checkpoint(settings)?,
             telemetry: telemetry(settings)?,
@@ -63,9 +50,11 @@ impl Plan {
                 settings.shutdown.grace_secs,
                 1..=3600,
             )?,
-            memory: memory(settings.memory.budget_bytes, &sink, packing)?,
+            memory: memory(settings.memory.budget_bytes, &sink, &top, &routes)?,
             writer_threads: threads(settings.workers.threads)?,
             sink,
+            routes,
+            top,
         })
     }
 }
@@ -82,7 +71,7 @@ fn name(name: &str) -> Result<String, Error> {
     Ok(name.to_owned())
 }
 
-fn ordering(settings: &Settings) -> Result<OrderingKey, Error> {
+pub(super) fn ordering(settings: &Settings) -> Result<OrderingKey, Error> {
     let lanes = number("ordering.lanes", settings.ordering.lanes, 1..=256)?;
     choose(
         "ordering.key",
@@ -173,7 +162,12 @@ fn telemetry(settings: &Settings) -> Result<TelemetryPlan, Error> {
 /// What flies belongs to the sink. Of the rest four parts are raw and three encoded: encoded lines are a
 /// little larger than rows, but raw bytes stay held until their barrier, through encoding and flight.
 /// By default (32 MiB, 4 in flight) that is 16 raw and 12 encoded.
-fn memory(budget_bytes: u64, sink: &SinkPlan, packing: PackingPlan) -> Result<MemoryPlan, Error> {
+fn memory(
+    budget_bytes: u64,
+    sink: &SinkPlan,
+    top: &RoutePlan,
+    routes: &[RoutePlan],
+) -> Result<MemoryPlan, Error> {
     const KEY: &str = "memory.budget_bytes";
     let budget: usize = number(KEY, budget_bytes, BUDGET_BYTES_MIN..=BUDGET_BYTES_MAX)?;
     let in_flight = sinks::in_flight_bytes(sink);
@@ -192,13 +186,15 @@ fn memory(budget_bytes: u64, sink: &SinkPlan, packing: PackingPlan) -> Result<Me
     let raw_bytes = (budget - in_flight) / 7 * 4;
     let encoded_bytes = budget - in_flight - raw_bytes;
     // One record flies while the next one fills, also when one table has everything.
-    if encoded_bytes < 2 * packing.record_bytes_max {
-        let needed = (2 * packing.record_bytes_max).div_ceil(3) * 7 + in_flight;
+    let all = routes.iter().chain([top]);
+    let record_bytes_max = all.map(|route| route.packing.record_bytes_max).max();
+    let record_bytes_max = record_bytes_max.unwrap_or_default();
+    if encoded_bytes < 2 * record_bytes_max {
+        let needed = (2 * record_bytes_max).div_ceil(3) * 7 + in_flight;
         return Err(Error::new(
             KEY,
             format!(
-                "{budget} has no room for two records of packing.record_bytes_max = {}",
-                packing.record_bytes_max
+                "{budget} has no room for two records of packing.record_bytes_max = {record_bytes_max}"
             ),
             format!("write at least {needed}, or lower packing.record_bytes_max"),
         ));

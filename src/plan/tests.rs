@@ -279,6 +279,52 @@ fn a_statements_text_is_asked_for_by_name_and_never_beside_masks() {
     assert!(plan_of(&[wanted]).unwrap().wants_queries());
     let error = plan_of(&[wanted, "mask.null=*.*.email"]).unwrap_err();
     assert_eq!(error.key, "native.fields");
+    for (format, key) in [
+        ("maxwell", "format.maxwell.output_row_query"),
+        ("debezium", "format.debezium.include_query"),
+    ] {
+        let (format, wanted) = (format!("format.type={format}"), format!("{key}=true"));
+        assert!(!plan_of(&[&format]).unwrap().wants_queries());
+        assert!(plan_of(&[&format, &wanted]).unwrap().wants_queries());
+        let error = plan_of(&[&format, &wanted, "columns.include=!*.*.email"]).unwrap_err();
+        assert_eq!(error.key, key);
+    }
+}
+
+#[test]
+fn the_options_of_a_format_are_checked_by_name() {
+    for (wrong, key) in [
+        (
+            "format.maxwell.partition_by=random",
+            "format.maxwell.partition_by",
+        ),
+        (
+            "format.maxwell.partition_by_fallback=column",
+            "format.maxwell.partition_by_fallback",
+        ),
+        (
+            "format.maxwell.partition_by=column",
+            "format.maxwell.partition_columns",
+        ),
+        (
+            "format.debezium.decimal_handling=exact",
+            "format.debezium.decimal_handling",
+        ),
+        (
+            "format.debezium.skipped_operations=c,x",
+            "format.debezium.skipped_operations",
+        ),
+    ] {
+        assert_eq!(plan_of(&[wrong]).unwrap_err().key, key);
+    }
+    let plan = plan_of(&["format.type=debezium", "name=shop"]).unwrap();
+    let FormatPlan::Debezium(options) = &plan.top.format else {
+        panic!("{:?}", plan.top.format)
+    };
+    assert_eq!(options.name, "shop");
+    assert!(options.skipped.truncate && !options.skipped.delete);
+    let named = plan_of(&["format.type=debezium", "format.debezium.name=topic"]).unwrap();
+    assert!(matches!(&named.top.format, FormatPlan::Debezium(it) if it.name == "topic"));
 }
 
 #[test]
@@ -335,7 +381,7 @@ fn examples() -> Vec<(String, String)> {
         let text = std::fs::read_to_string(&path).unwrap();
         examples.push((path.display().to_string(), text));
     }
-    for page in ["README.md", "docs/start.md"] {
+    for page in ["README.md", "docs/start.md", "docs/packing.md"] {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
         let blocks = text.split("```toml\n").skip(1);
         for block in blocks.filter_map(|rest| rest.split_once("```")) {

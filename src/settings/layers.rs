@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Problem, is_ours, is_secret, join,
+    routes::Route,
     schema::{Kind, Schema},
 };
 
@@ -32,13 +33,18 @@ impl Source for Layer {
     }
 }
 
-pub(super) fn file(path: &Path, schema: &Schema, problems: &mut Vec<Problem>) -> Layer {
+/// The file's values and its routes.
+pub(super) fn file(
+    path: &Path,
+    schema: &Schema,
+    problems: &mut Vec<Problem>,
+) -> (Layer, Vec<Route>) {
     let name = path.display().to_string();
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
             problems.push(Problem::File { path: name, error });
-            return Layer::default();
+            return (Layer::default(), Vec::new());
         }
     };
     let mut walk = FileWalk {
@@ -47,6 +53,7 @@ pub(super) fn file(path: &Path, schema: &Schema, problems: &mut Vec<Problem>) ->
         schema,
         problems,
         layer: Layer::default(),
+        routes: Vec::new(),
     };
     match DeTable::parse(&text) {
         Ok(table) => walk.table("", table.get_ref()),
@@ -59,19 +66,20 @@ pub(super) fn file(path: &Path, schema: &Schema, problems: &mut Vec<Problem>) ->
             });
         }
     }
-    walk.layer
+    (walk.layer, walk.routes)
 }
 
-struct FileWalk<'a> {
+pub(super) struct FileWalk<'a> {
     name: String,
     text: &'a str,
-    schema: &'a Schema,
-    problems: &'a mut Vec<Problem>,
+    pub(super) schema: &'a Schema,
+    pub(super) problems: &'a mut Vec<Problem>,
     layer: Layer,
+    pub(super) routes: Vec<Route>,
 }
 
 impl FileWalk<'_> {
-    fn origin(&self, offset: usize) -> String {
+    pub(super) fn origin(&self, offset: usize) -> String {
         let before = self.text.as_bytes().iter().take(offset);
         let line = 1 + before.filter(|byte| **byte == b'\n').count();
         format!("\"{}\" line {line}", self.name)
@@ -83,7 +91,7 @@ impl FileWalk<'_> {
             let origin = self.origin(name.span().start);
             let is_path = !name.get_ref().contains('.');
             match (value.get_ref(), self.schema.kind(&key)) {
-                _ if key == "routes" => self.problems.push(Problem::Reserved { origin }),
+                (value, _) if key == "routes" => self.routes(value, origin),
                 _ if is_secret(&key) => self.problems.push(Problem::Secret { key, origin }),
                 (value, Some(kind)) if is_path => match convert(value, kind, Some(&origin)) {
                     Some(value) => self.layer.insert(&key, value),
@@ -140,7 +148,7 @@ pub(super) fn convert(value: &DeValue<'_>, kind: Kind, origin: Option<&String>) 
 }
 
 /// What stands there, without text that could be secret.
-fn found(value: &DeValue<'_>) -> String {
+pub(super) fn found(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(_) => "a string".to_owned(),
         DeValue::Integer(number) => format!("the number {number}"),
@@ -225,8 +233,8 @@ impl Text<'_> {
         problems: &mut Vec<Problem>,
     ) {
         let (key, origin) = (self.key.to_owned(), self.origin);
-        if key == "routes" || key.starts_with("routes.") {
-            problems.push(Problem::Reserved { origin });
+        if key == "routes" || key.starts_with("routes.") || key.starts_with("routes[") {
+            problems.push(Problem::RoutesElsewhere { origin });
             return;
         }
         let Some(kind) = schema.kind(&key) else {

@@ -7,6 +7,7 @@
 
 mod layers;
 mod print;
+mod routes;
 mod schema;
 mod shape;
 
@@ -19,6 +20,7 @@ use std::{
 use config::{Config, Map, Source, Value, ValueKind};
 
 use layers::Layer;
+use routes::Route;
 use schema::Schema;
 pub use shape::*;
 
@@ -47,6 +49,7 @@ pub struct Loaded {
     pub settings: Settings,
     schema: Schema,
     values: HashMap<String, Value>,
+    routes: Vec<Route>,
 }
 
 /// One thing that is wrong with a layer.
@@ -69,8 +72,15 @@ pub enum Problem {
         found: String,
         expected: &'static str,
     },
-    #[error("key `routes` ({origin}) is reserved for a later version; remove it")]
-    Reserved { origin: String },
+    #[error("key `routes` ({origin}) is taken from the settings file only; write [[routes]] there")]
+    RoutesElsewhere { origin: String },
+    #[error("route `{key}` ({origin}) is missing; say which tables it is for, as [\"db.*\"]")]
+    RouteWithoutTables { key: String, origin: String },
+    #[error(
+        "key `{key}` ({origin}) is the same for all tables; set it at the top level. A route has tables, {names}",
+        names = routes::names()
+    )]
+    NotRoutable { key: String, origin: String },
     #[error(
         "key `{key}` ({origin}) is taken from the environment only; set {}, or {key}_file",
         layers::variable_of(.key)
@@ -103,8 +113,11 @@ impl Layers<'_> {
         let (schema, defaults) = Schema::of_defaults();
         let mut problems = Vec::new();
         let mut merged = vec![defaults];
+        let mut routes = Vec::new();
         if let Some(path) = self.file {
-            merged.push(layers::file(path, &schema, &mut problems));
+            let layer;
+            (layer, routes) = layers::file(path, &schema, &mut problems);
+            merged.push(layer);
         }
         merged.push(layers::environment(
             &self.environment,
@@ -115,25 +128,44 @@ impl Layers<'_> {
         if !problems.is_empty() {
             return Err(Error { problems });
         }
-        merge(merged, schema).map_err(|error| Error {
+        merge(merged, routes, schema).map_err(|error| Error {
             problems: vec![Problem::Merge(error.to_string())],
         })
     }
 }
 
-fn merge(layers: Vec<Layer>, schema: Schema) -> Result<Loaded, config::ConfigError> {
-    let config = layers
+fn merge(
+    layers: Vec<Layer>,
+    routes: Vec<Route>,
+    schema: Schema,
+) -> Result<Loaded, config::ConfigError> {
+    let builder = layers
         .into_iter()
         .fold(Config::builder(), |builder, layer| {
             builder.add_source(layer)
-        })
-        .build()?;
+        });
+    let config = builder.clone().build()?;
     let mut values = HashMap::new();
     flatten("", config.collect()?, &mut values);
+    let mut settings: Settings = config.try_deserialize()?;
+    for (number, route) in routes.iter().enumerate() {
+        let config = builder.clone().add_source(route.layer()).build()?;
+        settings.routes.push(RouteSettings {
+            tables: route.tables.clone().try_deserialize()?,
+            given: route.values.keys().cloned().collect(),
+            settings: config.try_deserialize()?,
+        });
+        let key = |key: &str| format!("routes[{number}].{key}");
+        values.insert(key("tables"), route.tables.clone());
+        for (name, value) in &route.values {
+            values.insert(key(name), value.clone());
+        }
+    }
     Ok(Loaded {
-        settings: config.try_deserialize()?,
+        settings,
         schema,
         values,
+        routes,
     })
 }
 
@@ -168,7 +200,7 @@ impl Loaded {
 
     /// The effective settings as TOML, with origins; secrets hidden.
     pub fn to_toml(&self) -> String {
-        print::effective(&self.schema, &self.values)
+        print::effective(&self.schema, &self.values, &self.routes)
     }
 }
 

@@ -7,12 +7,17 @@ use config::{Value, ValueKind};
 
 use super::{
     SECRETS,
+    routes::Route,
     schema::{Schema, split},
 };
 
 const HIDDEN: &str = "***";
 
-pub(super) fn effective(schema: &Schema, values: &HashMap<String, Value>) -> String {
+pub(super) fn effective(
+    schema: &Schema,
+    values: &HashMap<String, Value>,
+    routes: &[Route],
+) -> String {
     let mut out = String::new();
     let mut current = "";
     for key in &schema.order {
@@ -34,6 +39,20 @@ pub(super) fn effective(schema: &Schema, values: &HashMap<String, Value>) -> Str
         {
             let (_, name) = split(secret);
             out.push_str(&format!("# {name}: {HIDDEN}, {}\n", one_line(origin)));
+        }
+    }
+    for route in routes {
+        out.push_str("\n[[routes]]\n");
+        let own = schema
+            .order
+            .iter()
+            .filter_map(|key| Some((key.as_str(), route.values.get(key)?)));
+        for (key, value) in std::iter::once(("tables", &route.tables)).chain(own) {
+            out.push_str(&format!("{key} = {}", literal(&value.kind)));
+            if let Some(origin) = value.origin() {
+                out.push_str(&format!(" # {}", one_line(origin)));
+            }
+            out.push('\n');
         }
     }
     out

@@ -1,5 +1,7 @@
 //! The settings as types, one field per key of `config/default.toml`, which says what each means.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Deserializer};
 
 use crate::secret::Secret;
@@ -22,6 +24,19 @@ pub struct Settings {
     pub shutdown: ShutdownSettings,
     pub memory: MemorySettings,
     pub workers: WorkersSettings,
+    /// In the file's order.
+    #[serde(skip)]
+    pub routes: Vec<RouteSettings>,
+}
+
+/// What some tables have otherwise.
+#[derive(Debug, Clone)]
+pub struct RouteSettings {
+    pub tables: Vec<String>,
+    /// The keys that the route itself sets.
+    pub given: BTreeSet<String>,
+    /// The top level with the route's keys over it.
+    pub settings: Settings,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -99,6 +114,43 @@ pub struct FileSinkSettings {
 pub struct FormatSettings {
     #[serde(rename = "type")]
     pub kind: String,
+    pub maxwell: MaxwellSettings,
+    pub debezium: DebeziumSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaxwellSettings {
+    pub output_nulls: bool,
+    pub output_commit_info: bool,
+    pub output_xoffset: bool,
+    pub output_position: bool,
+    pub output_gtid: bool,
+    pub output_server_id: bool,
+    pub output_thread_id: bool,
+    pub output_primary_key: bool,
+    pub output_primary_key_columns: bool,
+    pub output_row_query: bool,
+    pub output_ddl: bool,
+    pub output_null_zerodates: bool,
+    pub partition_by: String,
+    pub partition_columns: Vec<String>,
+    pub partition_by_fallback: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DebeziumSettings {
+    pub name: String,
+    pub decimal_handling: String,
+    pub bigint_unsigned_handling: String,
+    pub time_precision: String,
+    pub binary_handling: String,
+    pub tombstones_on_delete: bool,
+    pub include_query: bool,
+    pub include_schema_changes: bool,
+    pub skipped_operations: Vec<String>,
+    pub unavailable_value_placeholder: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -135,6 +187,9 @@ pub struct PackingSettings {
     #[serde(rename = "type")]
     pub kind: String,
     pub record_bytes_max: u64,
+    pub compression: String,
+    pub partition_key: String,
+    pub partition_columns: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -149,19 +149,92 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
-fn routes_are_reserved() {
-    let reserved = "reserved for a later version";
-    assert!(problem("[[routes]]\ntables = [\"a.*\"]\n").contains(reserved));
-    assert!(
-        loaded("", &[], &["routes=x"])
-            .unwrap_err()
-            .contains(reserved)
-    );
+fn routes_are_written_in_the_file_only() {
+    let elsewhere = "taken from the settings file only";
+    for set in ["routes=x", "routes.0.tables=x", "routes[0].tables=x"] {
+        let error = loaded("", &[], &[set]).unwrap_err();
+        assert!(error.contains(elsewhere), "{error}");
+    }
     let environment = [("HEADWATER__ROUTES__0__TABLES", "x")];
+    let error = loaded("", &environment, &[]).unwrap_err();
+    assert!(error.contains(elsewhere), "{error}");
+}
+
+const ROUTES: &str = "[packing]\nrecord_bytes_max = 1000\n\
+    [[routes]]\ntables = [\"a.*\", \"!a.x\"]\npacking.type = \"kpl\"\nsink.kinesis.stream = \"a-{table}\"\n\
+    [[routes]]\ntables = [\"b.*\"]\n[routes.ordering]\nkey = \"primary_key\"\n";
+
+#[test]
+fn a_route_has_its_own_keys_over_those_of_the_top_level() {
+    let loaded = loaded(ROUTES, &[], &["packing.partition_key=table"]).unwrap();
+    let settings = &loaded.settings;
+    let [first, second] = &settings.routes[..] else {
+        panic!("{:?}", settings.routes)
+    };
+    assert_eq!(first.tables, ["a.*", "!a.x"]);
+    assert_eq!(first.settings.packing.kind, "kpl");
+    assert_eq!(first.settings.packing.record_bytes_max, 1000);
+    assert_eq!(first.settings.packing.partition_key, "table");
+    assert_eq!(first.settings.sink.kinesis.stream, "a-{table}");
+    let given: Vec<&str> = first.given.iter().map(String::as_str).collect();
+    assert_eq!(given, ["packing.type", "sink.kinesis.stream"]);
+    assert_eq!(second.settings.ordering.key, "primary_key");
+    assert_eq!(second.settings.packing.kind, "newline");
+    assert_eq!(
+        (
+            settings.packing.kind.as_str(),
+            settings.ordering.key.as_str()
+        ),
+        ("newline", "table")
+    );
+    let origin = loaded.origin("routes[0].packing.type").unwrap();
+    assert!(origin.ends_with("line 5"), "{origin}");
+    assert_eq!(loaded.origin("routes[1].packing.type"), None);
+}
+
+#[test]
+fn a_wrong_key_in_a_route_names_route_place_and_nearest() {
+    let route = |body: &str| problem(&format!("[[routes]]\ntables = [\"a.*\"]\n{body}\n"));
+    assert_eq!(
+        route("packing.tipe = \"kpl\""),
+        "unknown key `routes[0].packing.tipe` (\"h.toml\" line 3); did you mean `routes[0].packing.type`?"
+    );
+    assert!(route("pakking.type = \"kpl\"").contains("did you mean `routes[0].packing`?"));
+    let error = route("checkpoint.interval_ms = 5");
     assert!(
-        loaded("", &environment, &[])
-            .unwrap_err()
-            .contains(reserved)
+        error.contains("`routes[0].checkpoint` (\"h.toml\" line 3) is the same for all tables"),
+        "{error}"
+    );
+    assert!(error.contains("tables, sink.kinesis.stream") && error.contains("[packing]"));
+    assert!(route("sink.kinesis.region = \"x\"").contains("is the same for all tables"));
+    assert!(route("xylophone = 1").contains("a route has tables, "));
+    assert_eq!(
+        route("packing.record_bytes_max = \"many\""),
+        "key `routes[0].packing.record_bytes_max` (\"h.toml\" line 3): found a string, expected a whole number, 0 or more"
+    );
+    assert!(route("packing = 1").contains("expected a section of keys"));
+    assert!(
+        problem("[[routes]]\ntabels = [\"a.*\"]\n").contains("did you mean `routes[0].tables`?")
+    );
+    assert!(problem("[[routes]]\npacking.type = \"kpl\"\n").contains("`routes[0].tables`"));
+    assert!(problem("[[routes]]\ntables = \"a.*\"\n").contains("expected a list of strings"));
+    assert!(problem("routes = 1\n").contains("expected [[routes]] sections"));
+    assert!(problem("[routes]\ntables = []\n").contains("expected [[routes]] sections"));
+}
+
+#[test]
+fn routes_that_are_printed_can_be_used_again() {
+    let first = loaded(ROUTES, &[], &[]).unwrap();
+    let printed = first.to_toml();
+    assert!(
+        printed.contains("[[routes]]\ntables = [\"a.*\", \"!a.x\"] # "),
+        "{printed}"
+    );
+    assert!(printed.contains("\npacking.type = \"kpl\" # "), "{printed}");
+    let second = loaded(&printed, &[], &[]).unwrap();
+    assert_eq!(
+        format!("{:?}", first.settings),
+        format!("{:?}", second.settings)
     );
 }
 

@@ -83,7 +83,7 @@ impl RotatingFile {
                 self.rotate()?;
             }
             self.put(&record.bytes)?;
-            if !record.bytes.ends_with(b"\n") {
+            if record.lacks_line_end() {
                 self.put(b"\n")?;
             }
         }

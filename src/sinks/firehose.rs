@@ -108,7 +108,7 @@ impl PutBatch for Firehose {
         for record in records {
             let mut line = Vec::with_capacity(record.bytes.len() + 1);
             line.extend_from_slice(&record.bytes);
-            if !line.ends_with(b"\n") {
+            if record.lacks_line_end() {
                 line.push(b'\n');
             }
             let entry = Entry::builder()

@@ -9,7 +9,7 @@ mod group;
 pub mod kinesis;
 pub mod null;
 pub mod stdout;
-mod stream;
+pub mod stream;
 
 use headwater_actors::{
     failure::Failure,

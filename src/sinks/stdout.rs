@@ -45,7 +45,7 @@ impl Sink for StdoutSink {
 fn write(writer: &mut impl Write, records: &[Record]) -> io::Result<()> {
     for record in records {
         writer.write_all(&record.bytes)?;
-        if !record.bytes.ends_with(b"\n") {
+        if record.lacks_line_end() {
             writer.write_all(b"\n")?;
         }
     }
@@ -64,7 +64,7 @@ fn failure(error: io::Error) -> Failure {
 mod tests {
     use std::sync::Arc;
 
-    use headwater_actors::lane::Lane;
+    use headwater_actors::{lane::Lane, ports::sink::Content};
     use headwater_binlog::schema::TableName;
 
     use super::*;
@@ -84,6 +84,7 @@ mod tests {
             bytes: line.into(),
             explicit_hash_key: None,
             rows: 1,
+            content: Content::Text,
         }
     }
 

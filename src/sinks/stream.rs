@@ -15,11 +15,11 @@ use headwater_actors::{
         sink::{Delivered, Record, Rejected, Sink},
     },
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::OnceCell};
 
 use super::{
     StreamDescription,
-    batch::{Limits, PutBatch, driver::BatchSink},
+    batch::{InFlight, Limits, PutBatch, driver::BatchSink},
 };
 use crate::{
     aws::{self, Action},
@@ -60,6 +60,29 @@ pub struct Terms<'a> {
     pub call_timeout: Duration,
 }
 
+/// What all streams of one process share: threads, the SDK's configuration, and the bytes that fly at once.
+pub struct Streams {
+    runtime: Handle,
+    config: OnceCell<SdkConfig>,
+    in_flight: InFlight,
+}
+
+impl Streams {
+    /// `in_flight_bytes_max` is that of all streams together.
+    pub fn new(runtime: &Handle, in_flight_bytes_max: usize) -> Self {
+        Self {
+            runtime: runtime.clone(),
+            config: OnceCell::new(),
+            in_flight: InFlight::new(in_flight_bytes_max),
+        }
+    }
+
+    async fn config(&self, plan: &AwsPlan) -> Result<SdkConfig, Failure> {
+        let config = self.config.get_or_try_init(|| aws::configure(plan)).await?;
+        Ok(config.clone())
+    }
+}
+
 /// A sink that puts batches into a stream of `A`.
 pub struct StreamSink<A> {
     batch: BatchSink,
@@ -71,10 +94,10 @@ impl<A: StreamApi> StreamSink<A> {
     /// created or deleted is transient.
     pub async fn connect(
         plan: &A::Plan,
-        runtime: &Handle,
+        streams: &Streams,
     ) -> Result<(Self, StreamDescription), Failure> {
-        let config = aws::configure(A::terms(plan).aws).await?;
-        Self::connect_with(config, plan, runtime).await
+        let config = streams.config(A::terms(plan).aws).await?;
+        Self::start(config, plan, &streams.runtime, streams.in_flight.clone()).await
     }
 
     /// The same with a configuration of the SDK that is there already; the plan's `aws` is not read.
@@ -82,6 +105,16 @@ impl<A: StreamApi> StreamSink<A> {
         config: SdkConfig,
         plan: &A::Plan,
         runtime: &Handle,
+    ) -> Result<(Self, StreamDescription), Failure> {
+        let in_flight = InFlight::new(A::terms(plan).in_flight_bytes_max);
+        Self::start(config, plan, runtime, in_flight).await
+    }
+
+    async fn start(
+        config: SdkConfig,
+        plan: &A::Plan,
+        runtime: &Handle,
+        in_flight: InFlight,
     ) -> Result<(Self, StreamDescription), Failure> {
         let terms = A::terms(plan);
         let (api, description) = open::<A>(config, &terms, runtime).await?;
@@ -96,7 +129,7 @@ impl<A: StreamApi> StreamSink<A> {
         let batch = BatchSink::start(
             runtime,
             api,
-            limits,
+            (limits, in_flight),
             terms.call_timeout,
             description.record_bytes_max,
         );
@@ -108,10 +141,10 @@ impl<A: StreamApi> StreamSink<A> {
     }
 
     /// Asks for the stream only: for `check`.
-    pub async fn describe(plan: &A::Plan, runtime: &Handle) -> Result<StreamDescription, Failure> {
+    pub async fn describe(plan: &A::Plan, streams: &Streams) -> Result<StreamDescription, Failure> {
         let terms = A::terms(plan);
-        let config = aws::configure(terms.aws).await?;
-        let (_, description) = open::<A>(config, &terms, runtime).await?;
+        let config = streams.config(terms.aws).await?;
+        let (_, description) = open::<A>(config, &terms, &streams.runtime).await?;
         Ok(description)
     }
 }

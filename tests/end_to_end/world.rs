@@ -92,7 +92,12 @@ impl World {
 
     /// All records so far, in order per shard.
     pub async fn records(&self) -> anyhow::Result<Vec<Record>> {
-        let mut consumer = self.kinesis.consumer(STREAM).await?;
+        self.records_of(STREAM).await
+    }
+
+    /// The same of another stream.
+    pub async fn records_of(&self, stream: &str) -> anyhow::Result<Vec<Record>> {
+        let mut consumer = self.kinesis.consumer(stream).await?;
         // A round in which a split shard ends, and one in which its children are found, bring nothing.
         let mut empty_rounds = 0;
         while empty_rounds < 3 {

@@ -65,6 +65,11 @@ impl Log {
         log
     }
 
+    /// From now on lines are written by another encoder than the plain one.
+    pub fn write_by(&mut self, encoder: NativeEncoder) {
+        self.encoder = encoder;
+    }
+
     /// All that has been logged since the last call.
     pub fn read(&mut self) -> Vec<Logged> {
         let mut logged = Vec::new();

@@ -13,6 +13,7 @@ mod documents;
 mod images;
 mod line;
 mod log;
+mod masks;
 mod oracle;
 mod partial;
 mod queries;

@@ -376,7 +376,11 @@ async fn an_endpoint_that_refuses_is_transient_and_one_that_is_no_url_is_definit
     let mut plan = kinesis_plan(&proxy);
     let refusing = KinesisSink::connect_with(config, &plan, &Handle::current()).await;
     plan.aws.endpoint_url = Some("localhost:4567".to_owned());
-    let no_url = KinesisSink::connect(&plan, &Handle::current()).await;
+    let no_url = KinesisSink::connect(
+        &plan,
+        &headwater::sinks::stream::Streams::new(&Handle::current(), 1 << 20),
+    )
+    .await;
     for (connected, is_definite) in [(refusing, false), (no_url, true)] {
         let failure = connected.err().expect("nobody is there");
         assert_eq!(failure.is_definite(), is_definite, "{failure}");

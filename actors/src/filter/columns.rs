@@ -140,6 +140,8 @@ impl ColumnRule {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn filter(patterns: &[&str]) -> ColumnFilter {
@@ -215,5 +217,22 @@ mod tests {
         assert!(refusal("a.b.").contains("lacks"));
         assert!(refusal("a.`b.c").contains("open backtick"));
         assert!(refusal("a.b.c ").contains("space"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_filter_or_a_refusal(pattern in "\\PC{0,24}", column in "\\PC{0,8}") {
+            if let Ok(filter) = ColumnFilter::new(&[pattern]) {
+                filter.matches(&name("users"), &column);
+            }
+        }
+
+        #[test]
+        fn a_quoted_column_matches_itself_alone(column in "[a-cA-C`.*? é]{1,8}", other in "[a-cA-C`.*? é]{1,8}") {
+            let filter = filter(&[&format!("shop.users.`{}`", column.replace('`', "``"))]);
+            prop_assert!(filter.matches(&name("users"), &column));
+            let is_same = column.to_lowercase() == other.to_lowercase();
+            prop_assert_eq!(filter.matches(&name("users"), &other), is_same);
+        }
     }
 }

@@ -37,7 +37,8 @@ pub trait TableEncoder: Send {
     fn row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error>;
 
     /// Appends the change's line `line`, from 1 on, after a call that said [`Written::More`]. Each line of a
-    /// change is a record of its own, or shares one, as its neighbours do.
+    /// change is a record of its own, or shares one, as its neighbours do. An empty line is left out where
+    /// lines share records.
     fn next_line(
         &mut self,
         _event: &RowEvent<'_>,
@@ -56,6 +57,19 @@ pub trait TableEncoder: Send {
         _out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// Appends the values of these columns after the change, for a partition key: text as it is, several
+    /// with a comma between them; nothing where all are NULL or missing.
+    fn columns(
+        &mut self,
+        _event: &RowEvent<'_>,
+        _columns: &[String],
+        _out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        Err(Error::Refused(
+            "this format writes no columns as a partition key".into(),
+        ))
     }
 
     /// Appends the row's key alone, for the operator who must find the row.

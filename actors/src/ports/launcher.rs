@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BoxFuture, encoder::Encoder, sink::Sink, source::Source};
+use super::{BoxFuture, routes::Routes, source::Source};
 use crate::{checkpoint::Checkpoint, failure::Failure, reader::intake::Until};
 
 /// Decides where a generation begins.
@@ -18,7 +18,6 @@ pub struct Launch {
     pub from: Checkpoint,
     pub until: Until,
     pub source: Arc<dyn Source>,
-    /// The same sink for every generation: what is in flight lives in it.
-    pub sink: Arc<dyn Sink>,
-    pub encoder: Arc<dyn Encoder>,
+    /// With the same sinks for every generation: what is in flight lives in them.
+    pub routes: Arc<dyn Routes>,
 }

@@ -3,6 +3,7 @@
 pub mod dead_letters;
 pub mod encoder;
 pub mod launcher;
+pub mod routes;
 pub mod sink;
 pub mod source;
 pub mod store;

@@ -30,6 +30,23 @@ pub struct Record {
     /// Places the record on a shard regardless of the partition key's hash.
     pub explicit_hash_key: Option<u128>,
     pub rows: u32,
+    pub content: Content,
+}
+
+/// What a sink may do to the bytes when it joins records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Ends with a line feed, or may be ended by one.
+    Text,
+    /// Goes as it is.
+    Binary,
+}
+
+impl Record {
+    /// A sink that joins records must put a line feed behind this one.
+    pub fn lacks_line_end(&self) -> bool {
+        self.content == Content::Text && !self.bytes.ends_with(b"\n")
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

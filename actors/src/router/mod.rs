@@ -113,7 +113,7 @@ impl Router {
             changes.for_each(|change| self.read.xa.apply(change));
         }
         self.observe(&segments);
-        if self.ordering == OrderingKey::Table {
+        if !matches!(self.ordering, OrderingKey::PrimaryKey { .. }) {
             detach(&mut segments, permit.bytes());
         }
         let (mut actions, now) = (Vec::new(), Instant::now());

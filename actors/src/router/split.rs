@@ -117,8 +117,8 @@ impl Splitter {
         }
         if self.filter.includes(&block.table.name) && block.row_count > 0 {
             self.count_rows(&block);
-            match self.ordering {
-                OrderingKey::Table => {
+            match *self.ordering.of(&block.table.name) {
+                OrderingKey::Table | OrderingKey::Routed(_) => {
                     let lane = Lane {
                         table: block.table.name.clone(),
                         index: 0,
@@ -207,7 +207,7 @@ impl Splitter {
         let statement = Arc::new(statement);
         for table in targets {
             self.count_ddl(&table);
-            let count = match self.ordering {
+            let count = match *self.ordering.of(&table) {
                 OrderingKey::PrimaryKey { lanes } if !table.table.is_empty() => lanes,
                 _ => 1,
             };

@@ -45,7 +45,7 @@ use crate::{
     },
     reader::intake,
     status::State,
-    writer::{buffer::Packing, poison::Policy},
+    writer::poison::Policy,
 };
 
 /// How the pipeline ended.
@@ -68,8 +68,6 @@ pub struct Parts {
     pub store: Arc<dyn CheckpointStore>,
     pub dead_letters: Arc<dyn DeadLetters>,
     pub tables: TableFilter,
-    pub packing: Packing,
-    pub record_bytes_max: usize,
     pub policy: Policy,
     pub reading: intake::Rules,
     pub raw: ByteBudget,
@@ -242,7 +240,7 @@ impl Supervisor {
             ActorId::ShardWriter(lane) => {
                 running.router.do_send(LaneLost(Arc::clone(&lane)));
                 self.later(wait, generation, ctx, move |supervisor, ctx| {
-                    supervisor.spawn_writer(&lane, ctx)
+                    supervisor.want_writer(lane, ctx)
                 });
             }
             ActorId::Reader if self.lifecycle.phase() == Phase::Draining => {
@@ -394,7 +392,7 @@ impl Handler<LaneWanted> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, LaneWanted(lane): LaneWanted, ctx: &mut Self::Context) {
-        self.spawn_writer(&lane, ctx);
+        self.want_writer(lane, ctx);
     }
 }
 

@@ -6,10 +6,11 @@ use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
 
 use super::{Supervisor, generation::Running, lifecycle::Phase};
 use crate::{
+    backoff::Backoff,
     checkpointer::Checkpointer,
     lane::Lane,
     messages::{ActorId, Generation, LaneReady, ResumeFrom, Writer},
-    ports::{launcher::Launch, source::ResumePoint},
+    ports::{launcher::Launch, routes::Route, source::ResumePoint},
     reader::{self, Reader, ReaderParts},
     router::{self, Checkpointing, Router},
     watch::DeathWatch,
@@ -111,8 +112,41 @@ impl Supervisor {
         }));
     }
 
+    /// Asks how the lane's table leaves, then starts its writer.
+    pub(super) fn want_writer(&mut self, lane: Arc<Lane>, ctx: &mut Context<Self>) {
+        let backoff = self.parts.connect_backoff.clone();
+        self.ask_route(lane, backoff, ctx);
+    }
+
+    fn ask_route(&mut self, lane: Arc<Lane>, mut backoff: Backoff, ctx: &mut Context<Self>) {
+        let Some(running) = &self.running else { return };
+        let generation = running.number;
+        let asked = running.launch.routes.route(&lane.table).into_actor(self);
+        ctx.spawn(asked.map(move |answer, supervisor, ctx| {
+            let is_live = matches!(
+                supervisor.lifecycle.phase(),
+                Phase::Running | Phase::Draining
+            ) && supervisor
+                .running
+                .as_ref()
+                .is_some_and(|running| running.number == generation);
+            match answer {
+                _ if !is_live => (),
+                Ok(route) => supervisor.spawn_writer(&lane, route, ctx),
+                Err(failure) if failure.is_definite() => supervisor.halt(failure, ctx),
+                Err(failure) => {
+                    supervisor.lane_troubled(&lane, &failure);
+                    let wait = backoff.next_wait(fastrand::f64());
+                    supervisor.later(wait, generation, ctx, |supervisor, ctx| {
+                        supervisor.ask_route(lane, backoff, ctx);
+                    });
+                }
+            }
+        }));
+    }
+
     /// A lane has one writer, and a generation that ends gets no more of them: nobody would stop it.
-    pub(super) fn spawn_writer(&mut self, lane: &Arc<Lane>, ctx: &mut Context<Self>) {
+    fn spawn_writer(&mut self, lane: &Arc<Lane>, route: Route, ctx: &mut Context<Self>) {
         let is_live = matches!(self.lifecycle.phase(), Phase::Running | Phase::Draining);
         let Some(running) = self
             .running
@@ -123,15 +157,17 @@ impl Supervisor {
         };
         let supervisor = ctx.address();
         let parts = WriterParts {
-            encoder: Arc::clone(&running.launch.encoder),
+            encoder: route.encoder,
             epoch: running.launch.from.epoch,
             rules: Rules {
-                packing: self.parts.packing,
-                record_bytes_max: self.parts.record_bytes_max,
-                sink_bytes_max: running.launch.sink.record_bytes_max(),
+                packing: route.packing,
+                compression: route.compression,
+                partition_key: route.partition_key,
+                record_bytes_max: route.record_bytes_max,
+                sink_bytes_max: route.sink.record_bytes_max(),
                 policy: self.parts.policy,
             },
-            sink: Arc::clone(&running.launch.sink),
+            sink: route.sink,
             dead_letters: Arc::clone(&self.parts.dead_letters),
             encoded: self.parts.encoded.clone(),
             backoff: self.parts.delivery_backoff.clone(),

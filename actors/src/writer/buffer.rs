@@ -8,10 +8,13 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+pub use super::packing::Packing;
 use super::{
     cursor::Cursor,
+    keys::PartitionKey,
     lines::Lines,
     open_record::OpenRecord,
+    packing::{Aggregate, Compression, Frame, hash_key},
     poison::{Poison, Policy},
 };
 use crate::{
@@ -26,18 +29,12 @@ use crate::{
     },
 };
 
-/// How lines become records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
-    /// Many lines a record, each ending in a line feed.
-    Newline,
-    /// One line, one record, no line feed.
-    None,
-}
-
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     pub packing: Packing,
+    pub compression: Compression,
+    pub partition_key: PartitionKey,
+    /// Before compression.
     pub record_bytes_max: usize,
     /// The sink's own limit for payload and partition key.
     pub sink_bytes_max: usize,
@@ -55,6 +52,8 @@ pub enum Step {
     Pack,
     /// Hand this over; then [`LaneBuffer::settled`].
     Fly(Flight),
+    /// The record cannot be finished.
+    Fail(Failure),
 }
 
 /// What is handed over: to the sink, or to the dead letters.
@@ -96,8 +95,14 @@ impl LaneBuffer {
     pub fn new(lane: Arc<Lane>, rules: Rules) -> Self {
         let partition_key: Arc<str> = lane.partition_key().into();
         let sink_bytes_max = rules.sink_bytes_max.saturating_sub(partition_key.len());
+        // A full record fits, also one that compression makes larger.
+        let fitting = sink_bytes_max
+            - rules
+                .compression
+                .growth_bytes(sink_bytes_max)
+                .min(sink_bytes_max);
         let rules = Rules {
-            record_bytes_max: rules.record_bytes_max.min(sink_bytes_max),
+            record_bytes_max: rules.record_bytes_max.min(fitting),
             ..rules
         };
         Self {
@@ -151,6 +156,7 @@ impl LaneBuffer {
                     permit,
                     self.rules.record_bytes_max,
                     self.packed,
+                    self.frame(),
                 ))
             }
         }
@@ -188,11 +194,13 @@ impl LaneBuffer {
                     is_shared,
                     is_last,
                 }) => {
-                    let taken = open.append(self.line_end(), |out| {
-                        lines.statement(statement, &self.lane.table, *is_shared, *is_last, out)
+                    let table = &self.lane.table;
+                    let taken = open.append(|out, key| {
+                        self.rules.partition_key.of_statement(statement, table, key);
+                        lines.statement(statement, table, *is_shared, *is_last, out)
                     });
                     match taken {
-                        Ok(Some(_)) if open.rows == 1 && open.len() > self.line_bytes_max() => {
+                        Ok(Some(_)) if !self.fits(open)? => {
                             let poison = Poison::oversize_statement(statement, open.len());
                             self.poisoned(open, poison, open.end.past_part(batch))?;
                         }
@@ -253,16 +261,22 @@ impl LaneBuffer {
                 last,
             };
             let line = open.end.line;
-            let taken = open.append(self.line_end(), |out| match line {
-                0 => encoder.row(&event, out),
-                line => encoder.next_line(&event, line, out),
+            let taken = open.append(|out, key| {
+                if self.rules.partition_key != PartitionKey::Lane {
+                    let rule = &self.rules.partition_key;
+                    rule.of_row(encoder, &event, line, key)?;
+                }
+                match line {
+                    0 => encoder.row(&event, out),
+                    line => encoder.next_line(&event, line, out),
+                }
             });
             let next = match taken {
                 Ok(Some(Written::More)) => open.end.past_line(),
                 _ => open.end.past_row(row.bytes, batch),
             };
             match taken {
-                Ok(Some(_)) if open.len() > self.line_bytes_max() && open.rows == 1 => {
+                Ok(Some(_)) if !self.fits(open)? => {
                     let key = lines.key(block, row, n);
                     let poison =
                         Poison::oversize_row(&event, &key, open.len(), self.rules.sink_bytes_max);
@@ -288,7 +302,7 @@ impl LaneBuffer {
 
     /// A change that no record can hold: a letter if the settings say so, else the end.
     fn poisoned(&self, open: &mut OpenRecord, poison: Poison, next: Cursor) -> Result<(), Failure> {
-        let line = open.take_line(self.line_end());
+        let line = open.take_line();
         let letter = poison.settle(self.rules.policy, &self.lane, line);
         open.rows = 0;
         open.is_closed = true;
@@ -334,13 +348,20 @@ impl LaneBuffer {
     }
 
     fn take_off(&mut self) -> Step {
-        let Some(open) = self.open.take() else {
+        let Some(mut open) = self.open.take() else {
             return Step::Idle;
         };
         if open.is_empty() && open.end == self.flown {
             return Step::Idle;
         }
         let (end, rows, letter) = (open.end, open.rows, open.letter.clone());
+        if let Err(error) = open.seal(self.rules.compression) {
+            return Step::Fail(unsealed(&error));
+        }
+        let own_key = match self.rules.packing {
+            Packing::None => open.take_key(),
+            Packing::Newline | Packing::JsonArray | Packing::Kpl => None,
+        };
         let (bytes, permit) = open.finish();
         let content = match letter {
             Some(letter) => Flight::Letter(letter),
@@ -348,9 +369,13 @@ impl LaneBuffer {
             None => Flight::Record(Record {
                 lane: Arc::clone(&self.lane),
                 bytes,
-                partition_key: Arc::clone(&self.partition_key),
-                explicit_hash_key: self.lane.explicit_hash_key(),
+                explicit_hash_key: match own_key {
+                    Some(_) => None,
+                    None => self.lane.explicit_hash_key(),
+                },
+                partition_key: own_key.map_or_else(|| Arc::clone(&self.partition_key), Arc::from),
                 rows,
+                content: self.rules.packing.content(self.rules.compression),
             }),
         };
         self.flown = end;
@@ -385,18 +410,42 @@ impl LaneBuffer {
         likely.min(self.rules.record_bytes_max)
     }
 
-    fn line_bytes_max(&self) -> usize {
-        self.rules
-            .sink_bytes_max
-            .saturating_sub(self.partition_key.len())
+    /// Whether the sink takes the record; one of several lines was kept within its limit.
+    fn fits(&self, open: &mut OpenRecord) -> Result<bool, Failure> {
+        if open.rows != 1 {
+            return Ok(true);
+        }
+        let key_bytes = match self.rules.packing {
+            Packing::None => self.partition_key.len().max(open.key_bytes()),
+            Packing::Newline | Packing::JsonArray | Packing::Kpl => self.partition_key.len(),
+        };
+        let bytes_max = self.rules.sink_bytes_max.saturating_sub(key_bytes);
+        let compression = self.rules.compression;
+        if open.len() + compression.growth_bytes(open.len()) <= bytes_max {
+            return Ok(true);
+        }
+        if compression == Compression::None {
+            return Ok(false);
+        }
+        open.seal_within(compression, bytes_max)
+            .map_err(|error| unsealed(&error))
     }
 
-    fn line_end(&self) -> &'static [u8] {
+    fn frame(&self) -> Frame {
         match self.rules.packing {
-            Packing::Newline => b"\n",
-            Packing::None => b"",
+            Packing::Newline => Frame::Lines,
+            Packing::None => Frame::Single,
+            Packing::JsonArray => Frame::Array,
+            Packing::Kpl => {
+                let hash_key = hash_key(&self.lane, &self.partition_key);
+                Frame::Aggregate(Box::new(Aggregate::new(&self.partition_key, hash_key)))
+            }
         }
     }
+}
+
+fn unsealed(error: &std::io::Error) -> Failure {
+    Failure::transient(format!("compress a record: {error}"))
 }
 
 /// JSON text per byte of row image, for small rows mostly names.

@@ -7,8 +7,10 @@
 
 pub mod buffer;
 mod cursor;
+pub mod keys;
 mod lines;
 mod open_record;
+pub mod packing;
 pub mod poison;
 
 use std::{sync::Arc, time::Duration};
@@ -158,6 +160,7 @@ impl ShardWriter {
                     }
                 }
                 Step::Fly(flight) => self.hand_over(flight, Duration::ZERO, ctx),
+                Step::Fail(failure) => return self.die(failure, ctx),
             }
         }
         self.show_backlog(self.buffer.backlog_bytes());

@@ -14,7 +14,7 @@ pub mod store;
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -28,6 +28,7 @@ use headwater_actors::{
     ports::{
         BoxFuture,
         launcher::{Launch, Launcher},
+        routes::{Route, Routes},
         store::CheckpointStore,
     },
     reader::intake::{self, Until},
@@ -35,10 +36,15 @@ use headwater_actors::{
     supervisor::{End, Parts, Shutdown, Supervisor},
     writer::{
         buffer::Packing,
+        keys::PartitionKey,
+        packing::Compression,
         poison::{OnError, Policy},
     },
 };
-use headwater_binlog::gtid::{GtidSet, Uuid};
+use headwater_binlog::{
+    gtid::{GtidSet, Uuid},
+    schema::TableName,
+};
 use tokio::sync::{oneshot, watch};
 
 use self::{
@@ -59,8 +65,39 @@ pub struct World {
     pub store: MemoryStore,
     pub letters: MemoryLetters,
     pub encoder: LineEncoder,
+    pub routes: ScriptedRoutes,
     pub options: Options,
 }
+
+/// Failures to be met first, by table.
+#[derive(Clone, Default)]
+pub struct ScriptedRoutes(Arc<Mutex<HashMap<String, Vec<Failure>>>>);
+
+impl ScriptedRoutes {
+    pub fn fails(&self, table: &str, failure: Failure) {
+        let mut failures = self.0.lock().expect("a whole lock");
+        failures.entry(table.to_owned()).or_default().push(failure);
+    }
+}
+
+impl Routes for TestRoutes {
+    fn route(&self, table: &TableName) -> BoxFuture<'static, Result<Route, Failure>> {
+        let mut failures = self.0.routes.0.lock().expect("a whole lock");
+        let failure = failures.get_mut(&table.to_string()).and_then(Vec::pop);
+        let world = &self.0;
+        let route = Route {
+            sink: Arc::new(world.sink.clone()),
+            encoder: Arc::new(world.encoder.clone()),
+            packing: world.options.packing,
+            compression: Compression::None,
+            partition_key: PartitionKey::Lane,
+            record_bytes_max: world.options.record_bytes_max,
+        };
+        Box::pin(std::future::ready(failure.map_or(Ok(route), Err)))
+    }
+}
+
+struct TestRoutes(World);
 
 #[derive(Clone)]
 pub struct Options {
@@ -147,6 +184,7 @@ impl World {
             log,
             letters: MemoryLetters::default(),
             encoder: LineEncoder::default(),
+            routes: ScriptedRoutes::default(),
             options: Options::default(),
         }
     }
@@ -198,8 +236,6 @@ impl World {
             dead_letters: Arc::new(self.letters.clone()),
             tables: TableFilter::new(&["shop.*".into(), "!shop.excluded".into()])
                 .expect("patterns"),
-            packing: self.options.packing,
-            record_bytes_max: self.options.record_bytes_max,
             policy: Policy {
                 oversize: self.options.on_error,
                 undecodable: self.options.on_error,
@@ -316,7 +352,7 @@ impl World {
         let mut words = line.split(' ');
         let table = words.next().unwrap_or_default();
         let key = match self.options.ordering {
-            OrderingKey::Table => "",
+            OrderingKey::Table | OrderingKey::Routed(_) => "",
             OrderingKey::PrimaryKey { .. } => words.nth(3).unwrap_or_default(),
         };
         (table, key)
@@ -342,8 +378,7 @@ impl Launcher for TestLauncher {
                 from,
                 until: world.options.until.clone(),
                 source: Arc::new(world.source.clone()),
-                sink: Arc::new(world.sink.clone()),
-                encoder: Arc::new(world.encoder.clone()),
+                routes: Arc::new(TestRoutes(world)),
             })
         })
     }

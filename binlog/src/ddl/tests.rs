@@ -26,6 +26,39 @@ fn database(text: &str) -> StatementClass {
 }
 
 #[test]
+fn statements_say_what_they_do() {
+    let cases = [
+        (
+            "create temporary table t (id int)",
+            Some(Action::CreateTable),
+        ),
+        (
+            "/* c */ ALTER IGNORE TABLE t ADD c INT",
+            Some(Action::AlterTable),
+        ),
+        ("RENAME TABLE a TO b", Some(Action::AlterTable)),
+        ("CREATE UNIQUE INDEX i ON t (c)", Some(Action::AlterTable)),
+        ("DROP TABLES a, b", Some(Action::DropTable)),
+        ("TRUNCATE t", Some(Action::TruncateTable)),
+        ("CREATE SCHEMA d", Some(Action::CreateDatabase)),
+        (
+            "ALTER DATABASE d CHARACTER SET utf8mb4",
+            Some(Action::AlterDatabase),
+        ),
+        ("DROP DATABASE IF EXISTS d", Some(Action::DropDatabase)),
+        (
+            "CREATE OR REPLACE ALGORITHM=MERGE DEFINER=`a`@`b` SQL SECURITY DEFINER VIEW v AS SELECT 1",
+            Some(Action::View),
+        ),
+        ("CREATE USER u", None),
+        ("", None),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(action(text, 0), expected, "{text}");
+    }
+}
+
+#[test]
 fn table_statements_name_every_table_they_touch() {
     let cases = [
         ("CREATE TABLE t (id INT)", "d.t"),

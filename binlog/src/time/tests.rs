@@ -96,6 +96,7 @@ fn timestamps_print_in_utc_and_second_zero_is_the_zero_timestamp() {
 proptest! {
     #[test]
     fn days_follow_each_other_by_the_calendar(days in 0u32..49_709) {
+        assert_eq!(date_of_day(days).days_since_epoch(), Some(i64::from(days)));
         let (before, after) = (date_of_day(days), date_of_day(days + 1));
         let leap = before.year % 4 == 0 && (before.year % 100 != 0 || before.year % 400 == 0);
         let last = match before.month {
@@ -117,5 +118,26 @@ proptest! {
         let time = Time { negative: true, hours, minutes: month, seconds: of_month, micros, fsp };
         prop_assert!(date.to_string().len() == 10);
         prop_assert!(time.to_string().len() <= 17);
+    }
+}
+
+#[test]
+fn only_days_of_the_calendar_are_counted() {
+    let days = |year, month, day| Date { year, month, day }.days_since_epoch();
+    assert_eq!(days(1970, 1, 1), Some(0));
+    assert_eq!(days(1969, 12, 31), Some(-1));
+    assert_eq!(days(0, 1, 1), Some(-719_528));
+    assert_eq!(days(0, 2, 29), Some(-719_469));
+    assert_eq!(days(9999, 12, 31), Some(2_932_896));
+    for (year, month, day) in [
+        (0, 0, 0),
+        (2024, 0, 1),
+        (2024, 1, 0),
+        (2024, 13, 1),
+        (2024, 2, 30),
+        (1900, 2, 29),
+        (2024, 4, 31),
+    ] {
+        assert_eq!(days(year, month, day), None, "{year}-{month}-{day}");
     }
 }

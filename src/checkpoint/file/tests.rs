@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use headwater_actors::checkpoint::{Mark, OrderingKey};
+use headwater_actors::{
+    checkpoint::{Mark, OrderingKey, RouteOrdering},
+    filter::TableFilter,
+};
 use headwater_binlog::{
     gtid::{Gtid, GtidSource, Uuid},
     xa::{Prepared, XaTable, Xid},
@@ -223,12 +226,26 @@ fn a_crash_at_any_byte_of_a_save_leaves_the_old_checkpoint() {
     assert_eq!(stored.checkpoint, Some(checkpoint(4, 9000)));
 }
 
+fn key(lanes: Option<u32>) -> OrderingKey {
+    lanes.map_or(OrderingKey::Table, |lanes| OrderingKey::PrimaryKey {
+        lanes,
+    })
+}
+
+fn route(pattern: &str, key: OrderingKey) -> RouteOrdering {
+    RouteOrdering {
+        tables: TableFilter::new(&[pattern.to_owned()]).unwrap(),
+        key,
+    }
+}
+
 proptest! {
     #[test]
     fn any_checkpoint_survives_its_text(
         (epoch, server_id, rows_done, commit_us, saved_us) in any::<(u32, u32, u64, u64, u64)>(),
         (number, offset) in (1u32.., any::<u64>()),
         lanes in prop::option::of(1u32..=256),
+        routes in prop::collection::vec(("[a-d*]{1,5}[.][a-d*?]{1,5}", prop::option::of(1u32..=256)), 0..3),
         is_stored in any::<bool>(),
         drained in any::<bool>(),
         open in prop::collection::vec((any::<[u8; 8]>(), 1_u64..9, any::<bool>(), any::<bool>()), 0..4),
@@ -245,7 +262,10 @@ proptest! {
             server_id,
             mark: Mark { position: format!("mysql-bin.{number:06}:{offset}").parse().unwrap(), rows_done },
             commit_us,
-            ordering: lanes.map_or(OrderingKey::Table, |lanes| OrderingKey::PrimaryKey { lanes }),
+            ordering: OrderingKey::routed(
+                routes.iter().map(|(pattern, lanes)| route(pattern, key(*lanes))).collect(),
+                key(lanes),
+            ),
             drained,
             xa: XaTable::new(open.collect()),
             ..checkpoint(epoch, 4)

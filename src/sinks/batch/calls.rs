@@ -103,6 +103,7 @@ impl<T> Calls<T> {
         }
     }
 
+    #[cfg(test)]
     pub fn in_flight_bytes(&self) -> usize {
         self.in_flight_bytes
     }

@@ -14,10 +14,7 @@ use std::{
 use futures_util::{FutureExt, future};
 use headwater_actors::{
     failure::Failure,
-    metrics::{
-        SINK_IN_FLIGHT_BYTES, SINK_ORDER_VIOLATIONS_TOTAL, SINK_REQUEST_SECONDS,
-        SINK_THROTTLED_TOTAL,
-    },
+    metrics::{SINK_ORDER_VIOLATIONS_TOTAL, SINK_REQUEST_SECONDS, SINK_THROTTLED_TOTAL},
     ports::{
         BoxFuture,
         sink::{Delivered, Record, Rejected},
@@ -30,7 +27,7 @@ use tokio::{
 };
 
 use super::{
-    Limits, PutBatch, Reply, Unit,
+    InFlight, Limits, PutBatch, Reply, Unit,
     calls::{Call, Calls, Settled},
 };
 use crate::{
@@ -56,6 +53,7 @@ struct Pending {
 
 struct Driver<P> {
     port: Arc<P>,
+    in_flight: InFlight,
     call_timeout: Duration,
     calls: Calls<Pending>,
     tasks: JoinSet<Replies>,
@@ -72,13 +70,14 @@ impl BatchSink {
     pub fn start<P: PutBatch>(
         runtime: &Handle,
         port: P,
-        limits: Limits,
+        (limits, in_flight): (Limits, InFlight),
         call_timeout: Duration,
         record_bytes_max: usize,
     ) -> Self {
         let (pending, intake) = mpsc::unbounded_channel();
         let driver = Driver {
             port: Arc::new(port),
+            in_flight,
             call_timeout,
             calls: Calls::new(limits),
             tasks: JoinSet::new(),
@@ -155,7 +154,10 @@ impl<P: PutBatch> Driver<P> {
             let records = call.entries.iter().map(|entry| entry.item.record.clone());
             let (port, records) = (Arc::clone(&self.port), records.collect());
             let timeout = self.call_timeout;
+            let (budget, bytes) = (self.in_flight.budget.clone(), call.bytes);
+            self.in_flight.launched(bytes);
             let task = self.tasks.spawn(async move {
+                let _permit = budget.take(bytes).await;
                 match tokio::time::timeout(timeout, port.put(records)).await {
                     Ok(replies) => replies,
                     Err(_) => Err(CallFailure::transient(format!(
@@ -166,7 +168,6 @@ impl<P: PutBatch> Driver<P> {
             let started = now;
             self.flights.insert(task.id(), Flight { call, started });
         }
-        self.show_in_flight();
     }
 
     fn settle(&mut self, joined: Result<(Id, Replies), JoinError>) {
@@ -184,6 +185,7 @@ impl<P: PutBatch> Driver<P> {
         let Some(Flight { call, started }) = self.flights.remove(&id) else {
             return;
         };
+        self.in_flight.settled(call.bytes);
         let now = Instant::now();
         metrics::histogram!(SINK_REQUEST_SECONDS).record((now - started).as_secs_f64());
         if let Err(failure) = &replies
@@ -194,11 +196,6 @@ impl<P: PutBatch> Driver<P> {
         }
         let settled = self.calls.settle(call, replies, now, &mut fastrand::f64);
         answer(settled);
-    }
-
-    fn show_in_flight(&self) {
-        let bytes = self.calls.in_flight_bytes();
-        metrics::gauge!(SINK_IN_FLIGHT_BYTES).set(bytes as f64);
     }
 }
 
@@ -239,10 +236,29 @@ fn driver_ended() -> Rejected {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use headwater_actors::lane::Lane;
+    use headwater_actors::{lane::Lane, ports::sink::Content};
     use headwater_binlog::schema::TableName;
 
     use super::*;
+
+    fn record() -> Record {
+        let lane = Lane {
+            table: TableName {
+                database: "shop".into(),
+                table: "orders".into(),
+            },
+            index: 0,
+            count: 1,
+        };
+        Record {
+            partition_key: lane.partition_key().into(),
+            lane: Arc::new(lane),
+            bytes: "x\n".into(),
+            explicit_hash_key: None,
+            rows: 1,
+            content: Content::Text,
+        }
+    }
 
     /// Panics in its first call.
     #[derive(Default)]
@@ -262,6 +278,58 @@ mod tests {
         }
     }
 
+    /// Holds each call for a moment, and remembers how many bytes were held at most.
+    #[derive(Clone, Default)]
+    struct Held {
+        bytes: Arc<AtomicUsize>,
+        most: Arc<AtomicUsize>,
+    }
+
+    impl PutBatch for Held {
+        async fn put(&self, records: Vec<Record>) -> Result<Vec<Reply>, CallFailure> {
+            let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
+            let now = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            self.most.fetch_max(now, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let accepted = |_| Reply::Accepted {
+                shard: None,
+                sequence: None,
+            };
+            Ok(records.iter().map(accepted).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_streams_of_a_process_share_what_may_fly() {
+        let (port, in_flight) = (Held::default(), InFlight::new(1 << 20));
+        let sinks = (0..4).map(|_| {
+            let limits = Limits {
+                entries_max: 500,
+                call_bytes: 1 << 20,
+                in_flight_bytes_max: 1 << 20,
+                calls_max: 4,
+                shard: None,
+            };
+            let limits = (limits, in_flight.clone());
+            let timeout = Duration::from_secs(5);
+            BatchSink::start(&Handle::current(), port.clone(), limits, timeout, 1 << 20)
+        });
+        let sinks: Vec<BatchSink> = sinks.collect();
+        let payload = vec![b'x'; 600 << 10];
+        let all = sinks.iter().map(|sink| {
+            let record = Record {
+                bytes: payload.clone().into(),
+                ..record()
+            };
+            sink.deliver(record)
+        });
+        for delivered in future::join_all(all).await {
+            delivered.expect("accepted");
+        }
+        assert_eq!(port.most.load(Ordering::Relaxed), payload.len());
+    }
+
     #[tokio::test]
     async fn a_call_that_panics_is_transient_and_frees_its_lane() {
         let limits = Limits {
@@ -273,22 +341,9 @@ mod tests {
         };
         let timeout = Duration::from_secs(5);
         let port = Fragile::default();
+        let limits = (limits, InFlight::new(4 << 20));
         let sink = BatchSink::start(&Handle::current(), port, limits, timeout, 1 << 20);
-        let lane = Lane {
-            table: TableName {
-                database: "shop".into(),
-                table: "orders".into(),
-            },
-            index: 0,
-            count: 1,
-        };
-        let record = Record {
-            partition_key: lane.partition_key().into(),
-            lane: Arc::new(lane),
-            bytes: "x\n".into(),
-            explicit_hash_key: None,
-            rows: 1,
-        };
+        let record = record();
         let rejected = sink.deliver(record.clone()).await.expect_err("panics");
         assert!(!rejected.failure.is_definite());
         assert_eq!(rejected.failure.message, "the call to AWS panicked");

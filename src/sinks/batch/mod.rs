@@ -11,9 +11,18 @@ pub mod driver;
 pub mod pacing;
 pub mod sequence;
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use headwater_actors::{failure::Failure, lane::Lane, ports::sink::Record};
+use headwater_actors::{
+    budget::ByteBudget, failure::Failure, lane::Lane, metrics::SINK_IN_FLIGHT_BYTES,
+    ports::sink::Record,
+};
 
 use crate::aws::CallFailure;
 
@@ -35,6 +44,35 @@ pub struct Limits {
     pub calls_max: usize,
     /// Where all units go as long as no reply has named a shard: Firehose paces as one.
     pub shard: Option<Arc<str>>,
+}
+
+/// Bytes in flight over several streams: each driver keeps its own limit, all of them share this one.
+#[derive(Debug, Clone)]
+pub struct InFlight {
+    budget: ByteBudget,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// Room for rounding, so that the calls of one stream never wait for each other here.
+const ROUNDING_BYTES: usize = 64 * 1024;
+
+impl InFlight {
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            budget: ByteBudget::new(bytes_max.saturating_add(ROUNDING_BYTES)),
+            bytes: Arc::default(),
+        }
+    }
+
+    fn launched(&self, bytes: usize) {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        metrics::gauge!(SINK_IN_FLIGHT_BYTES).set((before + bytes) as f64);
+    }
+
+    fn settled(&self, bytes: usize) {
+        let before = self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        metrics::gauge!(SINK_IN_FLIGHT_BYTES).set(before.saturating_sub(bytes) as f64);
+    }
 }
 
 /// The answer to one entry of a call.

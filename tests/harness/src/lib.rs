@@ -19,4 +19,5 @@ pub mod ports;
 pub mod process;
 pub mod program;
 pub mod swallow;
+pub mod unpack;
 pub mod wait;

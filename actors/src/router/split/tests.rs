@@ -5,7 +5,10 @@ use headwater_binlog::transaction::Assembler;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixture::{self, Log, Op};
+use crate::{
+    checkpoint::RouteOrdering,
+    fixture::{self, Log, Op},
+};
 
 fn splitter(ordering: OrderingKey) -> Splitter {
     let patterns = ["shop.*".into(), "!shop.excluded".into()];
@@ -302,4 +305,37 @@ fn rows_copied_out_of_a_chunk_do_not_keep_it() {
             }
         }
     }
+}
+
+#[test]
+fn each_table_is_ordered_by_the_first_route_that_matches() {
+    let mut log = Log::new();
+    log.transaction(&[
+        Op::Insert("a", (0..40).map(|id| (id, 1)).collect()),
+        Op::Insert("b", (0..40).map(|id| (id, 1)).collect()),
+    ]);
+    let route = |pattern: &str, key: OrderingKey| RouteOrdering {
+        tables: TableFilter::new(&[pattern.to_owned()]).unwrap(),
+        key,
+    };
+    let routes = vec![
+        route("shop.a", OrderingKey::PrimaryKey { lanes: LANES }),
+        route("*.*", OrderingKey::Table),
+    ];
+    let ordering = OrderingKey::routed(routes, OrderingKey::PrimaryKey { lanes: 16 });
+    let segments = splitter(ordering).split(log.items()).unwrap();
+    let lanes: Vec<(String, u32)> = segments
+        .into_iter()
+        .flat_map(|segment| segment.lanes.into_lanes())
+        .map(|parts| (parts.lane.table.table.clone(), parts.lane.count))
+        .collect();
+    let of = |table: &str| {
+        lanes
+            .iter()
+            .filter(|(name, _)| name == table)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("a").len(), LANES as usize);
+    assert!(of("a").iter().all(|(_, count)| *count == LANES));
+    assert_eq!(of("b"), [&("b".to_owned(), 1)]);
 }

@@ -6,6 +6,9 @@ use super::*;
 use crate::{
     budget::ByteBudget,
     fixture::{self, DOUBLED, LineEncoder, SKIPPED, UNDECODABLE},
+    writer::packing::{
+        aggregate::tests::open as aggregated, compression::tests::decompress as decompressed,
+    },
     writer::poison::OnError,
 };
 
@@ -15,6 +18,8 @@ const SINK_BYTES_MAX: usize = 5000;
 fn rules(packing: Packing, on_error: OnError) -> Rules {
     Rules {
         packing,
+        compression: Compression::None,
+        partition_key: PartitionKey::Lane,
         record_bytes_max: RECORD_BYTES_MAX,
         sink_bytes_max: SINK_BYTES_MAX,
         policy: Policy {
@@ -30,6 +35,7 @@ struct Driver {
     lines: Lines,
     budget: ByteBudget,
     packing: Packing,
+    compression: Compression,
     flying: Option<Flight>,
     pushed: Vec<(BarrierSeq, Vec<String>)>,
     durable: Vec<String>,
@@ -39,11 +45,17 @@ struct Driver {
 
 impl Driver {
     fn new(packing: Packing, on_error: OnError) -> Self {
+        Self::with(rules(packing, on_error))
+    }
+
+    fn with(rules: Rules) -> Self {
+        let (packing, compression) = (rules.packing, rules.compression);
         Self {
-            buffer: LaneBuffer::new(fixture::lane("a"), rules(packing, on_error)),
+            buffer: LaneBuffer::new(fixture::lane("a"), rules),
             lines: Lines::new(Arc::new(LineEncoder::default()), 1),
             budget: ByteBudget::new(64 * 1024),
             packing,
+            compression,
             flying: None,
             pushed: Vec::new(),
             durable: Vec::new(),
@@ -110,15 +122,17 @@ impl Driver {
                     }
                     self.flying = Some(flight);
                 }
+                Step::Fail(failure) => return Err(failure),
             }
         }
     }
 
     fn check(&self, record: &Record) {
-        let lines = split(record, self.packing);
+        let lines = split(record, self.packing, self.compression);
         assert_eq!(lines.len(), record.rows as usize);
-        assert!(record.bytes.len() <= RECORD_BYTES_MAX || record.rows == 1);
-        assert!(self.packing == Packing::Newline || record.rows == 1);
+        let growth = self.compression.growth_bytes(RECORD_BYTES_MAX);
+        assert!(record.bytes.len() <= RECORD_BYTES_MAX + growth || record.rows == 1);
+        assert!(self.packing != Packing::None || record.rows == 1);
         assert!(record.bytes.len() <= SINK_BYTES_MAX - "shop.a".len());
     }
 
@@ -126,7 +140,10 @@ impl Driver {
         match self.flying.take() {
             None => return,
             Some(Flight::Nothing) => {}
-            Some(Flight::Record(record)) => self.durable.extend(split(&record, self.packing)),
+            Some(Flight::Record(record)) => {
+                let lines = split(&record, self.packing, self.compression);
+                self.durable.extend(lines);
+            }
             Some(Flight::Letter(letter)) => self.letters.push(letter),
         }
         if let Some(seq) = self.buffer.settled() {
@@ -160,10 +177,22 @@ impl Driver {
     }
 }
 
-fn split(record: &Record, packing: Packing) -> Vec<String> {
-    let text = std::str::from_utf8(&record.bytes).unwrap();
+fn split(record: &Record, packing: Packing, compression: Compression) -> Vec<String> {
+    if packing == Packing::Kpl {
+        let records = aggregated(&record.bytes).into_iter();
+        return records
+            .map(|(_, _, line)| String::from_utf8(line).unwrap())
+            .collect();
+    }
+    let text = String::from_utf8(decompressed(compression, &record.bytes)).unwrap();
     match packing {
-        Packing::None => vec![text.to_owned()],
+        Packing::None => vec![text],
+        Packing::JsonArray | Packing::Kpl => {
+            let inner = text
+                .strip_prefix('[')
+                .and_then(|text| text.strip_suffix(']'));
+            inner.unwrap().split(',').map(str::to_owned).collect()
+        }
         Packing::Newline => {
             assert!(text.ends_with('\n'));
             text.lines().map(str::to_owned).collect()
@@ -195,8 +224,15 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn packing() -> impl Strategy<Value = Packing> {
-    prop_oneof![Just(Packing::Newline), Just(Packing::None)]
+    prop::sample::select(PACKINGS.to_vec())
 }
+
+const PACKINGS: [Packing; 4] = [
+    Packing::Newline,
+    Packing::None,
+    Packing::JsonArray,
+    Packing::Kpl,
+];
 
 fn apply(driver: &mut Driver, ops: Vec<Op>) {
     for op in ops {
@@ -220,6 +256,18 @@ proptest! {
         prop_assert_eq!(&driver.durable, &driver.lines_up_to(BarrierSeq(u64::MAX)));
         prop_assert_eq!(driver.reached.last(), driver.pushed.last().map(|(seq, _)| seq));
         prop_assert_eq!(driver.buffer.backlog_bytes(), 0);
+    }
+
+    #[test]
+    fn every_row_leaves_once_and_in_order_in_compressed_records(
+        is_zstd: bool,
+        ops in prop::collection::vec(op(), 1..30),
+    ) {
+        let compression = if is_zstd { Compression::Zstd } else { Compression::Gzip };
+        let mut driver = Driver::with(Rules { compression, ..rules(Packing::Newline, OnError::Halt) });
+        apply(&mut driver, ops);
+        driver.finish().unwrap();
+        prop_assert_eq!(&driver.durable, &driver.lines_up_to(BarrierSeq(u64::MAX)));
     }
 
     #[test]
@@ -316,7 +364,7 @@ fn a_row_larger_than_the_sink_takes_halts_with_table_key_size_and_remedy() {
 
 #[test]
 fn buried_rows_keep_their_place_and_what_a_replay_needs() {
-    for packing in [Packing::Newline, Packing::None] {
+    for packing in PACKINGS {
         let mut driver = Driver::new(packing, OnError::DeadLetter);
         driver.push(&[(1, 1), (42, 5000), (2, 2), (43, UNDECODABLE), (3, 3)]);
         driver.finish().unwrap();
@@ -356,7 +404,80 @@ fn a_record_never_outgrows_the_sink_whatever_the_settings_say() {
                 assert!(record.bytes.len() + "shop.a".len() <= SINK_BYTES_MAX);
                 driver.flying = Some(flight);
             }
+            Step::Fail(failure) => panic!("{failure}"),
         }
     }
     assert_eq!(driver.durable.len(), 1000);
+}
+
+#[test]
+fn a_row_that_fits_the_sink_only_compressed_passes_and_one_that_does_not_halts() {
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        let compressed = || Rules {
+            compression,
+            ..rules(Packing::Newline, OnError::Halt)
+        };
+        let mut driver = Driver::with(compressed());
+        driver.push(&[(1, 1), (2, 20_000), (3, 3)]);
+        driver.finish().unwrap();
+        assert_eq!(driver.durable, driver.lines_up_to(BarrierSeq(u64::MAX)));
+        let small = Rules {
+            sink_bytes_max: 40,
+            ..compressed()
+        };
+        let mut driver = Driver::with(small);
+        driver.push(&[(2, 20_000)]);
+        let failure = driver.finish().unwrap_err();
+        assert!(failure.message.contains("takes 40"), "{failure}");
+    }
+}
+
+#[test]
+fn a_row_of_its_own_key_leaves_the_lane_s_place() {
+    let lane = Lane {
+        table: fixture::name("a"),
+        index: 1,
+        count: 4,
+    };
+    for (partition_key, wanted) in [
+        (PartitionKey::Lane, "shop.a/1"),
+        (PartitionKey::Database, "shop"),
+        (PartitionKey::Table, "shop.a"),
+        (PartitionKey::PrimaryKey, "7"),
+    ] {
+        let is_own = partition_key != PartitionKey::Lane;
+        let rules = Rules {
+            partition_key,
+            ..rules(Packing::None, OnError::Halt)
+        };
+        let mut driver = Driver::with(rules.clone());
+        driver.buffer = LaneBuffer::new(Arc::new(lane.clone()), rules);
+        driver.push(&[(7, 1)]);
+        driver.run().unwrap();
+        let Some(Flight::Record(record)) = &driver.flying else {
+            panic!("no record")
+        };
+        assert_eq!(&*record.partition_key, wanted);
+        assert_eq!(record.explicit_hash_key.is_none(), is_own);
+    }
+}
+
+#[test]
+fn an_aggregate_has_each_row_s_key_and_the_lane_s_place() {
+    let rules = Rules {
+        partition_key: PartitionKey::PrimaryKey,
+        ..rules(Packing::Kpl, OnError::Halt)
+    };
+    let mut driver = Driver::with(rules);
+    driver.push(&[(7, 1), (8, 1), (7, 2)]);
+    driver.run().unwrap();
+    let Some(Flight::Record(record)) = &driver.flying else {
+        panic!("no record")
+    };
+    assert_eq!(&*record.partition_key, "shop.a");
+    let records = aggregated(&record.bytes);
+    let keys: Vec<&str> = records.iter().map(|(key, ..)| key.as_str()).collect();
+    assert_eq!(keys, ["7", "8", "7"]);
+    let place = hash_key(&record.lane, "shop.a").to_string();
+    assert!(records.iter().all(|(_, hash_key, _)| *hash_key == place));
 }

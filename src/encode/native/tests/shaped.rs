@@ -192,6 +192,45 @@ fn text_that_is_none_is_written_as_told_in_data_key_and_old() {
     );
 }
 
+proptest! {
+    #[test]
+    fn whatever_is_masked_or_left_out_is_not_in_the_line(
+        before in "[x-z]{4}[\\x00-\\x7f\u{80}-\u{ffff}]{0,20}",
+        after in "[x-z]{4}[\\x00-\\x7f\u{80}-\u{ffff}]{0,20}",
+        how in 0..5_usize,
+        is_key: bool,
+    ) {
+        let mut lists = [(); 5].map(|()| ColumnFilter::default());
+        lists[how] = filter(&[if how == 0 { "!*.*.c" } else { "*.*.c" }]);
+        let [mut include, null, fixed, hash, truncate] = lists;
+        if include.is_nothing() {
+            include = ColumnFilter::everything();
+        }
+        let shape = ShapePlan {
+            include,
+            null,
+            fixed,
+            hash,
+            hash_salt: Secret::new("pepper"),
+            truncate,
+            truncate_chars: 3,
+            ..ShapePlan::default()
+        };
+        let key: &[usize] = if is_key { &[0] } else { &[] };
+        let table = table(&[("c", VARCHAR)], key);
+        let image = |text: &str| [&[0, text.len() as u8][..], text.as_bytes()].concat();
+        let images = [image(&before), image(&after)].concat();
+        let update = block(&table, RowsKind::Update, &images);
+        let line = line_of(&encoder(shape, InvalidText::Halt), &update).expect("a row");
+        let read: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        let shown = format!("{}{}{}", read["key"], read["data"], read["old"]);
+        prop_assert!(!shown.contains(&before[..4]) && !shown.contains(&after[..4]), "{}", shown);
+        prop_assert_eq!(read["old"].get("c").is_some(), before != after && how != 0);
+        prop_assert_eq!(read["data"].get("c").is_some(), how != 0);
+        prop_assert_eq!(read.get("key").is_some(), is_key && how != 0);
+    }
+}
+
 fn with_fields(fields: &[NativeField], constants: &[(&str, &str)]) -> NativeEncoder {
     let constants = constants
         .iter()

@@ -1,0 +1,41 @@
+//! How the changes of one table leave: in which format, packed how, to which sink.
+//!
+//! Asked once per lane, when its writer starts. What the answer rests on is planned before the pipeline runs;
+//! only a sink may have to be connected first.
+
+use std::sync::Arc;
+
+use headwater_binlog::schema::TableName;
+
+use super::{BoxFuture, encoder::Encoder, sink::Sink};
+use crate::{
+    failure::Failure,
+    writer::{
+        keys::PartitionKey,
+        packing::{Compression, Packing},
+    },
+};
+
+pub trait Routes: Send + Sync {
+    /// The table's route, its sink connected. A definite failure says which table, route and target.
+    fn route(&self, table: &TableName) -> BoxFuture<'static, Result<Route, Failure>>;
+}
+
+#[derive(Clone)]
+pub struct Route {
+    /// Tables of one target share it: what is in flight lives in it, by lane.
+    pub sink: Arc<dyn Sink>,
+    pub encoder: Arc<dyn Encoder>,
+    pub packing: Packing,
+    pub compression: Compression,
+    pub partition_key: PartitionKey,
+    /// Records are filled up to this, before they are compressed.
+    pub record_bytes_max: usize,
+}
+
+/// A pipeline that treats all tables alike.
+impl Routes for Route {
+    fn route(&self, _table: &TableName) -> BoxFuture<'static, Result<Route, Failure>> {
+        Box::pin(std::future::ready(Ok(self.clone())))
+    }
+}

@@ -1,0 +1,77 @@
+//! The routes of one generation: which sink a table has, and which encoder.
+//!
+//! Sinks outlive generations, encoders do not: they know the server that is read.
+
+use std::sync::Arc;
+
+use headwater_actors::{
+    failure::Failure,
+    ports::{
+        BoxFuture,
+        encoder::Encoder,
+        routes::{Route, Routes},
+    },
+};
+use headwater_binlog::{gtid::Uuid, schema::TableName};
+
+use super::outputs::Outputs;
+use crate::{
+    encode::{
+        debezium::DebeziumEncoder, maxwell::MaxwellEncoder, native::NativeEncoder,
+        shape::ShapeRules,
+    },
+    plan::{FormatPlan, NativePlan, Plan},
+};
+
+pub struct GenerationRoutes {
+    outputs: Arc<Outputs>,
+    formats: Arc<Formats>,
+}
+
+/// Makes the encoders of a generation.
+pub struct Formats {
+    server_uuid: Uuid,
+    shape: ShapeRules,
+    native: NativePlan,
+}
+
+impl GenerationRoutes {
+    pub fn new(plan: &Plan, outputs: Arc<Outputs>, server_uuid: Uuid) -> Self {
+        let shape = ShapeRules::of_plan(plan);
+        Self {
+            outputs,
+            formats: Arc::new(Formats {
+                server_uuid,
+                shape,
+                native: plan.native.clone(),
+            }),
+        }
+    }
+}
+
+impl Routes for GenerationRoutes {
+    fn route(&self, table: &TableName) -> BoxFuture<'static, Result<Route, Failure>> {
+        let (outputs, formats) = (Arc::clone(&self.outputs), Arc::clone(&self.formats));
+        let table = table.clone();
+        Box::pin(async move { outputs.route(&table, &formats).await })
+    }
+}
+
+impl Formats {
+    pub fn encoder(&self, format: &FormatPlan) -> Arc<dyn Encoder> {
+        let shape = self.shape.clone();
+        match format {
+            FormatPlan::Native => Arc::new(
+                NativeEncoder::new(self.server_uuid)
+                    .with_shape(shape)
+                    .with_fields(&self.native),
+            ),
+            FormatPlan::Maxwell(options) => {
+                Arc::new(MaxwellEncoder::new(Arc::clone(options), shape))
+            }
+            FormatPlan::Debezium(options) => {
+                Arc::new(DebeziumEncoder::new(Arc::clone(options), shape))
+            }
+        }
+    }
+}
