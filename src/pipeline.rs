@@ -112,6 +112,7 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
         reading: intake::Rules {
             event_bytes_max: plan.source.event_bytes_max,
             keeps_queries: plan.wants_queries(),
+            xa: plan.source.xa,
         },
         raw: ByteBudget::new(plan.memory.raw_bytes),
         encoded: ByteBudget::new(plan.memory.encoded_bytes),

@@ -13,7 +13,7 @@ use headwater_actors::{
         poison::OnError,
     },
 };
-use headwater_binlog::{gtid::GtidSet, position::Position};
+use headwater_binlog::{gtid::GtidSet, position::Position, xa::XaPolicy};
 
 use crate::secret::Secret;
 
@@ -90,6 +90,7 @@ pub struct SourcePlan {
     /// No bytes for this long while reading: the connection is dead.
     pub read_timeout: Duration,
     pub unnamed_columns: UnnamedColumns,
+    pub xa: XaPolicy,
 }
 
 /// What becomes of columns whose names are neither in the log nor to be had from the server.

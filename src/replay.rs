@@ -27,6 +27,7 @@ use headwater_binlog::{
     file::{BinlogFile, FileError},
     gtid::GtidSet,
     position::{FileName, Position},
+    xa::{Prepared, XaTable},
 };
 
 use crate::plan::UnnamedColumns;
@@ -110,6 +111,7 @@ impl FileSource {
             },
             gtid_set: GtidSet::default(),
             columns: Arc::default(),
+            xa: XaTable::default(),
         })
     }
 
@@ -163,6 +165,30 @@ impl Source for FileSource {
         let source = self.clone();
         Box::pin(async move {
             let reader = blocking(move || source.open_at(&from.mark.position)).await??;
+            Ok(Box::new(FileStream {
+                reader: Some(reader),
+            }) as Box<dyn EventStream>)
+        })
+    }
+
+    fn open_prepared(
+        &self,
+        prepared: Prepared,
+    ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
+        let source = self.clone();
+        Box::pin(async move {
+            let position = prepared.position.ok_or_else(|| {
+                let xid = &prepared.xid;
+                Failure::definite(format!(
+                    "XA transaction {xid} was prepared on another server"
+                ))
+            })?;
+            let hint = format!(
+                "give all files from \"{}\" on: an XA transaction was prepared there that is committed later",
+                position.file
+            );
+            let opened = blocking(move || source.open_at(&position)).await?;
+            let reader = opened.map_err(|failure| failure.with_hint(hint))?;
             Ok(Box::new(FileStream {
                 reader: Some(reader),
             }) as Box<dyn EventStream>)

@@ -115,6 +115,7 @@ impl Ended {
 
 fn checkpoint() -> Checkpoint {
     Checkpoint {
+        xa: Default::default(),
         name: "headwater".to_owned(),
         server_uuid: UUID.parse().unwrap(),
         server_id: 77,

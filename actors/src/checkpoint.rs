@@ -7,6 +7,7 @@ use headwater_binlog::{
     gtid::{GtidSet, Uuid},
     position::Position,
     schema::TableName,
+    xa::XaTable,
 };
 
 use crate::filter::TableFilter;
@@ -104,6 +105,8 @@ pub struct Checkpoint {
     pub mark: Mark,
     /// Transactions wholly done. Empty where the server has no GTIDs.
     pub gtid_set: GtidSet,
+    /// XA transactions that are prepared and not finished.
+    pub xa: XaTable,
     /// Commit time of the newest transaction done, microseconds since the epoch; 0 when unknown.
     pub commit_us: u64,
     pub ordering: OrderingKey,

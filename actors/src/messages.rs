@@ -10,6 +10,7 @@ use headwater_binlog::{
     gtid::GtidSet,
     rows::RowsBlock,
     transaction::{Item, Statement},
+    xa::XaChange,
 };
 
 use crate::{
@@ -65,6 +66,8 @@ pub struct BarrierEnd {
     pub gtids: GtidSet,
     /// Commit time of the newest of them; 0 when none.
     pub commit_us: u64,
+    /// XA transactions that were prepared or finished since the barrier before.
+    pub xa: Vec<XaChange>,
 }
 
 /// Router → ShardWriter: one lane's changes in order, all before one barrier. Shared, not copied: the

@@ -28,8 +28,13 @@ pub enum Error {
     StatementFormat(&'static str),
     #[error("the source lost events: {0}")]
     Incident(String),
-    #[error("XA transaction: {0} is not supported yet")]
+    /// `source.xa = "halt"`.
+    #[error("XA transaction: {0}")]
     Xa(&'static str),
+    #[error(
+        "XA transaction {xid} is committed, and was prepared before the place where reading began"
+    )]
+    XaUnknown { xid: String },
     /// The rest of the file is encrypted.
     #[error("the file is encrypted")]
     Encrypted,
@@ -84,7 +89,10 @@ impl Error {
                 "changes are missing from the source's log: copy the tables again from a consistent snapshot and set a position behind this event",
             ),
             Self::Xa(_) => Some(
-                "finish the XA transactions on the source, copy the tables that they changed again and set a position behind them",
+                "set source.xa = \"at_commit\"; if it was prepared before the place where reading began, begin earlier, or copy the tables that it changed again and set a position behind its commit",
+            ),
+            Self::XaUnknown { .. } => Some(
+                "begin before its PREPARE (source.start, or `headwater position set`; for `replay` give all files from it on), or copy the tables that it changed again and set a position behind this commit",
             ),
             Self::Encrypted => Some(
                 "read it through its server, which decrypts what it sends: `headwater run` with source.url",

@@ -103,6 +103,22 @@ impl GtidSet {
         }
     }
 
+    /// The one GTID of a set of one.
+    pub fn only(&self) -> Option<Gtid> {
+        let mut domains = self.domains.values();
+        let mut intervals = self.intervals.iter();
+        match (intervals.next(), domains.next()) {
+            (Some((source, numbers)), None) => match numbers.as_slice() {
+                [(first, last)] if first == last && intervals.next().is_none() => {
+                    Some(Gtid::new(source.clone(), *first))
+                }
+                _ => None,
+            },
+            (None, Some(gtid)) if domains.next().is_none() => Some(Gtid::MariaDb(*gtid)),
+            _ => None,
+        }
+    }
+
     /// Adds `first..=last`; an error when that is empty or outside 1..=[`NUMBER_MAX`].
     pub fn add_range(&mut self, source: &GtidSource, first: u64, last: u64) -> Result<(), Error> {
         if first == 0 || first > last || last > NUMBER_MAX {

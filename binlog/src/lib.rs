@@ -28,5 +28,6 @@ pub mod table_map;
 pub mod time;
 pub mod transaction;
 pub mod value;
+pub mod xa;
 
 pub use error::Error;

@@ -17,6 +17,7 @@ use crate::{
     gtid::Gtid,
     position::{FileName, Position},
     rows::RowsBlock,
+    xa::XaChange,
 };
 
 /// Where a transaction comes from. Shared by all its changes.
@@ -83,6 +84,8 @@ pub struct Boundary {
     pub gtid: Option<Gtid>,
     /// Commit time of that transaction; for the rest the event's own time, 0 when it has none.
     pub commit_us: u64,
+    /// What the transaction means for the table of prepared XA transactions.
+    pub xa: Option<Box<XaChange>>,
 }
 
 #[derive(Debug, Clone)]

@@ -11,6 +11,10 @@ use headwater_actors::{
     filter::{FilterError, TableFilter},
     ports::store::Stored,
 };
+use headwater_binlog::{
+    gtid::GtidSet,
+    xa::{Prepared, XaTable},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -48,6 +52,20 @@ struct PositionBody {
     drained: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     columns: Vec<KnownBody>,
+    /// Prepared XA transactions; not there without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    xa: Vec<PreparedBody>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PreparedBody {
+    xid: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    position: Option<String>,
+    /// A set of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gtid: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -87,6 +105,7 @@ pub(super) fn encode(name: &str, stored: &Stored) -> Result<String, serde_json::
         ordering: OrderingBody::of(&checkpoint.ordering),
         drained: checkpoint.drained,
         columns: columns::bodies(&checkpoint.columns),
+        xa: checkpoint.xa.open().iter().map(prepared_body).collect(),
     });
     let body = Body {
         version: VERSION,
@@ -168,6 +187,39 @@ fn checkpoint(
             .map_err(|error| headwater_binlog::Error::Refused(error.to_string()))?,
         drained: body.drained,
         columns: columns::known(body.columns)?,
+        xa: XaTable::new(
+            body.xa
+                .into_iter()
+                .map(prepared)
+                .collect::<Result<_, _>>()?,
+        ),
+    })
+}
+
+fn prepared_body(prepared: &Prepared) -> PreparedBody {
+    let set = prepared.gtid.as_ref().map(|gtid| {
+        let mut set = GtidSet::default();
+        set.add(gtid);
+        set.to_string()
+    });
+    PreparedBody {
+        xid: prepared.xid.to_string(),
+        position: prepared.position.as_ref().map(ToString::to_string),
+        gtid: set,
+    }
+}
+
+fn prepared(body: PreparedBody) -> Result<Prepared, headwater_binlog::Error> {
+    let gtid = match body.gtid {
+        Some(text) => Some(text.parse::<GtidSet>()?.only().ok_or_else(|| {
+            headwater_binlog::Error::malformed("GTID of an XA transaction", "not one GTID")
+        })?),
+        None => None,
+    };
+    Ok(Prepared {
+        xid: body.xid.parse()?,
+        position: body.position.map(|text| text.parse()).transpose()?,
+        gtid,
     })
 }
 

@@ -16,11 +16,13 @@ pub mod facts;
 mod failure;
 mod listing;
 pub mod preflight;
+mod prepared;
 pub mod resume;
 pub mod start;
 pub mod stream;
 
 pub use listing::{SeenColumn, list_columns};
 pub use preflight::{Check, Verdict, preflight};
+pub use prepared::{ensure_xa, recoverable};
 pub use start::{Start, resolve_start, resume};
 pub use stream::{Identity, MySqlSource, draw_server_id};

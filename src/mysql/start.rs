@@ -18,6 +18,7 @@ use headwater_binlog::{
     event::{EventHeader, EventKind, Framing},
     gtid::{GtidSet, Uuid},
     position::{FileName, Position},
+    xa::XaTable,
 };
 use tokio::time::timeout;
 
@@ -109,10 +110,14 @@ pub async fn resume(plan: &SourcePlan, checkpoint: &Checkpoint) -> Result<Start,
         mark: checkpoint.mark.clone(),
         gtid_set: checkpoint.gtid_set.clone(),
         columns: Arc::clone(&checkpoint.columns),
+        xa: checkpoint.xa.clone(),
     };
     let is_home = facts.server_uuid == checkpoint.server_uuid;
     let point = match decide_resume(checkpoint.server_uuid, &from, &facts)? {
-        Route::ByGtid(set) if !is_home => point(locate(plan, &facts, &set).await?, 0, set),
+        Route::ByGtid(set) if !is_home => ResumePoint {
+            xa: checkpoint.xa.without_positions(),
+            ..point(locate(plan, &facts, &set).await?, 0, set)
+        },
         Route::ByGtid(_) | Route::ByPosition(_) => from,
     };
     let epoch = next_epoch(checkpoint, facts.server_uuid, &point.mark.position);
@@ -132,6 +137,7 @@ fn point(position: Position, rows_done: u64, gtid_set: GtidSet) -> ResumePoint {
         gtid_set,
         // Of another place, of another server: nothing is known.
         columns: Arc::default(),
+        xa: XaTable::default(),
     }
 }
 

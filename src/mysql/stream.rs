@@ -21,6 +21,7 @@ use headwater_binlog::{
     columns::{Answer, Question},
     gtid::Uuid,
     position::Position,
+    xa::Prepared,
 };
 use tokio::sync::Mutex;
 
@@ -28,7 +29,8 @@ use super::{
     ahead::Home,
     columns::Columns,
     dump::{Connection, Dump, Ready, Replica, Taken, Until},
-    facts::Server,
+    facts::{Server, ServerFacts},
+    prepared,
     resume::{Route, bytes_ahead, decide_resume},
     start::server,
 };
@@ -98,6 +100,14 @@ impl Source for MySqlSource {
         Box::pin(async move { shared.open(from).await })
     }
 
+    fn open_prepared(
+        &self,
+        prepared: Prepared,
+    ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.open_prepared(prepared).await })
+    }
+
     fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.head(from).await })
@@ -125,13 +135,7 @@ impl Shared {
         let mut server = server(&self.plan).await?;
         let facts = server.facts().await?;
         let route = decide_resume(self.identity.server_uuid, &from, &facts)?;
-        if facts.server_uuid != self.identity.server_uuid {
-            // The launch translates the position by GTID and raises the epoch before anything is read.
-            return Err(Failure::superseded(format!(
-                "the server is now {}, no longer {}",
-                facts.server_uuid, self.identity.server_uuid
-            )));
-        }
+        self.ensure_home(&facts)?;
         if matches!(route, Route::ByGtid(_)) && from.mark.rows_done > 0 {
             return Err(Failure::definite(format!(
                 "{} lies inside a transaction and cannot be asked for by GTID",
@@ -142,13 +146,43 @@ impl Shared {
             server_id: self.identity.server_id,
             uuid: self.identity.replica_uuid(),
         };
+        self.dump(server, replica, &route).await
+    }
+
+    async fn open_prepared(&self, prepared: Prepared) -> Result<Box<dyn EventStream>, Failure> {
+        let mut server = server(&self.plan).await?;
+        let facts = server.facts().await?;
+        self.ensure_home(&facts)?;
+        let route = prepared::route(&prepared, &facts)?;
+        self.dump(server, prepared::replica(), &route).await
+    }
+
+    /// The launch translates the position by GTID and raises the epoch before anything of another server is
+    /// read.
+    fn ensure_home(&self, facts: &ServerFacts) -> Result<(), Failure> {
+        if facts.server_uuid == self.identity.server_uuid {
+            return Ok(());
+        }
+        Err(Failure::superseded(format!(
+            "the server is now {}, no longer {}",
+            facts.server_uuid, self.identity.server_uuid
+        )))
+    }
+
+    async fn dump(
+        &self,
+        server: Server,
+        replica: Replica,
+        route: &Route,
+    ) -> Result<Box<dyn EventStream>, Failure> {
+        let server_uuid = self.identity.server_uuid;
         let host = server.host();
         let mut connection = Connection::open(&self.plan, &host).await?;
-        connection.ensure_server(facts.server_uuid).await?;
+        connection.ensure_server(server_uuid).await?;
         let heartbeats = self.plan.heartbeat.saturating_mul(HEARTBEATS_MIN);
         let patience = self.plan.read_timeout.max(heartbeats);
         let dump = connection
-            .dump(&self.plan, replica, &(&route).into(), Until::Ever, patience)
+            .dump(&self.plan, replica, &route.into(), Until::Ever, patience)
             .await?;
         *self.idle.lock().await = Some(server);
         Ok(Box::new(MySqlStream {
@@ -156,7 +190,7 @@ impl Shared {
             home: Home {
                 plan: self.plan.clone(),
                 host,
-                server_uuid: facts.server_uuid,
+                server_uuid,
                 patience,
             },
             held_back: None,

@@ -67,6 +67,9 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
 /// The server's part, as `run` judges it too.
 pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, Failure> {
     let mut checks = mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await?;
+    let recoverable = mysql::recoverable(&plan.source).await?;
+    let known = stored.checkpoint.as_ref().map(|checkpoint| &checkpoint.xa);
+    checks.push(mysql::ensure_xa(&recoverable, plan.source.xa, known));
     if !plan.shape.keeps_everything() {
         let seen = mysql::list_columns(&plan.source).await?;
         let rules = ShapeRules::of_plan(plan);

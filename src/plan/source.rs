@@ -4,6 +4,8 @@
 
 use std::{fs::File, io::Read, path::PathBuf};
 
+use headwater_binlog::xa::XaPolicy;
+
 use super::{
     Error, SourcePlan, TlsMode, TlsPlan, UnnamedColumns, address,
     convert::{choose, duration_secs, number, optional},
@@ -63,6 +65,11 @@ pub(super) fn source(settings: &SourceSettings) -> Result<SourcePlan, Error> {
                 ("refuse", UnnamedColumns::Refuse),
                 ("positional", UnnamedColumns::Positional),
             ],
+        )?,
+        xa: choose(
+            "source.xa",
+            &settings.xa,
+            &[("halt", XaPolicy::Halt), ("at_commit", XaPolicy::AtCommit)],
         )?,
     })
 }

@@ -58,6 +58,7 @@ pub struct SourceSettings {
     pub heartbeat_secs: u64,
     pub read_timeout_secs: u64,
     pub unnamed_columns: String,
+    pub xa: String,
     pub tls: TlsSettings,
 }
 

@@ -26,3 +26,4 @@ mod stopping;
 mod traffic;
 mod unnamed;
 mod world;
+mod xa;

@@ -241,12 +241,3 @@ async fn a_change_logged_as_a_statement_halts_with_its_place() -> anyhow::Result
     )
     .await
 }
-
-#[tokio::test]
-async fn a_prepared_xa_transaction_halts_with_its_place() -> anyhow::Result<()> {
-    halts_at(
-        "XA START 'x'; INSERT INTO shop.orders VALUES (5, 1, 'xa'); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x'",
-        &["binlog.000001:", "XA"],
-    )
-    .await
-}

@@ -35,6 +35,7 @@ pub fn plan(server: &MySql) -> SourcePlan {
         heartbeat: Duration::from_millis(100),
         read_timeout: Duration::from_secs(1),
         unnamed_columns: UnnamedColumns::Refuse,
+        xa: Default::default(),
     }
 }
 
@@ -59,6 +60,7 @@ pub fn identity(start: &Start) -> Identity {
 
 pub fn checkpoint(start: &Start, point: ResumePoint) -> Checkpoint {
     Checkpoint {
+        xa: point.xa,
         name: "test".into(),
         server_uuid: start.server_uuid,
         server_id: 4_000_000_001,

@@ -70,6 +70,7 @@ impl Progress {
             Some(newest) if newest.seq == seq => {
                 newest.end.gtids.union(&end.gtids);
                 newest.end.commit_us = newest.end.commit_us.max(end.commit_us);
+                newest.end.xa.extend(end.xa);
                 newest.end.mark = end.mark;
             }
             _ => self.open.push_back(Open {
@@ -99,6 +100,7 @@ impl Progress {
                 break;
             };
             self.done.gtid_set.union(&end.gtids);
+            end.xa.iter().for_each(|change| self.done.xa.apply(change));
             self.done.commit_us = self.done.commit_us.max(end.commit_us);
             self.done.mark = end.mark;
             self.is_dirty = true;

@@ -7,6 +7,7 @@ use headwater_binlog::{
     columns::{Answer, Known, Question},
     gtid::GtidSet,
     position::Position,
+    xa::{Prepared, XaTable},
 };
 
 use super::BoxFuture;
@@ -19,6 +20,14 @@ pub trait Source: Send + Sync {
     /// the caller skips them. A server that is not the one of the checkpoint, or that no longer has
     /// the position, is a definite failure.
     fn open(&self, from: ResumePoint) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>>;
+
+    /// Asks for the part of the log that holds a prepared XA transaction, beside the stream that is open:
+    /// the head of its file, then its events, and whatever follows them. A server or a set of files that no
+    /// longer has them is a definite failure.
+    fn open_prepared(
+        &self,
+        prepared: Prepared,
+    ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>>;
 
     /// The end of the source's log now, and the bytes between `from` and it.
     fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>>;
@@ -37,6 +46,8 @@ pub struct ResumePoint {
     pub gtid_set: GtidSet,
     /// Column lists that the log does not carry, never older than `mark`.
     pub columns: Arc<[Known]>,
+    /// XA transactions that are prepared and not finished at `mark`.
+    pub xa: XaTable,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

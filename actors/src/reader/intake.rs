@@ -2,9 +2,10 @@
 //!
 //! A batch is everything up to the newest transaction boundary of a chunk; the open transaction behind it
 //! is held back for the next batch while it is small, and sent as a slice when it is not. A compressed
-//! transaction is unpacked slice by slice, each under a grant of its own; a large one comes in parts. The
-//! resume point it keeps is what has left in batches, so a broken connection costs nothing and repeats
-//! nothing. Pure.
+//! transaction is unpacked slice by slice, each under a grant of its own; a large one comes in parts. A
+//! prepared XA transaction that is committed is read from a stream of its own, while the chunk of the commit
+//! waits. The resume point it keeps is what has left in batches, so a broken connection costs nothing and
+//! repeats nothing. Pure.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use headwater_binlog::{
     columns::{Answer, Known, Question},
     position::Position,
     transaction::{Assembler, Boundary, Item},
+    xa::{Prepared, XaPolicy},
 };
 
 use crate::{
@@ -49,6 +51,7 @@ pub struct Rules {
     pub event_bytes_max: usize,
     /// Blocks carry the text of their statement, where the log has it.
     pub keeps_queries: bool,
+    pub xa: XaPolicy,
 }
 
 impl Default for Rules {
@@ -56,6 +59,7 @@ impl Default for Rules {
         Self {
             event_bytes_max: 1 << 30,
             keeps_queries: false,
+            xa: XaPolicy::Halt,
         }
     }
 }
@@ -69,6 +73,8 @@ pub enum Next {
     /// Have this answered: [`Intake::learn`].
     Ask(Question),
     Read,
+    /// Open a stream of this part of the log, read from it while [`Intake::is_in_prepared`].
+    OpenPrepared(Prepared),
     /// `until` has been reached; what was beyond it is forgotten.
     Reached,
 }
@@ -82,6 +88,8 @@ pub struct Intake {
     chunk: Bytes,
     /// The chunk is one part of a large TRANSACTION_PAYLOAD.
     is_part: bool,
+    /// What came behind the commit of the XA transaction that is being read.
+    waiting: Option<Bytes>,
     /// Read, not sent; `boundary` of them belong to transactions that have ended.
     items: Vec<Item>,
     boundary: usize,
@@ -108,6 +116,7 @@ impl Intake {
         assembler.skip_rows(rows_done);
         assembler.set_event_bytes_max(rules.event_bytes_max);
         assembler.set_keeps_queries(rules.keeps_queries);
+        assembler.set_xa(rules.xa, from.xa.clone());
         assembler.set_slice_bytes_max(SLICE_BYTES);
         assembler.set_columns(&from.columns);
         // Lists that have changed before a connection was lost may not have left: the first batch says all.
@@ -120,6 +129,7 @@ impl Intake {
             sent: from.mark,
             chunk: Bytes::new(),
             is_part: false,
+            waiting: None,
             items: Vec::new(),
             boundary: 0,
             detached: 0,
@@ -142,7 +152,21 @@ impl Intake {
             mark: self.sent.clone(),
             gtid_set: self.ended.gtid_set.clone(),
             columns: self.assembler.columns(usize::MAX),
+            xa: self.ended.xa.clone(),
         }
+    }
+
+    /// The stream that [`Next::OpenPrepared`] asked for is open; what is fed comes from it.
+    pub fn prepared_opened(&mut self) {
+        self.waiting = Some(std::mem::take(&mut self.chunk));
+        // A chunk that waits holds no permit: two of them could want more than there is.
+        self.permit
+            .shrink_to(self.items.iter().map(image_bytes).sum());
+        self.assembler.enter_prepared();
+    }
+
+    pub fn is_in_prepared(&self) -> bool {
+        self.assembler.is_in_prepared()
     }
 
     /// Takes whole events; the one before must have been used up.
@@ -201,11 +225,22 @@ impl Intake {
                 }
                 self.needs_grant = false;
             }
+            if let Some(prepared) = self.assembler.wanted() {
+                let prepared = prepared.clone();
+                let batch = self.cut();
+                return Ok(batch.map_or(Next::OpenPrepared(prepared), Next::Send));
+            }
             let before = self.items.len();
             if !self.advance()? {
                 return Ok(self.finish_chunk().map_or(Next::Read, Next::Send));
             }
             self.note(before);
+            if !self.is_in_prepared()
+                && let Some(waiting) = self.waiting.take()
+                && !self.is_reached
+            {
+                (self.chunk, self.is_part) = (waiting, false);
+            }
         }
     }
 
@@ -348,6 +383,9 @@ fn pass(done: &mut ResumePoint, boundary: &Boundary) {
         position: boundary.position(),
         rows_done: 0,
     };
+    if let Some(change) = &boundary.xa {
+        done.xa.apply(change);
+    }
     if let Some(gtid) = &boundary.gtid {
         done.gtid_set.add(gtid);
     }

@@ -17,7 +17,7 @@ use actix::{
     WrapFuture,
 };
 use bytes::{Bytes, BytesMut};
-use headwater_binlog::columns::Question;
+use headwater_binlog::{columns::Question, xa::Prepared};
 
 use self::intake::{Intake, Next, Rules, Until};
 use crate::{
@@ -39,6 +39,8 @@ pub struct Reader {
     backoff: Backoff,
     source: Arc<dyn Source>,
     stream: Option<Box<dyn EventStream>>,
+    /// Of a prepared XA transaction that is being read.
+    prepared: Option<Box<dyn EventStream>>,
     spare: BytesMut,
     raw: ByteBudget,
     waited: Duration,
@@ -91,6 +93,7 @@ impl Reader {
             backoff: parts.backoff,
             source: parts.source,
             stream: None,
+            prepared: None,
             spare: BytesMut::new(),
             raw: parts.raw,
             waited: Duration::ZERO,
@@ -122,6 +125,7 @@ impl Reader {
         self.intake = Intake::new(from, self.until.clone(), &self.rules);
         self.intake.set_wanted(self.tables.clone());
         self.stream = Some(stream);
+        self.prepared = None;
         metrics::gauge!(names::SOURCE_CONNECTED).set(1.0);
         self.supervisor.state.do_send(SourceState::Streaming);
         self.proceed(ctx);
@@ -134,6 +138,7 @@ impl Reader {
                 Ok(Next::Grant(bytes)) => return self.ask(bytes, ctx),
                 Ok(Next::Ask(question)) => return self.ask_columns(question, ctx),
                 Ok(Next::Read) => return self.read(ctx),
+                Ok(Next::OpenPrepared(prepared)) => return self.open_prepared(prepared, ctx),
                 Ok(Next::Reached) => return self.end(ctx),
                 Err(failure) => return self.die(failure, ctx),
             }
@@ -160,8 +165,31 @@ impl Reader {
         })));
     }
 
+    fn open_prepared(&mut self, prepared: Prepared, ctx: &mut Context<Self>) {
+        let source = Arc::clone(&self.source);
+        let effect = async move { source.open_prepared(prepared).await }.into_actor(self);
+        self.effect = Some(ctx.spawn(effect.map(|outcome, reader, ctx| match outcome {
+            Ok(stream) => {
+                reader.prepared = Some(stream);
+                reader.intake.prepared_opened();
+                reader.proceed(ctx);
+            }
+            Err(failure) => reader.lost(failure, ctx),
+        })));
+    }
+
+    /// The stream that is read now.
+    fn current(&mut self) -> &mut Option<Box<dyn EventStream>> {
+        if self.intake.is_in_prepared() {
+            &mut self.prepared
+        } else {
+            self.prepared = None;
+            &mut self.stream
+        }
+    }
+
     fn read(&mut self, ctx: &mut Context<Self>) {
-        let Some(stream) = self.stream.take() else {
+        let Some(stream) = self.current().take() else {
             return;
         };
         let (raw, spare) = (self.raw.clone(), std::mem::take(&mut self.spare));
@@ -176,13 +204,17 @@ impl Reader {
             Ok(read @ (Read::Events | Read::Part)) => {
                 metrics::counter!(names::SOURCE_BYTES_TOTAL).increment(chunk.events.len() as u64);
                 reader.backoff.reset();
-                reader.stream = Some(chunk.stream);
+                *reader.current() = Some(chunk.stream);
                 if read == Read::Part {
                     reader.intake.feed_part(chunk.events, chunk.permit);
                 } else {
                     reader.intake.feed(chunk.events, chunk.permit);
                 }
                 reader.proceed(ctx);
+            }
+            Ok(Read::Ended) if reader.intake.is_in_prepared() => {
+                let message = "the log ends inside an XA transaction that is committed later";
+                reader.lost(Failure::definite(message), ctx);
             }
             Ok(Read::Ended) => reader.end(ctx),
             Err(failure) => reader.lost(failure, ctx),
@@ -201,7 +233,7 @@ impl Reader {
 
     /// The connection is gone: again, from what has been sent, unless that cannot help.
     fn lost(&mut self, failure: Failure, ctx: &mut Context<Self>) {
-        self.stream = None;
+        (self.stream, self.prepared) = (None, None);
         metrics::gauge!(names::SOURCE_CONNECTED).set(0.0);
         if failure.class != Class::Transient {
             return self.die(failure, ctx);

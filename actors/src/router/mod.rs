@@ -84,6 +84,7 @@ impl Router {
                 mark: from.mark.clone(),
                 gtid_set: from.gtid_set.clone(),
                 columns: Arc::clone(&from.columns),
+                xa: from.xa.clone(),
             },
             ordering: from.ordering.clone(),
             lane_idle,
@@ -115,6 +116,8 @@ impl Router {
         self.read.mark = end;
         for segment in &segments {
             self.read.gtid_set.union(&segment.end.gtids);
+            let changes = segment.end.xa.iter();
+            changes.for_each(|change| self.read.xa.apply(change));
         }
         self.observe(&segments);
         if !matches!(self.ordering, OrderingKey::PrimaryKey { .. }) {

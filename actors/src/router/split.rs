@@ -13,6 +13,7 @@ use headwater_binlog::{
     rows::{RowsBlock, RowsKind},
     schema::TableName,
     transaction::{Boundary, Item, Statement},
+    xa::XaChange,
 };
 
 use super::{
@@ -62,6 +63,7 @@ pub struct Splitter {
     mark: Mark,
     gtids: GtidSet,
     commit_us: u64,
+    xa: Vec<XaChange>,
     current: PartList,
     counts: Counts,
 }
@@ -77,6 +79,7 @@ impl Splitter {
             mark,
             gtids: GtidSet::default(),
             commit_us: 0,
+            xa: Vec::new(),
             current: PartList::default(),
             counts: Counts::default(),
         }
@@ -232,6 +235,7 @@ impl Splitter {
             self.gtids.add(gtid);
         }
         self.commit_us = self.commit_us.max(boundary.commit_us);
+        self.xa.extend(boundary.xa.as_deref().cloned());
         self.moved(&boundary);
     }
 
@@ -255,6 +259,7 @@ impl Splitter {
             mark: self.mark.clone(),
             gtids: std::mem::take(&mut self.gtids),
             commit_us: std::mem::take(&mut self.commit_us),
+            xa: std::mem::take(&mut self.xa),
         };
         segments.push(Segment {
             end,

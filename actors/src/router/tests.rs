@@ -46,6 +46,7 @@ impl Handler<Died> for Witness {
 fn router(deaths: actix::Recipient<Died>, ordering: OrderingKey) -> Router {
     let listener = Listener.start();
     let from = Checkpoint {
+        xa: Default::default(),
         name: "test".into(),
         server_uuid: Uuid(fixture::SOURCE),
         server_id: 1,

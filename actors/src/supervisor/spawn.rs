@@ -80,6 +80,7 @@ impl Supervisor {
             mark: checkpoint.mark.clone(),
             gtid_set: checkpoint.gtid_set.clone(),
             columns: Arc::clone(&checkpoint.columns),
+            xa: checkpoint.xa.clone(),
         });
         let reader = Reader::new(
             from,

@@ -386,6 +386,7 @@ impl Launcher for TestLauncher {
 
 fn start(options: &Options) -> Checkpoint {
     Checkpoint {
+        xa: Default::default(),
         name: "test".into(),
         server_uuid: Uuid(fixture::SOURCE),
         server_id: 1,

@@ -7,6 +7,7 @@ use std::sync::{
 
 use bytes::BytesMut;
 use headwater_actors::{
+    checkpoint::Mark,
     failure::Failure,
     ports::{
         BoxFuture,
@@ -15,7 +16,9 @@ use headwater_actors::{
 };
 use headwater_binlog::{
     columns::{Answer, Question},
+    gtid::GtidSet,
     position::Position,
+    xa::{Prepared, XaTable},
 };
 use tokio::sync::watch;
 
@@ -107,6 +110,22 @@ impl Source for ScriptedSource {
                 next,
                 is_new,
             }) as Box<dyn EventStream>)
+        })
+    }
+
+    fn open_prepared(
+        &self,
+        prepared: Prepared,
+    ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
+        let position = prepared.position.expect("one log only");
+        self.open(ResumePoint {
+            mark: Mark {
+                position,
+                rows_done: 0,
+            },
+            gtid_set: GtidSet::default(),
+            columns: Arc::default(),
+            xa: XaTable::default(),
         })
     }
 

@@ -9,6 +9,7 @@ mod kinds;
 mod mariadb;
 mod parts;
 mod places;
+mod prepared;
 mod rows_query;
 mod unnamed;
 
@@ -20,6 +21,7 @@ use self::{
     kinds::{halt_reason, incident, is_passed_over, is_rows},
     parts::Parts,
     places::heartbeat_fields,
+    prepared::Xa,
 };
 use super::{Item, Transaction, Wanted, tables::Tables};
 use crate::{
@@ -70,6 +72,7 @@ pub struct Assembler {
     payload: Option<Payload>,
     /// The payload's event, while its last part has not come.
     parts: Option<Parts>,
+    xa: Xa,
     previous_gtids: Option<GtidSet>,
     keeps_queries: bool,
     /// Of the statement whose rows come.
@@ -109,6 +112,7 @@ impl Assembler {
             tables: Tables::new(),
             payload: None,
             parts: None,
+            xa: Xa::default(),
             previous_gtids: None,
             keeps_queries: false,
             query: None,
@@ -199,6 +203,7 @@ impl Assembler {
         let kind = EventHeader::parse(&bytes).map_or(EventKind::Unknown(0), |header| header.kind);
         self.take(&bytes, items)
             .map_err(|cause| self.error(kind, cause))?;
+        self.xa.has_left = false;
         self.more(items).map(drop)
     }
 
@@ -216,7 +221,10 @@ impl Assembler {
             return Ok(false);
         };
         let mut slice_bytes = 0;
-        while slice_bytes < self.slice_bytes_max && self.tables.asked().is_none() {
+        while slice_bytes < self.slice_bytes_max
+            && self.tables.asked().is_none()
+            && self.wanted().is_none()
+        {
             let inner = payload
                 .next_event()
                 .map_err(|cause| self.error(EventKind::TransactionPayload, cause))?;
@@ -233,6 +241,9 @@ impl Assembler {
                 EventHeader::parse(&event).map_or(EventKind::Unknown(0), |header| header.kind);
             self.take_inner(&event, items)
                 .map_err(|cause| self.error(kind, cause))?;
+            if std::mem::take(&mut self.xa.has_left) {
+                return Ok(self.payload.is_some());
+            }
         }
         self.payload = Some(payload);
         Ok(true)
@@ -268,7 +279,7 @@ impl Assembler {
             || header.is_ignorable()
             || matches!(
                 header.kind,
-                EventKind::Query | EventKind::TableMap | EventKind::Xid
+                EventKind::Query | EventKind::TableMap | EventKind::Xid | EventKind::XaPrepare
             )
             || is_passed_over(header.kind);
         if !is_of_transaction && halt_reason(header.kind).is_none() {
@@ -321,6 +332,9 @@ impl Assembler {
             kind if is_rows(kind) => self.rows(kind, body, items),
             EventKind::TableMap => {
                 self.begun()?;
+                if self.xa.is_passing {
+                    return Ok(());
+                }
                 let at = self.event_position();
                 self.tables.add(&body, &self.framing, at)
             }
@@ -334,6 +348,7 @@ impl Assembler {
             EventKind::GtidTagged => self.open(header, &GtidEvent::parse_tagged(&body)?),
             EventKind::AnonymousGtid => self.open(header, &GtidEvent::parse_anonymous(&body)?),
             EventKind::MariaGtid => self.open_mariadb(header, &body),
+            EventKind::XaPrepare => self.xa_prepare(header, &body, items),
             EventKind::TransactionPayload => {
                 self.payload = Some(Payload::parse(body, self.event_bytes_max)?);
                 Ok(())

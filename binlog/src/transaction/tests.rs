@@ -7,6 +7,7 @@ mod parts;
 mod resume;
 mod servers;
 mod unnamed;
+mod xa;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -116,6 +117,7 @@ fn a_transaction_gives_its_rows_and_its_boundary() {
         offset: log.offset,
         gtid: expected.gtid,
         commit_us: expected.commit_us,
+        xa: None,
     };
     assert!(
         matches!(&items[..], [Item::Commit(commit)] if *commit == boundary),

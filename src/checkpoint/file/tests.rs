@@ -6,6 +6,10 @@ use headwater_actors::{
     checkpoint::{Mark, OrderingKey, RouteOrdering},
     filter::TableFilter,
 };
+use headwater_binlog::{
+    gtid::{Gtid, GtidSource, Uuid},
+    xa::{Prepared, XaTable, Xid},
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -14,6 +18,7 @@ const UUID: &str = "1b8f86dd-e709-11f1-a854-02fc00000001";
 
 fn checkpoint(epoch: u32, offset: u64) -> Checkpoint {
     Checkpoint {
+        xa: Default::default(),
         name: "shop".to_owned(),
         server_uuid: UUID.parse().unwrap(),
         server_id: 4_294_967_295,
@@ -255,7 +260,16 @@ proptest! {
         routes in prop::collection::vec(("[a-d*]{1,5}[.][a-d*?]{1,5}", prop::option::of(1u32..=256)), 0..3),
         is_stored in any::<bool>(),
         drained in any::<bool>(),
+        open in prop::collection::vec((any::<[u8; 8]>(), 1_u64..9, any::<bool>(), any::<bool>()), 0..4),
     ) {
+        let open = open.into_iter().map(|(gtrid, number, is_here, has_gtid)| {
+            let source = GtidSource::untagged(Uuid([7; 16]));
+            Prepared {
+                xid: Xid { gtrid: gtrid.to_vec(), bqual: Vec::new(), format_id: 1 },
+                position: is_here.then(|| "mysql-bin.000007:4".parse().unwrap()),
+                gtid: has_gtid.then(|| Gtid::new(source, number)),
+            }
+        });
         let checkpoint = Checkpoint {
             server_id,
             mark: Mark { position: format!("mysql-bin.{number:06}:{offset}").parse().unwrap(), rows_done },
@@ -265,6 +279,7 @@ proptest! {
                 key(lanes),
             ),
             drained,
+            xa: XaTable::new(open.collect()),
             ..checkpoint(epoch, 4)
         };
         let stored = Stored { epoch, checkpoint: is_stored.then_some(checkpoint), saved_us };

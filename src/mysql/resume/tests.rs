@@ -23,6 +23,7 @@ fn position(text: &str) -> Position {
 
 fn from(place: &str, gtids: &str) -> ResumePoint {
     ResumePoint {
+        xa: Default::default(),
         mark: Mark {
             position: position(place),
             rows_done: 0,
@@ -157,6 +158,7 @@ fn an_offset_beyond_four_gibibytes_goes_by_gtid_or_halts() {
 
 fn checkpoint(place: &str) -> Checkpoint {
     Checkpoint {
+        xa: Default::default(),
         name: "headwater".into(),
         server_uuid: uuid(A),
         server_id: 7,

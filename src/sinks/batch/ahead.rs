@@ -131,7 +131,10 @@ mod tests {
         let mut ahead = Ahead::new(1000);
         let (first, second) = (record("a", 400), record("b", 400));
         ahead.make(first.clone(), 700, make);
-        assert!(ahead.take(std::slice::from_ref(&first)).is_none(), "no room");
+        assert!(
+            ahead.take(std::slice::from_ref(&first)).is_none(),
+            "no room"
+        );
         ahead.make(first.clone(), 400, make);
         ahead.make(second.clone(), 400, make);
         assert!(ahead.take(&[first]).is_none(), "the oldest guess has gone");

@@ -24,6 +24,7 @@ fn end(number: u64) -> BarrierEnd {
         rows_done: 0,
     };
     BarrierEnd {
+        xa: Vec::new(),
         mark,
         gtids: gtids(number.max(1), number.max(1)),
         commit_us: number,
@@ -32,6 +33,7 @@ fn end(number: u64) -> BarrierEnd {
 
 fn progress() -> Progress {
     let from = Checkpoint {
+        xa: Default::default(),
         name: "test".into(),
         server_uuid: Uuid(fixture::SOURCE),
         server_id: 1,

@@ -1,6 +1,9 @@
 //! The intake under a budget that refuses instead of waiting: what would wait here would wait for ever.
 
-use headwater_binlog::gtid::{GtidSet, GtidSource, Uuid};
+use headwater_binlog::{
+    gtid::{GtidSet, GtidSource, Uuid},
+    xa::Prepared,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -15,6 +18,7 @@ fn start() -> ResumePoint {
 
 fn resume(offset: u64, rows_done: u64) -> ResumePoint {
     ResumePoint {
+        xa: Default::default(),
         mark: Mark {
             position: fixture::at(offset),
             rows_done,
@@ -41,6 +45,7 @@ struct Driver {
     grants: usize,
     questions: Vec<Question>,
     is_reached: bool,
+    wanted: Vec<Prepared>,
 }
 
 impl Driver {
@@ -52,6 +57,7 @@ impl Driver {
             grants: 0,
             questions: Vec::new(),
             is_reached: false,
+            wanted: Vec::new(),
         }
     }
 
@@ -95,6 +101,11 @@ impl Driver {
                     self.intake.learn(Answer::Listed(list));
                 }
                 Next::Read => return,
+                Next::OpenPrepared(prepared) => {
+                    self.wanted.push(prepared);
+                    self.intake.prepared_opened();
+                    return;
+                }
                 Next::Reached => {
                     self.is_reached = true;
                     return;

@@ -76,6 +76,7 @@ impl Model {
             self.fences.push((seq, scope.clone()));
         }
         let end = BarrierEnd {
+            xa: Vec::new(),
             mark: Mark {
                 position: fixture::at(seq.0),
                 rows_done: 0,
@@ -393,6 +394,7 @@ fn what_is_read_behind_a_drain_is_not_taken_in() {
     model.drain(Drain::AtCut);
     let opened = model.opened.len();
     let end = BarrierEnd {
+        xa: Vec::new(),
         mark: Mark {
             position: fixture::at(9),
             rows_done: 0,

@@ -14,7 +14,7 @@ use crate::{
     position::Position,
     query::{Control, Query},
     rows::{self, RowsBlock},
-    transaction::{Item, Statement, Transaction, TransactionEnd},
+    transaction::{Boundary, Item, Statement, Transaction, TransactionEnd},
 };
 
 /// On rows events: the statement ends, and with it the use of its table maps.
@@ -26,6 +26,9 @@ const SAVEPOINTS_MAX: usize = 1000;
 impl Assembler {
     pub(super) fn open(&mut self, header: &EventHeader, event: &GtidEvent) -> Result<(), Error> {
         self.ensure_closed()?;
+        if self.open_prepared()? {
+            return Ok(());
+        }
         self.open = Some(Open {
             transaction: Arc::new(Transaction {
                 gtid: event.gtid.clone(),
@@ -101,9 +104,8 @@ impl Assembler {
                 open.ran_in(query.thread_id);
                 Ok(())
             }
-            // What is logged before a ROLLBACK stays: rows of tables that cannot roll back. An XA
-            // transaction rolled back was prepared before our start, or we would have halted there.
-            Some(Control::Commit | Control::Rollback | Control::XaRollback) => {
+            // What is logged before a ROLLBACK stays: rows of tables that cannot roll back.
+            Some(Control::Commit | Control::Rollback) => {
                 self.opened(header);
                 self.commit(header, items)
             }
@@ -132,10 +134,13 @@ impl Assembler {
                 Ok(())
             }
             Some(Control::ReleaseSavepoint) => Ok(()),
-            Some(Control::XaStart) => Err(Error::Xa("XA START")),
-            Some(Control::XaEnd) => Err(Error::Xa("XA END")),
+            Some(Control::XaRollback) => self.xa_rollback(header, &query, items),
+            Some(Control::XaStart) => self.xa_start(header, &query),
+            Some(Control::XaEnd) => self.ensure_at_commit("XA END"),
             Some(Control::XaPrepare) => Err(Error::Xa("XA PREPARE")),
-            Some(Control::XaCommit) => Err(Error::Xa("XA COMMIT")),
+            Some(Control::XaCommit) => self.xa_commit(header, &query),
+            // Judged when it is read again.
+            None if self.xa.is_passing => Ok(()),
             None => self.statement(header, &query, items),
         }
     }
@@ -149,7 +154,7 @@ impl Assembler {
         let lossy = query.text_lossy();
         let class = classify(&lossy, query.default_database, query.sql_mode);
         self.tables.touched(&class, &self.event_position());
-        let event_offset = self.event_offset;
+        let event_offset = self.counted_offset();
         let skip_left = self.skip_left;
         let open = self.opened(header);
         match class {
@@ -195,6 +200,9 @@ impl Assembler {
         let table_id = cursor.uint(table_id_bytes)?;
         let ends_statement = cursor.u16()? & FLAG_STATEMENT_END != 0;
         self.begun()?;
+        if self.xa.is_passing {
+            return Ok(());
+        }
         if !(table_id == DUMMY_TABLE_ID && ends_statement) {
             self.block(table_id, kind, body, items)?;
         }
@@ -213,7 +221,7 @@ impl Assembler {
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
         let post_header_bytes = self.framing.post_header_bytes_or(kind, 10);
-        let event_offset = self.event_offset;
+        let event_offset = self.counted_offset();
         let bytes_max = self.event_bytes_max;
         let open = self
             .open
@@ -311,16 +319,17 @@ impl Assembler {
         } else {
             transaction.commit_us
         };
-        items.push(Item::Commit(
-            self.boundary(transaction.gtid.clone(), commit_us),
-        ));
+        items.push(Item::Commit(Boundary {
+            xa: self.xa.change.take().map(Box::new),
+            ..self.boundary(transaction.gtid.clone(), commit_us)
+        }));
         Ok(())
     }
 }
 
 impl Open {
     /// Before any change of the transaction, so that nobody else holds it.
-    fn ran_in(&mut self, thread_id: u32) {
+    pub(super) fn ran_in(&mut self, thread_id: u32) {
         if let Some(transaction) = Arc::get_mut(&mut self.transaction) {
             transaction.thread_id = Some(thread_id);
         }

@@ -41,7 +41,6 @@ pub(super) fn halt_reason(kind: EventKind) -> Option<Error> {
         EventKind::Intvar | EventKind::Rand | EventKind::UserVar => {
             Error::StatementFormat("with variables")
         }
-        EventKind::XaPrepare => Error::Xa("XA PREPARE"),
         EventKind::StartV3
         | EventKind::Slave
         | EventKind::PreGaWriteRows

@@ -14,10 +14,10 @@ use crate::{
 impl Assembler {
     pub(super) fn open_mariadb(&mut self, header: &EventHeader, body: &[u8]) -> Result<(), Error> {
         let event = MariaGtidEvent::parse(body, header.server_id)?;
-        if event.is_xa_prepare {
-            return Err(Error::Xa("XA PREPARE"));
-        }
         self.open(header, &event.event())?;
+        if event.is_xa_prepare {
+            return self.xa_begin(header, "XA PREPARE");
+        }
         if let Some(open) = &mut self.open {
             open.has_begun = !event.is_standalone;
             open.is_without_effect = matches!(

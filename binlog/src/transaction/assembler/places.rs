@@ -17,6 +17,7 @@ impl Assembler {
             offset: self.offset,
             gtid,
             commit_us,
+            xa: None,
         }
     }
 
@@ -27,7 +28,9 @@ impl Assembler {
     ) -> Result<(), Error> {
         self.ensure_closed()?;
         self.position = Position::new(self.file.clone(), self.offset);
-        items.push(Item::Moved(self.boundary(None, header.timestamp_us())));
+        if !self.is_in_prepared() {
+            items.push(Item::Moved(self.boundary(None, header.timestamp_us())));
+        }
         Ok(())
     }
 
@@ -61,7 +64,9 @@ impl Assembler {
         self.offset = offset;
         self.event_offset = offset;
         self.position = Position::new(self.file.clone(), offset);
-        items.push(Item::Moved(self.boundary(None, time_us)));
+        if !self.is_in_prepared() {
+            items.push(Item::Moved(self.boundary(None, time_us)));
+        }
         Ok(())
     }
 

@@ -35,11 +35,7 @@ fn events_that_may_not_be_skipped_halt_with_place_reason_and_remedy() {
             "INCIDENT",
             "the source lost events: incident 1, \"gap\"",
         ),
-        (
-            38,
-            "XA_PREPARE",
-            "XA transaction: XA PREPARE is not supported yet",
-        ),
+        (38, "XA_PREPARE", "XA transaction: XA PREPARE"),
         (
             99,
             "of type 99",

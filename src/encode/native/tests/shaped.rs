@@ -282,7 +282,7 @@ fn every_choice_of_fields_is_json_in_the_order_of_the_whole_event() {
         RowsKind::Update,
         b"\0\x01\0\0\0\x03old\0\x01\0\0\0\x03new",
     );
-    update.query = Some("UPDATE orders".into());
+    update.query = Some("UPDATE \"shop\".orders\nSET 1".into());
     let names: Vec<&str> = NativeField::ALL.iter().map(|field| field.name()).collect();
     for bits in 0..1_u32 << NativeField::ALL.len() {
         let fields: Vec<NativeField> = NativeField::ALL

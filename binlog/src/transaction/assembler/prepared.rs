@@ -1,0 +1,257 @@
+//! XA transactions: passed over at their PREPARE, read again at their commit.
+//!
+//! At XA PREPARE the rows are only passed over, and the table of open transactions learns where they are. At
+//! XA COMMIT the assembler wants that part of the log: whoever feeds it asks for [`Assembler::wanted`], says
+//! [`Assembler::enter_prepared`] and pushes that log's events until [`Assembler::is_in_prepared`] is false
+//! again; their rows are those of the XA COMMIT's transaction, numbered and placed as its own. XA COMMIT ...
+//! ONE PHASE says what it is only behind its rows, so it is read twice as well.
+
+use super::{Assembler, Open, parts::Parts};
+use crate::{
+    Error,
+    event::{EventHeader, Framing, MAGIC},
+    gtid::GtidSet,
+    payload::Payload,
+    position::{FileName, Position},
+    query::Query,
+    transaction::Item,
+    xa::{Prepared, XaChange, XaPolicy, XaPrepareEvent, XaTable, Xid},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Xa {
+    policy: XaPolicy,
+    table: XaTable,
+    /// The open transaction's rows are passed over.
+    pub is_passing: bool,
+    /// To be read, with the header of the event that commits it.
+    wanted: Option<(Prepared, EventHeader)>,
+    /// Being read.
+    reading: Option<Box<Reading>>,
+    /// What the transaction that ends now does to the table.
+    pub change: Option<XaChange>,
+    /// The prepared part has just ended.
+    pub has_left: bool,
+}
+
+/// What waits while the prepared part is read: the place behind the commit.
+#[derive(Debug)]
+struct Reading {
+    xid: Xid,
+    header: EventHeader,
+    file: FileName,
+    offset: u64,
+    event_offset: u64,
+    framing: Framing,
+    position: Position,
+    payload: Option<Payload>,
+    parts: Option<Parts>,
+    previous_gtids: Option<GtidSet>,
+    /// The commit's, until the prepared part opens.
+    open: Option<Open>,
+}
+
+impl Assembler {
+    /// What becomes of XA transactions, and those that are prepared already.
+    pub fn set_xa(&mut self, policy: XaPolicy, table: XaTable) {
+        self.xa.policy = policy;
+        self.xa.table = table;
+    }
+
+    /// The part of the log that must be read before anything else is pushed.
+    pub fn wanted(&self) -> Option<&Prepared> {
+        self.xa.wanted.as_ref().map(|(prepared, _)| prepared)
+    }
+
+    /// What is pushed from now on is that part, from its begin, with the head of its file in front.
+    pub fn enter_prepared(&mut self) {
+        let Some((prepared, header)) = self.xa.wanted.take() else {
+            return;
+        };
+        self.tables.clear();
+        let position = prepared
+            .position
+            .unwrap_or_else(|| Position::new(self.file.clone(), MAGIC.len() as u64));
+        self.xa.reading = Some(Box::new(Reading {
+            xid: prepared.xid,
+            header,
+            file: std::mem::replace(&mut self.file, position.file),
+            offset: std::mem::replace(&mut self.offset, position.offset),
+            event_offset: self.event_offset,
+            framing: std::mem::take(&mut self.framing),
+            position: self.position.clone(),
+            payload: self.payload.take(),
+            parts: self.parts.take(),
+            previous_gtids: self.previous_gtids.take(),
+            open: self.open.take(),
+        }));
+    }
+
+    pub fn is_in_prepared(&self) -> bool {
+        self.xa.reading.is_some()
+    }
+
+    /// Where the rows in hand count: at the commit's event.
+    pub(super) fn counted_offset(&self) -> u64 {
+        let reading = self.xa.reading.as_ref();
+        reading.map_or(self.event_offset, |reading| reading.event_offset)
+    }
+
+    /// The commit's transaction in place of the prepared part's own.
+    pub(super) fn open_prepared(&mut self) -> Result<bool, Error> {
+        let Some(reading) = &mut self.xa.reading else {
+            return Ok(false);
+        };
+        let open = reading.open.take().ok_or_else(|| elsewhere(&reading.xid))?;
+        self.open = Some(Open {
+            has_begun: false,
+            ..open
+        });
+        Ok(true)
+    }
+
+    pub(super) fn ensure_at_commit(&self, what: &'static str) -> Result<(), Error> {
+        match self.xa.policy {
+            XaPolicy::Halt => Err(Error::Xa(what)),
+            XaPolicy::AtCommit => Ok(()),
+        }
+    }
+
+    /// XA START, or MariaDB's GTID event that stands for it.
+    pub(super) fn xa_begin(
+        &mut self,
+        header: &EventHeader,
+        what: &'static str,
+    ) -> Result<(), Error> {
+        self.ensure_at_commit(what)?;
+        self.xa.is_passing = self.xa.reading.is_none();
+        let open = self.opened(header);
+        if open.has_begun {
+            return Err(Error::UnfinishedTransaction {
+                began: open.transaction.offset,
+            });
+        }
+        open.has_begun = true;
+        Ok(())
+    }
+
+    pub(super) fn xa_start(
+        &mut self,
+        header: &EventHeader,
+        query: &Query<'_>,
+    ) -> Result<(), Error> {
+        if let Some(reading) = &self.xa.reading
+            && reading.xid != Xid::of_statement(query.statement)?
+        {
+            return Err(elsewhere(&reading.xid));
+        }
+        self.xa_begin(header, "XA START")?;
+        self.opened(header).ran_in(query.thread_id);
+        Ok(())
+    }
+
+    pub(super) fn xa_prepare(
+        &mut self,
+        header: &EventHeader,
+        body: &[u8],
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
+        self.ensure_at_commit("XA PREPARE")?;
+        let event = XaPrepareEvent::parse(body)?;
+        if self.xa.reading.is_some() {
+            return self.leave_prepared(&event.xid, items);
+        }
+        let open = self.open.as_ref().filter(|_| self.xa.is_passing);
+        let open =
+            open.ok_or_else(|| Error::malformed("event order", "XA PREPARE without START"))?;
+        let prepared = Prepared {
+            xid: event.xid,
+            position: Some(open.transaction.position()),
+            gtid: open.transaction.gtid.clone(),
+        };
+        self.xa.is_passing = false;
+        if event.is_one_phase {
+            self.xa.wanted = Some((prepared, *header));
+            return Ok(());
+        }
+        self.xa.table.ensure_room()?;
+        self.change_table(XaChange::Prepared(prepared));
+        self.commit(header, items)
+    }
+
+    pub(super) fn xa_commit(
+        &mut self,
+        header: &EventHeader,
+        query: &Query<'_>,
+    ) -> Result<(), Error> {
+        self.ensure_at_commit("XA COMMIT")?;
+        let xid = Xid::of_statement(query.statement)?;
+        if let Some(reading) = &self.xa.reading {
+            return Err(elsewhere(&reading.xid));
+        }
+        let prepared = self.xa.table.get(&xid).cloned();
+        let prepared = prepared.ok_or_else(|| Error::XaUnknown {
+            xid: xid.to_string(),
+        })?;
+        self.opened(header).ran_in(query.thread_id);
+        self.xa.wanted = Some((prepared, *header));
+        Ok(())
+    }
+
+    /// One that was prepared before our start changes nothing.
+    pub(super) fn xa_rollback(
+        &mut self,
+        header: &EventHeader,
+        query: &Query<'_>,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
+        if let Some(reading) = &self.xa.reading {
+            return Err(elsewhere(&reading.xid));
+        }
+        self.opened(header);
+        if self.xa.policy == XaPolicy::AtCommit {
+            let xid = Xid::of_statement(query.statement)?;
+            if self.xa.table.get(&xid).is_some() {
+                self.change_table(XaChange::Finished(xid));
+            }
+        }
+        self.commit(header, items)
+    }
+
+    fn change_table(&mut self, change: XaChange) {
+        self.xa.table.apply(&change);
+        self.xa.change = Some(change);
+    }
+
+    /// The prepared part has been read: back behind the commit.
+    fn leave_prepared(&mut self, xid: &Xid, items: &mut Vec<Item>) -> Result<(), Error> {
+        let open = self.open.as_ref().filter(|open| open.has_begun);
+        let is_ours = self.xa.reading.as_ref().is_some_and(|it| it.xid == *xid);
+        let Some(reading) = self.xa.reading.take().filter(|_| is_ours && open.is_some()) else {
+            return Err(elsewhere(xid));
+        };
+        let reading = *reading;
+        self.file = reading.file;
+        self.offset = reading.offset;
+        self.event_offset = reading.event_offset;
+        self.framing = reading.framing;
+        self.position = reading.position;
+        self.payload = reading.payload;
+        self.parts = reading.parts;
+        self.previous_gtids = reading.previous_gtids;
+        self.tables.clear();
+        self.xa.has_left = true;
+        if self.xa.table.get(xid).is_some() {
+            self.change_table(XaChange::Finished(xid.clone()));
+        }
+        self.commit(&reading.header, items)
+    }
+}
+
+#[cold]
+fn elsewhere(xid: &Xid) -> Error {
+    Error::malformed(
+        "event order",
+        format_args!("the rows of XA transaction {xid} are not where it was prepared"),
+    )
+}
