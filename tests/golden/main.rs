@@ -7,17 +7,14 @@
 #![allow(clippy::unwrap_used)] // a test ends there
 
 mod charsets;
-mod columns;
-mod compare;
-mod documents;
-mod line;
 mod log;
 mod oracle;
 mod random;
 mod scenario;
 mod statements;
 mod tables;
-mod texts;
+
+use headwater_harness::golden::{columns, compare, line, texts};
 
 use columns::families;
 use fastrand::Rng;

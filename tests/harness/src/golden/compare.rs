@@ -1,6 +1,6 @@
 //! How a column's value in a line compares with what `SELECT` prints: `docs/event-format.md`, by program.
 
-use crate::line::{string, tokens};
+use super::line::{string, tokens};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compare {

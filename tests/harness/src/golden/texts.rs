@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use crate::{
+use super::{
     columns::{Type, hex, strings},
     compare::Compare,
 };

@@ -4,7 +4,7 @@
 
 use fastrand::Rng;
 
-use crate::{compare::Compare, documents, texts};
+use super::{compare::Compare, documents, texts};
 
 type Random = Box<dyn Fn(&mut Rng) -> String>;
 
@@ -416,9 +416,14 @@ fn binaries() -> Vec<Type> {
 
 /// `x'...'`
 pub fn hex(bytes: impl IntoIterator<Item = u8>) -> String {
-    let digits: String = bytes
-        .into_iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("x'{digits}'")
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let bytes = bytes.into_iter();
+    let mut text = Vec::with_capacity(bytes.size_hint().0 * 2 + 3);
+    text.extend_from_slice(b"x'");
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)]);
+        text.push(DIGITS[usize::from(byte & 15)]);
+    }
+    text.push(b'\'');
+    String::from_utf8(text).expect("digits are ASCII")
 }
