@@ -1,0 +1,195 @@
+//! The parsers, each as a function from bytes to how much it produced. Errors are answers like any other.
+
+mod log;
+
+use bytes::Bytes;
+use headwater_actors::filter::TableFilter;
+use headwater_binlog::{
+    charset::Charset,
+    ddl,
+    event::{EventHeader, Framing},
+    gtid::{GtidEvent, GtidSet},
+    json,
+    payload::Payload,
+    position::FileName,
+    query::Query,
+    schema::TableName,
+    table_map,
+};
+
+/// The largest event that a target accepts: what a lying length may cost at most.
+pub const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// A parser under test.
+#[derive(Clone, Copy)]
+pub struct Target {
+    pub name: &'static str,
+    /// Gives how many bytes, rows or values were produced.
+    pub run: fn(&[u8]) -> usize,
+    /// Bytes allocated, and units produced, per byte of input at most.
+    pub per_byte: usize,
+    /// What may be allocated whatever the input.
+    pub base_bytes: usize,
+}
+
+const SMALL: usize = 16 << 10;
+
+/// All of them. The difference of two JSON documents (partial updates) joins when it has a parser.
+pub const TARGETS: [Target; 12] = [
+    target("event", event, 64, SMALL),
+    // Room for an event is made ahead of its bytes, a mebibyte at most.
+    target("file", log::file, 64, 2 * EVENT_BYTES_MAX),
+    target("stream", log::stream, 1024, 64 << 10),
+    target("table_map", table_map, 512, SMALL),
+    target("rows", log::rows, 1024, 64 << 10),
+    target("json", json, 2048, SMALL),
+    // The decompressor unfolds what it is given: the limit of one event is what bounds it.
+    target("payload", payload, 64, 4 * EVENT_BYTES_MAX),
+    target("gtid_event", gtid_event, 64, SMALL),
+    target("gtid_set", gtid_set, 256, SMALL),
+    target("query", query, 256, SMALL),
+    target("text", text, 64, SMALL),
+    target("table_pattern", table_pattern, 1024, SMALL),
+];
+
+const fn target(
+    name: &'static str,
+    run: fn(&[u8]) -> usize,
+    per_byte: usize,
+    base_bytes: usize,
+) -> Target {
+    Target {
+        name,
+        run,
+        per_byte,
+        base_bytes,
+    }
+}
+
+fn event(input: &[u8]) -> usize {
+    let mut framing = Framing::default();
+    let mut produced = usize::from(EventHeader::parse(input).is_ok());
+    if let Ok(event) = framing.event(input) {
+        produced += event.body.len();
+        produced += usize::from(framing.learn(&event).is_ok());
+    }
+    produced
+}
+
+/// The first byte says how long the table's id is.
+fn table_map(input: &[u8]) -> usize {
+    let Some((first, body)) = input.split_first() else {
+        return 0;
+    };
+    let post_header_bytes = if *first == 6 { 6 } else { 8 };
+    match table_map::parse(body, post_header_bytes) {
+        Ok((_, table)) => table.columns.len(),
+        Err(_) => 0,
+    }
+}
+
+fn json(input: &[u8]) -> usize {
+    let mut out = Vec::new();
+    // What was written before an error is cut off by the caller; it took time all the same.
+    match json::write(input, &mut out) {
+        Ok(()) => assert!(std::str::from_utf8(&out).is_ok(), "documents are text"),
+        Err(error) => drop(error),
+    }
+    out.len() / 8
+}
+
+fn payload(input: &[u8]) -> usize {
+    let Ok(mut payload) = Payload::parse(Bytes::copy_from_slice(input), EVENT_BYTES_MAX) else {
+        return 0;
+    };
+    // A small payload may unfold to gigabytes, one event at a time: a few tell.
+    let mut events = 0;
+    while events < 8 {
+        match payload.next_event() {
+            Ok(Some(_)) => events += 1,
+            Ok(None) | Err(_) => break,
+        }
+    }
+    events
+}
+
+fn gtid_event(input: &[u8]) -> usize {
+    let Some((kind, body)) = input.split_first() else {
+        return 0;
+    };
+    let parsed = match kind % 3 {
+        0 => GtidEvent::parse(body),
+        1 => GtidEvent::parse_tagged(body),
+        _ => GtidEvent::parse_anonymous(body),
+    };
+    usize::from(parsed.is_ok())
+}
+
+/// The first byte says whether it is PREVIOUS_GTIDS or text. What is read is printed and read again.
+fn gtid_set(input: &[u8]) -> usize {
+    let Some((kind, body)) = input.split_first() else {
+        return 0;
+    };
+    let set = match kind % 2 {
+        0 => GtidSet::parse_previous_gtids(body).ok(),
+        _ => std::str::from_utf8(body)
+            .ok()
+            .and_then(|text| text.parse::<GtidSet>().ok()),
+    };
+    let Some(set) = set else {
+        return 0;
+    };
+    let printed = set.to_string();
+    let again: GtidSet = printed.parse().expect("a printed set can be read");
+    assert_eq!(again, set, "{printed}");
+    assert!(set.is_subset(&again), "{printed}");
+    let mut rest = set.clone();
+    rest.subtract(&again);
+    assert!(rest.is_empty(), "{printed}");
+    set.intervals().map(|(_, intervals)| intervals.len()).sum()
+}
+
+fn query(input: &[u8]) -> usize {
+    let Ok(query) = Query::parse(input, None) else {
+        return 0;
+    };
+    let Ok(text) = query.text() else {
+        return query.text_lossy().len();
+    };
+    drop(ddl::classify(&text, "shop", 0));
+    // ANSI_QUOTES
+    drop(ddl::classify(&text, "", 4));
+    text.len() + usize::from(query.control().is_some())
+}
+
+/// The first two bytes are the collation.
+fn text(input: &[u8]) -> usize {
+    let Some((collation, bytes)) = input.split_first_chunk() else {
+        return 0;
+    };
+    let charset = Charset::of_collation(u64::from(u16::from_le_bytes(*collation) % 350));
+    charset.decode(bytes).map_or(0, |text| text.len())
+}
+
+/// Lines of patterns; the last is a name, with its database before the first dot.
+fn table_pattern(input: &[u8]) -> usize {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return 0;
+    };
+    let mut patterns: Vec<String> = text.split('\n').take(64).map(str::to_owned).collect();
+    let name = patterns.pop().unwrap_or_default();
+    drop(FileName::parse(&name));
+    let Ok(filter) = TableFilter::new(&patterns) else {
+        return 0;
+    };
+    let (database, table) = name.split_once('.').unwrap_or((&name, ""));
+    let name = TableName {
+        database: database.to_owned(),
+        table: table.to_owned(),
+    };
+    let is_included = filter.includes(&name);
+    if is_included {
+        assert!(filter.may_include_database(database), "{patterns:?}");
+    }
+    usize::from(is_included)
+}
