@@ -178,6 +178,11 @@ impl Generator {
             self.compare_database(database, &mut differences, report)
                 .await?;
         }
+        if !differences.is_empty() {
+            let statements = lines.iter().filter(|line| !line.is_row());
+            let texts = statements.filter_map(|line| line.field("statement"));
+            differences.extend(texts.map(|text| format!("after: {}", schema::shortened(&text))));
+        }
         Ok(differences)
     }
 

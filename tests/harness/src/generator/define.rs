@@ -166,6 +166,10 @@ impl Round<'_> {
         }
         let to = self.catalogue.sibling(from, &mut self.rng);
         let sql = &self.catalogue.get(to).sql;
+        // The server (9.7) makes VECTORs of 25 bytes of points.
+        if (column.data_type == "vector") != sql.starts_with("VECTOR") {
+            return Ok(());
+        }
         let null = if column.is_nullable {
             "NULL"
         } else {

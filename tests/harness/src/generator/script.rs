@@ -89,6 +89,7 @@ impl Round<'_> {
         } else {
             on(&mut self.rng)
         };
+        self.has_own_key = own_key == "ON";
         self.run(&format!(
             "SET SESSION binlog_row_image = {image}, binlog_transaction_compression = {compression}, \
              binlog_rows_query_log_events = {queries}, sql_mode = '{sql_mode}', \
