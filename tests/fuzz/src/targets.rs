@@ -43,8 +43,8 @@ pub const TARGETS: [Target; 12] = [
     target("table_map", table_map, 512, SMALL),
     target("rows", log::rows, 1024, 64 << 10),
     target("json", json, 2048, SMALL),
-    // The decompressor unfolds what it is given: the limit of one event is what bounds it.
-    target("payload", payload, 64, 4 * EVENT_BYTES_MAX),
+    // Room is made for a mebibyte at a time, whatever an inner event claims to be.
+    target("payload", payload, 1024, 8 << 20),
     target("gtid_event", gtid_event, 64, SMALL),
     target("gtid_set", gtid_set, 256, SMALL),
     target("query", query, 256, SMALL),
@@ -99,7 +99,7 @@ fn json(input: &[u8]) -> usize {
 }
 
 fn payload(input: &[u8]) -> usize {
-    let Ok(mut payload) = Payload::parse(Bytes::copy_from_slice(input), EVENT_BYTES_MAX) else {
+    let Ok(mut payload) = Payload::parse(Bytes::copy_from_slice(input), 256 * EVENT_BYTES_MAX) else {
         return 0;
     };
     // A small payload may unfold to gigabytes, one event at a time: a few tell.
