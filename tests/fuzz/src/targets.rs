@@ -99,7 +99,8 @@ fn json(input: &[u8]) -> usize {
 }
 
 fn payload(input: &[u8]) -> usize {
-    let Ok(mut payload) = Payload::parse(Bytes::copy_from_slice(input), 256 * EVENT_BYTES_MAX) else {
+    let Ok(mut payload) = Payload::parse(Bytes::copy_from_slice(input), 256 * EVENT_BYTES_MAX)
+    else {
         return 0;
     };
     // A small payload may unfold to gigabytes, one event at a time: a few tell.
