@@ -7,11 +7,7 @@
 #![allow(clippy::unwrap_used)] // a test ends there
 
 mod charsets;
-mod columns;
-mod compare;
-mod documents;
 mod images;
-mod line;
 mod log;
 mod masks;
 mod oracle;
@@ -22,7 +18,8 @@ mod recorded;
 mod scenario;
 mod statements;
 mod tables;
-mod texts;
+
+use headwater_harness::golden::{columns, compare, documents, line, texts};
 
 use columns::families;
 use fastrand::Rng;

@@ -2,7 +2,9 @@
 //!
 //! Its faults, of version 0.37, which are not ours to copy: a MEDIUMINT below zero comes out unsigned;
 //! YEAR 0000 is 1900; a negative TIME(1) or TIME(2) with a fraction overflows, so tables with such a column
-//! are left out. What it leaves to its caller: labels, BIT's and SET's bytes, padding, character sets.
+//! are left out; a document that holds an opaque value (a decimal, a date, bytes) has no JSON there, so only
+//! its being a document is compared. What it leaves to its caller: labels (it gives an ENUM's index, which is
+//! looked up here), BIT's and SET's bytes, padding, character sets.
 
 use headwater_binlog::{
     event::EventHeader,
@@ -15,6 +17,7 @@ use mysql_common::{
         EventStreamReader,
         consts::BinlogVersion,
         events::{Event, EventData},
+        jsonb::{self, JsonbToJsonError},
         row::BinlogRow,
         value::BinlogValue,
     },
@@ -93,7 +96,7 @@ fn agree(block: &RowsBlock, ours: Option<Image<'_>>, theirs: Option<BinlogRow>) 
             Cell::Bytes(bytes) => {
                 let value = value::read(&column.kind, bytes).expect("a value");
                 let other = theirs.as_ref(present).expect("a value");
-                is_same(&value, other)
+                is_same(&column.kind, &value, other)
                     .then_some(())
                     .ok_or((value, other.clone().into_owned()))
             }
@@ -109,19 +112,14 @@ fn agree(block: &RowsBlock, ours: Option<Image<'_>>, theirs: Option<BinlogRow>) 
     present as u64
 }
 
-fn is_same(ours: &Value<'_>, theirs: &BinlogValue<'_>) -> bool {
+fn is_same(kind: &ColumnKind, ours: &Value<'_>, theirs: &BinlogValue<'_>) -> bool {
     let theirs = match theirs {
         BinlogValue::Value(value) => value,
-        // Diffs it leaves to its caller.
-        other => {
-            return matches!(
-                (ours, other),
-                (
-                    Value::Json(_),
-                    BinlogValue::Jsonb(_) | BinlogValue::JsonDiff(_)
-                )
-            );
+        BinlogValue::Jsonb(document) => {
+            return matches!(ours, Value::Json(ours) if is_same_document(ours, document));
         }
+        // Diffs it leaves to its caller.
+        BinlogValue::JsonDiff(_) => return matches!(ours, Value::Json(_)),
     };
     match (ours, theirs) {
         (Value::Int(ours), Theirs::Int(theirs)) => {
@@ -173,8 +171,14 @@ fn is_same(ours: &Value<'_>, theirs: &BinlogValue<'_>) -> bool {
             | Value::Vector(bytes),
             Theirs::Bytes(theirs),
         ) => bytes == theirs,
-        // It leaves the label to its caller.
-        (Value::Enum(_), Theirs::Int(_)) => true,
+        (Value::Enum(ours), Theirs::Int(index)) => {
+            let ColumnKind::Enum { labels, .. } = kind else {
+                return false;
+            };
+            let place = usize::try_from(*index).expect("an index");
+            let label = place.checked_sub(1).and_then(|place| labels.get(place));
+            label.map_or(place == 0 && ours.is_empty(), |label| label == ours)
+        }
         (Value::Set { bits, .. }, Theirs::Bytes(theirs)) => {
             let number = theirs
                 .iter()
@@ -184,4 +188,19 @@ fn is_same(ours: &Value<'_>, theirs: &BinlogValue<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// As JSON, both through the same parser: members in any order, numbers by value.
+fn is_same_document(ours: &[u8], theirs: &jsonb::Value<'_>) -> bool {
+    let theirs: serde_json::Value = match theirs.clone().try_into() {
+        Ok(document) => document,
+        // Its fault: no JSON for opaque values.
+        Err(JsonbToJsonError::Opaque) => return true,
+        Err(error) => panic!("the oracle reads no document: {error}"),
+    };
+    let theirs = theirs.to_string();
+    let mut text = Vec::new();
+    headwater_binlog::json::write(ours, &mut text).expect("a document");
+    let parsed = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).expect("JSON");
+    parsed(&text) == parsed(theirs.as_bytes())
 }

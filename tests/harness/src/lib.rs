@@ -10,6 +10,8 @@ pub mod check;
 pub mod consumer;
 pub mod facts;
 pub mod faults;
+pub mod generator;
+pub mod golden;
 pub mod http;
 pub mod kinesis;
 pub mod moto;

@@ -1,0 +1,5 @@
+//! The target `json` of `tests/fuzz` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| headwater_fuzz::check("json_diff", input));
