@@ -93,6 +93,8 @@ pub struct LaneBuffer {
     is_frozen: bool,
     handed: Option<BarrierSeq>,
     backlog_bytes: usize,
+    /// Bytes of text per byte of row image, as the lane's last record had it.
+    expansion: usize,
 }
 
 impl LaneBuffer {
@@ -123,6 +125,7 @@ impl LaneBuffer {
             is_frozen: false,
             handed: None,
             backlog_bytes: 0,
+            expansion: EXPANSION_FIRST,
         }
     }
 
@@ -301,7 +304,10 @@ impl LaneBuffer {
                         Poison::oversize_row(&event, &key, open.len(), self.rules.sink_bytes_max);
                     return self.poisoned(open, poison, next);
                 }
-                Ok(Some(_)) => open.end = next,
+                Ok(Some(_)) => {
+                    open.end = next;
+                    open.image_bytes += row.bytes;
+                }
                 Ok(None) => (),
                 Err(error) if open.is_empty() => {
                     let key = lines.key(block, row, n);
@@ -375,6 +381,9 @@ impl LaneBuffer {
             return Ok(());
         }
         let (end, rows, letter) = (open.end, open.rows, open.letter.clone());
+        if let Some(expansion) = open.len().checked_div(open.image_bytes) {
+            self.expansion = expansion + 1;
+        }
         open.seal(self.rules.compression)?;
         let own_key = match self.rules.packing {
             Packing::None => open.take_key(),
@@ -433,11 +442,11 @@ impl LaneBuffer {
 
     /// Enough for what is queued, at most one full record: an idle lane asks for little.
     fn grant_bytes(&self) -> usize {
-        let likely = self
-            .backlog_bytes
-            .saturating_mul(EXPANSION)
-            .saturating_add(GRANT_BYTES_MIN);
-        likely.min(self.rules.record_bytes_max)
+        let likely = self.backlog_bytes.saturating_mul(self.expansion);
+        likely
+            .saturating_add(likely / 8)
+            .max(GRANT_BYTES_MIN)
+            .min(self.rules.record_bytes_max)
     }
 
     /// Whether the sink takes the record; one of several lines was kept within its limit.
@@ -478,8 +487,8 @@ fn unsealed(error: &std::io::Error) -> Failure {
     Failure::transient(format!("compress a record: {error}"))
 }
 
-/// JSON text per byte of row image, for small rows mostly names.
-const EXPANSION: usize = 8;
+/// Before the first record: for small rows the text is mostly names.
+const EXPANSION_FIRST: usize = 8;
 const GRANT_BYTES_MIN: usize = 8 * 1024;
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub struct OpenRecord {
     /// Lines go in while they fit; a first line always does.
     limit: usize,
     pub rows: u32,
+    /// Of the row images that became its lines.
+    pub image_bytes: usize,
     /// Nothing more goes in.
     pub is_closed: bool,
     /// Not a record but a change that can never be one.
@@ -46,6 +48,7 @@ impl OpenRecord {
             is_regranted: false,
             limit,
             rows: 0,
+            image_bytes: 0,
             is_closed: false,
             letter: None,
             end: begin,

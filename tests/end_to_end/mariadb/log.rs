@@ -1,9 +1,10 @@
 //! What MariaDB's log has of its own.
 
+use headwater_harness::program::Launch;
 use serde_json::Value;
 
 use super::{Maria, in_order};
-use crate::world::says;
+use crate::world::{BINARY, WITHIN, says};
 
 #[tokio::test]
 async fn statements_sequences_and_two_phase_alters_of_mariadb_are_events_once() -> anyhow::Result<()>
@@ -71,19 +72,45 @@ async fn statements_sequences_and_two_phase_alters_of_mariadb_are_events_once() 
 }
 
 #[tokio::test]
-async fn an_xa_transaction_of_mariadb_halts_with_the_reason() -> anyhow::Result<()> {
+async fn an_xa_transaction_of_mariadb_is_sent_at_its_commit_or_halts() -> anyhow::Result<()> {
     let maria = Maria::new(&[]).await?;
-    maria
-        .server
+    let server = &maria.server;
+    server
         .exec(
             "CREATE DATABASE shop; CREATE TABLE shop.a (id INT PRIMARY KEY); XA START 'x'; \
-             INSERT INTO shop.a VALUES (1); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x'",
+             INSERT INTO shop.a VALUES (1), (2); XA END 'x'; XA PREPARE 'x'",
         )
         .await?;
-    let run = maria.run(&maria.server).await?;
-    says(&run, 1, &["XA PREPARE"]);
-    let rows = maria.lines()?;
-    assert!(rows.iter().all(|line| line["type"] != "insert"));
+    let halting = [
+        "run",
+        "--until",
+        "now",
+        "--set",
+        "source.xa=halt",
+        "-c",
+        "headwater.toml",
+    ];
+    maria.launch(server)?;
+    let run = Launch::new(BINARY, maria.folder.path(), &halting)?;
+    says(&run.finish(WITHIN).await?, 1, &["XA PREPARE", "at_commit"]);
+    let lines = maria.catch_up().await?;
+    assert!(
+        lines.iter().all(|line| line["type"] != "insert"),
+        "{lines:?}"
+    );
+    server
+        .exec(
+            "XA COMMIT 'x'; XA START 'y'; DELETE FROM shop.a; XA END 'y'; XA PREPARE 'y'; XA ROLLBACK 'y'; \
+             XA START 'z'; INSERT INTO shop.a VALUES (3); XA END 'z'; XA COMMIT 'z' ONE PHASE; \
+             INSERT INTO shop.a VALUES (4)",
+        )
+        .await?;
+    let lines = maria.catch_up().await?;
+    let ids: Vec<_> = lines
+        .iter()
+        .map(|line| line["data"]["id"].clone())
+        .collect();
+    assert_eq!(ids, [1, 2, 3, 4], "{lines:?}");
     Ok(())
 }
 
