@@ -16,5 +16,6 @@ pub mod plan;
 pub mod replay;
 pub mod secret;
 pub mod settings;
+mod sha256;
 pub mod sinks;
 pub mod telemetry;

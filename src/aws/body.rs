@@ -6,7 +6,6 @@
 //! the place of the SDK's own just before the request is signed. Address, headers, credentials, signature,
 //! connection and answer stay the SDK's. Not here: what stands in the body of which service.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -22,9 +21,10 @@ use aws_smithy_types::{
 use bytes::Bytes;
 use headwater_binlog::json::write_json_string;
 
+use crate::sha256::Sha256;
+
 /// AWS JSON 1.1 (smithy.io, AWS JSON protocols).
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
-const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,12 +78,7 @@ impl BodyWriter {
     pub fn finish(mut self) -> Body {
         let end: &[u8] = if self.has_records { b"}]}" } else { b"]}" };
         self.json.extend_from_slice(end);
-        let mut sha256 = String::with_capacity(64);
-        for byte in digest(&SHA256, &self.json).as_ref() {
-            for nibble in [byte >> 4, byte & 15] {
-                sha256.push(char::from(HEX[usize::from(nibble)]));
-            }
-        }
+        let sha256 = Sha256::of(&self.json).hex();
         Body {
             json: self.json.into(),
             sha256,

@@ -8,7 +8,6 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use aws_lc_rs::digest;
 use headwater_binlog::{
     Error,
     json::write_json_string,
@@ -17,7 +16,10 @@ use headwater_binlog::{
 };
 
 use super::{text, value as json};
-use crate::plan::{InvalidText, Plan, ShapePlan};
+use crate::{
+    plan::{InvalidText, Plan, ShapePlan},
+    sha256::Sha256,
+};
 
 /// The rules for all tables. Cheap to clone. The default writes every column as it is and takes no text that
 /// is not text.
@@ -59,7 +61,7 @@ pub enum Mask {
 
 /// SHA-256 that has read the salt.
 #[derive(Clone)]
-pub struct Salted(digest::Context);
+pub struct Salted(Sha256);
 
 impl std::fmt::Debug for Salted {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -164,20 +166,13 @@ impl Mask {
 
 impl Salted {
     fn new(salt: &str) -> Self {
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(salt.as_bytes());
-        Self(context)
+        Self(Sha256::of(salt.as_bytes()))
     }
 
     fn write(&self, text: &str, out: &mut Vec<u8>) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut context = self.0.clone();
-        context.update(text.as_bytes());
+        let digits = self.0.clone().and(text.as_bytes()).hex();
         out.push(b'"');
-        for byte in context.finish().as_ref() {
-            let digits = [byte >> 4, byte & 15].map(usize::from);
-            out.extend(digits.iter().filter_map(|digit| DIGITS.get(*digit)));
-        }
+        out.extend_from_slice(digits.as_bytes());
         out.push(b'"');
     }
 }

@@ -21,7 +21,8 @@ const ROOTS: &[&str] = &["cli", "pipeline"];
 const VENDORS: &[(&str, &[&str])] = &[
     ("actix_web", &["src/telemetry/"]),
     ("aws_config", &["src/aws", "src/sinks/"]),
-    ("aws_lc_rs", &["src/mysql/"]),
+    ("aws_lc_rs", &["src/mysql/", "src/sha256"]),
+    ("aws_runtime", &["src/aws"]),
     ("aws_sdk_dynamodb", &["src/checkpoint/"]),
     ("aws_sdk_firehose", &["src/sinks/firehose"]),
     ("aws_sdk_kinesis", &["src/sinks/kinesis"]),
