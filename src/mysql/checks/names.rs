@@ -38,7 +38,7 @@ pub fn ensure_row_metadata(variables: &Variables, unnamed: UnnamedColumns) -> Ch
 
 /// What information_schema needs to tell column names; nothing where the log has them.
 ///
-/// `grants` as for [`ensure_privileges`]; `filters` are the server's `binlog_do_db` and `binlog_ignore_db`.
+/// `grants` as for `ensure_privileges`; `filters` are the server's `binlog_do_db` and `binlog_ignore_db`.
 pub fn ensure_column_names(
     variables: &Variables,
     unnamed: UnnamedColumns,
