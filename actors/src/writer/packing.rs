@@ -1,6 +1,6 @@
 //! How lines become the bytes of a record: what stands around and between them, and what is done to the full record.
 //!
-//! A [`Frame`] is the state of one open record: it encloses each line as it is appended and closes the record
+//! A `Frame` is the state of one open record: it encloses each line as it is appended and closes the record
 //! when it leaves. What it will still append is counted from the beginning (`tail_bytes`), so a record that
 //! fits while it is open fits when it is closed. Pure.
 //! Not here: when a record is full, and which key it gets (`buffer`, `keys`).

@@ -170,14 +170,6 @@ impl Round<'_> {
         if (column.data_type == "vector") != sql.starts_with("VECTOR") {
             return Ok(());
         }
-        // The server stores a number unrounded where it changes the column, and rounds it where it is written.
-        let is_rounded = |sql: &str| {
-            let sql = sql.to_ascii_uppercase();
-            (sql.starts_with("FLOAT(") || sql.starts_with("DOUBLE(")) && sql.contains(',')
-        };
-        if is_rounded(sql) || is_rounded(&column.column_type) {
-            return Ok(());
-        }
         let null = if column.is_nullable {
             "NULL"
         } else {
