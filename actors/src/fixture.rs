@@ -32,6 +32,8 @@ pub const UNDECODABLE: i32 = -1;
 pub const SKIPPED: i32 = -2;
 /// A row with this value has two lines, of which the second ends in " again".
 pub const DOUBLED: i32 = -3;
+/// A row with this value has two lines, of which the second is empty.
+pub const ENDED: i32 = -4;
 
 /// Rows are `(id, v)`; `id` is the primary key.
 #[derive(Debug, Clone)]
@@ -435,7 +437,7 @@ impl TableEncoder for LineTable {
         if v == UNDECODABLE {
             return Err(Error::Refused("a value that nobody can read".into()));
         }
-        Ok(if v == DOUBLED {
+        Ok(if v == DOUBLED || v == ENDED {
             Written::More
         } else {
             Written::Last
@@ -449,6 +451,9 @@ impl TableEncoder for LineTable {
         out: &mut Vec<u8>,
     ) -> Result<Written, Error> {
         assert_eq!(line, 1);
+        if values(event).1 == ENDED {
+            return Ok(Written::Last);
+        }
         self.row(event, out)?;
         out.extend_from_slice(b" again");
         Ok(Written::Last)

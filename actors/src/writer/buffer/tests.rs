@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     budget::ByteBudget,
-    fixture::{self, DOUBLED, LineEncoder, SKIPPED, UNDECODABLE},
+    fixture::{self, DOUBLED, ENDED, LineEncoder, SKIPPED, UNDECODABLE},
     writer::packing::{
         aggregate::tests::open as aggregated, compression::tests::decompress as decompressed,
     },
@@ -94,6 +94,9 @@ impl Driver {
             match *v {
                 SKIPPED => Vec::new(),
                 DOUBLED => vec![line(), line() + " again"],
+                ENDED if matches!(self.packing, Packing::None | Packing::Kpl) => {
+                    vec![line(), String::new()]
+                }
                 _ => vec![line()],
             }
         });
@@ -225,6 +228,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => 1000..4000i32,
         2 => Just(SKIPPED),
         2 => Just(DOUBLED),
+        1 => Just(ENDED),
     ];
     prop_oneof![
         4 => prop::collection::vec((0..9i32, v), 1..20).prop_map(Op::Push),
