@@ -3,6 +3,8 @@
 //! Every adapter error ends as one [`Failure`]: *transient* (the same data may pass later) or
 //! *definite* (the same data fails for ever), with a sentence for the operator.
 
+use headwater_binlog::transaction::AssembleError;
+
 /// Whether the same data may pass later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -54,5 +56,16 @@ impl Failure {
 
     pub fn is_definite(&self) -> bool {
         self.class == Class::Definite
+    }
+}
+
+/// What the log says stays as it is.
+impl From<AssembleError> for Failure {
+    fn from(error: AssembleError) -> Self {
+        let failure = Self::definite(format!("{error}: {}", error.cause));
+        match error.hint() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
     }
 }

@@ -4,7 +4,7 @@ use headwater_actors::ports::encoder::RowEvent;
 use headwater_binlog::{
     Error,
     json::write_json_string,
-    rows::{Cell, Cells, Image},
+    rows::{Cell, Cells, Image, RowsKind},
     schema::{Column, ColumnKind, Table},
     transaction::Transaction,
     value::{self, Value},
@@ -17,6 +17,9 @@ use super::{
 use crate::plan::InvalidText;
 
 const LABEL_BYTES: usize = 32;
+
+/// Of a larger update's old values the memory is given back.
+pub(super) const OLD_KEPT_BYTES_MAX: usize = 64 * 1024;
 
 /// One column's plan.
 pub(super) struct ColumnPlan {
@@ -131,7 +134,24 @@ fn plan_of(index: usize, table: &Table, shape: Option<&TableShape>) -> Option<Co
     ))
 }
 
+/// The image that `data` shows, and an update's other one.
+#[inline]
+pub(super) fn images<'a>(event: &RowEvent<'a>) -> Result<(Image<'a>, Option<Image<'a>>), Error> {
+    let (row, table) = (event.row, &event.block.table);
+    let (data, before) = match event.block.kind {
+        RowsKind::Insert => (row.after, None),
+        RowsKind::Update => (row.after, row.before),
+        RowsKind::Delete => (row.before, None),
+    };
+    let data = data.ok_or_else(|| cut_short(table, "row image"))?;
+    if event.block.kind == RowsKind::Update && before.is_none() {
+        return Err(cut_short(table, "before image"));
+    }
+    Ok((data, before))
+}
+
 /// Each of the columns with its cell in `data`, or where that lacks it in `before`.
+#[inline]
 pub(super) fn for_key<'a>(
     columns: &[KeyColumn],
     data: Image<'a>,

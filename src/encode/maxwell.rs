@@ -22,7 +22,7 @@ use headwater_binlog::{
 };
 
 use super::{
-    columns::{self, ColumnPlan, KeyColumn, next_cell},
+    columns::{self, ColumnPlan, KeyColumn, OLD_KEPT_BYTES_MAX, next_cell},
     shape::{ShapeRules, Treatment},
     value::write_integer,
 };
@@ -53,9 +53,6 @@ impl Encoder for MaxwellEncoder {
         statement::write(&self.options, event, out)
     }
 }
-
-/// Of a larger update's old values the memory is given back.
-const OLD_KEPT_BYTES_MAX: usize = 64 * 1024;
 
 /// One table's plan with what the current block has in common.
 struct MaxwellTable {
@@ -102,7 +99,7 @@ impl MaxwellTable {
     }
 
     fn write_row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
-        let (data, before) = self.images(event)?;
+        let (data, before) = columns::images(event)?;
         let options = Arc::clone(&self.encoder.options);
         out.extend_from_slice(&self.head);
         if options.output_commit_info {
@@ -139,21 +136,6 @@ impl MaxwellTable {
         }
         out.push(b'}');
         Ok(())
-    }
-
-    /// The image that `data` shows, and an update's other one.
-    fn images<'a>(&self, event: &RowEvent<'a>) -> Result<(Image<'a>, Option<Image<'a>>), Error> {
-        let row = event.row;
-        let (data, before) = match event.block.kind {
-            RowsKind::Insert => (row.after, None),
-            RowsKind::Update => (row.after, row.before),
-            RowsKind::Delete => (row.before, None),
-        };
-        let data = data.ok_or_else(|| columns::cut_short(&self.table, "row image"))?;
-        if event.block.kind == RowsKind::Update && before.is_none() {
-            return Err(columns::cut_short(&self.table, "before image"));
-        }
-        Ok((data, before))
     }
 
     fn write_commit(&self, event: &RowEvent<'_>, out: &mut Vec<u8>) {
@@ -272,7 +254,9 @@ impl MaxwellTable {
         columns::for_key(&self.key, data, before, |key, cell| {
             key.plan.write_label(is_first, out);
             is_first = false;
-            self.write_value(&key.plan, cell, out).map(drop)
+            self.write_value(&key.plan, cell, out)
+                .map_err(|error| self.in_column(key.column, error))
+                .map(drop)
         })?;
         out.push(b'}');
         Ok(())
@@ -323,7 +307,7 @@ impl TableEncoder for MaxwellTable {
     }
 
     fn key(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
-        let (data, before) = self.images(event)?;
+        let (data, before) = columns::images(event)?;
         self.write_key_object(data, before, out)
     }
 

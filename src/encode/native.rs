@@ -24,7 +24,7 @@ use headwater_binlog::{
 };
 
 use super::{
-    columns::{self, ColumnPlan, KeyColumn, KeyWalk, next_cell},
+    columns::{self, ColumnPlan, KeyColumn, OLD_KEPT_BYTES_MAX, next_cell},
     shape::{ShapeRules, Treatment},
     value,
 };
@@ -106,9 +106,6 @@ struct Carries {
     last: bool,
 }
 
-/// Of a larger update's old values the memory is given back.
-const OLD_KEPT_BYTES_MAX: usize = 64 * 1024;
-
 /// The constant parts of a block's lines: `head` n `middle` n in hex `tail`.
 #[derive(Default)]
 struct BlockText {
@@ -151,13 +148,7 @@ impl NativeTable {
         event: &RowEvent<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let row = event.row;
-        let (data, before) = match event.block.kind {
-            RowsKind::Insert => (row.after, None),
-            RowsKind::Update => (row.after, row.before),
-            RowsKind::Delete => (row.before, None),
-        };
-        let data = data.ok_or_else(|| self.cut_short("row image"))?;
+        let (data, before) = columns::images(event)?;
         origin::ensure_sortable(self.block.file_number, event.n)?;
 
         out.extend_from_slice(&self.block.head);
@@ -173,8 +164,8 @@ impl NativeTable {
             self.write_key::<SHAPED>(data, before, out)?;
             out.extend_from_slice(b"},\"data\":{");
         }
-        match (event.block.kind, before) {
-            (RowsKind::Update, Some(before)) if self.carries.old => {
+        match before {
+            Some(before) if self.carries.old => {
                 self.write_update::<SHAPED>(before, data, out)?;
                 out.extend_from_slice(b"},\"old\":{");
                 out.extend_from_slice(self.old.get(1..).unwrap_or_default());
@@ -182,7 +173,6 @@ impl NativeTable {
                     self.old = Vec::new();
                 }
             }
-            (RowsKind::Update, None) => return Err(self.cut_short("before image")),
             _ => self.write_data::<SHAPED>(data, out)?,
         }
         out.extend_from_slice(origin::end_of_row(event.last && self.carries.last));
@@ -195,19 +185,13 @@ impl NativeTable {
         before: Option<Image<'_>>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let mut data = KeyWalk::new(data);
-        let mut before = before.map(KeyWalk::new);
         let mut is_first = true;
-        for key in &self.key {
-            let mut cell = data.cell(key.column)?;
-            if let (Cell::Absent, Some(before)) = (cell, &mut before) {
-                cell = before.cell(key.column)?;
-            }
+        columns::for_key(&self.key, data, before, |key, cell| {
             if self.write_cell::<SHAPED>(&key.plan, is_first, cell, key.column, out)? {
                 is_first = false;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn write_data<const SHAPED: bool>(
@@ -305,10 +289,6 @@ impl NativeTable {
         Ok(true)
     }
 
-    fn cut_short(&self, what: &'static str) -> Error {
-        columns::cut_short(&self.table, what)
-    }
-
     fn in_column(&self, column: usize, error: Error) -> Error {
         columns::in_column(&self.table, column, error)
     }
@@ -374,11 +354,7 @@ impl TableEncoder for NativeTable {
     }
 
     fn key(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
-        let (data, before) = match event.block.kind {
-            RowsKind::Insert | RowsKind::Update => (event.row.after, event.row.before),
-            RowsKind::Delete => (event.row.before, None),
-        };
-        let data = data.ok_or_else(|| self.cut_short("row image"))?;
+        let (data, before) = columns::images(event)?;
         out.push(b'{');
         self.write_key::<true>(data, before, out)?;
         out.push(b'}');

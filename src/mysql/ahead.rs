@@ -16,10 +16,7 @@ use headwater_binlog::{
     transaction::AssembleError,
 };
 
-use super::{
-    dump::{Ask, Connection, Dump, Place, Replica, Taken, Until},
-    stream::draw_server_id,
-};
+use super::dump::{Ask, Connection, Dump, Place, Replica, Taken, Until};
 use crate::plan::{Host, SourcePlan};
 
 /// The server that a dump reads from.
@@ -68,32 +65,27 @@ impl Home {
             dump.next(&mut part).await?;
             sum.add(&part);
         }
-        sum.verify().map_err(|cause| {
-            let error = AssembleError {
-                file: position.file.clone(),
-                offset: position.offset,
-                kind: header.kind,
-                cause,
-            };
-            let failure = Failure::definite(format!("{error}: {}", error.cause));
-            match error.hint() {
-                Some(hint) => failure.with_hint(hint),
-                None => failure,
-            }
-        })
+        Ok(sum.verify().map_err(|cause| AssembleError {
+            file: position.file.clone(),
+            offset: position.offset,
+            kind: header.kind,
+            cause,
+        })?)
     }
 
     /// Under a name of its own, so that it ends nobody else's dump.
     async fn dump_at(&self, position: &Position) -> Result<Dump, Failure> {
-        let replica = Replica {
-            server_id: draw_server_id(),
-            uuid: Uuid(fastrand::u128(..).to_be_bytes()),
-        };
         let mut connection = Connection::open(&self.plan, &self.host).await?;
         connection.ensure_server(self.server_uuid).await?;
         let ask = Ask::Position(position.clone());
         connection
-            .dump(&self.plan, replica, &ask, Until::Head, self.patience)
+            .dump(
+                &self.plan,
+                Replica::stranger(),
+                &ask,
+                Until::Head,
+                self.patience,
+            )
             .await
     }
 }

@@ -25,7 +25,6 @@ use super::{
     facts::{Server, number, text},
     resume::Route,
     start::server,
-    stream::draw_server_id,
 };
 use crate::plan::{Host, SourcePlan};
 
@@ -228,18 +227,13 @@ async fn look_ahead(
     ahead: &mut Ahead,
     end: &Position,
 ) -> Result<(), Failure> {
-    // A dump of its own that ends nobody else's.
-    let replica = Replica {
-        server_id: draw_server_id(),
-        uuid: Uuid(fastrand::u128(..).to_be_bytes()),
-    };
     let route = Route::ByPosition(ahead.reached().clone());
     let mut connection = Connection::open(plan, host).await?;
     connection.ensure_server(home).await?;
     let ask = (&route).into();
     let patience = plan.read_timeout;
     let mut dump = connection
-        .dump(plan, replica, &ask, Until::Head, patience)
+        .dump(plan, Replica::stranger(), &ask, Until::Head, patience)
         .await?;
     let mut bytes = BytesMut::new();
     while ahead.reached() < end {

@@ -54,6 +54,21 @@ pub struct Replica {
     pub uuid: Uuid,
 }
 
+impl Replica {
+    /// One that nobody else is, so that its dump ends no other.
+    pub fn stranger() -> Self {
+        Self {
+            server_id: draw_server_id(),
+            uuid: Uuid(fastrand::u128(..).to_be_bytes()),
+        }
+    }
+}
+
+/// A replica id for `source.server_id = 0`, in a range that people seldom give by hand.
+pub fn draw_server_id() -> u32 {
+    fastrand::u32(0x4000_0000..0xffff_fff0)
+}
+
 /// Where a dump begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {

@@ -21,8 +21,9 @@ pub mod resume;
 pub mod start;
 pub mod stream;
 
+pub use dump::draw_server_id;
 pub use listing::{SeenColumn, list_columns};
 pub use preflight::{Check, Verdict, preflight};
 pub use prepared::{ensure_xa, recoverable};
 pub use start::{Start, resolve_start, resume};
-pub use stream::{Identity, MySqlSource, draw_server_id};
+pub use stream::{Identity, MySqlSource};

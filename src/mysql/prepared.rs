@@ -6,18 +6,16 @@
 
 use headwater_actors::failure::Failure;
 use headwater_binlog::{
-    gtid::{GtidSet, Uuid},
+    gtid::GtidSet,
     xa::{Prepared, XaPolicy, XaTable, Xid},
 };
 
 use super::{
     checks::Check,
-    dump::Replica,
     facts::{Server, ServerFacts},
     failure::failure,
     resume::Route,
     start::server,
-    stream::draw_server_id,
 };
 use crate::plan::SourcePlan;
 
@@ -52,14 +50,6 @@ pub(super) fn route(prepared: &Prepared, facts: &ServerFacts) -> Result<Route, F
     let mut others = facts.gtid_executed.clone();
     others.subtract(&only);
     Ok(Route::ByGtid(others))
-}
-
-/// A replica that nobody else is.
-pub(super) fn replica() -> Replica {
-    Replica {
-        server_id: draw_server_id(),
-        uuid: Uuid(fastrand::u128(..).to_be_bytes()),
-    }
 }
 
 /// XA transactions that are prepared now; none that the account may not ask for.
@@ -131,7 +121,7 @@ pub fn ensure_xa(recoverable: &[Xid], policy: XaPolicy, known: Option<&XaTable>)
 
 #[cfg(test)]
 mod tests {
-    use headwater_binlog::position::Position;
+    use headwater_binlog::{gtid::Uuid, position::Position};
 
     use super::*;
     use crate::mysql::{checks::Verdict, facts::LogFile};

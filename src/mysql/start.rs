@@ -28,7 +28,6 @@ use super::{
     dump::{Connection, Dump, Replica, Taken, Until},
     facts::{Server, ServerFacts, text},
     resume::{Route, decide_resume, ensure_gtids, next_epoch},
-    stream::draw_server_id,
 };
 use crate::plan::{SourcePlan, StartPlan};
 
@@ -305,10 +304,6 @@ async fn inspect(
     route: &Route,
     until: Until,
 ) -> Result<Dump, Failure> {
-    let replica = Replica {
-        server_id: draw_server_id(),
-        uuid: Uuid(fastrand::u128(..).to_be_bytes()),
-    };
     let server = server(plan).await?;
     let mut connection = Connection::open(plan, &server.host()).await?;
     server.leave().await;
@@ -318,6 +313,6 @@ async fn inspect(
         Route::ByGtid(_) => LOCATE_TIMEOUT,
     };
     connection
-        .dump(plan, replica, &route.into(), until, patience)
+        .dump(plan, Replica::stranger(), &route.into(), until, patience)
         .await
 }

@@ -63,11 +63,6 @@ impl Identity {
     }
 }
 
-/// A replica id for `source.server_id = 0`, in a range that people seldom give by hand.
-pub fn draw_server_id() -> u32 {
-    fastrand::u32(0x4000_0000..0xffff_fff0)
-}
-
 /// One MySQL server, read as a replica would.
 pub struct MySqlSource {
     shared: Arc<Shared>,
@@ -154,7 +149,7 @@ impl Shared {
         let facts = server.facts().await?;
         self.ensure_home(&facts)?;
         let route = prepared::route(&prepared, &facts)?;
-        self.dump(server, prepared::replica(), &route).await
+        self.dump(server, Replica::stranger(), &route).await
     }
 
     /// The launch translates the position by GTID and raises the epoch before anything of another server is

@@ -247,7 +247,7 @@ impl Intake {
     /// One event, or one slice of a compressed transaction. Whether there was any.
     fn advance(&mut self) -> Result<bool, Failure> {
         if self.assembler.has_more() {
-            self.needs_grant = self.assembler.more(&mut self.items).map_err(failure)?;
+            self.needs_grant = self.assembler.more(&mut self.items)?;
             return Ok(true);
         }
         if self.chunk.is_empty() {
@@ -255,14 +255,10 @@ impl Intake {
         }
         if self.is_part {
             let part = std::mem::take(&mut self.chunk);
-            self.assembler
-                .push_part(&part, &mut self.items)
-                .map_err(failure)?;
+            self.assembler.push_part(&part, &mut self.items)?;
         } else {
             let event = self.split_event()?;
-            self.assembler
-                .push(event, &mut self.items)
-                .map_err(failure)?;
+            self.assembler.push(event, &mut self.items)?;
         }
         self.needs_grant = self.assembler.has_more();
         Ok(true)
@@ -396,14 +392,6 @@ fn image_bytes(item: &Item) -> usize {
         Item::Rows(block) => block.images.len(),
         Item::Statement(statement) => statement.text.len(),
         Item::Commit(_) | Item::Moved(_) => 0,
-    }
-}
-
-fn failure(error: headwater_binlog::transaction::AssembleError) -> Failure {
-    let failure = Failure::definite(format!("{error}: {}", error.cause));
-    match error.hint() {
-        Some(hint) => failure.with_hint(hint),
-        None => failure,
     }
 }
 

@@ -70,7 +70,7 @@ fn values(
     event: &RowEvent<'_>,
     out: &mut Vec<u8>,
 ) -> Result<bool, Error> {
-    let (data, before) = table.images(event)?;
+    let (data, before) = columns::images(event)?;
     let start = out.len();
     columns::for_key(of, data, before, |key, cell| match cell {
         Cell::Bytes(bytes) => key.plan.write_text(bytes, table.invalid_text, out),

@@ -1,18 +1,25 @@
 //! Bodies that are made before their call may start: one lane's next record while the one before it flies.
 //!
 //! Only a guess: a body serves a call that carries exactly that record, and is thrown away otherwise. So
-//! nothing about order or delivery rests on it. What is made ahead and what flies stay together within the
-//! sink's bytes in flight; a guess that nobody came for makes room for the next one.
+//! nothing about order or delivery rests on it. What is made ahead and what flies, of all streams, stay together
+//! within the sink's bytes in flight; a guess that nobody came for makes room for the next one.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use headwater_actors::ports::sink::Record;
 use tokio::task::JoinHandle;
 
+use super::InFlight;
 use crate::aws::Body;
 
 pub struct Ahead {
-    bytes_max: usize,
+    in_flight: InFlight,
     /// Oldest first.
     made: VecDeque<Made>,
 }
@@ -21,35 +28,56 @@ pub struct Ahead {
 pub struct Made {
     record: Record,
     body: JoinHandle<Body>,
+    _counted: Counted,
+}
+
+/// Bytes counted while it lives.
+struct Counted {
+    bytes: usize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Counted {
+    fn new(bytes: usize, all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            bytes,
+            all: Arc::clone(all),
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Ahead {
-    pub fn new(bytes_max: usize) -> Self {
+    pub fn new(in_flight: InFlight) -> Self {
         Self {
-            bytes_max,
+            in_flight,
             made: VecDeque::new(),
         }
     }
 
     /// Begins to `make` the body of `record`, if there is room for it beside what flies.
-    pub fn make(
-        &mut self,
-        record: Record,
-        in_flight_bytes: usize,
-        make: impl FnOnce(Record) -> JoinHandle<Body>,
-    ) {
+    pub fn make(&mut self, record: Record, make: impl FnOnce(Record) -> JoinHandle<Body>) {
         self.made.retain(|made| {
             made.record.lane != record.lane || made.record.partition_key != record.partition_key
         });
-        let room = self.bytes_max.saturating_sub(in_flight_bytes);
-        if room < record.bytes.len() {
-            return;
-        }
-        while room - record.bytes.len() < self.bytes() {
-            self.made.pop_front();
+        let bytes = record.bytes.len();
+        while self.in_flight.room_ahead() < bytes {
+            if self.made.pop_front().is_none() {
+                return;
+            }
         }
         let body = make(record.clone());
-        self.made.push_back(Made { record, body });
+        self.made.push_back(Made {
+            record,
+            body,
+            _counted: Counted::new(bytes, &self.in_flight.ahead),
+        });
     }
 
     /// The body for a call with exactly these records.
@@ -59,10 +87,6 @@ impl Ahead {
         };
         let index = self.made.iter().position(|made| made.is_of(record))?;
         self.made.remove(index)
-    }
-
-    fn bytes(&self) -> usize {
-        self.made.iter().map(|made| made.record.bytes.len()).sum()
     }
 }
 
@@ -115,9 +139,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_serves_only_a_call_with_that_record_alone() {
-        let mut ahead = Ahead::new(1000);
+        let mut ahead = Ahead::new(InFlight::new(1000));
         let (one, other) = (record("a", 100), record("b", 100));
-        ahead.make(one.clone(), 0, make);
+        ahead.make(one.clone(), make);
         assert!(ahead.take(std::slice::from_ref(&other)).is_none());
         assert!(ahead.take(&[one.clone(), other]).is_none());
         assert!(ahead.take(&[record("a", 100)]).is_none(), "other memory");
@@ -127,17 +151,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_made_ahead_and_what_flies_share_one_bound() {
-        let mut ahead = Ahead::new(1000);
+    async fn what_is_made_ahead_and_what_flies_share_one_bound_over_all_streams() {
+        let in_flight = InFlight::new(1000);
+        let (mut ahead, mut other) = (Ahead::new(in_flight.clone()), Ahead::new(in_flight.clone()));
         let (first, second) = (record("a", 400), record("b", 400));
-        ahead.make(first.clone(), 700, make);
+        in_flight.launched(700);
+        ahead.make(first.clone(), make);
         assert!(
             ahead.take(std::slice::from_ref(&first)).is_none(),
             "no room"
         );
-        ahead.make(first.clone(), 400, make);
-        ahead.make(second.clone(), 400, make);
+        in_flight.settled(300);
+        ahead.make(first.clone(), make);
+        other.make(second.clone(), make);
+        assert!(
+            other.take(std::slice::from_ref(&second)).is_none(),
+            "no room beside what another stream has made"
+        );
+        ahead.make(second.clone(), make);
         assert!(ahead.take(&[first]).is_none(), "the oldest guess has gone");
-        assert!(ahead.take(&[second]).is_some());
+        assert!(ahead.take(std::slice::from_ref(&second)).is_some());
+        other.make(second.clone(), make);
+        assert!(other.take(&[second]).is_some(), "its room is given back");
     }
 }

@@ -103,10 +103,6 @@ impl<T> Calls<T> {
         }
     }
 
-    pub fn in_flight_bytes(&self) -> usize {
-        self.in_flight_bytes
-    }
-
     /// Nothing flies and nothing waits.
     pub fn is_idle(&self) -> bool {
         self.idle_units == self.units.len()

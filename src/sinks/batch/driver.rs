@@ -85,9 +85,9 @@ impl BatchSink {
         let (sender, intake) = mpsc::unbounded_channel();
         let driver = Driver {
             port: Arc::new(port),
+            ahead: Ahead::new(in_flight.clone()),
             in_flight,
             call_timeout,
-            ahead: Ahead::new(limits.in_flight_bytes_max),
             calls: Calls::new(limits),
             tasks: JoinSet::new(),
             flights: HashMap::new(),
@@ -168,9 +168,8 @@ impl<P: PutBatch> Driver<P> {
     /// What was delivered before it takes its own body first.
     fn prepare(&mut self, record: Record) {
         self.launch();
-        let in_flight_bytes = self.calls.in_flight_bytes();
         let port = Arc::clone(&self.port);
-        self.ahead.make(record, in_flight_bytes, |record| {
+        self.ahead.make(record, |record| {
             tokio::spawn(async move { port.body(&[record]) })
         });
     }

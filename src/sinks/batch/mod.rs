@@ -60,7 +60,10 @@ pub struct Limits {
 #[derive(Debug, Clone)]
 pub struct InFlight {
     budget: ByteBudget,
+    bytes_max: usize,
     bytes: Arc<AtomicUsize>,
+    /// Of records whose bodies are made ahead of their call.
+    ahead: Arc<AtomicUsize>,
 }
 
 /// Room for rounding, so that the calls of one stream never wait for each other here.
@@ -70,13 +73,21 @@ impl InFlight {
     pub fn new(bytes_max: usize) -> Self {
         Self {
             budget: ByteBudget::new(bytes_max.saturating_add(ROUNDING_BYTES)),
+            bytes_max,
             bytes: Arc::default(),
+            ahead: Arc::default(),
         }
     }
 
     fn launched(&self, bytes: usize) {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         metrics::gauge!(SINK_IN_FLIGHT_BYTES).set((before + bytes) as f64);
+    }
+
+    /// For bodies made ahead, beside what flies and what others have made.
+    fn room_ahead(&self) -> usize {
+        let taken = self.bytes.load(Ordering::Relaxed) + self.ahead.load(Ordering::Relaxed);
+        self.bytes_max.saturating_sub(taken)
     }
 
     fn settled(&self, bytes: usize) {

@@ -77,7 +77,7 @@ fn a_record_goes_at_once_when_nothing_flies() {
     let (mut calls, now) = (Calls::new(limits()), Instant::now());
     calls.push(unit(1), KIB, 1, now);
     assert_eq!(next(&mut calls, now), [1]);
-    assert_eq!(calls.in_flight_bytes(), KIB);
+    assert_eq!(calls.in_flight_bytes, KIB);
 }
 
 #[test]
@@ -294,7 +294,7 @@ impl World {
             self.flying.push(call);
             assert!(self.flying.len() <= bounds.calls_max);
             let bytes: usize = self.flying.iter().map(|call| call.bytes).sum();
-            assert_eq!(bytes, self.calls.in_flight_bytes());
+            assert_eq!(bytes, self.calls.in_flight_bytes);
             assert!(self.flying.len() == 1 || bytes <= bounds.in_flight_bytes_max);
             let mut units = HashSet::new();
             let entries = self.flying.iter().flat_map(|call| &call.entries);
