@@ -214,6 +214,10 @@ impl Generator {
         );
         let ours = strings(&mut self.conn, &tables).await?;
         let theirs = strings(&mut self.replica.conn, &tables).await?;
+        let defaults =
+            "SELECT COLLATION_NAME FROM information_schema.COLLATIONS WHERE IS_DEFAULT = 'Yes'";
+        let defaults = strings(&mut self.conn, defaults).await?;
+        let defaults: Vec<String> = defaults.into_iter().flatten().flatten().collect();
         if ours != theirs {
             differences.push(format!(
                 "tables of {database}: {ours:?}, rebuilt {theirs:?}"
@@ -231,7 +235,7 @@ impl Generator {
             let Ok(theirs) = theirs else {
                 continue; // told above
             };
-            let (ours, theirs) = (without_counter(ours), without_counter(theirs));
+            let (ours, theirs) = (comparable(ours, &defaults), comparable(theirs, &defaults));
             if ours != theirs {
                 differences.push(first_difference(&ours, &theirs));
                 continue;
@@ -289,14 +293,20 @@ fn first_difference(ours: &str, theirs: &str) -> String {
     }
 }
 
-/// A table's statement without the next number of a counter, which rows move and no line tells.
-fn without_counter(shown: Vec<Vec<Option<String>>>) -> String {
-    let text = shown
+/// A table's statement without the next number of a counter, which rows move and no line tells, and without
+/// a default collation that is said all the same: CREATE TABLE ... SELECT is logged so.
+fn comparable(shown: Vec<Vec<Option<String>>>, default_collations: &[String]) -> String {
+    let mut text = shown
         .into_iter()
         .flatten()
         .flatten()
         .nth(1)
         .unwrap_or_default();
+    for collation in default_collations {
+        for end in [" ", ","] {
+            text = text.replace(&format!(" COLLATE {collation}{end}"), end);
+        }
+    }
     let Some((front, rest)) = text.split_once(" AUTO_INCREMENT=") else {
         return text;
     };
