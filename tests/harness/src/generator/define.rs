@@ -211,16 +211,32 @@ impl Round<'_> {
             return Ok(());
         }
         let charset = CHARSETS[self.rng.usize(..CHARSETS.len())];
+        if is_wide(charset) && self.has_labels(at) {
+            return Ok(());
+        }
         let change = format!("CONVERT TO CHARACTER SET {charset}");
         self.alter(at, &change).await?;
         Ok(())
     }
 
-    /// Labels beyond ASCII, which the server (9.7) itself gets wrong: CONVERT TO keeps their bytes and calls
-    /// them text of the new character set; CREATE TABLE … SELECT logs `?` for what is beyond the basic plane.
+    fn has_labels(&self, at: usize) -> bool {
+        self.members[at]
+            .table
+            .columns
+            .iter()
+            .any(Column::has_labels)
+    }
+
+    /// Labels beyond ASCII or of two or four bytes a character, which the server (9.7) itself gets wrong:
+    /// CONVERT TO keeps their bytes and calls them text of the new character set; CREATE TABLE … SELECT logs
+    /// `?` for what is beyond the basic plane.
     fn has_odd_labels(&self, at: usize) -> bool {
         let is_odd = |column: &Column| {
-            matches!(column.data_type.as_str(), "enum" | "set") && !column.column_type.is_ascii()
+            let is_odd = || {
+                let collation = column.collation.as_deref().unwrap_or_default();
+                is_wide(collation) || !column.column_type.is_ascii()
+            };
+            column.has_labels() && is_odd()
         };
         self.members[at].table.columns.iter().any(is_odd)
     }
@@ -371,4 +387,10 @@ impl Round<'_> {
         self.define(&sql, &[at, one]).await?;
         Ok(())
     }
+}
+
+/// Whether its characters have two or four bytes, also the ASCII ones.
+fn is_wide(charset_or_collation: &str) -> bool {
+    let wide = ["ucs2", "utf16", "utf32"];
+    wide.iter().any(|it| charset_or_collation.starts_with(it))
 }

@@ -34,6 +34,8 @@ pub fn literal(column: &Column, raw: &str) -> anyhow::Result<String> {
         },
         Compare::Base64 => hex(binary(raw)?),
         Compare::Json => format!("CAST(_utf8mb4 {} AS JSON)", hex(raw.bytes())),
+        // No number at all: what a column without a default gets, and no literal gives.
+        Compare::Vector if raw == "[]" => "DEFAULT".into(),
         Compare::Vector => hex(vector(raw)?),
     })
 }
@@ -110,7 +112,7 @@ fn vector(raw: &str) -> anyhow::Result<Vec<u8>> {
         .and_then(|raw| raw.strip_suffix(']'))
         .context("an array was expected")?;
     let mut bytes = Vec::new();
-    for number in numbers.split(',') {
+    for number in numbers.split(',').filter(|number| !number.is_empty()) {
         bytes.extend(number.parse::<f32>()?.to_le_bytes());
     }
     Ok(bytes)

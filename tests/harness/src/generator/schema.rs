@@ -58,6 +58,12 @@ pub fn text(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
 }
 
+impl Column {
+    pub fn has_labels(&self) -> bool {
+        matches!(self.data_type.as_str(), "enum" | "set")
+    }
+}
+
 impl Table {
     /// The table as the server knows it; `None` when there is none.
     ///
@@ -88,6 +94,15 @@ impl Table {
             ),
         )
         .await?;
+        let mut key: Vec<String> = key.into_iter().flatten().flatten().collect();
+        if key.is_empty() {
+            // The server takes a unique key without NULL for the primary key, and logs it as such.
+            let promoted = format!(
+                "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE {place} AND COLUMN_KEY = 'PRI'"
+            );
+            let promoted = strings(conn, &promoted).await?;
+            key.extend(promoted.into_iter().flatten().flatten());
+        }
         let columns: Vec<Column> = columns
             .into_iter()
             .map(column)
@@ -98,7 +113,7 @@ impl Table {
             name: name.to_owned(),
             places: names.map(|(at, it)| (it.name.clone(), at)).collect(),
             columns,
-            key: key.into_iter().flatten().flatten().collect(),
+            key,
         }))
     }
 

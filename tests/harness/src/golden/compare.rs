@@ -82,7 +82,7 @@ fn shortest(raw: &str, shortest: &str) -> bool {
 fn vector(raw: &str) -> Option<Vec<u32>> {
     let inner = raw.strip_prefix('[')?.strip_suffix(']')?;
     let mut bits = Vec::new();
-    for number in inner.split(',') {
+    for number in inner.split(',').filter(|number| !number.is_empty()) {
         bits.push(number.parse::<f32>().ok()?.to_bits());
     }
     Some(bits)
