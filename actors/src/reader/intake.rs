@@ -162,6 +162,7 @@ impl Intake {
         // A chunk that waits holds no permit: two of them could want more than there is.
         self.permit
             .shrink_to(self.items.iter().map(image_bytes).sum());
+        self.permit.unweigh();
         self.assembler.enter_prepared();
     }
 
@@ -220,6 +221,7 @@ impl Intake {
                     return Ok(Next::Send(batch));
                 }
                 // What skipped rows did not use up serves the next slice.
+                self.permit.unweigh();
                 if self.permit.bytes() < SLICE_BYTES {
                     return Ok(Next::Grant(SLICE_BYTES));
                 }
@@ -322,6 +324,7 @@ impl Intake {
         self.detached = self.items.len();
         self.permit
             .shrink_to(self.items.iter().map(image_bytes).sum());
+        self.permit.unweigh();
     }
 
     /// Everything up to the newest boundary.
@@ -335,7 +338,8 @@ impl Intake {
         self.detached = 0;
         self.sent = self.ended.mark.clone();
         let held_bytes: usize = self.items.iter().map(image_bytes).sum();
-        let held = self.permit.split(held_bytes + self.chunk.len());
+        let mut held = self.permit.split(held_bytes + self.chunk.len());
+        held.unweigh();
         let permit = std::mem::replace(&mut self.permit, held);
         Some(SourceBatch {
             items,

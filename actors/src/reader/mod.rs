@@ -265,7 +265,7 @@ async fn read_chunk(
     mut chunk: BytesMut,
 ) -> Chunk {
     let asked = Instant::now();
-    let mut permit = raw.take(CHUNK_BYTES).await;
+    let mut permit = raw.take_weighed(CHUNK_BYTES).await;
     let mut waited = asked.elapsed();
     chunk.reserve(CHUNK_BYTES + OVERSHOOT_BYTES);
     let outcome = stream.read(&mut chunk, CHUNK_BYTES).await;

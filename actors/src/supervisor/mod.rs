@@ -175,6 +175,7 @@ impl Supervisor {
         };
         running.died(&died.actor);
         let is_dead = running.is_dead();
+        self.weigh();
         let verdict = self
             .lifecycle
             .died(&died.actor, &died.cause, Instant::now());

@@ -197,6 +197,15 @@ impl Supervisor {
         });
         running.born(actor);
         running.writers.insert(Arc::clone(lane), writer);
+        self.weigh();
+    }
+
+    /// What memory costs with so many lanes.
+    pub(super) fn weigh(&self) {
+        let running = self.running.as_ref();
+        let lanes = running.map_or(0, |running| running.writers.len());
+        self.parts.raw.weigh(lanes);
+        self.parts.encoded.weigh(lanes);
     }
 }
 

@@ -111,7 +111,7 @@ impl Handler<LaneBatch> for ShardWriter {
     fn handle(&mut self, LaneBatch(changes): LaneBatch, ctx: &mut Self::Context) {
         self.buffer.push(changes);
         if let Some(bytes) = self.buffer.widening_bytes()
-            && let Some(permit) = self.encoded.try_take(bytes)
+            && let Some(permit) = self.encoded.try_take_weighed(bytes)
         {
             self.buffer.grant(permit);
         }
@@ -175,13 +175,13 @@ impl ShardWriter {
 
     /// Whether the grant is there already; else it is asked for and arrives later.
     fn take_grant(&mut self, bytes: usize, ctx: &mut Context<Self>) -> bool {
-        if let Some(permit) = self.encoded.try_take(bytes) {
+        if let Some(permit) = self.encoded.try_take_weighed(bytes) {
             self.buffer.grant(permit);
             return true;
         }
         self.is_asking = true;
         let encoded = self.encoded.clone();
-        let effect = async move { encoded.take(bytes).await };
+        let effect = async move { encoded.take_weighed(bytes).await };
         ctx.spawn(
             effect
                 .into_actor(self)

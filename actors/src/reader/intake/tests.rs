@@ -64,13 +64,19 @@ impl Driver {
     }
 
     fn feed(&mut self, chunk: Bytes) {
-        let permit = self.budget.try_take(chunk.len()).expect("a free budget");
+        let permit = self
+            .budget
+            .try_take_weighed(chunk.len())
+            .expect("a free budget");
         self.intake.feed(chunk, permit);
         self.run();
     }
 
     fn feed_part(&mut self, part: Bytes) {
-        let permit = self.budget.try_take(part.len()).expect("a free budget");
+        let permit = self
+            .budget
+            .try_take_weighed(part.len())
+            .expect("a free budget");
         self.intake.feed_part(part, permit);
         self.run();
     }
@@ -94,7 +100,7 @@ impl Driver {
                 }
                 Next::Grant(bytes) => {
                     self.grants += 1;
-                    let permit = self.budget.try_take(bytes).expect("a free budget");
+                    let permit = self.budget.try_take_weighed(bytes).expect("a free budget");
                     self.intake.grant(permit);
                 }
                 Next::Ask(question) => {

@@ -118,7 +118,7 @@ impl Driver {
                         bytes <= RECORD_BYTES_MAX.max(SINK_BYTES_MAX + 2000),
                         "{bytes}"
                     );
-                    let permit = self.budget.try_take(bytes).expect("a free budget");
+                    let permit = self.budget.try_take_weighed(bytes).expect("a free budget");
                     self.buffer.grant(permit);
                 }
                 Step::Pack => self.buffer.pack(&mut self.lines)?,
@@ -426,7 +426,9 @@ fn a_record_never_outgrows_the_sink_whatever_the_settings_say() {
         match driver.buffer.next_step() {
             Step::Idle if driver.flying.is_none() => break,
             Step::Idle => driver.settle(),
-            Step::Grant(bytes) => driver.buffer.grant(driver.budget.try_take(bytes).unwrap()),
+            Step::Grant(bytes) => driver
+                .buffer
+                .grant(driver.budget.try_take_weighed(bytes).unwrap()),
             Step::Pack => driver.buffer.pack(&mut driver.lines).unwrap(),
             Step::Prepare(_) => (),
             Step::Fly(flight) => {
