@@ -18,6 +18,7 @@ use anyhow::Context;
 use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
+    failure::Failure,
     ports::{launcher::Launcher, store::CheckpointStore},
     reader::intake,
     supervisor::{End, Parts, Shutdown, Supervisor},
@@ -130,9 +131,12 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
     let supervisor = Supervisor::new(parts, ended).start();
     telemetry.attach(supervisor.clone().recipient());
     let signals = actix::spawn(pass_signals_on(supervisor));
-    let end = end
-        .await
-        .context("the supervisor ended without saying how")?;
+    let end = end.await.map_err(|_| {
+        Failure::definite("the supervisor panicked").with_hint(
+            "this is a defect of the program: report it with the panic that the log shows; \
+             a restart goes on from the stored position",
+        )
+    })?;
     signals.abort();
     telemetry.stop().await;
     for arbiter in writer_arbiters.iter().chain([&arbiter]) {

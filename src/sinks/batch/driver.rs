@@ -14,6 +14,7 @@ use std::{
 use futures_util::{FutureExt, future};
 use headwater_actors::{
     failure::Failure,
+    fault,
     metrics::{SINK_ORDER_VIOLATIONS_TOTAL, SINK_REQUEST_SECONDS, SINK_THROTTLED_TOTAL},
     ports::{
         BoxFuture,
@@ -151,6 +152,7 @@ impl<P: PutBatch> Driver<P> {
     }
 
     fn take_in(&mut self, first: Intake, intake: &mut mpsc::UnboundedReceiver<Intake>) {
+        fault::here("sink.take_in");
         let now = Instant::now();
         let rest = std::iter::from_fn(|| intake.try_recv().ok());
         for taken in std::iter::once(first).chain(rest).take(INTAKE_MAX) {
@@ -266,8 +268,11 @@ fn size(record: &Record) -> usize {
     record.bytes.len() + record.partition_key.len()
 }
 
+/// It ends before its callers only by a panic, and nobody starts it again.
 fn driver_ended() -> Rejected {
-    rejected(Failure::transient("the sink's task has ended"))
+    rejected(Failure::definite("the sink's task has ended").with_hint(
+        "this is a defect of the program: report it with the panic that the log shows; a restart goes on",
+    ))
 }
 
 #[cfg(test)]
