@@ -25,7 +25,7 @@ use headwater_actors::{
     writer::poison::Policy,
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
 
@@ -81,6 +81,8 @@ pub fn run(plan: Plan, mode: RunMode) -> anyhow::Result<Exit> {
 }
 
 async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Result<End> {
+    // Before anything slow: a signal while it starts is kept for the Supervisor.
+    let signals = Signals::listen().context("listen for signals")?;
     let telemetry = Telemetry::start(&plan.telemetry)?;
     let dead_letters = outputs::dead_letters(&plan)?;
     let (launcher, store): (Arc<dyn Launcher>, Arc<dyn CheckpointStore>) = match mode.source {
@@ -130,7 +132,7 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
     let (ended, end) = oneshot::channel();
     let supervisor = Supervisor::new(parts, ended).start();
     telemetry.attach(supervisor.clone().recipient());
-    let signals = actix::spawn(pass_signals_on(supervisor));
+    let signals = actix::spawn(signals.pass_on(supervisor));
     let end = end.await.map_err(|_| {
         Failure::definite("the supervisor panicked").with_hint(
             "this is a defect of the program: report it with the panic that the log shows; \
@@ -146,17 +148,27 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
 }
 
 /// The first signal drains, the second ends at once.
-async fn pass_signals_on(supervisor: Addr<Supervisor>) -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => (),
-            _ = interrupt.recv() => (),
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn pass_on(mut self, supervisor: Addr<Supervisor>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => (),
+                _ = self.interrupt.recv() => (),
+            }
+            supervisor.do_send(Shutdown);
         }
-        supervisor.do_send(Shutdown);
     }
 }
 

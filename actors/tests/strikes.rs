@@ -170,10 +170,12 @@ fn value_in_the_second_record(world: &World) -> i32 {
 fn dies_with_its_put_in_flight(world: &World, times: u32) -> Gate {
     let gate = Gate::default();
     let held = gate.clone();
-    world.sink.does(move |_, record| match &*record.lane.table.table {
-        "a" => Act::Hold(held.clone()),
-        _ => Act::Take,
-    });
+    world
+        .sink
+        .does(move |_, record| match &*record.lane.table.table {
+            "a" => Act::Hold(held.clone()),
+            _ => Act::Take,
+        });
     world
         .encoder
         .panics_at(value_in_the_second_record(world), times);

@@ -109,7 +109,8 @@ impl Lifecycle {
 
 const PANICKED: &str = "this is a defect of the program: report it with the panic that the log shows; \
     a restart goes on from the stored position";
-const TOO_OFTEN: &str = "cure what the log says of each death; a restart goes on from the stored position";
+const TOO_OFTEN: &str =
+    "cure what the log says of each death; a restart goes on from the stored position";
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,10 @@ static BROKEN: LazyLock<Mutex<HashMap<String, Vec<u64>>>> = LazyLock::new(|| {
 });
 
 pub fn breaks_at(table: &str, increments: Vec<u64>) {
-    BROKEN.lock().expect("a whole lock").insert(table.into(), increments);
+    BROKEN
+        .lock()
+        .expect("a whole lock")
+        .insert(table.into(), increments);
 }
 
 struct BrokenRecorder;
@@ -66,4 +69,3 @@ impl Recorder for BrokenRecorder {
         Histogram::noop()
     }
 }
-

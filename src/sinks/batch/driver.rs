@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     aws::CallFailure,
-    sinks::{Outcome, count, rejected},
+    sinks::{Outcome, count, ended, rejected},
 };
 
 type Replies = Result<Vec<Reply>, CallFailure>;
@@ -268,11 +268,8 @@ fn size(record: &Record) -> usize {
     record.bytes.len() + record.partition_key.len()
 }
 
-/// It ends before its callers only by a panic, and nobody starts it again.
 fn driver_ended() -> Rejected {
-    rejected(Failure::definite("the sink's task has ended").with_hint(
-        "this is a defect of the program: report it with the panic that the log shows; a restart goes on",
-    ))
+    rejected(ended("the sink's task"))
 }
 
 #[cfg(test)]
