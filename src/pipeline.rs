@@ -18,13 +18,14 @@ use anyhow::Context;
 use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
+    failure::Failure,
     ports::{launcher::Launcher, store::CheckpointStore},
     reader::intake,
     supervisor::{End, Parts, Shutdown, Supervisor},
     writer::poison::Policy,
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
 
@@ -80,6 +81,8 @@ pub fn run(plan: Plan, mode: RunMode) -> anyhow::Result<Exit> {
 }
 
 async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Result<End> {
+    // Before anything slow: a signal while it starts is kept for the Supervisor.
+    let signals = Signals::listen().context("listen for signals")?;
     let telemetry = Telemetry::start(&plan.telemetry)?;
     let dead_letters = outputs::dead_letters(&plan)?;
     let (launcher, store): (Arc<dyn Launcher>, Arc<dyn CheckpointStore>) = match mode.source {
@@ -129,10 +132,13 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
     let (ended, end) = oneshot::channel();
     let supervisor = Supervisor::new(parts, ended).start();
     telemetry.attach(supervisor.clone().recipient());
-    let signals = actix::spawn(pass_signals_on(supervisor));
-    let end = end
-        .await
-        .context("the supervisor ended without saying how")?;
+    let signals = actix::spawn(signals.pass_on(supervisor));
+    let end = end.await.map_err(|_| {
+        Failure::definite("the supervisor panicked").with_hint(
+            "this is a defect of the program: report it with the panic that the log shows; \
+             a restart goes on from the stored position",
+        )
+    })?;
     signals.abort();
     telemetry.stop().await;
     for arbiter in writer_arbiters.iter().chain([&arbiter]) {
@@ -142,17 +148,27 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
 }
 
 /// The first signal drains, the second ends at once.
-async fn pass_signals_on(supervisor: Addr<Supervisor>) -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => (),
-            _ = interrupt.recv() => (),
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn pass_on(mut self, supervisor: Addr<Supervisor>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => (),
+                _ = self.interrupt.recv() => (),
+            }
+            supervisor.do_send(Shutdown);
         }
-        supervisor.do_send(Shutdown);
     }
 }
 

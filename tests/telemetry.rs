@@ -61,6 +61,7 @@ fn status(state: State) -> Status {
         state,
         generation: 2,
         restarts: 1,
+        restarts_by_actor: [("reader", 1)].into(),
         position_durable: Some("binlog.000007:1234".into()),
         position_read: Some("binlog.000007:2345".into()),
         gtid_set: None,

@@ -6,7 +6,7 @@
 #![allow(dead_code)]
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     io::Write,
     sync::{Arc, Mutex},
 };
@@ -376,10 +376,26 @@ fn table_map(id: u64, name: &TableName) -> Vec<u8> {
     body
 }
 
-/// Writes [`Change::line`]s; panics once at each value it was told to.
+/// Writes [`Change::line`]s; panics at each value as often as it was told to.
 #[derive(Debug, Default, Clone)]
 pub struct LineEncoder {
-    pub panics_at: Arc<Mutex<HashSet<i32>>>,
+    panics: Arc<Mutex<HashMap<i32, u32>>>,
+}
+
+impl LineEncoder {
+    pub fn panics_at(&self, value: i32, times: u32) {
+        let mut panics = self.panics.lock().expect("a whole lock");
+        *panics.entry(value).or_default() += times;
+    }
+
+    fn is_marked(&self, value: i32) -> bool {
+        let mut panics = self.panics.lock().expect("a whole lock");
+        let Some(left) = panics.get_mut(&value).filter(|left| **left > 0) else {
+            return false;
+        };
+        *left -= 1;
+        true
+    }
 }
 
 impl Encoder for LineEncoder {
@@ -412,12 +428,7 @@ impl TableEncoder for LineTable {
         if v == SKIPPED {
             return Ok(Written::Nothing);
         }
-        let is_marked = self
-            .encoder
-            .panics_at
-            .lock()
-            .expect("a whole lock")
-            .remove(&v);
+        let is_marked = self.encoder.is_marked(v);
         assert!(!is_marked, "the encoder was told to panic");
         let kind = match event.block.kind {
             RowsKind::Insert => 'i',

@@ -17,6 +17,7 @@ pub mod checkpointer;
 pub mod clock;
 mod detached;
 pub mod failure;
+pub mod fault;
 pub mod filter;
 #[cfg(test)]
 mod fixture;

@@ -1,5 +1,7 @@
 //! What the pipeline says of itself: a snapshot value, never a handle.
 
+use std::collections::BTreeMap;
+
 use actix::Message;
 
 /// Asks the Supervisor for a [`Status`].
@@ -24,6 +26,8 @@ pub struct Status {
     pub state: State,
     pub generation: u64,
     pub restarts: u64,
+    /// Of readers, routers, shard writers and checkpointers.
+    pub restarts_by_actor: BTreeMap<&'static str, u64>,
     /// `FILE:OFFSET` that is durable, and the one read.
     pub position_durable: Option<String>,
     pub position_read: Option<String>,

@@ -3,18 +3,11 @@
 
 mod support;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock, Mutex},
-};
-
-use headwater_actors::{metrics as names, supervisor::End};
-use metrics::{
-    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
-};
+use headwater_actors::supervisor::End;
 use support::{
     World,
     fixture::{Log, Op},
+    recorder::breaks_at,
     sink::Act,
     source, store, wait_for,
 };
@@ -87,7 +80,8 @@ fn halts_and_goes_on(world: &World, message: &str) {
 #[test]
 fn a_shard_writer_that_panics_is_started_again_alone() {
     let world = world();
-    world.encoder.panics_at.lock().unwrap().extend([251, 402]);
+    world.encoder.panics_at(251, 1);
+    world.encoder.panics_at(402, 1);
     assert_eq!(run_counting(&world), (1, 2));
     assert_eq!(world.source.opened.borrow().len(), 1, "the Reader goes on");
 }
@@ -142,8 +136,7 @@ fn a_checkpointer_that_fails_for_good_halts_and_nothing_is_lost() {
 
 #[test]
 fn a_router_that_panics_ends_the_generation() {
-    BROKEN.lock().unwrap().insert("shop.counted".into(), 40);
-    metrics::set_global_recorder(BrokenRecorder).expect("the only recorder");
+    breaks_at("shop.counted", vec![40]);
     let world = World::new(traffic(&["a", "counted"]));
     world.source.events_a_read(3);
     let (generation, restarts) = run_counting(&world);
@@ -208,7 +201,7 @@ fn everybody_dies_and_nothing_is_lost() {
                 .store
                 .fails_at(random.usize(2..12), store::Fault::Fails);
             let v = random.i32(0..60) * 10 + random.i32(0..4);
-            world.encoder.panics_at.lock().unwrap().insert(v);
+            world.encoder.panics_at(v, 1);
         }
         world.sink.does(move |_, _| match random.u8(0..8) {
             0 => Act::Throttle,
@@ -225,53 +218,6 @@ fn everybody_dies_and_nothing_is_lost() {
         };
         assert!((0..5).any(|_| drains(world.run_to_the_end())));
         world.assert_complete();
-    }
-}
-
-/// Tables whose counter panics, once, at this count of increments: a dependency that breaks in the Router.
-static BROKEN: LazyLock<Mutex<HashMap<String, u64>>> = LazyLock::new(Mutex::default);
-
-struct BrokenRecorder;
-
-struct Fuse(String);
-
-impl CounterFn for Fuse {
-    fn increment(&self, _value: u64) {
-        let mut broken = BROKEN.lock().expect("a whole lock");
-        if let Some(left) = broken.get_mut(&self.0) {
-            *left -= 1;
-            if *left == 0 {
-                broken.remove(&self.0);
-                drop(broken);
-                panic!("the recorder was told to panic");
-            }
-        }
-    }
-
-    fn absolute(&self, _value: u64) {}
-}
-
-impl Recorder for BrokenRecorder {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        let table = key.labels().find(|label| label.key() == "table");
-        match table {
-            Some(table) if key.name() == names::CHANGES_TOTAL => {
-                Counter::from_arc(Arc::new(Fuse(table.value().into())))
-            }
-            _ => Counter::noop(),
-        }
-    }
-
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
-    }
-
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
     }
 }
 

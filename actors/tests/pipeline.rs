@@ -137,7 +137,7 @@ fn a_drain_waits_for_writers_and_readers_that_are_being_started_again() {
         world.options.strikes_max = 20;
         for _ in 0..4 {
             let v = random.i32(0..60) * 10 + random.i32(0..2);
-            world.encoder.panics_at.lock().unwrap().insert(v);
+            world.encoder.panics_at(v, 1);
             let read = random.usize(0..40);
             world.source.fails_at(read, source::Fault::Panic);
         }

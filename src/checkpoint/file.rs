@@ -20,6 +20,7 @@ use std::{
 use headwater_actors::{
     checkpoint::Checkpoint,
     failure::Failure,
+    fault,
     ports::{
         BoxFuture,
         store::{CheckpointStore, Stored},
@@ -129,8 +130,10 @@ impl Inner {
         let partial = beside(&self.path, "partial");
         write_durably(&partial, text.as_bytes())
             .map_err(|error| io_error(&self.path, "write the partial file", error))?;
+        fault::here("checkpoint.partial");
         std::fs::rename(&partial, &self.path)
             .map_err(|error| io_error(&self.path, "rename the partial file", error))?;
+        fault::here("checkpoint.renamed");
         // From here on the new one may be what a restart finds.
         *written = Written {
             call,
@@ -207,6 +210,7 @@ fn lock(path: &Path) -> Result<File, Error> {
 
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
+    fault::here("checkpoint.created");
     file.write_all(bytes)?;
     file.sync_all()
 }

@@ -14,7 +14,7 @@ use headwater_actors::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Outcome, count, rejected};
+use super::{Outcome, count, ended, rejected};
 
 const ITEMS_MAX: usize = 1024;
 
@@ -58,7 +58,7 @@ impl<T: Send + 'static> Group<T> {
     /// Queues now, before the future is polled; resolves when the item is committed.
     pub fn submit(&self, item: T) -> BoxFuture<'static, Result<(), Failure>> {
         let (reply, answer) = oneshot::channel();
-        let ended = || Failure::transient("the writer thread has ended");
+        let ended = || ended("the writer thread");
         if self.jobs.send(Job { item, reply }).is_err() {
             return std::future::ready(Err(ended())).boxed();
         }

@@ -75,3 +75,11 @@ fn rejected(failure: Failure) -> Rejected {
         throttled: false,
     }
 }
+
+/// What delivers is gone before those who wait for it: only a panic does that, and nobody starts it again.
+fn ended(what: &str) -> Failure {
+    Failure::definite(format!("{what} has ended")).with_hint(
+        "this is a defect of the program: report it with the panic that the log shows; \
+         a restart goes on from the stored position",
+    )
+}

@@ -3,12 +3,15 @@
 //! What the stream holds is judged against the binlog as another decoder reads it. Every test has its own
 //! servers; nothing sleeps: waits probe for what they wait for.
 
+mod broken_actors;
 mod commands;
 mod crashes;
 mod delivery;
+mod drains;
 mod failover;
 mod first_load;
 mod formats;
+mod kills;
 mod lanes;
 mod mariadb;
 mod observing;
@@ -17,6 +20,7 @@ mod oversize;
 mod packing;
 mod refusals;
 mod refusals_source;
+mod remains;
 mod replay;
 mod routes;
 mod shape;

@@ -261,3 +261,36 @@ fn no_file_names_a_place_of_one_machine() {
         &[],
     );
 }
+
+#[test]
+fn only_what_is_built_for_tests_can_be_told_to_break() {
+    let rule = |file: &File| {
+        if !file.path.ends_with("Cargo.toml") {
+            return Vec::new();
+        }
+        let (mut section, mut found) = ("", Vec::new());
+        for (at, line) in file.text.lines().enumerate() {
+            if line.starts_with('[') {
+                section = line;
+            }
+            let asks = line.contains("\"faults\"") || line.contains("/faults");
+            if asks && section != "[dev-dependencies]" {
+                found.push(file.breach(at + 1, line));
+            }
+        }
+        found
+    };
+    let asks = "x = { workspace = true, features = [\"faults\"] }\n";
+    let manifest = |section: &str| File::of("Cargo.toml", &format!("[{section}]\n{asks}"));
+    holds(
+        rule,
+        &[
+            manifest("dependencies"),
+            File::of("a/Cargo.toml", "[features]\ndefault = [\"faults\"]\n"),
+        ],
+        &[
+            manifest("dev-dependencies"),
+            File::of("a/Cargo.toml", "[features]\nfaults = []\n"),
+        ],
+    );
+}

@@ -22,6 +22,7 @@ use crate::{
     checkpoint::Checkpoint,
     clock,
     failure::Failure,
+    fault,
     messages::{
         BarrierFinished, BarrierOpened, CheckpointStatus, ColumnsKnown, Drained, Generation,
         GetCheckpointStatus, Stop, StoreLast,
@@ -92,6 +93,9 @@ impl Checkpointer {
     }
 
     fn write(&mut self, checkpoint: Checkpoint, ctx: &mut Context<Self>) {
+        if let Err(failure) = fault::at("checkpointer.write") {
+            return self.die(failure, ctx);
+        }
         let (store, begun) = (Arc::clone(&self.store), Instant::now());
         let effect = async move { store.save(checkpoint).await };
         ctx.spawn(
@@ -115,16 +119,18 @@ impl Checkpointer {
                 self.last_success = Instant::now();
                 self.proceed(ctx);
             }
-            Err(failure) if failure.is_definite() => {
-                self.watch.dying_of(failure);
-                ctx.stop();
-            }
+            Err(failure) if failure.is_definite() => self.die(failure, ctx),
             Err(failure) => {
                 let wait = self.backoff.next_wait(fastrand::f64());
                 tracing::warn!(error = %failure, retry_in = ?wait, "checkpoint not stored");
                 ctx.run_later(wait, Self::proceed);
             }
         }
+    }
+
+    fn die(&mut self, failure: Failure, ctx: &mut Context<Self>) {
+        self.watch.dying_of(failure);
+        ctx.stop();
     }
 }
 

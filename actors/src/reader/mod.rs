@@ -24,6 +24,7 @@ use crate::{
     backoff::Backoff,
     budget::{ByteBudget, Permit},
     failure::{Class, Failure},
+    fault,
     filter::TableFilter,
     messages::{Drain, SourceBatch, SourceEnded, SourceState, Stop},
     metrics as names,
@@ -134,7 +135,10 @@ impl Reader {
     fn proceed(&mut self, ctx: &mut Context<Self>) {
         loop {
             match self.intake.next_step() {
-                Ok(Next::Send(batch)) => self.router.do_send(batch),
+                Ok(Next::Send(batch)) => match fault::at("reader.send") {
+                    Ok(()) => self.router.do_send(batch),
+                    Err(failure) => return self.die(failure, ctx),
+                },
                 Ok(Next::Grant(bytes)) => return self.ask(bytes, ctx),
                 Ok(Next::Ask(question)) => return self.ask_columns(question, ctx),
                 Ok(Next::Read) => return self.read(ctx),

@@ -26,6 +26,7 @@ use self::{
 use crate::{
     checkpoint::{Checkpoint, OrderingKey},
     failure::Failure,
+    fault,
     filter::TableFilter,
     lane::Lane,
     messages::{
@@ -97,6 +98,7 @@ impl Router {
     }
 
     fn route(&mut self, batch: SourceBatch) -> Result<Vec<Action>, Failure> {
+        fault::at("router.route")?;
         let SourceBatch {
             items,
             end,

@@ -76,12 +76,17 @@ impl Lifecycle {
                 return Verdict::Halt(failure.clone());
             }
             Cause::Failed(failure) => failure.clone(),
-            Cause::Panicked => Failure::transient(format!("{actor} panicked")),
+            Cause::Panicked => Failure::transient(format!("{actor} panicked")).with_hint(PANICKED),
         };
         let strikes = self.strike(actor, now);
         if self.strikes_max < strikes {
             let message = format!("{actor} died {strikes} times in a row: {failure}");
-            return Verdict::Halt(Failure { message, ..failure });
+            let hint = failure.hint.or_else(|| Some(TOO_OFTEN.to_owned()));
+            return Verdict::Halt(Failure {
+                message,
+                hint,
+                ..failure
+            });
         }
         if failure.class == Class::Superseded {
             return Verdict::NewGeneration { strikes };
@@ -101,6 +106,11 @@ impl Lifecycle {
         entry.0
     }
 }
+
+const PANICKED: &str = "this is a defect of the program: report it with the panic that the log shows; \
+    a restart goes on from the stored position";
+const TOO_OFTEN: &str =
+    "cure what the log says of each death; a restart goes on from the stored position";
 
 #[cfg(test)]
 mod tests {
@@ -129,7 +139,10 @@ mod tests {
             lifecycle.died(&ActorId::Reader, &Cause::Panicked, now);
         }
         let verdict = lifecycle.died(&ActorId::Reader, &Cause::Panicked, now);
-        assert!(matches!(verdict, Verdict::Halt(_)), "{verdict:?}");
+        assert!(
+            matches!(&verdict, Verdict::Halt(failure) if failure.hint.as_deref() == Some(PANICKED)),
+            "{verdict:?}"
+        );
     }
 
     #[test]

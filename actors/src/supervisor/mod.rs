@@ -31,6 +31,7 @@ use crate::{
     backoff::Backoff,
     budget::ByteBudget,
     failure::Failure,
+    fault,
     filter::TableFilter,
     lane::Lane,
     messages::{
@@ -393,6 +394,7 @@ impl Handler<LaneWanted> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, LaneWanted(lane): LaneWanted, ctx: &mut Self::Context) {
+        fault::here("supervisor.lane_wanted");
         self.want_writer(lane, ctx);
     }
 }

@@ -1,7 +1,7 @@
 //! What the Supervisor remembers for the status page and the log: state, counts, last errors.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,7 +22,7 @@ pub struct Report {
     name: String,
     state: State,
     generation: Generation,
-    restarts: u64,
+    restarts: BTreeMap<&'static str, u64>,
     lag_bytes: Option<u64>,
     errors: VecDeque<ErrorStatus>,
     troubled: HashMap<Arc<Lane>, Instant>,
@@ -34,7 +34,7 @@ impl Report {
             name,
             state: State::Starting,
             generation: Generation::default(),
-            restarts: 0,
+            restarts: BTreeMap::new(),
             lag_bytes: None,
             errors: VecDeque::new(),
             troubled: HashMap::new(),
@@ -50,7 +50,7 @@ impl Report {
     }
 
     pub fn restarted(&mut self, actor: &ActorId, cause: &Cause) {
-        self.restarts += 1;
+        *self.restarts.entry(actor.kind()).or_default() += 1;
         self.error(&actor.to_string(), &Failure::transient(cause.to_string()));
     }
 
@@ -88,7 +88,8 @@ impl Report {
             name: self.name.clone(),
             state: self.state,
             generation: self.generation.0,
-            restarts: self.restarts,
+            restarts: self.restarts.values().sum(),
+            restarts_by_actor: self.restarts.clone(),
             position_durable: None,
             position_read: None,
             gtid_set: None,

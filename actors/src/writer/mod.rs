@@ -30,6 +30,7 @@ use crate::{
     backoff::Backoff,
     budget::{ByteBudget, Permit},
     failure::Failure,
+    fault,
     lane::Lane,
     messages::{BarrierReached, DeliverUpTo, Freeze, Frozen, LaneBatch, LaneTrouble, Stop},
     metrics as names,
@@ -156,12 +157,19 @@ impl ShardWriter {
                 Step::Grant(bytes) if self.is_asking || !self.take_grant(bytes, ctx) => break,
                 Step::Grant(_) => (),
                 Step::Pack => {
-                    if let Err(failure) = self.buffer.pack(&mut self.lines) {
+                    let packed = fault::at_lane("writer.pack", &self.lane)
+                        .and_then(|()| self.buffer.pack(&mut self.lines));
+                    if let Err(failure) = packed {
                         return self.die(failure, ctx);
                     }
                 }
                 Step::Prepare(record) => self.sink.prepare(&record),
-                Step::Fly(flight) => self.hand_over(flight, Duration::ZERO, ctx),
+                Step::Fly(flight) => {
+                    self.hand_over(flight, Duration::ZERO, ctx);
+                    if let Err(failure) = fault::at_lane("writer.flying", &self.lane) {
+                        return self.die(failure, ctx);
+                    }
+                }
                 Step::Fail(failure) => return self.die(failure, ctx),
             }
         }

@@ -7,6 +7,7 @@
 
 #[path = "../../src/fixture.rs"]
 pub mod fixture;
+pub mod recorder;
 pub mod sink;
 pub mod source;
 pub mod store;
@@ -18,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, Addr, Arbiter, System};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, System};
 use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
@@ -111,6 +112,7 @@ pub struct Options {
     pub grace: Duration,
     pub lane_idle: Duration,
     pub checkpoint_interval: Duration,
+    pub restart_backoff: Backoff,
     pub strikes_max: u32,
 }
 
@@ -127,6 +129,7 @@ impl Default for Options {
             grace: DEADLINE,
             lane_idle: Duration::from_secs(600),
             checkpoint_interval: Duration::from_millis(1),
+            restart_backoff: short_backoff(),
             strikes_max: 5,
         }
     }
@@ -149,14 +152,21 @@ impl Handle {
     }
 
     /// Asks for the status again and again until it is as wanted.
-    pub async fn until(&self, what: &str, is_so: impl Fn(&Status) -> bool) {
+    pub async fn until(&self, what: &str, mut is_so: impl FnMut(&Status) -> bool) {
         let asked = async {
             while !is_so(&self.status().await) {
-                tokio::task::yield_now().await;
+                // Not a bare turn: virtual time stands still while anyone is busy.
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
         within(what, asked).await;
     }
+}
+
+pub const POLL_INTERVAL: Duration = Duration::from_millis(1);
+
+fn short_backoff() -> Backoff {
+    Backoff::new(Duration::from_micros(100), Duration::from_millis(2))
 }
 
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -191,31 +201,50 @@ impl World {
 
     /// One life of the process; `script` plays the operator and may end before the pipeline does.
     pub fn run(&self, script: impl AsyncFnOnce(Handle)) -> End {
-        let system = System::new();
-        let end = system.block_on(async {
+        let end = System::new().block_on(async {
             let arbiters = [Arbiter::new(), Arbiter::new(), Arbiter::new()];
-            let (raw, encoded) = (
-                ByteBudget::new(self.options.raw_bytes),
-                ByteBudget::new(self.options.encoded_bytes),
-            );
-            let (ended, end) = oneshot::channel();
-            let parts = self.parts(&arbiters, raw.clone(), encoded.clone());
-            let supervisor = Supervisor::new(parts, ended).start();
-            let handle = Handle {
-                supervisor,
-                raw,
-                encoded,
-            };
-            let ((), end) =
-                futures_util::future::join(script(handle), within("the end", end)).await;
+            let end = self.live(arbiters.each_ref().map(Arbiter::handle), script);
+            let end = end.await;
             for arbiter in arbiters {
                 arbiter.stop();
                 arbiter.join().expect("an arbiter that ends");
             }
-            end.expect("an end")
+            end
         });
         self.check();
         end
+    }
+
+    /// The same on one thread, on which time passes at once when everybody waits.
+    pub fn run_in_virtual_time(&self, script: impl AsyncFnOnce(Handle)) -> End {
+        let system = System::with_tokio_rt(|| {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            let runtime = builder.enable_all().start_paused(true).build();
+            runtime.expect("a runtime")
+        });
+        let end = system.block_on(async {
+            let here = System::current().arbiter().clone();
+            self.live([here.clone(), here.clone(), here], script).await
+        });
+        self.check();
+        end
+    }
+
+    async fn live(&self, arbiters: [ArbiterHandle; 3], script: impl AsyncFnOnce(Handle)) -> End {
+        let (raw, encoded) = (
+            ByteBudget::new(self.options.raw_bytes),
+            ByteBudget::new(self.options.encoded_bytes),
+        );
+        let (ended, end) = oneshot::channel();
+        let parts = self.parts(&arbiters, raw.clone(), encoded.clone());
+        let supervisor = Supervisor::new(parts, ended).start();
+        let handle = Handle {
+            supervisor,
+            raw,
+            encoded,
+        };
+        let ((), end) = futures_util::future::join(script(handle), within("the end", end)).await;
+        end.expect("an end")
     }
 
     /// A life that ends when all of the log is durable and the operator says so.
@@ -226,8 +255,8 @@ impl World {
         })
     }
 
-    fn parts(&self, arbiters: &[Arbiter; 3], raw: ByteBudget, encoded: ByteBudget) -> Parts {
-        let backoff = Backoff::new(Duration::from_micros(100), Duration::from_millis(2));
+    fn parts(&self, arbiters: &[ArbiterHandle; 3], raw: ByteBudget, encoded: ByteBudget) -> Parts {
+        let backoff = short_backoff();
         let [first, rest @ ..] = arbiters;
         Parts {
             name: "test".into(),
@@ -247,11 +276,11 @@ impl World {
             lane_idle: self.options.lane_idle,
             grace: self.options.grace,
             delivery_backoff: backoff.clone(),
-            connect_backoff: backoff.clone(),
-            restart_backoff: backoff,
+            connect_backoff: backoff,
+            restart_backoff: self.options.restart_backoff.clone(),
             strikes_max: self.options.strikes_max,
-            arbiter: first.handle(),
-            writer_arbiters: rest.iter().map(Arbiter::handle).collect(),
+            arbiter: first.clone(),
+            writer_arbiters: rest.to_vec(),
         }
     }
 

@@ -14,6 +14,7 @@ use std::{
 use futures_util::{FutureExt, future};
 use headwater_actors::{
     failure::Failure,
+    fault,
     metrics::{SINK_ORDER_VIOLATIONS_TOTAL, SINK_REQUEST_SECONDS, SINK_THROTTLED_TOTAL},
     ports::{
         BoxFuture,
@@ -33,7 +34,7 @@ use super::{
 };
 use crate::{
     aws::CallFailure,
-    sinks::{Outcome, count, rejected},
+    sinks::{Outcome, count, ended, rejected},
 };
 
 type Replies = Result<Vec<Reply>, CallFailure>;
@@ -151,6 +152,7 @@ impl<P: PutBatch> Driver<P> {
     }
 
     fn take_in(&mut self, first: Intake, intake: &mut mpsc::UnboundedReceiver<Intake>) {
+        fault::here("sink.take_in");
         let now = Instant::now();
         let rest = std::iter::from_fn(|| intake.try_recv().ok());
         for taken in std::iter::once(first).chain(rest).take(INTAKE_MAX) {
@@ -266,7 +268,7 @@ fn size(record: &Record) -> usize {
 }
 
 fn driver_ended() -> Rejected {
-    rejected(Failure::transient("the sink's task has ended"))
+    rejected(ended("the sink's task"))
 }
 
 #[cfg(test)]
