@@ -19,7 +19,7 @@ pub struct Faults {
     pub requests_reset: f64,
     /// Of calls: taken, and reset in the middle of the reply.
     pub replies_reset: f64,
-    /// Of calls: taken, and answered with HTTP 200 and a body that is none of the API's.
+    /// Of calls: answered with HTTP 200 and a body that is none of the API's; half of them are taken.
     pub replies_garbled: f64,
     /// Of calls: taken at once, answered after `delay`.
     pub replies_delayed: f64,

@@ -134,6 +134,10 @@ pub async fn put(
     if shared.strikes(faults.calls_unavailable) {
         return Ok(error(503, "ServiceUnavailable", "Slow down."));
     }
+    let is_garbled = shared.strikes(faults.replies_garbled);
+    if is_garbled && shared.happens(0.5) {
+        return Ok(garbled(shared, api, entries.len()));
+    }
     let call = Call {
         api,
         head,
@@ -159,7 +163,7 @@ pub async fn put(
     if shared.strikes(faults.replies_delayed) {
         tokio::time::sleep(faults.delay).await;
     }
-    if shared.strikes(faults.replies_garbled) {
+    if is_garbled {
         return Ok(garbled(shared, api, entries.len()));
     }
     Ok(answer)
