@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use headwater_harness::{faults::FaultProxy, orders::Load, wait::Deadline};
+use headwater_harness::{
+    faults::{FaultProxy, Hold},
+    program::Program,
+    wait::Deadline,
+};
 
 use crate::{
     traffic::Traffic,
@@ -32,24 +36,44 @@ async fn a_log_that_is_rotated_all_the_time_and_connections_that_are_killed_repe
 
 /// KILL for every connection of the program, once there is a dump among them.
 async fn kill_all(world: &World) -> anyhow::Result<()> {
-    let sql = "SELECT id, command FROM performance_schema.processlist WHERE user = 'headwater'";
     let deadline = Deadline::after(WITHIN, "a dump to kill");
     let connections = loop {
-        let connections = world.mysql.query_rows(sql).await?;
-        let is_dump = |row: &Vec<Option<String>>| {
-            let command = row.get(1).cloned().flatten();
-            command.is_some_and(|command| command.starts_with("Binlog Dump"))
-        };
-        if connections.iter().any(is_dump) {
+        let connections = connections(world).await?;
+        if connections.iter().any(Connection::is_dump) {
             break connections;
         }
         deadline.pause().await?;
     };
-    for id in connections.iter().filter_map(|row| row.first()?.as_ref()) {
+    for Connection { id, .. } in connections {
         // It may have gone by itself.
         drop(world.mysql.exec(&format!("KILL {id}")).await);
     }
     Ok(())
+}
+
+/// A connection of the program, as the server sees it.
+struct Connection {
+    id: String,
+    command: String,
+    state: String,
+}
+
+impl Connection {
+    fn is_dump(&self) -> bool {
+        self.command.starts_with("Binlog Dump")
+    }
+}
+
+async fn connections(world: &World) -> anyhow::Result<Vec<Connection>> {
+    let rows = world.mysql.query_rows("SHOW PROCESSLIST").await?;
+    let connection = |row: Vec<Option<String>>| {
+        let mut row = row.into_iter().map(Option::unwrap_or_default);
+        let (id, user) = (row.next()?, row.next()?);
+        let mut row = row.skip(2);
+        let (command, _, state) = (row.next()?, row.next()?, row.next()?);
+        (user == "headwater").then_some(Connection { id, command, state })
+    };
+    Ok(rows.into_iter().filter_map(connection).collect())
 }
 
 #[tokio::test]
@@ -78,12 +102,18 @@ async fn events_above_max_allowed_packet_pass_and_above_our_own_limit_halt_until
     verdict.ensure_clean()
 }
 
-/// The server gives a client that does not read one second; the program asks for more.
-#[tokio::test]
-async fn a_sink_that_stands_still_for_longer_than_net_write_timeout_costs_no_connection()
--> anyhow::Result<()> {
-    let world = World::with(1, &["--net-write-timeout=1"]).await?;
-    let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, 41).await?;
+/// 20 MB of rows: more than the program's small budget and both ends of the socket hold.
+const BULK: &str = "CREATE TABLE shop.bulk (id INT PRIMARY KEY, body TEXT); \
+    SET SESSION cte_max_recursion_depth = 5000; \
+    INSERT INTO shop.bulk WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
+    SELECT i, REPEAT('x', 4000) FROM n";
+
+/// The program before a sink that stands still, with so much to read that the server waits for it.
+async fn blocked(
+    world: &World,
+    proxy: &FaultProxy,
+    for_so_long: Duration,
+) -> anyhow::Result<(Program, Hold)> {
     let mut program = world
         .launch_to(&proxy.url())?
         .setting("memory.budget_bytes", "8388608")
@@ -92,26 +122,38 @@ async fn a_sink_that_stands_still_for_longer_than_net_write_timeout_costs_no_con
         .start()?;
     program.wait_ready(WITHIN).await?;
     let hold = proxy.hold();
-    let load = Load::new(60_000).table("shop.bulk");
-    load.run(&world.mysql).await?;
-    metric_reaches(&program, "headwater_lane_backlog_bytes", 1.0).await?;
-    // The socket is full, and stays so for several of the server's time-outs.
-    let waiting = "SELECT COUNT(*) FROM performance_schema.processlist \
-        WHERE command LIKE 'Binlog Dump%' AND state NOT LIKE '%has sent all%'";
+    world.mysql.exec(BULK).await?;
+    let is_blocked = |connection: &Connection| {
+        connection.is_dump() && !connection.state.contains("has sent all")
+    };
     let deadline = Deadline::after(WITHIN, "the dump to wait for us");
     let mut since = Instant::now();
-    while since.elapsed() < Duration::from_secs(3) {
-        if world.mysql.query_value(waiting).await? != "1" {
+    while since.elapsed() < for_so_long {
+        if !connections(world).await?.iter().any(is_blocked) {
             since = Instant::now();
         }
         deadline.pause().await?;
     }
+    Ok((program, hold))
+}
+
+/// The server gives a client that does not read one second; the program asks for more.
+#[tokio::test]
+async fn a_sink_that_stands_still_for_longer_than_net_write_timeout_costs_no_connection()
+-> anyhow::Result<()> {
+    let world = World::with(1, &["--net-write-timeout=1"]).await?;
+    let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, 41).await?;
+    let (program, hold) = blocked(&world, &proxy, Duration::from_secs(4)).await?;
     drop(hold);
     delivered(&program, &world.mysql).await?;
     let reconnects = program
         .metric("headwater_source_reconnects_total", &[])
         .await?;
     assert_eq!(reconnects.unwrap_or_default(), 0.0);
+    let waited = program
+        .metric("headwater_backpressure_seconds_total", &[])
+        .await?;
+    assert!(waited >= Some(3.0), "{waited:?}");
     let peak_mib = program.peak_rss_kib()? / 1024;
     assert!(peak_mib <= 64, "{peak_mib} MiB");
     let verdict = ends_well(program, &world).await?;
@@ -124,19 +166,10 @@ async fn a_server_that_hangs_up_while_our_sink_stands_still_is_read_on_where_it_
 -> anyhow::Result<()> {
     let world = World::new(1).await?;
     let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, 42).await?;
-    let mut program = world
-        .launch_to(&proxy.url())?
-        .setting("memory.budget_bytes", "8388608")
-        .setting("sink.kinesis.in_flight_bytes_max", "1048576")
-        .setting("sink.kinesis.call_bytes", "262144")
-        .start()?;
-    program.wait_ready(WITHIN).await?;
-    let hold = proxy.hold();
-    let load = Load::new(30_000).table("shop.bulk");
-    load.run(&world.mysql).await?;
-    metric_reaches(&program, "headwater_lane_backlog_bytes", 1.0).await?;
+    let (program, hold) = blocked(&world, &proxy, Duration::from_millis(300)).await?;
     kill_all(&world).await?;
     drop(hold);
+    metric_reaches(&program, "headwater_source_reconnects_total", 1.0).await?;
     let verdict = ends_well(program, &world).await?;
     assert_eq!(verdict.duplicates, 0, "{verdict}");
     Ok(())

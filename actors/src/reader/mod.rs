@@ -140,7 +140,11 @@ impl Reader {
     fn proceed(&mut self, ctx: &mut Context<Self>) {
         loop {
             match self.intake.next_step() {
-                Ok(Next::Send(batch)) => self.router.do_send(batch),
+                Ok(Next::Send(batch)) => {
+                    // A connection that brings nothing new, and is lost again, is no success.
+                    self.backoff.reset();
+                    self.router.do_send(batch);
+                }
                 Ok(Next::Grant(bytes)) => return self.ask(bytes, ctx),
                 Ok(Next::Ask(question)) => return self.ask_columns(question, ctx),
                 Ok(Next::Read) => return self.read(ctx),
@@ -219,7 +223,6 @@ impl Reader {
         match chunk.outcome {
             Ok(read @ (Read::Events | Read::Part)) => {
                 metrics::counter!(names::SOURCE_BYTES_TOTAL).increment(chunk.events.len() as u64);
-                reader.backoff.reset();
                 *reader.current() = Some(chunk.stream);
                 if read == Read::Part {
                     reader.intake.feed_part(chunk.events, chunk.permit);
