@@ -56,7 +56,7 @@ async fn order_and_completeness_survive_whole_calls_that_fail_and_lost_replies()
 #[tokio::test]
 async fn order_and_completeness_survive_throttling_of_nine_in_ten() -> anyhow::Result<()> {
     // A throttled shard is left alone for up to a second.
-    survives_calls(15, 15, |faults| faults.entries_throttled = 0.9).await
+    survives_calls(15, 10, |faults| faults.entries_throttled = 0.9).await
 }
 
 #[tokio::test]

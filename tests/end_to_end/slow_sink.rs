@@ -21,13 +21,13 @@ async fn a_stream_slower_than_the_source_costs_lag_and_neither_memory_nor_order_
     proxy.program(|faults| {
         faults.shard_limits = Some(ShardLimits {
             records_per_sec: 1000.0,
-            bytes_per_sec: 300_000.0,
+            bytes_per_sec: 280_000.0,
         });
     });
     let program = world.launch_to(&proxy.url())?.start()?;
-    let load = Load::new(60_000).table("shop.bulk");
+    let load = Load::new(12_000).table("shop.bulk");
     load.run(&world.mysql).await?;
-    metric_reaches(&program, "headwater_source_lag_seconds", 3.0).await?;
+    metric_reaches(&program, "headwater_source_lag_seconds", 2.0).await?;
     metric_reaches(&program, "headwater_source_lag_bytes", 1e6).await?;
     metric_reaches(&program, "headwater_lane_backlog_bytes", 1e6).await?;
     metric_reaches(&program, "headwater_sink_throttled_total", 1.0).await?;

@@ -1,3 +1,5 @@
+//! The proxy before an echo: what passes, what is cut, stalled, refused and damaged.
+
 use std::io::ErrorKind;
 
 use super::*;
