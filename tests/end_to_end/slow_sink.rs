@@ -21,10 +21,14 @@ async fn a_stream_slower_than_the_source_costs_lag_and_neither_memory_nor_order_
     proxy.program(|faults| {
         faults.shard_limits = Some(ShardLimits {
             records_per_sec: 1000.0,
-            bytes_per_sec: 280_000.0,
+            bytes_per_sec: 60_000.0,
         });
     });
-    let program = world.launch_to(&proxy.url())?.start()?;
+    let program = world
+        .launch_to(&proxy.url())?
+        // What a shard takes in a second is the most that a record may have.
+        .setting("packing.record_bytes_max", "32768")
+        .start()?;
     let load = Load::new(12_000).table("shop.bulk");
     load.run(&world.mysql).await?;
     metric_reaches(&program, "headwater_source_lag_seconds", 2.0).await?;
