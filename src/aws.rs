@@ -2,10 +2,11 @@
 //! the SDK means.
 //!
 //! Credentials come from the SDK's default chain (environment, profile, web identity, ECS, EC2), with an
-//! assumed role on top where the plan names one. The SDK's own retries are off: who repeats is decided by the
-//! caller, or order could not be kept. So is its stalled stream protection: every call has one timeout,
-//! around all of it, set by the caller. Credentials that are missing at start are definite; later any
-//! trouble with them is transient, for a role can come back and nothing is lost by waiting.
+//! assumed role on top where the plan names one; certificates to trust from the system, or SSL_CERT_FILE. The
+//! SDK's own retries are off: who repeats is decided by the caller, or order could not be kept. So is its
+//! stalled stream protection: every call has one timeout, around all of it, set by the caller. Credentials
+//! that are missing at start are definite; later any trouble with them is transient, for a role can come
+//! back and nothing is lost by waiting.
 
 mod body;
 
@@ -28,6 +29,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CREDENTIALS_HINT: &str = "give the process credentials: a task role (ECS), a service account with a role (EKS), an instance profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 
 const UNREACHABLE_HINT: &str = "check the region, the endpoint and the network path to it (VPC endpoint or NAT, security groups); delivery goes on by itself";
+
+const CERTIFICATE_HINT: &str = "the endpoint shows a certificate that is not trusted here: let SSL_CERT_FILE name a PEM file with all that are (also those of AWS, if other endpoints are called), or add it to the system's own";
 
 /// What an error of a call means for the entries in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,8 +146,13 @@ where
         };
     }
     let SdkError::ServiceError(service) = error else {
-        let mut failure = CallFailure::transient(failed(chain(error)));
-        failure.failure.hint = Some(UNREACHABLE_HINT.to_owned());
+        let text = chain(error);
+        let hint = match text.contains("certificate") {
+            true => CERTIFICATE_HINT,
+            false => UNREACHABLE_HINT,
+        };
+        let mut failure = CallFailure::transient(failed(text));
+        failure.failure.hint = Some(hint.to_owned());
         return failure;
     };
     let status = service.raw().status().as_u16();

@@ -4,6 +4,8 @@
 //! promise that all of it serves: what the stream holds of a lane is its records in order, where a repetition may
 //! follow its first copy.
 
+#[path = "sinks/faults.rs"]
+mod faults;
 #[path = "sinks/file.rs"]
 mod file_sink;
 #[path = "sinks/firehose.rs"]

@@ -60,8 +60,8 @@ impl Failure {
 }
 
 /// What the log says stays as it is.
-impl From<AssembleError> for Failure {
-    fn from(error: AssembleError) -> Self {
+impl From<&AssembleError> for Failure {
+    fn from(error: &AssembleError) -> Self {
         let failure = Self::definite(format!("{error}: {}", error.cause));
         match error.hint() {
             Some(hint) => failure.with_hint(hint),

@@ -79,7 +79,7 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Checksum { .. } => Some(
-                "the event was damaged on disk or on the way: connect again; if it repeats, check the source with mysqlbinlog --verify-binlog-checksum",
+                "check the source's file with mysqlbinlog --verify-binlog-checksum: if it is damaged there, go on from a replica whose log is whole (by GTID), or set a position behind the event and copy the tables that it changed again; if it is not, look for what damages bytes on the way, and turn TLS on",
             ),
             Self::TooLarge { .. } => Some("raise source.event_bytes_max"),
             Self::StatementFormat(_) => Some(

@@ -2,12 +2,13 @@
 //!
 //! Such a transaction comes in parts, and its rows leave while it is still coming; its checksum stands at its
 //! end. So that no row of a damaged event leaves, the event is read from the server a second time, ahead of
-//! the dump, which waits meanwhile. That costs its bytes twice over the network, and no memory.
+//! the dump, which waits meanwhile. A sum of each part is kept, so that damage on the dump's own way is
+//! noticed before the part leaves. That costs its bytes twice over the network, and four bytes a part.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::BytesMut;
-use headwater_actors::failure::Failure;
+use headwater_actors::failure::{Class, Failure};
 use headwater_binlog::{
     Error,
     event::{CHECKSUM_BYTES, Checksum, EventHeader},
@@ -28,21 +29,67 @@ pub struct Home {
     pub patience: Duration,
 }
 
+/// What the parts of a large event must be, in their order.
+#[derive(Debug, Default)]
+pub struct Parts(VecDeque<u32>);
+
+impl Parts {
+    /// # Errors
+    /// Transient when the part is not what was read ahead.
+    pub fn ensure_next(&mut self, part: &[u8]) -> Result<(), Failure> {
+        match self.0.pop_front() {
+            Some(sum) if sum != crc32fast::hash(part) => Err(Failure::transient(
+                "a part of a compressed transaction was damaged on its way",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Home {
     /// `first` is the first part of a TRANSACTION_PAYLOAD of the dump that is at `place`.
     ///
     /// # Errors
     /// Definite when the event is damaged; transient when it cannot be read again.
-    pub async fn ensure_checksum(&self, place: &Place, first: &[u8]) -> Result<(), Failure> {
+    pub async fn ensure_checksum(&self, place: &Place, first: &[u8]) -> Result<Parts, Failure> {
         let header = EventHeader::parse(first).map_err(|error| unreadable(&error))?;
         let begin = header.next_offset.checked_sub(header.bytes);
         // A log without checksums has nothing to verify. Transactions begin below 4 GiB: see max_binlog_size.
         let (Checksum::Crc32, Some(file), Some(begin)) = (place.checksum(), place.file(), begin)
         else {
-            return Ok(());
+            return Ok(Parts::default());
         };
         let position = Position::new(file.clone(), u64::from(begin));
-        let mut dump = self.dump_at(&position).await?;
+        // The place itself may have been damaged on its way: what the server says of it is not the last word.
+        let read = async || {
+            let outcome = self.read(&position, first).await;
+            outcome.map_err(|failure| Failure {
+                class: Class::Transient,
+                ..failure
+            })
+        };
+        let mut outcome = read().await?;
+        if outcome.is_err() {
+            // A second time it stands so in the log.
+            outcome = read().await?;
+        }
+        outcome.map_err(|cause| {
+            Failure::from(&AssembleError {
+                file: position.file.clone(),
+                offset: position.offset,
+                kind: header.kind,
+                cause,
+            })
+        })
+    }
+
+    /// The inner error is that of the checksum.
+    async fn read(
+        &self,
+        position: &Position,
+        first: &[u8],
+    ) -> Result<Result<Parts, Error>, Failure> {
+        let mut dump = self.dump_at(position).await?;
         let mut part = BytesMut::new();
         loop {
             part.clear();
@@ -58,19 +105,16 @@ impl Home {
                 }
             }
         }
-        let mut sum = Sum::default();
-        sum.add(&part);
-        while dump.has_parts() {
+        let (mut sum, mut parts) = (Sum::default(), Parts::default());
+        loop {
+            sum.add(&part);
+            parts.0.push_back(crc32fast::hash(&part));
+            if !dump.has_parts() {
+                return Ok(sum.verify().map(|()| parts));
+            }
             part.clear();
             dump.next(&mut part).await?;
-            sum.add(&part);
         }
-        Ok(sum.verify().map_err(|cause| AssembleError {
-            file: position.file.clone(),
-            offset: position.offset,
-            kind: header.kind,
-            cause,
-        })?)
     }
 
     /// Under a name of its own, so that it ends nobody else's dump.

@@ -113,15 +113,12 @@ async fn open(plan: &SourcePlan, home: Uuid) -> Result<Server, Failure> {
         // Each question sees what is committed by then.
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     ] {
-        let outcome = server.conn.query_drop(sql).await;
-        outcome.map_err(|error| server.failure(DOING, &error))?;
+        server.execute(DOING, sql).await?;
     }
     // The hidden key of 8.0.30 and later is logged, and may be hidden in information_schema.
     let sql = "SET SESSION show_gipk_in_create_table_and_information_schema = ON";
-    match server.conn.query_drop(sql).await {
-        Ok(()) | Err(Error::Server(_)) => Ok(server),
-        Err(error) => Err(server.failure(DOING, &error)),
-    }
+    server.rows_if_told(DOING, sql).await?;
+    Ok(server)
 }
 
 /// The list, and the place of the log at which it is right; no list where there is no such table.
@@ -130,16 +127,14 @@ async fn listed(
     table: &TableName,
 ) -> Result<(Server, Option<ColumnList>, Position), Failure> {
     let asked = async {
-        let outcome = server.conn.query_drop("START TRANSACTION").await;
-        outcome.map_err(|error| server.failure(DOING, &error))?;
+        server.execute(DOING, "START TRANSACTION").await?;
         let is_there = hold(&mut server, table).await?;
         let end = server.head().await?;
         let list = match is_there {
             true => Some(list(&mut server, table).await?),
             false => None,
         };
-        let outcome = server.conn.query_drop("COMMIT").await;
-        outcome.map_err(|error| server.failure(DOING, &error))?;
+        server.execute(DOING, "COMMIT").await?;
         Ok::<_, Failure>((list, end))
     };
     let (list, end) = timeout(ASK_TIMEOUT, asked).await.map_err(|_| {
@@ -220,13 +215,33 @@ fn listed_column(row: &Row) -> Option<ListedColumn> {
     })
 }
 
-/// Reads the log up to `end` for its statements.
+/// Reads the log up to `end` for its statements. What is damaged may have been so on the way: it is read twice.
 async fn look_ahead(
+    plan: &SourcePlan,
+    home: (&Host, Uuid),
+    ahead: &mut Ahead,
+    end: &Position,
+) -> Result<(), Failure> {
+    let mut outcome = read_ahead(plan, home, ahead, end).await?;
+    if matches!(outcome, Err(headwater_binlog::Error::Checksum { .. })) {
+        outcome = read_ahead(plan, home, ahead, end).await?;
+    }
+    outcome.map_err(|error| {
+        let failure = Failure::definite(format!("{DOING}: at {}: {error}", ahead.reached()));
+        match error.hint() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    })
+}
+
+/// The inner error is one of the log's bytes, at the place that was reached.
+async fn read_ahead(
     plan: &SourcePlan,
     (host, home): (&Host, Uuid),
     ahead: &mut Ahead,
     end: &Position,
-) -> Result<(), Failure> {
+) -> Result<Result<(), headwater_binlog::Error>, Failure> {
     let route = Route::ByPosition(ahead.reached().clone());
     let mut connection = Connection::open(plan, host).await?;
     connection.ensure_server(home).await?;
@@ -252,12 +267,12 @@ async fn look_ahead(
                 )));
             }
         };
-        outcome.map_err(|error| {
-            Failure::definite(format!("{} at {}: {error}", dump.doing(), ahead.reached()))
-        })?;
+        if outcome.is_err() {
+            return Ok(outcome);
+        }
     }
     if *ahead.reached() >= *end {
-        return Ok(());
+        return Ok(Ok(()));
     }
     Err(Failure::transient(format!(
         "{DOING}: {} and {end} are not of one log",

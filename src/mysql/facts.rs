@@ -1,7 +1,9 @@
-//! What a server says about itself and its log, asked in one go.
+//! What a server says about itself and its log, asked in one go. No answer is waited for without end.
 //!
 //! The order of the questions matters: what is purged is asked last, so a purge in between shows as a
 //! file too many and never as a file too few.
+
+use std::time::Duration;
 
 use headwater_actors::{
     failure::Failure,
@@ -11,7 +13,8 @@ use headwater_binlog::{
     gtid::{GtidSet, Uuid},
     position::{FileName, Position},
 };
-use mysql_async::{Conn, Row, prelude::Queryable};
+use mysql_async::{Conn, Error, Row, prelude::Queryable};
+use tokio::time::timeout;
 
 use super::failure::failure;
 use crate::plan::Host;
@@ -68,7 +71,14 @@ pub struct Server {
     pub user: String,
     /// As `SELECT VERSION()` prints it.
     pub version_text: String,
+    /// How long an answer may take.
+    pub patience: Duration,
 }
+
+/// For what a server may have to look through many files or tables.
+pub const SLOW_ANSWER: Duration = Duration::from_secs(600);
+/// To say goodbye.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
 impl Server {
     pub fn failure(&self, doing: &str, error: &mysql_async::Error) -> Failure {
@@ -76,8 +86,36 @@ impl Server {
     }
 
     pub async fn rows(&mut self, doing: &str, sql: &str) -> Result<Vec<Row>, Failure> {
-        let rows = self.conn.query(sql).await;
+        self.rows_within(self.patience, doing, sql).await
+    }
+
+    /// The same for a question that takes its time.
+    pub async fn rows_within(
+        &mut self,
+        patience: Duration,
+        doing: &str,
+        sql: &str,
+    ) -> Result<Vec<Row>, Failure> {
+        let rows = within(patience, doing, self.conn.query(sql)).await?;
         rows.map_err(|error| self.failure(doing, &error))
+    }
+
+    /// `None` when the server does not want to answer this.
+    pub async fn rows_if_told(
+        &mut self,
+        doing: &str,
+        sql: &str,
+    ) -> Result<Option<Vec<Row>>, Failure> {
+        match within(self.patience, doing, self.conn.query(sql)).await? {
+            Ok(rows) => Ok(Some(rows)),
+            Err(Error::Server(_)) => Ok(None),
+            Err(error) => Err(self.failure(doing, &error)),
+        }
+    }
+
+    /// A statement without rows.
+    pub async fn execute(&mut self, doing: &str, sql: &str) -> Result<(), Failure> {
+        self.rows(doing, sql).await.map(drop)
     }
 
     /// The host that answered: a dump must be asked of the same.
@@ -95,8 +133,12 @@ impl Server {
 
     /// Ends the connection in good order; that it could not be is nobody's trouble.
     pub async fn leave(self) {
-        if let Err(error) = self.conn.disconnect().await {
-            tracing::debug!(%error, "the connection was not closed in good order");
+        match timeout(LEAVE_WITHIN, self.conn.disconnect()).await {
+            Ok(Ok(())) => (),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the connection was not closed in good order");
+            }
+            Err(_) => tracing::debug!("the server did not take leave"),
         }
     }
 
@@ -121,7 +163,8 @@ impl Server {
             // Before 5.6.
             (Flavour::MySql, true) => "SELECT '', ''".into(),
         };
-        let row = self.rows(doing, &sql).await?.into_iter().next();
+        let rows = self.rows_within(SLOW_ANSWER, doing, &sql).await?;
+        let row = rows.into_iter().next();
         let column = |index| row.as_ref().and_then(|row| text(row, index));
         let missing = || Failure::transient(format!("{sql} gave no GTID set"));
         Ok(ServerFacts {
@@ -163,7 +206,8 @@ impl Server {
             Flavour::MySql => text(&row, 4).unwrap_or_default(),
             Flavour::MariaDb => {
                 let sql = format!("SELECT {}", gtids_before(&head.file, head.offset));
-                let rows = self.rows("ask for the GTIDs of a position", &sql).await?;
+                let doing = "ask for the GTIDs of a position";
+                let rows = self.rows_within(SLOW_ANSWER, doing, &sql).await?;
                 let gtids = rows.first().and_then(|row| text(row, 0));
                 gtids.ok_or_else(|| Failure::transient(format!("{sql} gave NULL")))?
             }
@@ -231,6 +275,18 @@ impl Server {
             gtid_mode: value("gtid_mode"),
         })
     }
+}
+
+/// The connection must not be used again after a failure.
+async fn within<T>(
+    patience: Duration,
+    doing: &str,
+    answer: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    timeout(patience, answer).await.map_err(|_| {
+        let secs = patience.as_secs_f32();
+        Failure::transient(format!("{doing}: no answer within {secs} s"))
+    })
 }
 
 /// Which server it is.

@@ -12,6 +12,8 @@ pub mod code {
     pub const ACCESS_DENIED: u16 = 1045;
     pub const FATAL_ERROR_READING_BINLOG: u16 = 1236;
     pub const SPECIFIC_ACCESS_DENIED: u16 = 1227;
+    /// MariaDB's word to a dump that it ends for a newer one of the same `server_id`.
+    pub const REPLACED_BY_SAME_ID: u16 = 4052;
 }
 
 /// What cures missing privileges.
@@ -124,10 +126,13 @@ fn answer_too_large(doing: &str) -> Failure {
     ))
 }
 
+/// For a dump that the server has ended in favour of another one.
+pub(super) const TAKEN_OVER_HINT: &str = "another process of this pipeline (same name and server_id; on MariaDB any replica of the same server_id) reads from this server and has taken over: stop one of the two, or give this one another `name` or source.server_id";
+
 /// Error 1236 has many causes, told only by its text.
 pub(super) fn fatal_hint(message: &str) -> &'static str {
     if message.contains("same server_uuid") || message.contains("same server_id") {
-        return "another process of this pipeline (same name and server_id) reads from this server and has taken over: stop one of the two, or give this one another `name` or source.server_id";
+        return TAKEN_OVER_HINT;
     }
     if message.contains("purged") || message.contains("Could not find first log file") {
         return "the server no longer has this part of its log: copy the tables anew and clear the checkpoint, or accept the gap with `headwater position set`; keep the log longer (binlog_expire_logs_seconds)";

@@ -5,7 +5,7 @@ use headwater_binlog::schema::TableName;
 use mysql_async::Row;
 
 use super::{
-    facts::{number, text},
+    facts::{SLOW_ANSWER, number, text},
     start::server,
 };
 use crate::plan::SourcePlan;
@@ -34,7 +34,8 @@ pub async fn list_columns(plan: &SourcePlan) -> Result<Vec<SeenColumn>, Failure>
         WHERE t.table_type = 'BASE TABLE' \
         AND c.table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema') \
         ORDER BY c.table_schema, c.table_name, c.ordinal_position";
-    let rows = server.rows("list the columns", sql).await?;
+    let doing = "list the columns";
+    let rows = server.rows_within(SLOW_ANSWER, doing, sql).await?;
     server.leave().await;
     let column = |row: &Row| {
         Some(SeenColumn {

@@ -4,7 +4,7 @@
 
 use headwater_actors::{checkpoint::OrderingKey, failure::Failure, filter::TableFilter};
 use headwater_binlog::schema::TableName;
-use mysql_async::{Error, Row, prelude::Queryable};
+use mysql_async::Row;
 
 pub use super::checks::{Check, Verdict};
 use super::{
@@ -15,7 +15,7 @@ use super::{
         ensure_retention, ensure_row_image, ensure_row_metadata, ensure_row_value_options,
         ensure_server_id, ensure_strict_gtids, ensure_tables, ensure_version,
     },
-    facts::{Flavour, Server, number, text},
+    facts::{Flavour, SLOW_ANSWER, Server, number, text},
     start::server,
 };
 use crate::plan::SourcePlan;
@@ -100,7 +100,7 @@ async fn tables(server: &mut Server) -> Result<Vec<SeenTable>, Failure> {
         AND k.constraint_type = 'PRIMARY KEY' \
         WHERE t.table_type = 'BASE TABLE' \
         AND t.table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')";
-    let rows = server.rows(DOING, sql).await?;
+    let rows = server.rows_within(SLOW_ANSWER, DOING, sql).await?;
     let table = |row: &Row| {
         Some(SeenTable {
             name: TableName {
@@ -116,11 +116,8 @@ async fn tables(server: &mut Server) -> Result<Vec<SeenTable>, Failure> {
 /// `None` where there is no such table, or none that we may read: then it is not RDS, as far as we know.
 async fn rds_hours(server: &mut Server) -> Result<Option<Option<u64>>, Failure> {
     let sql = "SELECT value FROM mysql.rds_configuration WHERE name = 'binlog retention hours'";
-    match server.conn.query_first::<Row, _>(sql).await {
-        Ok(row) => Ok(row.map(|row| number(&row, 0))),
-        Err(Error::Server(_)) => Ok(None),
-        Err(error) => Err(server.failure(DOING, &error)),
-    }
+    let rows = server.rows_if_told(DOING, sql).await?;
+    Ok(rows.and_then(|rows| rows.first().map(|row| number(row, 0))))
 }
 
 /// None that we may not ask for: what the account lacks is judged on its own.
@@ -138,7 +135,7 @@ async fn old_columns(server: &mut Server) -> Result<Vec<TableName>, Failure> {
     }
     let sql = "SELECT DISTINCT table_schema, table_name FROM information_schema.columns \
         WHERE column_type LIKE '%mariadb-5.3%' AND datetime_precision > 0";
-    let rows = server.rows(DOING, sql).await?;
+    let rows = server.rows_within(SLOW_ANSWER, DOING, sql).await?;
     let table = |row: &Row| {
         Some(TableName {
             database: text(row, 0)?,
@@ -155,9 +152,6 @@ async fn replicas(server: &mut Server) -> Result<Vec<u64>, Failure> {
     } else {
         "SHOW SLAVE HOSTS"
     };
-    match server.conn.query::<Row, _>(sql).await {
-        Ok(rows) => Ok(rows.iter().filter_map(|row| number(row, 0)).collect()),
-        Err(Error::Server(_)) => Ok(Vec::new()),
-        Err(error) => Err(server.failure(DOING, &error)),
-    }
+    let rows = server.rows_if_told(DOING, sql).await?.unwrap_or_default();
+    Ok(rows.iter().filter_map(|row| number(row, 0)).collect())
 }

@@ -10,13 +10,7 @@ use headwater_binlog::{
     xa::{Prepared, XaPolicy, XaTable, Xid},
 };
 
-use super::{
-    checks::Check,
-    facts::{Server, ServerFacts},
-    failure::failure,
-    resume::Route,
-    start::server,
-};
+use super::{checks::Check, facts::ServerFacts, resume::Route, start::server};
 use crate::plan::SourcePlan;
 
 const COPY_AGAIN: &str = "copy the tables that it changed again and `headwater position set` behind its commit; keep the log longer than XA transactions stay prepared (binlog_expire_logs_seconds)";
@@ -57,20 +51,10 @@ pub(super) fn route(prepared: &Prepared, facts: &ServerFacts) -> Result<Route, F
 /// # Errors
 /// When no server answers.
 pub async fn recoverable(plan: &SourcePlan) -> Result<Vec<Xid>, Failure> {
-    use mysql_async::{Error, Row, prelude::Queryable};
-    let mut server: Server = server(plan).await?;
+    let mut server = server(plan).await?;
     // Needs XA_RECOVER_ADMIN since 8.0; servers before 5.7 do not know CONVERT.
-    let found = match server.conn.query::<Row, _>("XA RECOVER CONVERT XID").await {
-        Ok(rows) => rows,
-        Err(Error::Server(_)) => Vec::new(),
-        Err(error) => {
-            return Err(failure(
-                "ask for prepared XA transactions",
-                &server.user,
-                &error,
-            ));
-        }
-    };
+    let (doing, sql) = ("ask for prepared XA transactions", "XA RECOVER CONVERT XID");
+    let found = server.rows_if_told(doing, sql).await?.unwrap_or_default();
     server.leave().await;
     Ok(found.iter().filter_map(xid).collect())
 }

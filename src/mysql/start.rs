@@ -6,7 +6,7 @@
 //! done then is sent again from its beginning: its ids are the same, and another server may order
 //! transactions differently.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use headwater_actors::{
@@ -26,15 +26,13 @@ use super::{
     boundary::{Verdict, Walk},
     connect::connect,
     dump::{Connection, Dump, Replica, Taken, Until},
-    facts::{Server, ServerFacts, text},
+    facts::{SLOW_ANSWER, Server, ServerFacts, text},
     resume::{Route, decide_resume, ensure_gtids, next_epoch},
 };
 use crate::plan::{SourcePlan, StartPlan};
 
 /// Every binlog file begins with four magic bytes.
 const FIRST_OFFSET: u64 = 4;
-/// The server scans files for the first transaction that a set lacks, in silence.
-const LOCATE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Where to begin, on which server, in which epoch.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +49,7 @@ pub(super) async fn server(plan: &SourcePlan) -> Result<Server, Failure> {
         conn: connect(plan).await?,
         user: plan.user.clone(),
         version_text: String::new(),
+        patience: plan.read_timeout.max(plan.connect_timeout),
     };
     let rows = server
         .rows("ask the server what it is", "SELECT VERSION()")
@@ -279,10 +278,10 @@ async fn locate(
             "the server did not say where the first transaction after GTIDs {set} begins"
         )))
     };
-    timeout(LOCATE_TIMEOUT, search).await.map_err(|_| {
+    timeout(SLOW_ANSWER, search).await.map_err(|_| {
         Failure::transient(format!(
             "the server did not find the first transaction after GTIDs {set} within {} s",
-            LOCATE_TIMEOUT.as_secs()
+            SLOW_ANSWER.as_secs()
         ))
     })?
 }
@@ -310,7 +309,7 @@ async fn inspect(
     connection.ensure_server(facts.server_uuid).await?;
     let patience = match route {
         Route::ByPosition(_) => plan.read_timeout,
-        Route::ByGtid(_) => LOCATE_TIMEOUT,
+        Route::ByGtid(_) => SLOW_ANSWER,
     };
     connection
         .dump(plan, Replica::stranger(), &route.into(), until, patience)

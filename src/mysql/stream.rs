@@ -26,7 +26,7 @@ use headwater_binlog::{
 use tokio::sync::Mutex;
 
 use super::{
-    ahead::Home,
+    ahead::{Home, Parts},
     columns::Columns,
     dump::{Connection, Dump, Ready, Replica, Taken, Until},
     facts::{Server, ServerFacts},
@@ -188,6 +188,7 @@ impl Shared {
                 server_uuid,
                 patience,
             },
+            parts: Parts::default(),
             held_back: None,
         }))
     }
@@ -228,6 +229,8 @@ async fn ask_head(server: &mut Server, from: &Position) -> Result<Head, Failure>
 struct MySqlStream {
     dump: Dump,
     home: Home,
+    /// Of the large event in hand.
+    parts: Parts,
     /// What came behind events that the caller must see first.
     held_back: Option<Failure>,
 }
@@ -257,8 +260,9 @@ impl MySqlStream {
             Taken::Part => {
                 if !goes_on {
                     let verified = self.home.ensure_checksum(self.dump.place(), chunk);
-                    Box::pin(verified).await?;
+                    self.parts = Box::pin(verified).await?;
                 }
+                self.parts.ensure_next(chunk)?;
                 return Ok(Read::Part);
             }
             Taken::End => return Err(self.ended()),

@@ -15,7 +15,7 @@ use headwater_actors::{failure::Failure, ports::sink::Record};
 
 use super::{
     StreamDescription,
-    batch::{PutBatch, Reply},
+    batch::{PutBatch, Reply, unanswered},
     stream::{self, StreamApi, StreamSink, Terms},
 };
 use crate::{
@@ -127,13 +127,17 @@ impl PutBatch for Firehose {
 }
 
 /// Entries fail with ServiceUnavailableException (Firehose's throttling) or InternalFailure; a code that is
-/// new counts like the latter.
+/// new counts like the latter. Only a RecordId says that a record was taken.
 fn reply(entry: PutRecordBatchResponseEntry) -> Reply {
-    let Some(code) = entry.error_code else {
-        return Reply::Accepted {
-            shard: None,
-            sequence: None,
-        };
+    let code = match (entry.error_code, entry.record_id) {
+        (None, Some(_)) => {
+            return Reply::Accepted {
+                shard: None,
+                sequence: None,
+            };
+        }
+        (None, None) => return unanswered("firehose", "RecordId"),
+        (Some(code), _) => code,
     };
     let text = entry.error_message.unwrap_or_default();
     let throttled = code == "ServiceUnavailableException";

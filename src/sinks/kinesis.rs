@@ -16,7 +16,7 @@ use headwater_actors::{failure::Failure, ports::sink::Record};
 
 use super::{
     StreamDescription,
-    batch::{PutBatch, Reply},
+    batch::{PutBatch, Reply, unanswered},
     stream::{self, StreamApi, StreamSink, Terms},
 };
 use crate::{
@@ -132,13 +132,17 @@ fn replies(output: PutRecordsOutput) -> Vec<Reply> {
 }
 
 /// Entries fail with ProvisionedThroughputExceededException or InternalFailure; a code that is new counts
-/// like the latter.
+/// like the latter. Only a SequenceNumber says that a record was taken.
 fn reply(entry: PutRecordsResultEntry) -> Reply {
-    let Some(code) = entry.error_code else {
-        return Reply::Accepted {
-            shard: entry.shard_id.map(Into::into),
-            sequence: entry.sequence_number.map(Into::into),
-        };
+    let code = match (entry.error_code, entry.sequence_number) {
+        (None, Some(sequence)) => {
+            return Reply::Accepted {
+                shard: entry.shard_id.map(Into::into),
+                sequence: Some(sequence.into()),
+            };
+        }
+        (None, None) => return unanswered("kinesis", "SequenceNumber"),
+        (Some(code), _) => code,
     };
     let text = entry.error_message.unwrap_or_default();
     let throttled = code == "ProvisionedThroughputExceededException";
@@ -166,6 +170,15 @@ fn shard_in(message: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_says_nothing_of_a_record_has_not_taken_it() {
+        let reply = reply(PutRecordsResultEntry::builder().shard_id("s").build());
+        let Reply::Refused { failure, .. } = reply else {
+            panic!("nobody said that it was taken");
+        };
+        assert!(!failure.is_definite());
+    }
 
     #[test]
     fn a_refused_entry_tells_its_shard() {

@@ -10,12 +10,20 @@ use crate::{
 
 /// Traffic through these faults, then through none.
 async fn survives(seed: u64, program_faults: impl FnOnce(&mut Faults)) -> anyhow::Result<()> {
+    survives_calls(seed, 60, program_faults).await
+}
+
+async fn survives_calls(
+    seed: u64,
+    calls: u64,
+    program_faults: impl FnOnce(&mut Faults),
+) -> anyhow::Result<()> {
     let world = World::new(2).await?;
     let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 2, seed).await?;
     proxy.program(program_faults);
     let program = world.launch_to(&proxy.url())?.start()?;
     let traffic = Traffic::with_ddl(&world.mysql);
-    proxy.calls_reached(60).await;
+    proxy.calls_reached(calls).await;
     traffic.grows(20).await?;
     traffic.stop().await?;
     proxy.program(|faults| *faults = Faults::default());
@@ -43,6 +51,17 @@ async fn order_and_completeness_survive_whole_calls_that_fail_and_lost_replies()
         faults.replies_lost = 0.2;
     })
     .await
+}
+
+#[tokio::test]
+async fn order_and_completeness_survive_throttling_of_nine_in_ten() -> anyhow::Result<()> {
+    // A throttled shard is left alone for up to a second.
+    survives_calls(15, 10, |faults| faults.entries_throttled = 0.9).await
+}
+
+#[tokio::test]
+async fn order_and_completeness_survive_calls_of_which_half_fails() -> anyhow::Result<()> {
+    survives_calls(16, 40, |faults| faults.entries_failed = 0.5).await
 }
 
 #[tokio::test]

@@ -7,9 +7,10 @@ use headwater_harness::{
     check::{Judge, Verdict},
     facts::Facts,
     kinesis::{Kinesis, Record},
-    mysql::MySql,
+    mysql::{MySql, PASSWORD, USER},
     program::{Finished, Launch, Program},
     wait::Deadline,
+    wire::Wire,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -59,6 +60,17 @@ impl World {
     /// The same through another endpoint, e.g. a fault proxy.
     pub fn launch_to(&self, endpoint: &str) -> anyhow::Result<Launch> {
         Launch::run(BINARY, self.folder(), &self.config(endpoint))
+    }
+
+    /// The same through a network between MySQL and the program, whose silence is noticed in seconds.
+    pub fn launch_over(&self, wire: &Wire) -> anyhow::Result<Launch> {
+        let url = format!("mysql://{USER}:{PASSWORD}@127.0.0.1:{}", wire.port());
+        Ok(self
+            .launch()?
+            .setting("source.url", &url)
+            .setting("source.heartbeat_secs", "1")
+            .setting("source.read_timeout_secs", "3")
+            .setting("source.connect_timeout_secs", "2"))
     }
 
     pub fn config(&self, endpoint: &str) -> String {
@@ -137,6 +149,29 @@ pub async fn delivered(program: &Program, mysql: &MySql) -> anyhow::Result<()> {
         status.get("position_durable") == Some(&Value::from(format!("{file}:{offset}")))
     })
     .await
+}
+
+/// Everything is delivered, the drain is one, and nothing is missing or out of order.
+pub async fn ends_well(program: Program, world: &World) -> anyhow::Result<Verdict> {
+    delivered(&program, &world.mysql).await?;
+    let finished = program.drain(WITHIN).await?;
+    ensure!(finished.code() == Some(0), "{}", finished.text());
+    let verdict = world.verdict().await?;
+    verdict.ensure_clean()?;
+    Ok(verdict)
+}
+
+/// Waits until a metric is at least so much; one that is not there is 0.
+pub async fn metric_reaches(program: &Program, name: &str, least: f64) -> anyhow::Result<()> {
+    let deadline = Deadline::after(WITHIN, format!("{name} to reach {least}"));
+    loop {
+        let value = program.metric(name, &[]).await?.unwrap_or_default();
+        if value >= least {
+            return Ok(());
+        }
+        let pause = deadline.pause().await;
+        pause.with_context(|| format!("it is {value}"))?;
+    }
 }
 
 /// Waits until `/status` says so.

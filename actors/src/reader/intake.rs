@@ -13,7 +13,7 @@ use bytes::Bytes;
 use headwater_binlog::{
     columns::{Answer, Known, Question},
     position::Position,
-    transaction::{Assembler, Boundary, Item},
+    transaction::{AssembleError, Assembler, Boundary, Item},
     xa::{Prepared, XaPolicy},
 };
 
@@ -104,6 +104,8 @@ pub struct Intake {
     column_changes: u64,
     /// Said once what ended before it has left.
     failed: Option<Failure>,
+    /// What the log could not be read for.
+    unreadable: Option<AssembleError>,
 }
 
 impl Intake {
@@ -137,7 +139,13 @@ impl Intake {
             needs_grant: false,
             column_changes,
             failed: None,
+            unreadable: None,
         }
+    }
+
+    /// What [`Intake::next_step`] failed of, if it was the log itself.
+    pub fn unreadable(&self) -> Option<&AssembleError> {
+        self.unreadable.as_ref()
     }
 
     /// Rows of other tables are counted and left out; a table map of theirs that means nothing is no error.
@@ -249,7 +257,8 @@ impl Intake {
     /// One event, or one slice of a compressed transaction. Whether there was any.
     fn advance(&mut self) -> Result<bool, Failure> {
         if self.assembler.has_more() {
-            self.needs_grant = self.assembler.more(&mut self.items)?;
+            let outcome = self.assembler.more(&mut self.items);
+            self.needs_grant = outcome.map_err(|error| self.fail(error))?;
             return Ok(true);
         }
         if self.chunk.is_empty() {
@@ -257,13 +266,21 @@ impl Intake {
         }
         if self.is_part {
             let part = std::mem::take(&mut self.chunk);
-            self.assembler.push_part(&part, &mut self.items)?;
+            let outcome = self.assembler.push_part(&part, &mut self.items);
+            outcome.map_err(|error| self.fail(error))?;
         } else {
             let event = self.split_event()?;
-            self.assembler.push(event, &mut self.items)?;
+            let outcome = self.assembler.push(event, &mut self.items);
+            outcome.map_err(|error| self.fail(error))?;
         }
         self.needs_grant = self.assembler.has_more();
         Ok(true)
+    }
+
+    fn fail(&mut self, error: AssembleError) -> Failure {
+        let failure = Failure::from(&error);
+        self.unreadable = Some(error);
+        failure
     }
 
     fn split_event(&mut self) -> Result<Bytes, Failure> {

@@ -2,9 +2,10 @@
 //!
 //! It takes bytes from the raw budget before it reads, so a slow sink stops the reading, TCP pushes back on
 //! the server, and memory stays bounded. It sends as soon as the source would block or a chunk is full. A
-//! broken connection is opened again in place, from what has been sent; a definite failure ends the
-//! actor. What a batch is stands in [`intake`].
+//! broken connection is opened again in place, from what has been sent, and so is one that brought damaged
+//! bytes; a definite failure ends the actor. What a batch is stands in [`intake`].
 
+mod doubt;
 pub mod intake;
 
 use std::{
@@ -19,7 +20,10 @@ use actix::{
 use bytes::{Bytes, BytesMut};
 use headwater_binlog::{columns::Question, xa::Prepared};
 
-use self::intake::{Intake, Next, Rules, Until};
+use self::{
+    doubt::Doubt,
+    intake::{Intake, Next, Rules, Until},
+};
 use crate::{
     backoff::Backoff,
     budget::{ByteBudget, Permit},
@@ -38,6 +42,7 @@ pub struct Reader {
     tables: TableFilter,
     rules: Rules,
     backoff: Backoff,
+    doubt: Doubt,
     source: Arc<dyn Source>,
     stream: Option<Box<dyn EventStream>>,
     /// Of a prepared XA transaction that is being read.
@@ -92,6 +97,7 @@ impl Reader {
             tables: parts.tables,
             rules: parts.rules,
             backoff: parts.backoff,
+            doubt: Doubt::default(),
             source: parts.source,
             stream: None,
             prepared: None,
@@ -136,7 +142,11 @@ impl Reader {
         loop {
             match self.intake.next_step() {
                 Ok(Next::Send(batch)) => match fault::at("reader.send") {
-                    Ok(()) => self.router.do_send(batch),
+                    Ok(()) => {
+                        // A connection that brings nothing new, and is lost again, is no success.
+                        self.backoff.reset();
+                        self.router.do_send(batch);
+                    }
                     Err(failure) => return self.die(failure, ctx),
                 },
                 Ok(Next::Grant(bytes)) => return self.ask(bytes, ctx),
@@ -144,9 +154,19 @@ impl Reader {
                 Ok(Next::Read) => return self.read(ctx),
                 Ok(Next::OpenPrepared(prepared)) => return self.open_prepared(prepared, ctx),
                 Ok(Next::Reached) => return self.end(ctx),
-                Err(failure) => return self.die(failure, ctx),
+                Err(failure) => return self.failed(failure, ctx),
             }
         }
+    }
+
+    /// What was read makes no sense: perhaps it does when it is read again.
+    fn failed(&mut self, failure: Failure, ctx: &mut Context<Self>) {
+        let doubt = &mut self.doubt;
+        let unreadable = self.intake.unreadable();
+        if unreadable.is_some_and(|error| doubt.reads_again(error)) {
+            return self.lost(Failure::transient(failure.message), ctx);
+        }
+        self.die(failure, ctx);
     }
 
     fn ask(&mut self, bytes: usize, ctx: &mut Context<Self>) {
@@ -207,7 +227,6 @@ impl Reader {
         match chunk.outcome {
             Ok(read @ (Read::Events | Read::Part)) => {
                 metrics::counter!(names::SOURCE_BYTES_TOTAL).increment(chunk.events.len() as u64);
-                reader.backoff.reset();
                 *reader.current() = Some(chunk.stream);
                 if read == Read::Part {
                     reader.intake.feed_part(chunk.events, chunk.permit);

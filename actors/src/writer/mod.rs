@@ -238,7 +238,10 @@ impl ShardWriter {
                 }
                 self.proceed(ctx);
             }
-            Err(rejected) if rejected.failure.is_definite() => self.die(rejected.failure, ctx),
+            Err(rejected) if rejected.failure.is_definite() => {
+                let failure = self.named(rejected.failure);
+                self.die(failure, ctx);
+            }
             Err(rejected) => {
                 if !rejected.throttled {
                     let lane = Arc::clone(&self.lane);
@@ -252,6 +255,18 @@ impl ShardWriter {
                     self.hand_over(flight, after, ctx);
                 }
             }
+        }
+    }
+
+    /// Says whose record it was, unless the sink has.
+    fn named(&self, failure: Failure) -> Failure {
+        let lane = format!("lane \"{}\"", self.lane);
+        if failure.message.contains(&lane) {
+            return failure;
+        }
+        Failure {
+            message: format!("{lane}: {}", failure.message),
+            ..failure
         }
     }
 

@@ -7,8 +7,8 @@ use std::{io, time::Duration};
 use headwater_actors::failure::Failure;
 
 use crate::mysql::failure::{
-    certificate_failure, clear_text, code, event_too_large, fatal_hint, grant_hint, io_failure,
-    no_tls, server_failure, unknown_plugin,
+    TAKEN_OVER_HINT, certificate_failure, clear_text, code, event_too_large, fatal_hint,
+    grant_hint, io_failure, no_tls, server_failure, unknown_plugin,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,7 @@ impl Error {
             code::FATAL_ERROR_READING_BINLOG => {
                 Failure::definite(said).with_hint(fatal_hint(message))
             }
+            code::REPLACED_BY_SAME_ID => Failure::definite(said).with_hint(TAKEN_OVER_HINT),
             // COM_REGISTER_REPLICA without REPLICATION SLAVE.
             code::ACCESS_DENIED | code::SPECIFIC_ACCESS_DENIED => {
                 Failure::definite(said).with_hint(grant_hint(user))

@@ -18,6 +18,8 @@ use super::{
 
 /// Of a large TRANSACTION_PAYLOAD, at a time.
 const PART_BYTES: usize = 256 * 1024;
+/// Of a packet that says why there are no more events.
+const LAST_WORDS_BYTES_MAX: usize = 4096;
 /// Before the event in the first of its packets.
 const STATUS_BYTES: usize = 1;
 
@@ -160,7 +162,10 @@ impl Events {
         if length > BUFFER_BYTES - HEAD_BYTES {
             return Ok(Buffered::Large);
         }
-        let Some(packet) = self.packets.buffered().get(HEAD_BYTES..HEAD_BYTES + length) else {
+        let buffered = self.packets.buffered().get(HEAD_BYTES..);
+        let buffered = buffered.unwrap_or_default();
+        let Some(packet) = buffered.get(..length) else {
+            ensure_plausible(buffered, length)?;
             return Ok(Buffered::NotYet);
         };
         let taken = match packet {
@@ -290,6 +295,25 @@ impl Rest {
             found: self.event_bytes - self.event_left + beyond,
         }
     }
+}
+
+/// A damaged length would have us wait for bytes that do not come, while heartbeats do: what has come of the
+/// packet must agree with it.
+fn ensure_plausible(begin: &[u8], length: usize) -> Result<(), Error> {
+    let event = match begin {
+        [0, event @ ..] => event,
+        [] => return Ok(()),
+        [0xfe | 0xff, ..] if length <= LAST_WORDS_BYTES_MAX => return Ok(()),
+        _ => return Err(Error::Unexpected("packet in the dump")),
+    };
+    let Ok(header) = EventHeader::parse(event) else {
+        return Ok(());
+    };
+    let (claimed, found) = (header.bytes as usize, length.saturating_sub(STATUS_BYTES));
+    if claimed != found {
+        return Err(Error::Torn { claimed, found });
+    }
+    Ok(())
 }
 
 /// The header's length must be the packet's: events are told apart by it further on.

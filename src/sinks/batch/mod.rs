@@ -111,6 +111,17 @@ pub enum Reply {
     },
 }
 
+/// For an entry of a reply that says neither that its record was taken nor that it was not: somebody else than
+/// the service has answered.
+pub fn unanswered(service: &str, lacking: &str) -> Reply {
+    let text = format!("{service} answered for a record without its {lacking}");
+    Reply::Refused {
+        failure: Failure::transient(text),
+        throttled: false,
+        shard: None,
+    }
+}
+
 /// The calls of one stream.
 pub trait PutBatch: Send + Sync + 'static {
     /// The body of a call that carries `records`. Pure, so it can be made before the call may start.

@@ -284,3 +284,18 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn a_damaged_length_is_noticed_before_all_of_it_has_come() {
+    // Low, middle and high byte of the packet's length, then of the event's.
+    for (index, bit) in [(0, 7), (1, 6), (2, 0), (HEAD_BYTES + 1 + 10, 5)] {
+        let mut server = Server::new();
+        server.event(&event(WRITE_ROWS, 80));
+        server.event(&event(WRITE_ROWS, 80));
+        server.bytes[index] ^= 1 << bit;
+        let mut events = server.events(LIMITS, 1 << 20).await;
+        let (all, _, error) = read_all(&mut events).await;
+        assert!(matches!(error, Error::Torn { .. }), "{index}: {error}");
+        assert!(all.is_empty(), "{index}");
+    }
+}
