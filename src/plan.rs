@@ -6,6 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use headwater_actors::{
     checkpoint::OrderingKey,
+    checkpointer::progress::Pace,
     filter::TableFilter,
     writer::{
         keys::PartitionKey,
@@ -206,7 +207,7 @@ pub struct ErrorsPlan {
 #[derive(Debug, Clone)]
 pub struct CheckpointPlan {
     pub file: PathBuf,
-    pub interval: Duration,
+    pub pace: Pace,
 }
 
 #[derive(Debug, Clone)]

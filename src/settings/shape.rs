@@ -215,6 +215,7 @@ pub struct CheckpointSettings {
     #[serde(rename = "type")]
     pub kind: String,
     pub interval_ms: u64,
+    pub late_after_secs: u64,
     pub file: CheckpointFileSettings,
 }
 

@@ -6,6 +6,7 @@
 mod commands;
 mod crashes;
 mod delivery;
+mod disk;
 mod failover;
 mod first_load;
 mod formats;

@@ -30,12 +30,13 @@ use self::{
 use crate::{
     backoff::Backoff,
     budget::ByteBudget,
+    checkpointer::progress::Pace,
     failure::Failure,
     filter::TableFilter,
     lane::Lane,
     messages::{
-        ActorId, Died, Drain, Drained, Generation, LaneLost, LaneRetired, LaneTrouble, LaneWanted,
-        SourceEnded, SourceState, StoreLast,
+        ActorId, Died, Drain, Drained, Generation, Hold, LaneLost, LaneRetired, LaneTrouble,
+        LaneWanted, SourceEnded, SourceState, StoreLast, StoreState,
     },
     metrics as names,
     ports::{
@@ -72,7 +73,7 @@ pub struct Parts {
     pub reading: intake::Rules,
     pub raw: ByteBudget,
     pub encoded: ByteBudget,
-    pub checkpoint_interval: Duration,
+    pub checkpoint_pace: Pace,
     pub lane_idle: Duration,
     pub grace: Duration,
     /// Waits between tries: a delivery, a connection, a restart.
@@ -150,6 +151,7 @@ impl Supervisor {
     fn launched(&mut self, launch: Launch, ctx: &mut Context<Self>) {
         self.launch_backoff.reset();
         self.generation.0 += 1;
+        self.report.late(false);
         self.report.generation(self.generation);
         metrics::gauge!(names::GENERATION).set(self.generation.0 as f64);
         let mark = &launch.from.mark;
@@ -426,6 +428,41 @@ impl Handler<SourceState> for Supervisor {
                     self.report.state(State::BackingOff);
                 }
             }
+        }
+    }
+}
+
+impl Handler<StoreState> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, state: StoreState, _ctx: &mut Self::Context) {
+        let (StoreState::Failing(generation, _)
+        | StoreState::Late(generation, _)
+        | StoreState::Stored(generation)) = state;
+        if self.generation != generation {
+            return;
+        }
+        let is_late = match state {
+            StoreState::Failing(_, failure) => {
+                return self.report.error("checkpointer", &failure);
+            }
+            StoreState::Late(_, failure) => {
+                tracing::error!(error = %failure, hint = failure.hint.as_deref(), "reading pauses");
+                self.report.error("checkpointer", &failure);
+                true
+            }
+            StoreState::Stored(_) => {
+                tracing::info!("positions can be stored again; reading goes on");
+                false
+            }
+        };
+        self.report.late(is_late);
+        if let Some(reader) = self
+            .running
+            .as_ref()
+            .and_then(|running| running.reader.as_ref())
+        {
+            reader.do_send(Hold(is_late));
         }
     }
 }

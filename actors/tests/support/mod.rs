@@ -23,6 +23,7 @@ use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
     checkpoint::{Checkpoint, Mark, OrderingKey},
+    checkpointer::progress::Pace,
     failure::Failure,
     filter::TableFilter,
     ports::{
@@ -111,6 +112,7 @@ pub struct Options {
     pub grace: Duration,
     pub lane_idle: Duration,
     pub checkpoint_interval: Duration,
+    pub late_after: Duration,
     pub strikes_max: u32,
 }
 
@@ -127,6 +129,7 @@ impl Default for Options {
             grace: DEADLINE,
             lane_idle: Duration::from_secs(600),
             checkpoint_interval: Duration::from_millis(1),
+            late_after: Duration::from_secs(600),
             strikes_max: 5,
         }
     }
@@ -243,7 +246,10 @@ impl World {
             reading: intake::Rules::default(),
             raw,
             encoded,
-            checkpoint_interval: self.options.checkpoint_interval,
+            checkpoint_pace: Pace {
+                interval: self.options.checkpoint_interval,
+                late_after: self.options.late_after,
+            },
             lane_idle: self.options.lane_idle,
             grace: self.options.grace,
             delivery_backoff: backoff.clone(),
