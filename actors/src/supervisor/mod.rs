@@ -10,6 +10,7 @@ mod halting;
 pub mod lifecycle;
 mod report;
 mod spawn;
+mod states;
 
 use std::{
     sync::Arc,
@@ -35,8 +36,8 @@ use crate::{
     filter::TableFilter,
     lane::Lane,
     messages::{
-        ActorId, Died, Drain, Drained, Generation, Hold, LaneLost, LaneRetired, LaneTrouble,
-        LaneWanted, SourceEnded, SourceState, StoreLast, StoreState,
+        ActorId, Died, Drain, Drained, Generation, LaneLost, LaneRetired, LaneTrouble, LaneWanted,
+        StoreLast,
     },
     metrics as names,
     ports::{
@@ -96,6 +97,8 @@ pub struct Supervisor {
     launch_backoff: Backoff,
     /// Before the generation that follows a dead one.
     relaunch_wait: Duration,
+    /// What was read from the server before is being delivered; then the next generation begins on another.
+    is_moving: bool,
     next_arbiter: usize,
     report: Report,
     end: Option<End>,
@@ -112,6 +115,7 @@ impl Supervisor {
             generation: Generation::default(),
             launch_backoff: parts.connect_backoff.clone(),
             relaunch_wait: Duration::ZERO,
+            is_moving: false,
             next_arbiter: 0,
             report: Report::new(parts.name.clone()),
             end: None,
@@ -195,6 +199,10 @@ impl Supervisor {
             Verdict::NewGeneration { strikes } => {
                 self.relaunch_wait = self.restarting(&died, strikes);
                 self.end_generation(ctx);
+            }
+            Verdict::MoveOn { strikes } => {
+                self.relaunch_wait = self.restarting(&died, strikes);
+                self.move_on(ctx);
             }
         }
     }
@@ -288,6 +296,7 @@ impl Supervisor {
             return self.close(End::GraceOver, ctx);
         }
         self.end = None;
+        self.is_moving = false;
         self.report.state(State::BackingOff);
         self.lifecycle.enter(Phase::Ending);
         if let Some(running) = &self.running {
@@ -332,6 +341,7 @@ impl Supervisor {
             Phase::Running | Phase::Draining => {
                 tracing::info!(grace = ?self.parts.grace, "draining");
                 let has_ended = self.lifecycle.phase() == Phase::Draining;
+                self.is_moving = false;
                 self.lifecycle.enter(Phase::Draining);
                 self.report.state(State::Draining);
                 let timer = ctx.run_later(self.parts.grace, |supervisor, ctx| {
@@ -410,76 +420,6 @@ impl Handler<LaneRetired> for Supervisor {
     }
 }
 
-impl Handler<SourceState> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, state: SourceState, _ctx: &mut Self::Context) {
-        match state {
-            SourceState::Streaming => {
-                tracing::info!("streaming");
-                if self.lifecycle.phase() == Phase::Running {
-                    self.report.state(State::Streaming);
-                }
-            }
-            SourceState::BackingOff(failure) => {
-                tracing::warn!(error = %failure, hint = failure.hint.as_deref(), "source lost, connecting again");
-                self.report.error("reader", &failure);
-                if self.lifecycle.phase() == Phase::Running {
-                    self.report.state(State::BackingOff);
-                }
-            }
-        }
-    }
-}
-
-impl Handler<StoreState> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, state: StoreState, _ctx: &mut Self::Context) {
-        let (StoreState::Failing(generation, _)
-        | StoreState::Late(generation, _)
-        | StoreState::Stored(generation)) = state;
-        if self.generation != generation {
-            return;
-        }
-        let is_late = match state {
-            StoreState::Failing(_, failure) => {
-                return self.report.error("checkpointer", &failure);
-            }
-            StoreState::Late(_, failure) => {
-                tracing::error!(error = %failure, hint = failure.hint.as_deref(), "reading pauses");
-                self.report.error("checkpointer", &failure);
-                true
-            }
-            StoreState::Stored(_) => {
-                tracing::info!("positions can be stored again; reading goes on");
-                false
-            }
-        };
-        self.report.late(is_late);
-        if let Some(reader) = self
-            .running
-            .as_ref()
-            .and_then(|running| running.reader.as_ref())
-        {
-            reader.do_send(Hold(is_late));
-        }
-    }
-}
-
-impl Handler<SourceEnded> for Supervisor {
-    type Result = ();
-
-    /// The Reader has sent the drain on behind the last data; it has no grace time, all of it is delivered.
-    fn handle(&mut self, SourceEnded: SourceEnded, _ctx: &mut Self::Context) {
-        if self.lifecycle.phase() == Phase::Running {
-            tracing::info!("end of the source reached, delivering the rest");
-            self.lifecycle.enter(Phase::Draining);
-            self.report.state(State::Draining);
-        }
-    }
-}
-
 impl Handler<LaneTrouble> for Supervisor {
     type Result = ();
 
@@ -497,6 +437,9 @@ impl Handler<Drained> for Supervisor {
         }
         if let Some(mark) = &drained.mark {
             tracing::info!(position = %mark.position, rows_done = mark.rows_done, "position stored");
+        }
+        if self.is_moving && self.lifecycle.phase() == Phase::Draining {
+            return self.end_generation(ctx);
         }
         if self.lifecycle.phase() != Phase::Closing {
             self.lifecycle.enter(Phase::Closing);
