@@ -2,7 +2,7 @@
 //!
 //! The lane is a hash of the key's bytes as the log has them, stable across versions. An update that
 //! changes its lane cannot be ordered by either lane alone: it and what lies between it and the last such
-//! row of its block move together, between two fences. A table without a primary key has one lane: the
+//! row of its block move together, between two fences (which the splitter draws out over blocks). A table without a primary key has one lane: the
 //! order of a table is stricter than the order of a key.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -31,6 +31,14 @@ pub enum Keyed {
     Spread { rows: Vec<KeyedRow> },
     /// From the first row that changes its lane to the last one: all in one lane.
     Moving { rows: Vec<KeyedRow> },
+}
+
+impl Keyed {
+    pub fn rows(&self) -> &[KeyedRow] {
+        match self {
+            Self::Spread { rows } | Self::Moving { rows } => rows,
+        }
+    }
 }
 
 /// Rows taken out of a block, with their indexes in it.

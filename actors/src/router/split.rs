@@ -2,7 +2,8 @@
 //!
 //! A batch is cut into segments: runs of changes that need no fence, and fences (a DDL, a run of rows
 //! that change their lane by a changed primary key). Each segment knows the mark that holds once it is
-//! durable. Filtered changes still move the mark. Pure.
+//! durable. Filtered changes still move the mark. A run of such rows goes on over events, transactions and rows
+//! of other tables, to the end of the batch: a million of them cost a fence a batch, not one an event. Pure.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use headwater_binlog::{
 };
 
 use super::{
-    keyed::{self, Keyed},
+    keyed::{self, Keyed, KeyedRow},
     parts::PartList,
 };
 use crate::{
@@ -65,7 +66,17 @@ pub struct Splitter {
     commit_us: u64,
     xa: Vec<XaChange>,
     current: PartList,
+    /// `current` is the segment of a fence: rows of this table move to other lanes in it.
+    run: Option<Run>,
     counts: Counts,
+}
+
+/// Rows that change their lane, with the few between them: all in the table's lane 0.
+#[derive(Debug)]
+struct Run {
+    table: TableName,
+    /// Rows since the last that moved.
+    still: usize,
 }
 
 /// Changes taken in since the last time asked, by table.
@@ -81,6 +92,7 @@ impl Splitter {
             commit_us: 0,
             xa: Vec::new(),
             current: PartList::default(),
+            run: None,
             counts: Counts::default(),
         }
     }
@@ -100,6 +112,7 @@ impl Splitter {
             }
         }
         self.current.forget_transaction();
+        self.end_run(&mut segments);
         self.close(None, &mut segments);
         Ok(segments)
     }
@@ -139,39 +152,58 @@ impl Splitter {
         lanes: u32,
         segments: &mut Vec<Segment>,
     ) -> Result<(), Error> {
+        let table = &block.table.name;
         for run in keyed::runs(&block, lanes)? {
+            let is_of_run = self.run.as_ref().is_some_and(|run| run.table == *table);
+            let mark = mark_after(&block, run.rows().last().map_or(0, |row| row.number + 1));
             match run {
-                Keyed::Spread { rows } => {
-                    for (index, picked) in keyed::pick(&block, &rows) {
-                        let lane = Lane {
-                            table: block.table.name.clone(),
-                            index,
-                            count: lanes,
-                        };
-                        self.current
-                            .push_block(lane, picked.block, Some(picked.numbers));
+                Keyed::Spread { rows } => match &mut self.run {
+                    Some(run) if is_of_run && run.still + rows.len() <= STILL_ROWS_MAX => {
+                        run.still += rows.len();
+                        self.push_moving(&block, &rows, lanes);
                     }
-                    self.mark = mark_after(&block, rows.last().map_or(0, |row| row.number + 1));
-                }
+                    _ => {
+                        if is_of_run {
+                            self.end_run(segments);
+                        }
+                        self.push_spread(&block, &rows, lanes);
+                    }
+                },
                 Keyed::Moving { rows } => {
-                    self.close(None, segments);
-                    let lane = Lane {
-                        table: block.table.name.clone(),
-                        index: 0,
-                        count: lanes,
-                    };
-                    let picked = keyed::pick_all(&block, &rows);
-                    self.current
-                        .push_block(lane, picked.block, Some(picked.numbers));
-                    self.mark = mark_after(&block, rows.last().map_or(0, |row| row.number + 1));
-                    self.close(
-                        Some(Scope::Tables(vec![block.table.name.clone()])),
-                        segments,
-                    );
+                    if !is_of_run {
+                        self.end_run(segments);
+                        self.close(None, segments);
+                    }
+                    self.run = Some(Run {
+                        table: table.clone(),
+                        still: 0,
+                    });
+                    self.push_moving(&block, &rows, lanes);
                 }
             }
+            self.mark = mark;
         }
         Ok(())
+    }
+
+    fn push_spread(&mut self, block: &RowsBlock, rows: &[KeyedRow], lanes: u32) {
+        for (index, picked) in keyed::pick(block, rows) {
+            let lane = lane_of(block, index, lanes);
+            self.current
+                .push_block(lane, picked.block, Some(picked.numbers));
+        }
+    }
+
+    fn push_moving(&mut self, block: &RowsBlock, rows: &[KeyedRow], lanes: u32) {
+        let picked = keyed::pick_all(block, rows);
+        self.current
+            .push_block(lane_of(block, 0, lanes), picked.block, Some(picked.numbers));
+    }
+
+    fn end_run(&mut self, segments: &mut Vec<Segment>) {
+        if let Some(run) = self.run.take() {
+            self.close(Some(Scope::Tables(vec![run.table])), segments);
+        }
     }
 
     fn statement(&mut self, statement: Statement, is_last: bool, segments: &mut Vec<Segment>) {
@@ -202,6 +234,7 @@ impl Splitter {
             self.mark = after;
             return;
         }
+        self.end_run(segments);
         self.close(None, segments);
         let is_shared = targets.len() > 1;
         let statement = Arc::new(statement);
@@ -261,11 +294,11 @@ impl Splitter {
             commit_us: std::mem::take(&mut self.commit_us),
             xa: std::mem::take(&mut self.xa),
         };
-        segments.push(Segment {
-            end,
-            fence,
-            lanes: std::mem::take(&mut self.current),
-        });
+        let lanes = std::mem::take(&mut self.current);
+        if lanes.has_only_begun_transaction() {
+            self.current.begin_transaction();
+        }
+        segments.push(Segment { end, fence, lanes });
     }
 
     fn count_rows(&mut self, block: &RowsBlock) {
@@ -294,12 +327,23 @@ impl Splitter {
     }
 }
 
+fn lane_of(block: &RowsBlock, index: u32, count: u32) -> Lane {
+    Lane {
+        table: block.table.name.clone(),
+        index,
+        count,
+    }
+}
+
 fn mark_after(block: &RowsBlock, rows: u32) -> Mark {
     Mark {
         position: block.transaction.position(),
         rows_done: block.first_row + u64::from(rows),
     }
 }
+
+/// A run ends behind so many rows that do not move: they could go side by side.
+const STILL_ROWS_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests;

@@ -235,25 +235,48 @@ proptest! {
     }
 }
 
+/// Updates of `a`: the keys that are listed move far away, the others stay.
+fn update_moving(ids: std::ops::Range<i32>, moving: &[i32]) -> Op {
+    let rows = ids.map(|id| match moving.contains(&id) {
+        true => ((id, 0), (id + 100_000, 0)),
+        false => ((id, 0), (id, 1)),
+    });
+    Op::Update("a", rows.collect())
+}
+
+/// Fences and rows done of each segment, with the rows of `a` in lane 0 of a fence.
+fn runs_of(log: &Log) -> Vec<(bool, usize)> {
+    let ordering = OrderingKey::PrimaryKey { lanes: 64 };
+    let segments = splitter(ordering).split(log.items()).unwrap();
+    let rows = |segment: Segment| -> usize {
+        let lanes = segment.lanes.into_lanes().into_iter();
+        let of_a = lanes.filter(|parts| parts.lane.table.table == "a");
+        of_a.flat_map(|parts| parts.parts)
+            .map(|part| match part {
+                Part::Rows { block, .. } => block.row_count as usize,
+                Part::Statement { .. } => 0,
+            })
+            .sum()
+    };
+    segments
+        .into_iter()
+        .map(|segment| (segment.fence.is_some(), rows(segment)))
+        .filter(|found| *found != (false, 0))
+        .collect()
+}
+
 #[test]
 fn rows_that_change_their_lane_stand_between_two_fences() {
-    let moved: Vec<((i32, i32), (i32, i32))> = (0..9)
-        .map(|id| match id {
-            4 | 6 => ((id, 0), (id + 100, 0)),
-            _ => ((id, 0), (id, 1)),
-        })
-        .collect();
+    let still = STILL_ROWS_MAX as i32 + 1;
     let mut log = Log::new();
-    log.transaction(&[Op::Update("a", moved)]);
-    let ordering = OrderingKey::PrimaryKey { lanes: 16 };
+    log.transaction(&[update_moving(0..7 + still, &[4, 6])]);
+    let ordering = OrderingKey::PrimaryKey { lanes: 64 };
     let segments = splitter(ordering).split(log.items()).unwrap();
-    let fenced: Vec<bool> = segments
-        .iter()
-        .map(|segment| segment.fence.is_some())
-        .collect();
-    assert_eq!(fenced, [false, true, false]);
-    assert_eq!(segments[0].end.mark.rows_done, 4);
-    assert_eq!(segments[1].end.mark.rows_done, 7);
+    let [head, run, tail] = &segments[..] else {
+        panic!("{segments:?}")
+    };
+    assert!(head.fence.is_none() && run.fence.is_some() && tail.fence.is_none());
+    assert_eq!((head.end.mark.rows_done, run.end.mark.rows_done), (4, 7));
     let moving = segments.into_iter().nth(1).unwrap().lanes.into_lanes();
     let [lane] = &moving[..] else {
         panic!("one lane")
@@ -262,6 +285,51 @@ fn rows_that_change_their_lane_stand_between_two_fences() {
         panic!("rows")
     };
     assert_eq!(numbers.as_deref(), Some(&[4, 5, 6][..]));
+}
+
+#[test]
+fn a_run_of_moving_rows_is_one_fence_over_events_transactions_and_other_tables() {
+    let all: Vec<i32> = (0..8_000).collect();
+    let mut log = Log::new();
+    let events: Vec<Op> = (0..20)
+        .map(|n| update_moving(n * 400..(n + 1) * 400, &all))
+        .collect();
+    log.transaction(&events);
+    assert_eq!(runs_of(&log), [(true, 8_000)]);
+
+    // As a trigger that keeps a journal writes them: one row each, and some that stay.
+    let mut log = Log::new();
+    for id in 0..50 {
+        let moving: &[i32] = if id % 4 == 0 { &[] } else { &all };
+        log.transaction(&[
+            insert("b", 1),
+            update_moving(id..id + 1, moving),
+            insert("b", 1),
+        ]);
+    }
+    let runs = runs_of(&log);
+    assert_eq!(
+        runs.iter().filter(|(is_fenced, _)| *is_fenced).count(),
+        1,
+        "{runs:?}"
+    );
+    assert_eq!(runs.iter().map(|(_, rows)| rows).sum::<usize>(), 50);
+}
+
+#[test]
+fn a_run_ends_behind_many_rows_that_stay_and_at_a_statement() {
+    let mut log = Log::new();
+    log.transaction(&[update_moving(0..3, &[0, 1, 2])]);
+    let still = STILL_ROWS_MAX as i32;
+    log.transaction(&[update_moving(10..10 + still, &[])]);
+    log.transaction(&[update_moving(5..6, &[])]);
+    log.transaction(&[update_moving(6..7, &[6])]);
+    log.ddl("ALTER TABLE a ADD c INT", &["a"]);
+    let runs = runs_of(&log);
+    assert_eq!(
+        runs,
+        [(true, 3 + STILL_ROWS_MAX), (false, 1), (true, 1), (true, 0)],
+    );
 }
 
 /// Items whose rows are slices of one chunk, as they come from the Reader.
