@@ -2,8 +2,8 @@
 //!
 //! A batch is cut into segments: runs of changes that need no fence, and fences (a DDL, a run of rows
 //! that change their lane by a changed primary key). Each segment knows the mark that holds once it is
-//! durable. Filtered changes still move the mark. A run of such rows goes on over events, transactions and rows
-//! of other tables, to the end of the batch: a million of them cost a fence a batch, not one an event. Pure.
+//! durable. Filtered changes still move the mark. A run of such events goes on over transactions and rows of
+//! other tables, to the end of the batch: a million rows cost a fence a batch, not one an event. Pure.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use headwater_binlog::{
 };
 
 use super::{
-    keyed::{self, Keyed, KeyedRow},
+    keyed::{self, Keyed, Picked},
     parts::PartList,
 };
 use crate::{
@@ -67,16 +67,8 @@ pub struct Splitter {
     xa: Vec<XaChange>,
     current: PartList,
     /// `current` is the segment of a fence: rows of this table move to other lanes in it.
-    run: Option<Run>,
+    run: Option<TableName>,
     counts: Counts,
-}
-
-/// Rows that change their lane, with the few between them: all in the table's lane 0.
-#[derive(Debug)]
-struct Run {
-    table: TableName,
-    /// Rows since the last that moved.
-    still: usize,
 }
 
 /// Changes taken in since the last time asked, by table.
@@ -152,57 +144,42 @@ impl Splitter {
         lanes: u32,
         segments: &mut Vec<Segment>,
     ) -> Result<(), Error> {
-        let table = &block.table.name;
-        for run in keyed::runs(&block, lanes)? {
-            let is_of_run = self.run.as_ref().is_some_and(|run| run.table == *table);
-            let mark = mark_after(&block, run.rows().last().map_or(0, |row| row.number + 1));
-            match run {
-                Keyed::Spread { rows } => match &mut self.run {
-                    Some(run) if is_of_run && run.still + rows.len() <= STILL_ROWS_MAX => {
-                        run.still += rows.len();
-                        self.push_moving(&block, &rows, lanes);
-                    }
-                    _ => {
-                        if is_of_run {
-                            self.end_run(segments);
-                        }
-                        self.push_spread(&block, &rows, lanes);
-                    }
-                },
-                Keyed::Moving { rows } => {
-                    if !is_of_run {
-                        self.end_run(segments);
-                        self.close(None, segments);
-                    }
-                    self.run = Some(Run {
-                        table: table.clone(),
-                        still: 0,
-                    });
-                    self.push_moving(&block, &rows, lanes);
+        let is_of_run = self.run.as_ref() == Some(&block.table.name);
+        match keyed::lanes_of(&block, lanes)? {
+            Keyed::Spread(rows) => {
+                if is_of_run {
+                    self.end_run(segments);
+                }
+                for (index, picked) in keyed::pick(&block, &rows) {
+                    self.push_picked(&block, index, lanes, picked);
                 }
             }
-            self.mark = mark;
+            Keyed::Moving(rows) => {
+                if !is_of_run {
+                    self.end_run(segments);
+                    self.close(None, segments);
+                    self.run = Some(block.table.name.clone());
+                }
+                let picked = keyed::pick_all(&block, &rows);
+                self.push_picked(&block, 0, lanes, picked);
+            }
         }
         Ok(())
     }
 
-    fn push_spread(&mut self, block: &RowsBlock, rows: &[KeyedRow], lanes: u32) {
-        for (index, picked) in keyed::pick(block, rows) {
-            let lane = lane_of(block, index, lanes);
-            self.current
-                .push_block(lane, picked.block, Some(picked.numbers));
-        }
-    }
-
-    fn push_moving(&mut self, block: &RowsBlock, rows: &[KeyedRow], lanes: u32) {
-        let picked = keyed::pick_all(block, rows);
+    fn push_picked(&mut self, block: &RowsBlock, index: u32, count: u32, picked: Picked) {
+        let lane = Lane {
+            table: block.table.name.clone(),
+            index,
+            count,
+        };
         self.current
-            .push_block(lane_of(block, 0, lanes), picked.block, Some(picked.numbers));
+            .push_block(lane, picked.block, Some(picked.numbers));
     }
 
     fn end_run(&mut self, segments: &mut Vec<Segment>) {
-        if let Some(run) = self.run.take() {
-            self.close(Some(Scope::Tables(vec![run.table])), segments);
+        if let Some(table) = self.run.take() {
+            self.close(Some(Scope::Tables(vec![table])), segments);
         }
     }
 
@@ -327,23 +304,12 @@ impl Splitter {
     }
 }
 
-fn lane_of(block: &RowsBlock, index: u32, count: u32) -> Lane {
-    Lane {
-        table: block.table.name.clone(),
-        index,
-        count,
-    }
-}
-
 fn mark_after(block: &RowsBlock, rows: u32) -> Mark {
     Mark {
         position: block.transaction.position(),
         rows_done: block.first_row + u64::from(rows),
     }
 }
-
-/// A run ends behind so many rows that do not move: they could go side by side.
-const STILL_ROWS_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests;

@@ -266,17 +266,20 @@ fn runs_of(log: &Log) -> Vec<(bool, usize)> {
 }
 
 #[test]
-fn rows_that_change_their_lane_stand_between_two_fences() {
-    let still = STILL_ROWS_MAX as i32 + 1;
+fn an_event_with_a_row_that_changes_its_lane_stands_between_two_fences() {
     let mut log = Log::new();
-    log.transaction(&[update_moving(0..7 + still, &[4, 6])]);
+    log.transaction(&[
+        update_moving(10..14, &[]),
+        update_moving(0..9, &[4, 6]),
+        update_moving(14..16, &[]),
+    ]);
     let ordering = OrderingKey::PrimaryKey { lanes: 64 };
     let segments = splitter(ordering).split(log.items()).unwrap();
     let [head, run, tail] = &segments[..] else {
         panic!("{segments:?}")
     };
     assert!(head.fence.is_none() && run.fence.is_some() && tail.fence.is_none());
-    assert_eq!((head.end.mark.rows_done, run.end.mark.rows_done), (4, 7));
+    assert_eq!((head.end.mark.rows_done, run.end.mark.rows_done), (4, 13));
     let moving = segments.into_iter().nth(1).unwrap().lanes.into_lanes();
     let [lane] = &moving[..] else {
         panic!("one lane")
@@ -284,7 +287,7 @@ fn rows_that_change_their_lane_stand_between_two_fences() {
     let Some(Part::Rows { numbers, .. }) = lane.parts.first() else {
         panic!("rows")
     };
-    assert_eq!(numbers.as_deref(), Some(&[4, 5, 6][..]));
+    assert_eq!(numbers.as_deref(), Some(&[0, 1, 2, 3, 4, 5, 6, 7, 8][..]));
 }
 
 #[test]
@@ -297,39 +300,78 @@ fn a_run_of_moving_rows_is_one_fence_over_events_transactions_and_other_tables()
     log.transaction(&events);
     assert_eq!(runs_of(&log), [(true, 8_000)]);
 
-    // As a trigger that keeps a journal writes them: one row each, and some that stay.
+    // As a trigger that keeps a journal writes them: one row each.
     let mut log = Log::new();
     for id in 0..50 {
-        let moving: &[i32] = if id % 4 == 0 { &[] } else { &all };
         log.transaction(&[
             insert("b", 1),
-            update_moving(id..id + 1, moving),
+            update_moving(id..id + 1, &all),
             insert("b", 1),
         ]);
     }
+    // A key whose lane is by chance the same ends a run.
     let runs = runs_of(&log);
-    assert_eq!(
-        runs.iter().filter(|(is_fenced, _)| *is_fenced).count(),
-        1,
-        "{runs:?}"
-    );
+    let fences = runs.iter().filter(|(is_fenced, _)| *is_fenced).count();
+    assert!(fences <= 4, "{runs:?}");
     assert_eq!(runs.iter().map(|(_, rows)| rows).sum::<usize>(), 50);
 }
 
 #[test]
-fn a_run_ends_behind_many_rows_that_stay_and_at_a_statement() {
+fn a_run_ends_at_an_event_whose_rows_stay_and_at_a_statement() {
     let mut log = Log::new();
     log.transaction(&[update_moving(0..3, &[0, 1, 2])]);
-    let still = STILL_ROWS_MAX as i32;
-    log.transaction(&[update_moving(10..10 + still, &[])]);
     log.transaction(&[update_moving(5..6, &[])]);
     log.transaction(&[update_moving(6..7, &[6])]);
     log.ddl("ALTER TABLE a ADD c INT", &["a"]);
-    let runs = runs_of(&log);
-    assert_eq!(
-        runs,
-        [(true, 3 + STILL_ROWS_MAX), (false, 1), (true, 1), (true, 0)],
-    );
+    assert_eq!(runs_of(&log), [(true, 3), (false, 1), (true, 1), (true, 0)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Where the batches end must not matter: a replay reads other batches.
+    #[test]
+    fn a_row_has_the_same_lane_however_the_log_is_cut_into_batches(
+        events in prop::collection::vec((0..200i32, 1..6i32, any::<bool>()), 1..12),
+        cuts in prop::collection::vec(any::<bool>(), 60),
+    ) {
+        let mut log = Log::new();
+        for (first, count, moves) in events {
+            let moving: Vec<i32> = if moves { vec![first] } else { Vec::new() };
+            log.transaction(&[update_moving(first..first + count, &moving)]);
+        }
+        let lanes_of = |batches: Vec<Vec<Item>>| {
+            let mut splitter = splitter(OrderingKey::PrimaryKey { lanes: 16 });
+            let mut lanes = Vec::new();
+            for batch in batches {
+                for segment in splitter.split(batch).unwrap() {
+                    for parts in segment.lanes.into_lanes() {
+                        let rows = parts.parts.iter().flat_map(|part| match part {
+                            Part::Rows { block, numbers, .. } => {
+                                let place = block.transaction.position().offset;
+                                let numbers: Vec<u32> = numbers.iter().flat_map(|all| all.to_vec()).collect();
+                                numbers.into_iter().map(move |number| (place, number)).collect()
+                            }
+                            Part::Statement { .. } => Vec::new(),
+                        });
+                        let index = parts.lane.index;
+                        lanes.extend(rows.map(|row| (row, index)));
+                    }
+                }
+            }
+            lanes.sort_unstable();
+            lanes
+        };
+        let whole = lanes_of(vec![log.items()]);
+        let mut batches = vec![Vec::new()];
+        for (item, cuts) in log.items().into_iter().zip(cuts.into_iter().cycle()) {
+            batches.last_mut().unwrap().push(item);
+            if cuts {
+                batches.push(Vec::new());
+            }
+        }
+        prop_assert_eq!(lanes_of(batches), whole);
+    }
 }
 
 /// Items whose rows are slices of one chunk, as they come from the Reader.
