@@ -6,7 +6,9 @@
 use headwater_actors::failure::Failure;
 use mysql_async::{Error, Row, prelude::Queryable};
 
-use super::facts::{Flavour, Server, text};
+use super::facts::{Flavour, Server, number, text};
+
+const DOING: &str = "ask whether the server replicates";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replication {
@@ -19,20 +21,34 @@ pub enum Replication {
 
 impl Server {
     pub(super) async fn replication(&mut self) -> Result<Replication, Failure> {
-        let sql = match self.flavour() {
-            Flavour::MariaDb => "SHOW ALL SLAVES STATUS",
-            Flavour::MySql if self.version() >= (8, 0, 22) => "SHOW REPLICA STATUS",
-            Flavour::MySql => "SHOW SLAVE STATUS",
+        if self.flavour() == Flavour::MariaDb {
+            return self.mariadb_replication().await;
+        }
+        let sql = if self.version() >= (8, 0, 22) {
+            "SHOW REPLICA STATUS"
+        } else {
+            "SHOW SLAVE STATUS"
         };
         let channels = match self.conn.query::<Row, _>(sql).await {
             Ok(channels) => channels,
             Err(Error::Server(_)) => return Ok(Replication::Hidden),
-            Err(error) => return Err(self.failure("ask whether the server replicates", &error)),
+            Err(error) => return Err(self.failure(DOING, &error)),
         };
         if channels.iter().any(applies) || self.is_group_member().await? {
             return Ok(Replication::Runs);
         }
         Ok(Replication::Stopped)
+    }
+
+    /// How many appliers run; SHOW ALL SLAVES STATUS wants a privilege of its own (SLAVE MONITOR).
+    async fn mariadb_replication(&mut self) -> Result<Replication, Failure> {
+        let sql = "SHOW GLOBAL STATUS LIKE 'Slaves_running'";
+        let rows = self.rows(DOING, sql).await?;
+        Ok(match rows.first().and_then(|row| number(row, 1)) {
+            Some(0) => Replication::Stopped,
+            Some(_) => Replication::Runs,
+            None => Replication::Hidden,
+        })
     }
 
     /// Group replication has its applier beside the channels.
