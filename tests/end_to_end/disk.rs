@@ -17,6 +17,15 @@ fn partial(world: &World) -> PathBuf {
     world.folder().join("headwater.checkpoint.partial")
 }
 
+/// Between two writes: while one is under way, the name is taken.
+async fn placed(place: impl Fn() -> std::io::Result<()>) -> anyhow::Result<()> {
+    let deadline = Deadline::after(WITHIN, "a moment between two writes");
+    while place().is_err() {
+        deadline.pause().await?;
+    }
+    Ok(())
+}
+
 async fn metric_is(
     program: &Program,
     name: &str,
@@ -39,7 +48,7 @@ async fn while_the_disk_is_full_delivery_goes_on_within_a_bound_and_is_not_lost(
     let traffic = Traffic::start(&world.mysql);
     records_grow(&world, 10).await?;
 
-    std::os::unix::fs::symlink("/dev/full", partial(&world)).context("fill the disk")?;
+    placed(|| std::os::unix::fs::symlink("/dev/full", partial(&world))).await?;
     let writes = "headwater_checkpoint_writes_total";
     metric_is(&program, writes, "outcome=\"failed\"", |failed| {
         failed > 0.0
@@ -66,7 +75,7 @@ async fn while_the_disk_is_full_delivery_goes_on_within_a_bound_and_is_not_lost(
     records_grow(&world, 10).await?;
 
     // A disk that refuses; the crash then repeats from before.
-    std::fs::create_dir(partial(&world)).context("refuse")?;
+    placed(|| std::fs::create_dir(partial(&world))).await?;
     metric_is(&program, "headwater_state", "state=\"paused\"", |is| {
         is > 0.0
     })
