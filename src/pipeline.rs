@@ -119,7 +119,7 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
         },
         raw: ByteBudget::new(plan.memory.raw_bytes),
         encoded: ByteBudget::new(plan.memory.encoded_bytes),
-        checkpoint_interval: plan.checkpoint.interval,
+        checkpoint_pace: plan.checkpoint.pace,
         lane_idle: LANE_IDLE,
         grace: plan.shutdown_grace,
         delivery_backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(5)),

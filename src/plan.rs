@@ -6,6 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use headwater_actors::{
     checkpoint::OrderingKey,
+    checkpointer::progress::Pace,
     filter::TableFilter,
     writer::{
         keys::PartitionKey,
@@ -89,8 +90,21 @@ pub struct SourcePlan {
     pub heartbeat: Duration,
     /// No bytes for this long while reading: the connection is dead.
     pub read_timeout: Duration,
+    /// A server that lacks what has been read, but replicates, is waited for.
+    pub catch_up: Duration,
     pub unnamed_columns: UnnamedColumns,
     pub xa: XaPolicy,
+}
+
+impl SourcePlan {
+    /// The first host alone: what is asked of it is answered by no other.
+    #[must_use]
+    pub fn only_first(&self) -> Self {
+        Self {
+            hosts: self.hosts.iter().take(1).cloned().collect(),
+            ..self.clone()
+        }
+    }
 }
 
 /// What becomes of columns whose names are neither in the log nor to be had from the server.
@@ -206,7 +220,7 @@ pub struct ErrorsPlan {
 #[derive(Debug, Clone)]
 pub struct CheckpointPlan {
     pub file: PathBuf,
-    pub interval: Duration,
+    pub pace: Pace,
 }
 
 #[derive(Debug, Clone)]

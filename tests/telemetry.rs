@@ -148,6 +148,7 @@ async fn ready_follows_the_state_and_tells_the_last_error() {
     for state in [
         State::Starting,
         State::BackingOff,
+        State::Paused,
         State::Draining,
         State::Stopped,
         State::Halted,

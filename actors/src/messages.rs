@@ -195,6 +195,23 @@ pub struct Drained {
     pub mark: Option<Mark>,
 }
 
+/// Checkpointer → Supervisor: whether positions can be stored.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum StoreState {
+    /// A write failed and is tried again; delivery goes on.
+    Failing(Generation, Failure),
+    /// For too long: reading must pause.
+    Late(Generation, Failure),
+    /// Stored again, after it was late.
+    Stored(Generation),
+}
+
+/// Supervisor → Reader: read nothing more until told otherwise.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Hold(pub bool);
+
 /// Supervisor → any: end now, without draining.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]

@@ -83,7 +83,7 @@ pub const ALL: &[Metric] = &[
         kind: Kind::Gauge,
         unit: None,
         labels: &["state"],
-        help: "1 for the state that the pipeline is in (starting, streaming, backing_off, draining, stopped, halted), 0 for the others; set at each scrape",
+        help: "1 for the state that the pipeline is in (starting, streaming, backing_off, paused, draining, stopped, halted), 0 for the others; set at each scrape",
     },
     Metric {
         name: BUILD_INFO,

@@ -15,6 +15,8 @@ pub enum State {
     Starting,
     Streaming,
     BackingOff,
+    /// Reading waits until the position can be stored.
+    Paused,
     Draining,
     Stopped,
     Halted,

@@ -255,3 +255,23 @@ fn columns_without_names_survive_their_readers_and_are_never_older_than_the_posi
         assert!(!save.columns.iter().any(|known| known.is_over_at(position)));
     }
 }
+
+#[test]
+fn a_source_that_becomes_another_server_is_left_when_all_that_was_read_is_stored() {
+    let world = world();
+    world.source.fails_at(20, source::Fault::Superseded);
+    let (generation, _) = run_counting(&world);
+    assert_eq!(generation, 2);
+    world.assert_exact();
+    // The second generation begins where the first one had read to.
+    let opened = world.source.opened.borrow();
+    let [_, second] = &opened[..] else {
+        panic!("opened {} times", opened.len())
+    };
+    let saves = world.store.saves.borrow();
+    assert!(
+        saves
+            .iter()
+            .any(|save| save.drained && save.mark == second.mark)
+    );
+}

@@ -19,7 +19,7 @@ use std::{
 
 use headwater_actors::{
     checkpoint::Checkpoint,
-    failure::Failure,
+    failure::{Class, Failure},
     fault,
     ports::{
         BoxFuture,
@@ -84,14 +84,17 @@ impl FileStore {
     ) -> BoxFuture<'static, Result<(), Failure>> {
         let inner = Arc::clone(&self.inner);
         let call = 1 + self.calls.fetch_add(1, Ordering::Relaxed);
-        Box::pin(blocking(move || inner.write(call, change)))
+        Box::pin(async move {
+            let written = blocking(move || inner.write(call, change)).await;
+            written.map_err(curable)
+        })
     }
 }
 
 impl CheckpointStore for FileStore {
     fn load(&self) -> BoxFuture<'static, Result<Stored, Failure>> {
         let inner = Arc::clone(&self.inner);
-        Box::pin(blocking(move || read(&inner.path, &inner.name)))
+        Box::pin(async move { Ok(blocking(move || read(&inner.path, &inner.name)).await?) })
     }
 
     fn save(&self, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), Failure>> {
@@ -155,6 +158,21 @@ pub fn ensure_writable(path: &Path) -> Result<(), Failure> {
     write_durably(&probe, b"{}\n")
         .and_then(|()| std::fs::remove_file(&probe))
         .map_err(|error| Failure::from(io_error(path, "try to write", error)))
+}
+
+/// What could be written at the start may be cured while running: a disk that is full, read-only, gone.
+/// Only an epoch that falls is not.
+fn curable(error: Error) -> Failure {
+    let is_io = matches!(error, Error::Io { .. });
+    let failure = Failure::from(error);
+    if is_io {
+        Failure {
+            class: Class::Transient,
+            ..failure
+        }
+    } else {
+        failure
+    }
 }
 
 fn read(path: &Path, name: &str) -> Result<Stored, Error> {
@@ -225,10 +243,10 @@ fn io_error(path: &Path, doing: &'static str, error: io::Error) -> Error {
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Failure> {
+) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(Failure::from),
-        Err(error) => Err(Failure::transient(format!("checkpoint file: {error}"))),
+        Ok(done) => done,
+        Err(error) => Err(Error::Interrupted(error.to_string())),
     }
 }
 

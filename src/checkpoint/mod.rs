@@ -39,6 +39,9 @@ pub enum Error {
         doing: &'static str,
         error: std::io::Error,
     },
+    /// The write was given up, or panicked.
+    #[error("checkpoint file: {0}")]
+    Interrupted(String),
 }
 
 impl Error {
@@ -59,6 +62,7 @@ impl Error {
             }
             Self::EpochFell { .. } => "this is a defect of the program; report it".to_owned(),
             Self::Io { path, error, .. } => io_hint(path, error),
+            Self::Interrupted(_) => "it is tried again".to_owned(),
         }
     }
 }
@@ -100,6 +104,7 @@ impl From<Error> for Failure {
             {
                 Self::transient(error.to_string())
             }
+            Error::Interrupted(_) => Self::transient(error.to_string()),
             _ => Self::definite(error.to_string()),
         };
         failure.with_hint(hint)

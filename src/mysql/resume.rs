@@ -21,6 +21,22 @@ pub enum Route {
     ByGtid(GtidSet),
 }
 
+/// Why a server cannot go on from a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has not got all that has been read: while it replicates, that may still come.
+    Lacks(Failure),
+    Never(Failure),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Lacks(failure) | Refusal::Never(failure) => failure,
+        }
+    }
+}
+
 /// `home` is the server whose position `from` is.
 ///
 /// # Errors
@@ -29,9 +45,9 @@ pub fn decide_resume(
     home: Uuid,
     from: &ResumePoint,
     facts: &ServerFacts,
-) -> Result<Route, Failure> {
+) -> Result<Route, Refusal> {
     if home == facts.server_uuid {
-        return by_position(from, facts);
+        return by_position(from, facts).map_err(Refusal::Never);
     }
     if !facts.has_gtids || from.gtid_set.is_empty() {
         let lacking = if facts.has_gtids {
@@ -39,13 +55,13 @@ pub fn decide_resume(
         } else {
             "the server has gtid_mode OFF"
         };
-        return Err(Failure::definite(format!(
+        let failure = Failure::definite(format!(
             "the checkpoint is of server {home} at {}, this is server {}, and {lacking}",
             from.mark.position, facts.server_uuid
-        ))
-        .with_hint(
-            "connect to the checkpoint's server again, or find the same point in this server's log and say `headwater position set FILE:POS`",
         ));
+        return Err(Refusal::Never(failure.with_hint(
+            "connect to the checkpoint's server again, or find the same point in this server's log and say `headwater position set FILE:POS`",
+        )));
     }
     ensure_gtids(&from.gtid_set, facts)?;
     Ok(Route::ByGtid(from.gtid_set.clone()))
@@ -101,30 +117,43 @@ fn file_gone(from: &ResumePoint, facts: &ServerFacts) -> Failure {
 ///
 /// # Errors
 /// Definite, with the difference.
-pub fn ensure_gtids(ours: &GtidSet, facts: &ServerFacts) -> Result<(), Failure> {
+pub fn ensure_gtids(ours: &GtidSet, facts: &ServerFacts) -> Result<(), Refusal> {
     if !facts.gtid_purged.is_subset(ours) {
         let mut lost = facts.gtid_purged.clone();
         lost.subtract(ours);
-        return Err(Failure::definite(format!(
+        let failure = Failure::definite(format!(
             "server {} has purged transactions that have not been read: {lost}; read so far: {ours}",
             facts.server_uuid
-        ))
-        .with_hint(
-            "connect to a server of the group that still has them, or copy the tables anew and clear the checkpoint; keep the log longer (binlog_expire_logs_seconds)",
         ));
+        return Err(Refusal::Never(failure.with_hint(
+            "connect to a server of the group that still has them, or copy the tables anew and clear the checkpoint; keep the log longer (binlog_expire_logs_seconds)",
+        )));
     }
     if !ours.is_subset(&facts.gtid_executed) {
         let mut ahead = ours.clone();
         ahead.subtract(&facts.gtid_executed);
-        return Err(Failure::definite(format!(
+        let hint = if ahead == *ours {
+            "it has none of them, so it may be of another group: take it out of source.url and source.hosts then"
+        } else {
+            "if it is a replica that lags, wait until it has caught up and start again; if those transactions were lost in a failover, compare the data and set the position by hand"
+        };
+        let failure = Failure::definite(format!(
             "server {} lacks transactions that have been read: {ahead}; it has {}",
             facts.server_uuid, facts.gtid_executed
-        ))
-        .with_hint(
-            "if it is a replica that lags, wait until it has caught up and start again; if those transactions were lost in a failover, compare the data and set the position by hand",
         ));
+        return Err(Refusal::Lacks(failure.with_hint(hint)));
     }
     Ok(())
+}
+
+/// Whether the server's log is still the one that `checkpoint` lies in: a log that was reset begins anew with the
+/// same names.
+pub fn is_log_of(checkpoint: &Checkpoint, facts: &ServerFacts) -> bool {
+    let (before, head) = (&checkpoint.mark.position, &facts.head);
+    checkpoint.server_uuid == facts.server_uuid
+        && before.file.base() == head.file.base()
+        && before <= head
+        && (!facts.has_gtids || checkpoint.gtid_set.is_subset(&facts.gtid_executed))
 }
 
 /// The epoch in which `position` of server `server_uuid` is read after `checkpoint`: it rises when file

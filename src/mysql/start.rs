@@ -27,7 +27,7 @@ use super::{
     connect::connect,
     dump::{Connection, Dump, Replica, Taken, Until},
     facts::{SLOW_ANSWER, Server, ServerFacts, text},
-    resume::{Route, decide_resume, ensure_gtids, next_epoch},
+    resume::{Route, decide_resume, ensure_gtids, is_log_of, next_epoch},
 };
 use crate::plan::{SourcePlan, StartPlan};
 
@@ -96,6 +96,15 @@ pub async fn resolve_start(plan: &SourcePlan) -> Result<Start, Failure> {
     })
 }
 
+pub(super) fn resume_point(checkpoint: &Checkpoint) -> ResumePoint {
+    ResumePoint {
+        mark: checkpoint.mark.clone(),
+        gtid_set: checkpoint.gtid_set.clone(),
+        columns: Arc::clone(&checkpoint.columns),
+        xa: checkpoint.xa.clone(),
+    }
+}
+
 /// Where `checkpoint` goes on, on the first host that answers.
 ///
 /// # Errors
@@ -104,12 +113,7 @@ pub async fn resume(plan: &SourcePlan, checkpoint: &Checkpoint) -> Result<Start,
     let mut server = server(plan).await?;
     let facts = server.facts().await?;
     server.leave().await;
-    let from = ResumePoint {
-        mark: checkpoint.mark.clone(),
-        gtid_set: checkpoint.gtid_set.clone(),
-        columns: Arc::clone(&checkpoint.columns),
-        xa: checkpoint.xa.clone(),
-    };
+    let from = resume_point(checkpoint);
     let is_home = facts.server_uuid == checkpoint.server_uuid;
     let point = match decide_resume(checkpoint.server_uuid, &from, &facts)? {
         Route::ByGtid(set) if !is_home => ResumePoint {
@@ -124,6 +128,17 @@ pub async fn resume(plan: &SourcePlan, checkpoint: &Checkpoint) -> Result<Start,
         server_uuid: facts.server_uuid,
         epoch,
     })
+}
+
+/// Whether the log of the first host that answers is the one that `checkpoint` lies in.
+///
+/// # Errors
+/// When no server answers.
+pub async fn is_same_log(plan: &SourcePlan, checkpoint: &Checkpoint) -> Result<bool, Failure> {
+    let mut server = server(plan).await?;
+    let facts = server.facts().await?;
+    server.leave().await;
+    Ok(is_log_of(checkpoint, &facts))
 }
 
 fn point(position: Position, rows_done: u64, gtid_set: GtidSet) -> ResumePoint {

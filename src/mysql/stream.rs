@@ -129,8 +129,9 @@ impl Shared {
     async fn open(&self, from: ResumePoint) -> Result<Box<dyn EventStream>, Failure> {
         let mut server = server(&self.plan).await?;
         let facts = server.facts().await?;
-        let route = decide_resume(self.identity.server_uuid, &from, &facts)?;
+        // Whether another server can go on is the launch's question: it knows how long to wait for it.
         self.ensure_home(&facts)?;
+        let route = decide_resume(self.identity.server_uuid, &from, &facts)?;
         if matches!(route, Route::ByGtid(_)) && from.mark.rows_done > 0 {
             return Err(Failure::definite(format!(
                 "{} lies inside a transaction and cannot be asked for by GTID",

@@ -1,5 +1,7 @@
 //! `check`: the plan and preflight of `run`, one line per check, each failure with its cure.
 
+use std::time::Duration;
+
 use actix::System;
 use headwater_actors::{failure::Failure, ports::store::Stored};
 
@@ -8,7 +10,7 @@ use crate::{
     checkpoint::file,
     encode::shape::ShapeRules,
     exit::Exit,
-    mysql::{self, Check, Verdict},
+    mysql::{self, Check, Patience, Verdict},
     plan::Plan,
 };
 
@@ -87,7 +89,9 @@ async fn stored_position(plan: &Plan) -> Result<String, Failure> {
     let Some(checkpoint) = stored.checkpoint else {
         return Ok("none stored, source.start counts".into());
     };
-    mysql::resume(&plan.source, &checkpoint).await?;
+    let patience = Patience::new(Duration::ZERO);
+    let hosts = mysql::choose_host(&plan.source, Some(&checkpoint), &patience).await?;
+    mysql::resume(&hosts.only_first(), &checkpoint).await?;
     Ok(format!(
         "{} is still in the server's log",
         checkpoint.mark.position

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use super::{Until, check, outputs::Outputs, routes::GenerationRoutes};
 use crate::{
     checkpoint::file,
-    mysql::{self, Identity, MySqlSource, Start, Verdict},
+    mysql::{self, Identity, MySqlSource, Patience, Start, Verdict},
     plan::{Plan, Target, UnnamedColumns},
     replay::FileSource,
 };
@@ -35,6 +35,7 @@ struct Server {
     until: Until,
     store: Arc<dyn CheckpointStore>,
     outputs: Arc<Outputs>,
+    patience: Patience,
     /// "now" is the head of the first launch, for all generations.
     end: OnceCell<intake::Until>,
 }
@@ -48,6 +49,7 @@ impl ServerLauncher {
     ) -> Self {
         Self {
             shared: Arc::new(Server {
+                patience: Patience::new(plan.source.catch_up),
                 plan,
                 until,
                 store,
@@ -67,8 +69,13 @@ impl Launcher for ServerLauncher {
 
 impl Server {
     async fn launch(&self) -> Result<Launch, Failure> {
-        let plan = &self.plan;
         let stored = self.store.load().await?;
+        let checkpoint = stored.checkpoint.as_ref();
+        let hosts = mysql::choose_host(&self.plan.source, checkpoint, &self.patience).await?;
+        let plan = &Plan {
+            source: hosts.only_first(),
+            ..self.plan.clone()
+        };
         ensure_source(plan, &stored).await?;
         self.outputs.connect().await?;
         let from = begin(plan, &stored).await?;
@@ -78,7 +85,7 @@ impl Server {
             server_id: from.server_id,
             server_uuid: from.server_uuid,
         };
-        let source = Arc::new(MySqlSource::new(plan.source.clone(), identity));
+        let source = Arc::new(MySqlSource::new(hosts, identity));
         let until = self
             .end
             .get_or_try_init(|| self.resolve_end(source.as_ref(), &from))

@@ -1,5 +1,7 @@
 //! `position set`: another place to go on, verified on the server and stored as a drained checkpoint.
 
+use std::time::Duration;
+
 use actix::System;
 use headwater_actors::ports::store::CheckpointStore;
 
@@ -7,7 +9,7 @@ use super::launch::checkpoint_of;
 use crate::{
     checkpoint::file::FileStore,
     exit::Exit,
-    mysql::{self, Start},
+    mysql::{self, Patience, Start},
     plan::{Plan, StartPlan, Target},
 };
 
@@ -16,17 +18,19 @@ pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
     let store = FileStore::open(&plan.checkpoint.file, &plan.name)?;
     System::new().block_on(async move {
         let stored = store.load().await?;
-        let mut source = plan.source.clone();
+        let patience = Patience::new(Duration::ZERO);
+        let hosts = mysql::choose_host(&plan.source, None, &patience).await?;
+        let mut source = hosts.only_first();
         source.start = match target {
             Target::Position(position) => StartPlan::At(position),
             Target::Gtids(gtids) => StartPlan::After(gtids),
         };
         let start = mysql::resolve_start(&source).await?;
         // Events sent again keep their `seq` while the log is the same one.
-        let is_same_log = stored.checkpoint.as_ref().is_some_and(|before| {
-            before.server_uuid == start.server_uuid
-                && before.mark.position.file.base() == start.point.mark.position.file.base()
-        });
+        let is_same_log = match &stored.checkpoint {
+            Some(before) => mysql::is_same_log(&source, before).await?,
+            None => false,
+        };
         let epoch = if is_same_log {
             stored.epoch
         } else {

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter, writer::poison::OnError};
+use headwater_actors::{
+    checkpoint::OrderingKey, checkpointer::progress::Pace, filter::TableFilter,
+    writer::poison::OnError,
+};
 
 use super::{
     CheckpointPlan, Error, ErrorsPlan, InvalidText, LogFormat, MemoryPlan, Plan, RoutePlan,
@@ -133,7 +136,14 @@ fn checkpoint(settings: &Settings) -> Result<CheckpointPlan, Error> {
     )?;
     Ok(CheckpointPlan {
         file: PathBuf::from(path),
-        interval: Duration::from_millis(interval_ms),
+        pace: Pace {
+            interval: Duration::from_millis(interval_ms),
+            late_after: duration_secs(
+                "checkpoint.late_after_secs",
+                settings.checkpoint.late_after_secs,
+                1..=86_400,
+            )?,
+        },
     })
 }
 

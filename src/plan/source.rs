@@ -58,6 +58,7 @@ pub(super) fn source(settings: &SourceSettings) -> Result<SourcePlan, Error> {
         )?,
         heartbeat,
         read_timeout,
+        catch_up: duration_secs("source.catch_up_secs", settings.catch_up_secs, 0..=86_400)?,
         unnamed_columns: choose(
             "source.unnamed_columns",
             &settings.unnamed_columns,

@@ -211,6 +211,7 @@ fn values_out_of_range_are_refused_by_name() {
         "source.event_bytes_max=10",
         "source.connect_timeout_secs=0",
         "checkpoint.interval_ms=1",
+        "checkpoint.late_after_secs=0",
         "checkpoint.file.path=",
         "shutdown.grace_secs=0",
         "workers.threads=1000",

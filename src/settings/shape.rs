@@ -57,6 +57,7 @@ pub struct SourceSettings {
     pub connect_timeout_secs: u64,
     pub heartbeat_secs: u64,
     pub read_timeout_secs: u64,
+    pub catch_up_secs: u64,
     pub unnamed_columns: String,
     pub xa: String,
     pub tls: TlsSettings,
@@ -215,6 +216,7 @@ pub struct CheckpointSettings {
     #[serde(rename = "type")]
     pub kind: String,
     pub interval_ms: u64,
+    pub late_after_secs: u64,
     pub file: CheckpointFileSettings,
 }
 

@@ -51,10 +51,11 @@ const BUCKETS: &[(&str, &[f64])] = &[
     ),
 ];
 
-const STATES: [State; 6] = [
+const STATES: [State; 7] = [
     State::Starting,
     State::Streaming,
     State::BackingOff,
+    State::Paused,
     State::Draining,
     State::Stopped,
     State::Halted,
@@ -66,6 +67,7 @@ pub fn state_name(state: State) -> &'static str {
         State::Starting => "starting",
         State::Streaming => "streaming",
         State::BackingOff => "backing_off",
+        State::Paused => "paused",
         State::Draining => "draining",
         State::Stopped => "stopped",
         State::Halted => "halted",

@@ -10,7 +10,7 @@ use crate::{
     world::{STREAM, WITHIN, World, delivered, records_grow, says},
 };
 
-fn by_primary_key(launch: Launch, lanes: &str) -> Launch {
+pub fn by_primary_key(launch: Launch, lanes: &str) -> Launch {
     launch
         .setting("ordering.key", "primary_key")
         .setting("ordering.lanes", lanes)
@@ -18,7 +18,7 @@ fn by_primary_key(launch: Launch, lanes: &str) -> Launch {
 }
 
 /// Applies lines in order, strictly: an insert finds no row, an update and a delete find theirs.
-fn apply(rows: &mut BTreeMap<String, Value>, line: &Value) {
+pub fn apply(rows: &mut BTreeMap<String, Value>, line: &Value) {
     let table = line["table"].as_str().unwrap_or_default();
     let name = |key: &Value| format!("{table} {key}");
     let key = name(&line["key"]);

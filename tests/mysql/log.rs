@@ -34,6 +34,7 @@ pub fn plan(server: &MySql) -> SourcePlan {
         connect_timeout: Duration::from_secs(10),
         heartbeat: Duration::from_millis(100),
         read_timeout: Duration::from_secs(1),
+        catch_up: Duration::ZERO,
         unnamed_columns: UnnamedColumns::Refuse,
         xa: Default::default(),
     }

@@ -1,8 +1,9 @@
 //! The Checkpointer: stores how far everything is durable.
 //!
 //! It never waits for a write: while one is in flight, newer positions pile into the next. A store that
-//! fails is tried again for as long as it may pass; meanwhile the stored position is old, never wrong.
-//! What may be stored is decided in [`progress`].
+//! fails is tried again for as long as it may pass; meanwhile the stored position is old, never wrong. When
+//! that lasts too long, the Supervisor is told and reading pauses: what a crash would repeat stays bounded.
+//! What may be stored, and what is too long, is decided in [`progress`].
 
 pub mod progress;
 
@@ -16,7 +17,7 @@ use actix::{
     WrapFuture,
 };
 
-use self::progress::{Next, Progress};
+use self::progress::{Next, Pace, Progress};
 use crate::{
     backoff::Backoff,
     checkpoint::Checkpoint,
@@ -25,7 +26,7 @@ use crate::{
     fault,
     messages::{
         BarrierFinished, BarrierOpened, CheckpointStatus, ColumnsKnown, Drained, Generation,
-        GetCheckpointStatus, Stop, StoreLast,
+        GetCheckpointStatus, Stop, StoreLast, StoreState,
     },
     metrics as names,
     ports::store::CheckpointStore,
@@ -38,27 +39,39 @@ pub struct Checkpointer {
     backoff: Backoff,
     last_success: Instant,
     timer: Option<SpawnHandle>,
+    /// The Supervisor has been told that it is late.
+    is_late: bool,
+    last_failure: Option<Failure>,
     store: Arc<dyn CheckpointStore>,
-    supervisor: Recipient<Drained>,
+    supervisor: Supervising,
     watch: DeathWatch,
+}
+
+/// The Supervisor's entrances.
+#[derive(Clone)]
+pub struct Supervising {
+    pub drained: Recipient<Drained>,
+    pub state: Recipient<StoreState>,
 }
 
 impl Checkpointer {
     pub fn new(
         generation: Generation,
         from: Checkpoint,
-        interval: Duration,
+        pace: Pace,
         backoff: Backoff,
         store: Arc<dyn CheckpointStore>,
-        supervisor: Recipient<Drained>,
+        supervisor: Supervising,
         watch: DeathWatch,
     ) -> Self {
         Self {
             generation,
-            progress: Progress::new(from, interval),
+            progress: Progress::new(from, pace),
             backoff,
             last_success: Instant::now(),
             timer: None,
+            is_late: false,
+            last_failure: None,
             store,
             supervisor,
             watch,
@@ -79,7 +92,7 @@ impl Checkpointer {
             Next::Write(checkpoint) => self.write(*checkpoint, ctx),
             Next::Done => {
                 let mark = Some(self.progress.done().mark.clone());
-                self.supervisor.do_send(Drained {
+                self.supervisor.drained.do_send(Drained {
                     generation: self.generation,
                     mark,
                 });
@@ -112,20 +125,52 @@ impl Checkpointer {
     fn written(&mut self, outcome: Result<(), Failure>, ctx: &mut Context<Self>) {
         let label = if outcome.is_ok() { "stored" } else { "failed" };
         metrics::counter!(names::CHECKPOINT_WRITES_TOTAL, "outcome" => label).increment(1);
-        self.progress.written(outcome.is_ok());
         match outcome {
             Ok(()) => {
                 self.backoff.reset();
                 self.last_success = Instant::now();
-                self.proceed(ctx);
+                self.last_failure = None;
+                self.progress.stored();
             }
-            Err(failure) if failure.is_definite() => self.die(failure, ctx),
+            Err(failure) if failure.is_definite() => return self.die(failure, ctx),
             Err(failure) => {
                 let wait = self.backoff.next_wait(fastrand::f64());
-                tracing::warn!(error = %failure, retry_in = ?wait, "checkpoint not stored");
-                ctx.run_later(wait, Self::proceed);
+                tracing::warn!(error = %failure, hint = failure.hint.as_deref(), retry_in = ?wait, "checkpoint not stored");
+                self.progress.failed(Instant::now() + wait);
+                self.supervisor
+                    .state
+                    .do_send(StoreState::Failing(self.generation, failure.clone()));
+                self.last_failure = Some(failure);
             }
         }
+        self.tell_lateness();
+        self.proceed(ctx);
+    }
+
+    fn tell_lateness(&mut self) {
+        let now = Instant::now();
+        let is_late = self.progress.is_late(now);
+        if is_late == self.is_late {
+            return;
+        }
+        self.is_late = is_late;
+        let state = if is_late {
+            let secs = self.progress.trying_for(now).as_secs();
+            let cause = self.last_failure.as_ref();
+            let said = cause.map_or("the store does not answer", |failure| &failure.message);
+            StoreState::Late(
+                self.generation,
+                Failure {
+                    hint: cause.and_then(|failure| failure.hint.clone()),
+                    ..Failure::transient(format!(
+                        "no position could be stored for {secs} s: {said}; reading pauses until one is"
+                    ))
+                },
+            )
+        } else {
+            StoreState::Stored(self.generation)
+        };
+        self.supervisor.state.do_send(state);
     }
 
     fn die(&mut self, failure: Failure, ctx: &mut Context<Self>) {
@@ -143,6 +188,7 @@ impl Actor for Checkpointer {
             let age = checkpointer.last_success.elapsed().as_secs_f64();
             metrics::gauge!(names::CHECKPOINT_AGE_SECONDS).set(age);
             metrics::gauge!(names::SOURCE_LAG_SECONDS).set(checkpointer.lag_secs());
+            checkpointer.tell_lateness();
         });
     }
 }

@@ -1,8 +1,9 @@
 //! From finished barriers to the position: the Checkpointer's twin.
 //!
 //! The promise: the position never passes a barrier that is not finished, in whatever order they finish;
-//! one store write is in flight at a time and the next one carries the newest position. No clock: the
-//! time comes in.
+//! one store write is in flight at a time and the next one carries the newest position. While writes fail,
+//! the stored position falls behind what is delivered; [`Progress::is_late`] says when that has gone on for
+//! too long, and reading must pause. No clock: the time comes in.
 
 use std::{
     collections::VecDeque,
@@ -24,6 +25,14 @@ struct Open {
     is_finished: bool,
 }
 
+/// How often to store, and how long to go on without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    pub interval: Duration,
+    /// What would be repeated after a crash is bounded: no reading beyond this without a stored position.
+    pub late_after: Duration,
+}
+
 /// What to do next.
 #[derive(Debug, PartialEq)]
 pub enum Next {
@@ -39,16 +48,20 @@ pub enum Next {
 pub struct Progress {
     done: Checkpoint,
     open: VecDeque<Open>,
-    interval: Duration,
+    pace: Pace,
     is_dirty: bool,
     is_writing: bool,
     last_write: Option<Instant>,
+    /// The first try to write since the last that succeeded.
+    trying_since: Option<Instant>,
+    /// A failing store is left alone until then.
+    retry_at: Option<Instant>,
     /// Set by the drain: write what is done at once, then report.
     last: Option<bool>,
 }
 
 impl Progress {
-    pub fn new(from: Checkpoint, interval: Duration) -> Self {
+    pub fn new(from: Checkpoint, pace: Pace) -> Self {
         let done = Checkpoint {
             drained: false,
             ..from
@@ -56,10 +69,12 @@ impl Progress {
         Self {
             done,
             open: VecDeque::new(),
-            interval,
+            pace,
             is_dirty: false,
             is_writing: false,
             last_write: None,
+            trying_since: None,
+            retry_at: None,
             last: None,
         }
     }
@@ -124,6 +139,7 @@ impl Progress {
     /// No barrier will finish any more.
     pub fn store_last(&mut self, drained: bool) {
         self.last = Some(drained);
+        self.retry_at = None;
         self.done.drained = drained;
         self.is_dirty = true;
     }
@@ -139,16 +155,19 @@ impl Progress {
                 Next::Nothing
             };
         }
-        let due = self
-            .last_write
-            .map(|last| last + self.interval)
-            .filter(|due| now < *due);
-        match due {
-            Some(due) if self.last.is_none() => Next::At(due),
-            _ => {
+        let paced = self.last_write.map(|last| last + self.pace.interval);
+        let due = match self.last {
+            // The last one keeps no distance.
+            Some(_) => self.retry_at,
+            None => paced.max(self.retry_at),
+        };
+        match due.filter(|due| now < *due) {
+            Some(due) => Next::At(due),
+            None => {
                 self.is_writing = true;
                 self.is_dirty = false;
                 self.last_write = Some(now);
+                self.trying_since.get_or_insert(now);
                 self.forget_columns();
                 Next::Write(Box::new(self.done.clone()))
             }
@@ -165,10 +184,29 @@ impl Progress {
         }
     }
 
-    /// The write in flight has ended.
-    pub fn written(&mut self, succeeded: bool) {
+    /// The write in flight is durable.
+    pub fn stored(&mut self) {
         self.is_writing = false;
-        self.is_dirty |= !succeeded;
+        self.trying_since = None;
+        self.retry_at = None;
+    }
+
+    /// The write in flight has failed; the next one is not before `retry_at`.
+    pub fn failed(&mut self, retry_at: Instant) {
+        self.is_writing = false;
+        self.is_dirty = true;
+        self.retry_at = Some(retry_at);
+    }
+
+    /// For how long writes have been tried in vain, also one that has no answer.
+    pub fn trying_for(&self, now: Instant) -> Duration {
+        self.trying_since
+            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    /// Whether nothing more may be read until a position is stored.
+    pub fn is_late(&self, now: Instant) -> bool {
+        self.pace.late_after < self.trying_for(now)
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
     failure::{Class, Failure},
     fault,
     filter::TableFilter,
-    messages::{Drain, SourceBatch, SourceEnded, SourceState, Stop},
+    messages::{Drain, Hold, SourceBatch, SourceEnded, SourceState, Stop},
     metrics as names,
     ports::source::{EventStream, Read, ResumePoint, Source},
     watch::DeathWatch,
@@ -51,6 +51,10 @@ pub struct Reader {
     raw: ByteBudget,
     waited: Duration,
     effect: Option<SpawnHandle>,
+    /// Nothing is read: the position cannot be stored.
+    is_held: bool,
+    /// It would read, were it not held.
+    wants_to_read: bool,
     router: Recipient<SourceBatch>,
     drain: Recipient<Drain>,
     supervisor: Supervising,
@@ -73,6 +77,8 @@ pub struct ReaderParts {
     pub rules: Rules,
     pub raw: ByteBudget,
     pub backoff: Backoff,
+    /// Until a [`Hold`] says otherwise.
+    pub is_held: bool,
     pub router: Recipient<SourceBatch>,
     pub drain: Recipient<Drain>,
     pub supervisor: Supervising,
@@ -105,6 +111,8 @@ impl Reader {
             raw: parts.raw,
             waited: Duration::ZERO,
             effect: None,
+            is_held: parts.is_held,
+            wants_to_read: false,
             router: parts.router,
             drain: parts.drain,
             supervisor: parts.supervisor,
@@ -213,6 +221,10 @@ impl Reader {
     }
 
     fn read(&mut self, ctx: &mut Context<Self>) {
+        self.wants_to_read = self.is_held;
+        if self.is_held {
+            return;
+        }
         let Some(stream) = self.current().take() else {
             return;
         };
@@ -350,6 +362,17 @@ impl Handler<Drain> for Reader {
         }
         self.drain.do_send(mode);
         ctx.stop();
+    }
+}
+
+impl Handler<Hold> for Reader {
+    type Result = ();
+
+    fn handle(&mut self, Hold(is_held): Hold, ctx: &mut Self::Context) {
+        self.is_held = is_held;
+        if !is_held && self.wants_to_read {
+            self.read(ctx);
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Rows to lanes by primary key.
 //!
 //! The lane is a hash of the key's bytes as the log has them, stable across versions. An update that
-//! changes its lane cannot be ordered by either lane alone: it and what lies between it and the last such
-//! row of its block move together, between two fences. A table without a primary key has one lane: the
-//! order of a table is stricter than the order of a key.
+//! changes its lane cannot be ordered by either lane alone: all rows of its event move together, through one
+//! lane and behind a fence, so that a row's lane is decided by its event alone and a replay repeats it there.
+//! A table without a primary key has one lane: the order of a table is stricter than the order of a key.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,13 +24,13 @@ pub struct KeyedRow {
     pub lane: u32,
 }
 
-/// Consecutive rows of a block.
+/// The rows of a block.
 #[derive(Debug)]
 pub enum Keyed {
     /// Each in its lane.
-    Spread { rows: Vec<KeyedRow> },
-    /// From the first row that changes its lane to the last one: all in one lane.
-    Moving { rows: Vec<KeyedRow> },
+    Spread(Vec<KeyedRow>),
+    /// Some change their lane: all in one.
+    Moving(Vec<KeyedRow>),
 }
 
 /// Rows taken out of a block, with their indexes in it.
@@ -40,16 +40,12 @@ pub struct Picked {
     pub numbers: Arc<[u32]>,
 }
 
-pub fn runs(block: &RowsBlock, lanes: u32) -> Result<Vec<Keyed>, Error> {
+pub fn lanes_of(block: &RowsBlock, lanes: u32) -> Result<Keyed, Error> {
     let mut rows = Vec::with_capacity(block.row_count as usize);
-    let (mut first_moving, mut last_moving) = (None, None);
-    let mut offset = 0;
+    let (mut offset, mut moves) = (0, false);
     while let Some(row) = block.row_at(offset)? {
         let (lane, is_moving) = lane_of(block, &row, lanes)?;
-        if is_moving {
-            first_moving.get_or_insert(rows.len());
-            last_moving = Some(rows.len());
-        }
+        moves |= is_moving;
         let number = u32::try_from(rows.len())
             .map_err(|_| Error::malformed("rows event", "too many rows"))?;
         rows.push(KeyedRow {
@@ -60,18 +56,11 @@ pub fn runs(block: &RowsBlock, lanes: u32) -> Result<Vec<Keyed>, Error> {
         });
         offset += row.bytes;
     }
-    let (Some(first), Some(last)) = (first_moving, last_moving) else {
-        return Ok(vec![Keyed::Spread { rows }]);
-    };
-    let after = rows.split_off(last + 1);
-    let moving = rows.split_off(first);
-    let mut runs = vec![
-        Keyed::Spread { rows },
-        Keyed::Moving { rows: moving },
-        Keyed::Spread { rows: after },
-    ];
-    runs.retain(|run| !matches!(run, Keyed::Spread { rows } if rows.is_empty()));
-    Ok(runs)
+    Ok(if moves {
+        Keyed::Moving(rows)
+    } else {
+        Keyed::Spread(rows)
+    })
 }
 
 /// The rows of each lane that has any, in the block's order.

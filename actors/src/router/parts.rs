@@ -64,6 +64,11 @@ impl PartList {
         self.transaction = Some(Vec::new());
     }
 
+    /// A transaction has begun, and nothing of it is here.
+    pub fn has_only_begun_transaction(&self) -> bool {
+        self.transaction.as_ref().is_some_and(Vec::is_empty)
+    }
+
     /// The transaction went on beyond this list: which change is its last in a lane is not known here.
     pub fn forget_transaction(&mut self) {
         self.transaction = None;

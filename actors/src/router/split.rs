@@ -2,7 +2,8 @@
 //!
 //! A batch is cut into segments: runs of changes that need no fence, and fences (a DDL, a run of rows
 //! that change their lane by a changed primary key). Each segment knows the mark that holds once it is
-//! durable. Filtered changes still move the mark. Pure.
+//! durable. Filtered changes still move the mark. A run of such events goes on over transactions and rows of
+//! other tables, to the end of the batch: a million rows cost a fence a batch, not one an event. Pure.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use headwater_binlog::{
 };
 
 use super::{
-    keyed::{self, Keyed},
+    keyed::{self, Keyed, Picked},
     parts::PartList,
 };
 use crate::{
@@ -65,6 +66,8 @@ pub struct Splitter {
     commit_us: u64,
     xa: Vec<XaChange>,
     current: PartList,
+    /// `current` is the segment of a fence: rows of this table move to other lanes in it.
+    run: Option<TableName>,
     counts: Counts,
 }
 
@@ -81,6 +84,7 @@ impl Splitter {
             commit_us: 0,
             xa: Vec::new(),
             current: PartList::default(),
+            run: None,
             counts: Counts::default(),
         }
     }
@@ -100,6 +104,7 @@ impl Splitter {
             }
         }
         self.current.forget_transaction();
+        self.end_run(&mut segments);
         self.close(None, &mut segments);
         Ok(segments)
     }
@@ -139,39 +144,43 @@ impl Splitter {
         lanes: u32,
         segments: &mut Vec<Segment>,
     ) -> Result<(), Error> {
-        for run in keyed::runs(&block, lanes)? {
-            match run {
-                Keyed::Spread { rows } => {
-                    for (index, picked) in keyed::pick(&block, &rows) {
-                        let lane = Lane {
-                            table: block.table.name.clone(),
-                            index,
-                            count: lanes,
-                        };
-                        self.current
-                            .push_block(lane, picked.block, Some(picked.numbers));
-                    }
-                    self.mark = mark_after(&block, rows.last().map_or(0, |row| row.number + 1));
+        let is_of_run = self.run.as_ref() == Some(&block.table.name);
+        match keyed::lanes_of(&block, lanes)? {
+            Keyed::Spread(rows) => {
+                if is_of_run {
+                    self.end_run(segments);
                 }
-                Keyed::Moving { rows } => {
+                for (index, picked) in keyed::pick(&block, &rows) {
+                    self.push_picked(&block, index, lanes, picked);
+                }
+            }
+            Keyed::Moving(rows) => {
+                if !is_of_run {
+                    self.end_run(segments);
                     self.close(None, segments);
-                    let lane = Lane {
-                        table: block.table.name.clone(),
-                        index: 0,
-                        count: lanes,
-                    };
-                    let picked = keyed::pick_all(&block, &rows);
-                    self.current
-                        .push_block(lane, picked.block, Some(picked.numbers));
-                    self.mark = mark_after(&block, rows.last().map_or(0, |row| row.number + 1));
-                    self.close(
-                        Some(Scope::Tables(vec![block.table.name.clone()])),
-                        segments,
-                    );
+                    self.run = Some(block.table.name.clone());
                 }
+                let picked = keyed::pick_all(&block, &rows);
+                self.push_picked(&block, 0, lanes, picked);
             }
         }
         Ok(())
+    }
+
+    fn push_picked(&mut self, block: &RowsBlock, index: u32, count: u32, picked: Picked) {
+        let lane = Lane {
+            table: block.table.name.clone(),
+            index,
+            count,
+        };
+        self.current
+            .push_block(lane, picked.block, Some(picked.numbers));
+    }
+
+    fn end_run(&mut self, segments: &mut Vec<Segment>) {
+        if let Some(table) = self.run.take() {
+            self.close(Some(Scope::Tables(vec![table])), segments);
+        }
     }
 
     fn statement(&mut self, statement: Statement, is_last: bool, segments: &mut Vec<Segment>) {
@@ -202,6 +211,7 @@ impl Splitter {
             self.mark = after;
             return;
         }
+        self.end_run(segments);
         self.close(None, segments);
         let is_shared = targets.len() > 1;
         let statement = Arc::new(statement);
@@ -261,11 +271,11 @@ impl Splitter {
             commit_us: std::mem::take(&mut self.commit_us),
             xa: std::mem::take(&mut self.xa),
         };
-        segments.push(Segment {
-            end,
-            fence,
-            lanes: std::mem::take(&mut self.current),
-        });
+        let lanes = std::mem::take(&mut self.current);
+        if lanes.has_only_begun_transaction() {
+            self.current.begin_transaction();
+        }
+        segments.push(Segment { end, fence, lanes });
     }
 
     fn count_rows(&mut self, block: &RowsBlock) {

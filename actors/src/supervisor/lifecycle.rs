@@ -36,6 +36,10 @@ pub enum Verdict {
     NewGeneration {
         strikes: u32,
     },
+    /// Another server answers: deliver what was read, then a new generation.
+    MoveOn {
+        strikes: u32,
+    },
     Halt(Failure),
 }
 
@@ -89,7 +93,10 @@ impl Lifecycle {
             });
         }
         if failure.class == Class::Superseded {
-            return Verdict::NewGeneration { strikes };
+            return match (actor, self.phase) {
+                (ActorId::Reader, Phase::Running) => Verdict::MoveOn { strikes },
+                _ => Verdict::NewGeneration { strikes },
+            };
         }
         match actor {
             ActorId::Reader | ActorId::ShardWriter(_) => Verdict::Restart { strikes },
@@ -152,10 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn a_superseded_launch_begins_a_new_generation() {
+    fn a_superseded_launch_begins_a_new_generation_when_what_was_read_is_delivered() {
         let cause = Cause::Failed(Failure::superseded("the server is now another"));
-        let verdict = lifecycle().died(&ActorId::Reader, &cause, Instant::now());
-        assert_eq!(verdict, Verdict::NewGeneration { strikes: 1 });
+        let mut lifecycle = lifecycle();
+        let verdict = lifecycle.died(&ActorId::Reader, &cause, Instant::now());
+        assert_eq!(verdict, Verdict::MoveOn { strikes: 1 });
+        lifecycle.enter(Phase::Draining);
+        let verdict = lifecycle.died(&ActorId::Reader, &cause, Instant::now());
+        assert_eq!(verdict, Verdict::NewGeneration { strikes: 2 });
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod halting;
 pub mod lifecycle;
 mod report;
 mod spawn;
+mod states;
 
 use std::{
     sync::Arc,
@@ -30,13 +31,14 @@ use self::{
 use crate::{
     backoff::Backoff,
     budget::ByteBudget,
+    checkpointer::progress::Pace,
     failure::Failure,
     fault,
     filter::TableFilter,
     lane::Lane,
     messages::{
         ActorId, Died, Drain, Drained, Generation, LaneLost, LaneRetired, LaneTrouble, LaneWanted,
-        SourceEnded, SourceState, StoreLast,
+        StoreLast,
     },
     metrics as names,
     ports::{
@@ -73,7 +75,7 @@ pub struct Parts {
     pub reading: intake::Rules,
     pub raw: ByteBudget,
     pub encoded: ByteBudget,
-    pub checkpoint_interval: Duration,
+    pub checkpoint_pace: Pace,
     pub lane_idle: Duration,
     pub grace: Duration,
     /// Waits between tries: a delivery, a connection, a restart.
@@ -96,6 +98,8 @@ pub struct Supervisor {
     launch_backoff: Backoff,
     /// Before the generation that follows a dead one.
     relaunch_wait: Duration,
+    /// What was read from the server before is being delivered; then the next generation begins on another.
+    is_moving: bool,
     next_arbiter: usize,
     report: Report,
     end: Option<End>,
@@ -112,6 +116,7 @@ impl Supervisor {
             generation: Generation::default(),
             launch_backoff: parts.connect_backoff.clone(),
             relaunch_wait: Duration::ZERO,
+            is_moving: false,
             next_arbiter: 0,
             report: Report::new(parts.name.clone()),
             end: None,
@@ -151,6 +156,7 @@ impl Supervisor {
     fn launched(&mut self, launch: Launch, ctx: &mut Context<Self>) {
         self.launch_backoff.reset();
         self.generation.0 += 1;
+        self.report.late(false);
         self.report.generation(self.generation);
         metrics::gauge!(names::GENERATION).set(self.generation.0 as f64);
         let mark = &launch.from.mark;
@@ -195,6 +201,10 @@ impl Supervisor {
             Verdict::NewGeneration { strikes } => {
                 self.relaunch_wait = self.restarting(&died, strikes);
                 self.end_generation(ctx);
+            }
+            Verdict::MoveOn { strikes } => {
+                self.relaunch_wait = self.restarting(&died, strikes);
+                self.move_on(ctx);
             }
         }
     }
@@ -288,6 +298,7 @@ impl Supervisor {
             return self.close(End::GraceOver, ctx);
         }
         self.end = None;
+        self.is_moving = false;
         self.report.state(State::BackingOff);
         self.lifecycle.enter(Phase::Ending);
         if let Some(running) = &self.running {
@@ -332,6 +343,7 @@ impl Supervisor {
             Phase::Running | Phase::Draining => {
                 tracing::info!(grace = ?self.parts.grace, "draining");
                 let has_ended = self.lifecycle.phase() == Phase::Draining;
+                self.is_moving = false;
                 self.lifecycle.enter(Phase::Draining);
                 self.report.state(State::Draining);
                 let timer = ctx.run_later(self.parts.grace, |supervisor, ctx| {
@@ -411,41 +423,6 @@ impl Handler<LaneRetired> for Supervisor {
     }
 }
 
-impl Handler<SourceState> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, state: SourceState, _ctx: &mut Self::Context) {
-        match state {
-            SourceState::Streaming => {
-                tracing::info!("streaming");
-                if self.lifecycle.phase() == Phase::Running {
-                    self.report.state(State::Streaming);
-                }
-            }
-            SourceState::BackingOff(failure) => {
-                tracing::warn!(error = %failure, hint = failure.hint.as_deref(), "source lost, connecting again");
-                self.report.error("reader", &failure);
-                if self.lifecycle.phase() == Phase::Running {
-                    self.report.state(State::BackingOff);
-                }
-            }
-        }
-    }
-}
-
-impl Handler<SourceEnded> for Supervisor {
-    type Result = ();
-
-    /// The Reader has sent the drain on behind the last data; it has no grace time, all of it is delivered.
-    fn handle(&mut self, SourceEnded: SourceEnded, _ctx: &mut Self::Context) {
-        if self.lifecycle.phase() == Phase::Running {
-            tracing::info!("end of the source reached, delivering the rest");
-            self.lifecycle.enter(Phase::Draining);
-            self.report.state(State::Draining);
-        }
-    }
-}
-
 impl Handler<LaneTrouble> for Supervisor {
     type Result = ();
 
@@ -463,6 +440,9 @@ impl Handler<Drained> for Supervisor {
         }
         if let Some(mark) = &drained.mark {
             tracing::info!(position = %mark.position, rows_done = mark.rows_done, "position stored");
+        }
+        if self.is_moving && self.lifecycle.phase() == Phase::Draining {
+            return self.end_generation(ctx);
         }
         if self.lifecycle.phase() != Phase::Closing {
             self.lifecycle.enter(Phase::Closing);

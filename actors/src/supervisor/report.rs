@@ -21,6 +21,8 @@ use crate::{
 pub struct Report {
     name: String,
     state: State,
+    /// The position has not been stored for too long.
+    is_late: bool,
     generation: Generation,
     restarts: BTreeMap<&'static str, u64>,
     lag_bytes: Option<u64>,
@@ -33,6 +35,7 @@ impl Report {
         Self {
             name,
             state: State::Starting,
+            is_late: false,
             generation: Generation::default(),
             restarts: BTreeMap::new(),
             lag_bytes: None,
@@ -43,6 +46,14 @@ impl Report {
 
     pub fn state(&mut self, state: State) {
         self.state = state;
+    }
+
+    pub fn late(&mut self, is_late: bool) {
+        self.is_late = is_late;
+    }
+
+    pub fn is_late(&self) -> bool {
+        self.is_late
     }
 
     pub fn generation(&mut self, generation: Generation) {
@@ -86,7 +97,10 @@ impl Report {
     fn snapshot(&self) -> Status {
         Status {
             name: self.name.clone(),
-            state: self.state,
+            state: match self.state {
+                State::Streaming if self.is_late => State::Paused,
+                state => state,
+            },
             generation: self.generation.0,
             restarts: self.restarts.values().sum(),
             restarts_by_actor: self.restarts.clone(),

@@ -7,7 +7,7 @@ use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
 use super::{Supervisor, generation::Running, lifecycle::Phase};
 use crate::{
     backoff::Backoff,
-    checkpointer::Checkpointer,
+    checkpointer::{self, Checkpointer},
     lane::Lane,
     messages::{ActorId, Generation, LaneReady, ResumeFrom, Writer},
     ports::{launcher::Launch, routes::Route, source::ResumePoint},
@@ -25,10 +25,13 @@ impl Supervisor {
             let checkpointer = Checkpointer::new(
                 generation,
                 launch.from.clone(),
-                self.parts.checkpoint_interval,
+                self.parts.checkpoint_pace,
                 self.parts.connect_backoff.clone(),
                 Arc::clone(&self.parts.store),
-                supervisor.clone().recipient(),
+                checkpointer::Supervising {
+                    drained: supervisor.clone().recipient(),
+                    state: supervisor.clone().recipient(),
+                },
                 watch,
             );
             Checkpointer::start_in_arbiter(&self.parts.arbiter, |_| checkpointer)
@@ -68,6 +71,7 @@ impl Supervisor {
             rules: self.parts.reading.clone(),
             raw: self.parts.raw.clone(),
             backoff: self.parts.connect_backoff.clone(),
+            is_held: self.report.is_late(),
             router: running.router.clone().recipient(),
             drain: running.router.clone().recipient(),
             supervisor: reader::Supervising {

@@ -24,6 +24,7 @@ use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
     checkpoint::{Checkpoint, Mark, OrderingKey},
+    checkpointer::progress::Pace,
     failure::Failure,
     filter::TableFilter,
     ports::{
@@ -113,6 +114,7 @@ pub struct Options {
     pub lane_idle: Duration,
     pub checkpoint_interval: Duration,
     pub restart_backoff: Backoff,
+    pub late_after: Duration,
     pub strikes_max: u32,
 }
 
@@ -130,6 +132,7 @@ impl Default for Options {
             lane_idle: Duration::from_secs(600),
             checkpoint_interval: Duration::from_millis(1),
             restart_backoff: short_backoff(),
+            late_after: Duration::from_secs(600),
             strikes_max: 5,
         }
     }
@@ -272,7 +275,10 @@ impl World {
             reading: intake::Rules::default(),
             raw,
             encoded,
-            checkpoint_interval: self.options.checkpoint_interval,
+            checkpoint_pace: Pace {
+                interval: self.options.checkpoint_interval,
+                late_after: self.options.late_after,
+            },
             lane_idle: self.options.lane_idle,
             grace: self.options.grace,
             delivery_backoff: backoff.clone(),

@@ -30,6 +30,8 @@ pub enum Fault {
     Cut,
     Definite,
     Panic,
+    /// Another server answers.
+    Superseded,
 }
 
 #[derive(Clone)]
@@ -170,6 +172,9 @@ impl EventStream for Stream {
             match fault {
                 Some(Fault::Cut) => return Err(Failure::transient("connection cut")),
                 Some(Fault::Definite) => return Err(Failure::definite("binlog purged")),
+                Some(Fault::Superseded) => {
+                    return Err(Failure::superseded("another server answers"));
+                }
                 Some(Fault::Panic) => panic!("the source was told to panic"),
                 None => (),
             }

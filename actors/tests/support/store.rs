@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use headwater_actors::{
@@ -41,6 +44,8 @@ pub struct MemoryStore {
     /// All saves, the newest last.
     pub saves: watch::Sender<Vec<Checkpoint>>,
     faults: Arc<Mutex<Vec<(usize, Fault)>>>,
+    /// No save succeeds while it is set.
+    pub is_down: Arc<AtomicBool>,
     calls: Arc<Mutex<usize>>,
     broken: Arc<Mutex<Vec<String>>>,
 }
@@ -52,6 +57,7 @@ impl MemoryStore {
             sink,
             saves: watch::Sender::default(),
             faults: Arc::default(),
+            is_down: Arc::default(),
             calls: Arc::default(),
             broken: Arc::default(),
         }
@@ -67,6 +73,11 @@ impl MemoryStore {
 
     pub fn saved(&self) -> Option<Checkpoint> {
         self.saves.borrow().last().cloned()
+    }
+
+    /// Saves so far, those that failed too.
+    pub fn tries(&self) -> usize {
+        *self.calls.lock().expect("a whole lock")
     }
 
     pub fn broken(&self) -> Vec<String> {
@@ -116,6 +127,9 @@ impl CheckpointStore for MemoryStore {
                 let due = faults.iter().position(|(at, _)| *at <= call);
                 due.map(|index| faults.swap_remove(index).1)
             };
+            if store.is_down.load(Ordering::Relaxed) {
+                return Err(Failure::transient("no space left on device"));
+            }
             match fault {
                 Some(Fault::Fails) => return Err(Failure::transient("disk busy")),
                 Some(Fault::Definite) => return Err(Failure::definite("store is read-only")),

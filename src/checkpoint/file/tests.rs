@@ -183,6 +183,30 @@ fn a_folder_in_the_place_of_the_file_is_refused() {
 }
 
 #[test]
+fn a_save_that_a_disk_refuses_may_pass_later() {
+    let place = Place::with(checkpoint(3, 100));
+    let store = place.open();
+    // Root may write anywhere, but nobody a file over a folder.
+    let partial = durable::beside(&place.path, "partial");
+    fs::create_dir(&partial).unwrap();
+    let failure = wait(store.save(checkpoint(3, 200))).unwrap_err();
+    assert!(
+        !failure.is_definite() && failure.hint.is_some(),
+        "{failure}"
+    );
+    assert_eq!(
+        wait(store.load()).unwrap().checkpoint,
+        Some(checkpoint(3, 100))
+    );
+    fs::remove_dir(&partial).unwrap();
+    wait(store.save(checkpoint(3, 300))).unwrap();
+    assert_eq!(
+        wait(store.load()).unwrap().checkpoint,
+        Some(checkpoint(3, 300))
+    );
+}
+
+#[test]
 fn an_overtaken_save_does_not_undo_the_later_one() {
     let place = Place::new();
     let store = place.open();

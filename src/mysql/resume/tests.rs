@@ -17,6 +17,10 @@ fn set(text: &str) -> GtidSet {
     text.parse().expect("a GTID set")
 }
 
+fn decided(home: Uuid, from: &ResumePoint, facts: &ServerFacts) -> Result<Route, Failure> {
+    decide_resume(home, from, facts).map_err(Failure::from)
+}
+
 fn position(text: &str) -> Position {
     text.parse().expect("a position")
 }
@@ -68,7 +72,7 @@ fn two_files() -> ServerFacts {
 #[test]
 fn the_same_server_goes_on_by_position_up_to_the_end_of_the_file() {
     for place in ["binlog.000007:4", "binlog.000007:900", "binlog.000008:500"] {
-        let route = decide_resume(uuid(A), &from(place, ""), &two_files());
+        let route = decided(uuid(A), &from(place, ""), &two_files());
         assert_eq!(route, Ok(Route::ByPosition(position(place))));
     }
 }
@@ -76,7 +80,7 @@ fn the_same_server_goes_on_by_position_up_to_the_end_of_the_file() {
 #[test]
 fn a_purged_file_halts_with_both_positions_and_never_jumps_ahead() {
     let failure =
-        decide_resume(uuid(A), &from("binlog.000006:4", ""), &two_files()).expect_err("it is gone");
+        decided(uuid(A), &from("binlog.000006:4", ""), &two_files()).expect_err("it is gone");
     assert!(failure.is_definite());
     for part in ["binlog.000006:4", "binlog.000007:4", "binlog.000008:500"] {
         assert!(failure.message.contains(part), "{}", failure.message);
@@ -87,12 +91,12 @@ fn a_purged_file_halts_with_both_positions_and_never_jumps_ahead() {
 #[test]
 fn a_purged_file_halts_even_when_gtids_would_allow_a_jump() {
     let ours = from("binlog.000006:4", &format!("{A}:1-20"));
-    assert!(decide_resume(uuid(A), &ours, &two_files()).is_err());
+    assert!(decided(uuid(A), &ours, &two_files()).is_err());
 }
 
 #[test]
 fn a_position_behind_the_end_of_its_file_halts() {
-    let failure = decide_resume(uuid(A), &from("binlog.000008:501", ""), &two_files())
+    let failure = decided(uuid(A), &from("binlog.000008:501", ""), &two_files())
         .expect_err("the log is shorter");
     assert!(failure.is_definite() && failure.message.contains("500"));
 }
@@ -100,12 +104,10 @@ fn a_position_behind_the_end_of_its_file_halts() {
 #[test]
 fn another_server_goes_on_by_gtid_only() {
     let ours = from("other.000001:4", &format!("{A}:1-15"));
-    let route = decide_resume(uuid(B), &ours, &two_files());
+    let route = decided(uuid(B), &ours, &two_files());
     assert_eq!(route, Ok(Route::ByGtid(ours.gtid_set)));
     let without = from("other.000001:4", "");
-    assert!(
-        decide_resume(uuid(B), &without, &two_files()).is_err_and(|failure| failure.is_definite())
-    );
+    assert!(decided(uuid(B), &without, &two_files()).is_err_and(|failure| failure.is_definite()));
 }
 
 #[test]
@@ -113,14 +115,14 @@ fn another_server_without_gtids_halts() {
     let mut server = two_files();
     server.has_gtids = false;
     let ours = from("other.000001:4", &format!("{A}:1-15"));
-    let failure = decide_resume(uuid(B), &ours, &server).expect_err("no way to compare");
+    let failure = decided(uuid(B), &ours, &server).expect_err("no way to compare");
     assert!(failure.is_definite() && failure.message.contains("gtid_mode"));
 }
 
 #[test]
 fn another_server_that_purged_what_we_lack_halts_with_the_difference() {
     let ours = from("other.000001:4", &format!("{A}:1-7"));
-    let failure = decide_resume(uuid(B), &ours, &two_files()).expect_err("8-10 are lost");
+    let failure = decided(uuid(B), &ours, &two_files()).expect_err("8-10 are lost");
     assert!(
         failure.message.contains(&format!("{A}:8-10")),
         "{}",
@@ -131,11 +133,36 @@ fn another_server_that_purged_what_we_lack_halts_with_the_difference() {
 #[test]
 fn another_server_that_lacks_what_we_have_halts_with_the_difference() {
     let ours = from("other.000001:4", &format!("{A}:1-22"));
-    let failure = decide_resume(uuid(B), &ours, &two_files()).expect_err("21-22 are ours alone");
+    let failure = decided(uuid(B), &ours, &two_files()).expect_err("21-22 are ours alone");
     assert!(
         failure.message.contains(&format!("{A}:21-22")),
         "{}",
         failure.message
+    );
+    assert!(failure.hint.is_some_and(|hint| hint.contains("lags")));
+}
+
+#[test]
+fn only_what_is_lacking_may_still_come() {
+    let refusal = |ours: &str| {
+        let ours = from("other.000001:4", ours);
+        decide_resume(uuid(B), &ours, &two_files()).expect_err("no way on")
+    };
+    assert!(matches!(refusal(&format!("{A}:1-22")), Refusal::Lacks(_)));
+    assert!(matches!(refusal(&format!("{A}:1-7")), Refusal::Never(_)));
+    assert!(matches!(refusal(""), Refusal::Never(_)));
+}
+
+#[test]
+fn a_server_of_another_group_is_told_as_such() {
+    let mut server = two_files();
+    server.gtid_purged = GtidSet::default();
+    let ours = from("other.000001:4", &format!("{B}:1-7"));
+    let failure = decided(uuid(B), &ours, &server).expect_err("nothing in common");
+    assert!(
+        failure
+            .hint
+            .is_some_and(|hint| hint.contains("another group"))
     );
 }
 
@@ -149,11 +176,11 @@ fn an_offset_beyond_four_gibibytes_goes_by_gtid_or_halts() {
     );
     let ours = from(far, &format!("{A}:1-20"));
     assert!(matches!(
-        decide_resume(uuid(A), &ours, &server),
+        decided(uuid(A), &ours, &server),
         Ok(Route::ByGtid(_))
     ));
     server.has_gtids = false;
-    assert!(decide_resume(uuid(A), &ours, &server).is_err_and(|failure| failure.is_definite()));
+    assert!(decided(uuid(A), &ours, &server).is_err_and(|failure| failure.is_definite()));
 }
 
 fn checkpoint(place: &str) -> Checkpoint {
@@ -194,6 +221,25 @@ fn the_epoch_rises_with_another_server_base_or_a_lower_number() {
 }
 
 #[test]
+fn a_log_that_was_reset_is_another_log() {
+    let before = checkpoint("binlog.000007:100");
+    assert!(is_log_of(&before, &two_files()));
+    assert!(!is_log_of(&checkpoint("binlog.000008:501"), &two_files()));
+    assert!(!is_log_of(
+        &checkpoint("mysql-bin.000007:100"),
+        &two_files()
+    ));
+    let reset = facts(&[("binlog.000001", 900)], "", "");
+    assert!(!is_log_of(&before, &reset));
+    // It has grown beyond the place, but with other transactions.
+    let ahead = Checkpoint {
+        gtid_set: set(&format!("{A}:1-21")),
+        ..before
+    };
+    assert!(!is_log_of(&ahead, &two_files()));
+}
+
+#[test]
 fn the_bytes_ahead_are_the_rest_of_the_file_and_all_later_ones() {
     let server = two_files();
     let ahead = |place| bytes_ahead(&server.files, &position(place), &server.head);
@@ -208,7 +254,7 @@ proptest! {
     fn a_route_by_gtid_never_leaves_a_gap(ours in 1u64..40, purged in 1u64..40, executed in 1u64..40) {
         let purged = purged.min(executed);
         let server = facts(&[("binlog.000001", 9)], &format!("{A}:1-{executed}"), &format!("{A}:1-{purged}"));
-        let route = decide_resume(uuid(B), &from("x.000001:4", &format!("{A}:1-{ours}")), &server);
+        let route = decided(uuid(B), &from("x.000001:4", &format!("{A}:1-{ours}")), &server);
         prop_assert_eq!(route.is_ok(), purged <= ours && ours <= executed);
     }
 }

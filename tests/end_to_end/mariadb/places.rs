@@ -45,6 +45,43 @@ async fn a_mariadb_replica_is_read_on_by_gtid() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_mariadb_primary_that_dies_is_followed_to_its_replica_without_a_restart()
+-> anyhow::Result<()> {
+    let mut maria = Maria::new(&[]).await?;
+    let replica = MySql::mariadb(&[]).await?;
+    replica.replica_of(&maria.server).await?;
+    let hosts = format!("127.0.0.1:{}", replica.port());
+    let program = maria
+        .launch(&maria.server)?
+        .setting("source.hosts", &hosts)
+        .start()?;
+    maria
+        .server
+        .exec("CREATE DATABASE shop; CREATE TABLE shop.a (id INT PRIMARY KEY); INSERT INTO shop.a VALUES (1)")
+        .await?;
+    delivered(&program, &maria.server).await?;
+    replica.caught_up_with(&maria.server).await?;
+    maria.server.kill()?;
+    replica.promote().await?;
+    replica.exec("INSERT INTO shop.a VALUES (2)").await?;
+    delivered(&program, &replica).await?;
+    assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
+    let mut lines = maria.lines()?;
+    in_order(&mut lines);
+    let told: Vec<_> = lines
+        .iter()
+        .filter_map(|line| {
+            Some((
+                line["data"]["id"].as_u64()?,
+                line["seq"].as_str()?.get(..8)?,
+            ))
+        })
+        .collect();
+    assert_eq!(told, [(1, "00000001"), (2, "00000002")]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_stream_of_mariadb_begins_where_it_is_told() -> anyhow::Result<()> {
     let maria = Maria::new(&[]).await?;
     let server = &maria.server;

@@ -10,6 +10,7 @@ use crate::{
 };
 
 const INTERVAL: Duration = Duration::from_secs(1);
+const LATE_AFTER: Duration = Duration::from_secs(10);
 
 fn gtids(first: u64, last: u64) -> GtidSet {
     let mut set = GtidSet::default();
@@ -45,7 +46,11 @@ fn progress() -> Progress {
         drained: true,
         columns: Arc::default(),
     };
-    Progress::new(from, INTERVAL)
+    let pace = Pace {
+        interval: INTERVAL,
+        late_after: LATE_AFTER,
+    };
+    Progress::new(from, pace)
 }
 
 fn written(progress: &mut Progress, now: Instant) -> Option<Checkpoint> {
@@ -77,14 +82,18 @@ proptest! {
                 prop_assert!(!checkpoint.drained);
                 prop_assert_eq!(checkpoint.commit_us, prefix);
                 prop_assert_eq!(progress.next(now), Next::Nothing, "one write at a time");
-                progress.written(!fails[step]);
+                if fails[step] {
+                    progress.failed(now);
+                } else {
+                    progress.stored();
+                }
             }
         }
         progress.store_last(true);
         let mut last = None;
         while let Some(checkpoint) = written(&mut progress, now) {
             last = Some(checkpoint);
-            progress.written(true);
+            progress.stored();
         }
         let last = last.unwrap();
         prop_assert!(last.drained);
@@ -113,12 +122,12 @@ fn writes_keep_their_distance_and_the_last_one_does_not_wait() {
     progress.finished(BarrierSeq(1));
     assert!(written(&mut progress, now).is_some());
     progress.finished(BarrierSeq(2));
-    progress.written(true);
+    progress.stored();
     assert_eq!(progress.next(now), Next::At(now + INTERVAL));
     progress.store_last(false);
     let last = written(&mut progress, now).unwrap();
     assert_eq!((last.mark, last.drained), (end(2).mark, false));
-    progress.written(true);
+    progress.stored();
     assert_eq!(progress.next(now), Next::Done);
 }
 
@@ -131,7 +140,7 @@ fn a_failed_write_is_repeated_with_the_newest_position() {
     progress.finished(BarrierSeq(1));
     assert!(written(&mut progress, now).is_some());
     progress.finished(BarrierSeq(2));
-    progress.written(false);
+    progress.failed(now);
     let again = written(&mut progress, now + INTERVAL).unwrap();
     assert_eq!(again.mark, end(2).mark);
 }
@@ -149,4 +158,61 @@ fn lag_counts_from_the_oldest_change_that_is_not_durable() {
     assert_eq!(progress.oldest_open_us(), Some(3));
     progress.finished(BarrierSeq(3));
     assert_eq!(progress.oldest_open_us(), None);
+}
+
+#[test]
+fn a_failing_store_is_left_alone_between_tries_except_for_the_last_one() {
+    let (mut progress, now) = (progress(), Instant::now());
+    let later = now + 5 * INTERVAL;
+    for seq in 1..=2 {
+        progress.opened(BarrierSeq(seq), end(seq));
+    }
+    progress.finished(BarrierSeq(1));
+    assert!(written(&mut progress, now).is_some());
+    progress.failed(later);
+    progress.finished(BarrierSeq(2));
+    assert_eq!(progress.next(now + 2 * INTERVAL), Next::At(later));
+    progress.store_last(true);
+    assert!(written(&mut progress, now + 2 * INTERVAL).is_some());
+    progress.failed(later);
+    assert_eq!(progress.next(now + 3 * INTERVAL), Next::At(later));
+    assert!(written(&mut progress, later).is_some());
+    progress.stored();
+    assert_eq!(progress.next(later), Next::Done);
+}
+
+proptest! {
+    /// Late means exactly: for longer than allowed, no write has succeeded though one was wanted.
+    #[test]
+    fn it_is_late_when_no_write_succeeds_for_too_long(outcomes in prop::collection::vec((any::<bool>(), 1..8u64), 1..40)) {
+        let (mut progress, mut now) = (progress(), Instant::now());
+        let mut tried = None;
+        for (seq, (succeeds, pause)) in (1..).zip(outcomes) {
+            progress.opened(BarrierSeq(seq), end(seq));
+            progress.finished(BarrierSeq(seq));
+            now += INTERVAL;
+            prop_assert!(written(&mut progress, now).is_some());
+            let since: Instant = *tried.get_or_insert(now);
+            now += Duration::from_secs(pause);
+            // A write without an answer counts like one that failed.
+            prop_assert_eq!(progress.is_late(now), LATE_AFTER < now - since);
+            if succeeds {
+                progress.stored();
+                tried = None;
+            } else {
+                progress.failed(now);
+            }
+            prop_assert_eq!(progress.is_late(now), tried.is_some_and(|since| LATE_AFTER < now - since));
+        }
+    }
+}
+
+#[test]
+fn without_anything_to_store_it_is_never_late() {
+    let (mut progress, now) = (progress(), Instant::now());
+    progress.opened(BarrierSeq(1), end(1));
+    progress.finished(BarrierSeq(1));
+    assert!(written(&mut progress, now).is_some());
+    progress.stored();
+    assert!(!progress.is_late(now + 1000 * LATE_AFTER));
 }

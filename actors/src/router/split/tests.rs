@@ -235,25 +235,51 @@ proptest! {
     }
 }
 
-#[test]
-fn rows_that_change_their_lane_stand_between_two_fences() {
-    let moved: Vec<((i32, i32), (i32, i32))> = (0..9)
-        .map(|id| match id {
-            4 | 6 => ((id, 0), (id + 100, 0)),
-            _ => ((id, 0), (id, 1)),
-        })
-        .collect();
-    let mut log = Log::new();
-    log.transaction(&[Op::Update("a", moved)]);
-    let ordering = OrderingKey::PrimaryKey { lanes: 16 };
+/// Updates of `a`: the keys that are listed move far away, the others stay.
+fn update_moving(ids: std::ops::Range<i32>, moving: &[i32]) -> Op {
+    let rows = ids.map(|id| match moving.contains(&id) {
+        true => ((id, 0), (id + 100_000, 0)),
+        false => ((id, 0), (id, 1)),
+    });
+    Op::Update("a", rows.collect())
+}
+
+/// Fences and rows done of each segment, with the rows of `a` in lane 0 of a fence.
+fn runs_of(log: &Log) -> Vec<(bool, usize)> {
+    let ordering = OrderingKey::PrimaryKey { lanes: 64 };
     let segments = splitter(ordering).split(log.items()).unwrap();
-    let fenced: Vec<bool> = segments
-        .iter()
-        .map(|segment| segment.fence.is_some())
-        .collect();
-    assert_eq!(fenced, [false, true, false]);
-    assert_eq!(segments[0].end.mark.rows_done, 4);
-    assert_eq!(segments[1].end.mark.rows_done, 7);
+    let rows = |segment: Segment| -> usize {
+        let lanes = segment.lanes.into_lanes().into_iter();
+        let of_a = lanes.filter(|parts| parts.lane.table.table == "a");
+        of_a.flat_map(|parts| parts.parts)
+            .map(|part| match part {
+                Part::Rows { block, .. } => block.row_count as usize,
+                Part::Statement { .. } => 0,
+            })
+            .sum()
+    };
+    segments
+        .into_iter()
+        .map(|segment| (segment.fence.is_some(), rows(segment)))
+        .filter(|found| *found != (false, 0))
+        .collect()
+}
+
+#[test]
+fn an_event_with_a_row_that_changes_its_lane_stands_between_two_fences() {
+    let mut log = Log::new();
+    log.transaction(&[
+        update_moving(10..14, &[]),
+        update_moving(0..9, &[4, 6]),
+        update_moving(14..16, &[]),
+    ]);
+    let ordering = OrderingKey::PrimaryKey { lanes: 64 };
+    let segments = splitter(ordering).split(log.items()).unwrap();
+    let [head, run, tail] = &segments[..] else {
+        panic!("{segments:?}")
+    };
+    assert!(head.fence.is_none() && run.fence.is_some() && tail.fence.is_none());
+    assert_eq!((head.end.mark.rows_done, run.end.mark.rows_done), (4, 13));
     let moving = segments.into_iter().nth(1).unwrap().lanes.into_lanes();
     let [lane] = &moving[..] else {
         panic!("one lane")
@@ -261,7 +287,91 @@ fn rows_that_change_their_lane_stand_between_two_fences() {
     let Some(Part::Rows { numbers, .. }) = lane.parts.first() else {
         panic!("rows")
     };
-    assert_eq!(numbers.as_deref(), Some(&[4, 5, 6][..]));
+    assert_eq!(numbers.as_deref(), Some(&[0, 1, 2, 3, 4, 5, 6, 7, 8][..]));
+}
+
+#[test]
+fn a_run_of_moving_rows_is_one_fence_over_events_transactions_and_other_tables() {
+    let all: Vec<i32> = (0..8_000).collect();
+    let mut log = Log::new();
+    let events: Vec<Op> = (0..20)
+        .map(|n| update_moving(n * 400..(n + 1) * 400, &all))
+        .collect();
+    log.transaction(&events);
+    assert_eq!(runs_of(&log), [(true, 8_000)]);
+
+    // As a trigger that keeps a journal writes them: one row each.
+    let mut log = Log::new();
+    for id in 0..50 {
+        log.transaction(&[
+            insert("b", 1),
+            update_moving(id..id + 1, &all),
+            insert("b", 1),
+        ]);
+    }
+    // A key whose lane is by chance the same ends a run.
+    let runs = runs_of(&log);
+    let fences = runs.iter().filter(|(is_fenced, _)| *is_fenced).count();
+    assert!(fences <= 4, "{runs:?}");
+    assert_eq!(runs.iter().map(|(_, rows)| rows).sum::<usize>(), 50);
+}
+
+#[test]
+fn a_run_ends_at_an_event_whose_rows_stay_and_at_a_statement() {
+    let mut log = Log::new();
+    log.transaction(&[update_moving(0..3, &[0, 1, 2])]);
+    log.transaction(&[update_moving(5..6, &[])]);
+    log.transaction(&[update_moving(6..7, &[6])]);
+    log.ddl("ALTER TABLE a ADD c INT", &["a"]);
+    assert_eq!(runs_of(&log), [(true, 3), (false, 1), (true, 1), (true, 0)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Where the batches end must not matter: a replay reads other batches.
+    #[test]
+    fn a_row_has_the_same_lane_however_the_log_is_cut_into_batches(
+        events in prop::collection::vec((0..200i32, 1..6i32, any::<bool>()), 1..12),
+        cuts in prop::collection::vec(any::<bool>(), 60),
+    ) {
+        let mut log = Log::new();
+        for (first, count, moves) in events {
+            let moving: Vec<i32> = if moves { vec![first] } else { Vec::new() };
+            log.transaction(&[update_moving(first..first + count, &moving)]);
+        }
+        let lanes_of = |batches: Vec<Vec<Item>>| {
+            let mut splitter = splitter(OrderingKey::PrimaryKey { lanes: 16 });
+            let mut lanes = Vec::new();
+            for batch in batches {
+                for segment in splitter.split(batch).unwrap() {
+                    for parts in segment.lanes.into_lanes() {
+                        let rows = parts.parts.iter().flat_map(|part| match part {
+                            Part::Rows { block, numbers, .. } => {
+                                let place = block.transaction.position().offset;
+                                let numbers: Vec<u32> = numbers.iter().flat_map(|all| all.to_vec()).collect();
+                                numbers.into_iter().map(move |number| (place, number)).collect()
+                            }
+                            Part::Statement { .. } => Vec::new(),
+                        });
+                        let index = parts.lane.index;
+                        lanes.extend(rows.map(|row| (row, index)));
+                    }
+                }
+            }
+            lanes.sort_unstable();
+            lanes
+        };
+        let whole = lanes_of(vec![log.items()]);
+        let mut batches = vec![Vec::new()];
+        for (item, cuts) in log.items().into_iter().zip(cuts.into_iter().cycle()) {
+            batches.last_mut().unwrap().push(item);
+            if cuts {
+                batches.push(Vec::new());
+            }
+        }
+        prop_assert_eq!(lanes_of(batches), whole);
+    }
 }
 
 /// Items whose rows are slices of one chunk, as they come from the Reader.

@@ -27,6 +27,7 @@ fn plan() -> SourcePlan {
         connect_timeout: Duration::from_secs(20),
         heartbeat: Duration::from_secs(1),
         read_timeout: Duration::from_secs(5),
+        catch_up: Duration::ZERO,
         unnamed_columns: UnnamedColumns::Refuse,
         xa: Default::default(),
     }
