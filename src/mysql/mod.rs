@@ -14,6 +14,7 @@ pub mod connect;
 pub mod dump;
 pub mod facts;
 mod failure;
+mod images;
 mod listing;
 pub mod preflight;
 mod prepared;
@@ -21,6 +22,7 @@ pub mod resume;
 pub mod start;
 pub mod stream;
 
+pub use images::{SourceTable, TableRead, read_tables};
 pub use listing::{SeenColumn, list_columns};
 pub use preflight::{Check, Verdict, preflight};
 pub use prepared::{ensure_xa, recoverable};

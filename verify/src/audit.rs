@@ -7,9 +7,9 @@ use std::{
 
 use crate::{
     lanes::{Entry, Lanes, Step},
-    line::{Image, Kind, Line, Unreadable},
-    report::{Finding, FindingKind, Report},
-    rows::{Rows, Spot, TooManyKeys},
+    line::{Kind, Line, Unreadable},
+    report::{Finding, FindingKind, Report, SourceReport},
+    rows::{Live, Rows, Spot, TooManyKeys},
 };
 
 /// What is looked at, and how much may be kept.
@@ -163,12 +163,22 @@ impl Audit {
         self.report.add(1, finding);
     }
 
-    /// The state of every row that has one by now, by key.
-    pub fn live(&self) -> HashMap<u64, Image> {
-        self.rows.live().collect()
+    /// The rows that are there by now: of a table by key.
+    pub fn live(&self) -> HashMap<String, HashMap<u64, Live>> {
+        let mut tables: HashMap<u32, HashMap<u64, Live>> = HashMap::new();
+        for (table, key, live) in self.rows.live() {
+            tables.entry(table).or_default().insert(key, live);
+        }
+        let named = |(table, rows)| Some((self.table_names.get(table as usize)?.clone(), rows));
+        tables.into_iter().filter_map(named).collect()
     }
 
-    /// Something that the source says otherwise about a table.
+    /// What the comparison with the source came to.
+    pub fn compared(&mut self, source: SourceReport) {
+        self.report.source = Some(source);
+    }
+
+    /// The source says otherwise about so many rows of a table.
     pub fn contradict(&mut self, table: &str, amount: u64, what: &str) {
         let finding = Finding {
             kind: FindingKind::WrongValue,
@@ -178,7 +188,9 @@ impl Audit {
             shard: String::new(),
             what: what.to_owned(),
         };
-        self.report.add(amount, finding);
+        if amount > 0 {
+            self.report.add(amount, finding);
+        }
     }
 
     /// The verdict.

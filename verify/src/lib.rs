@@ -18,6 +18,6 @@ pub use audit::{Audit, LaneBy, Place, Rules, Taken};
 pub use lanes::Step;
 pub use line::{Image, Kind, Line, Unreadable, column_hash, key_hash};
 pub use records::{LINE_BYTES_MAX, Malformed, lines, reader};
-pub use report::{Finding, FindingKind, Report, TableReport};
-pub use rows::TooManyKeys;
+pub use report::{Finding, FindingKind, Report, SourceReport, TableReport};
+pub use rows::{Live, TooManyKeys};
 pub use seq::Seq;

@@ -37,6 +37,19 @@ pub struct TableReport {
     pub is_partial: bool,
 }
 
+/// The comparison with the source's tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SourceReport {
+    /// Rows whose newest line was compared.
+    pub rows_compared: u64,
+    /// Rows of which the stream has partial images, or whose columns an ALTER changed since.
+    pub rows_not_compared: u64,
+    /// Rows that the stream never mentions: older than it, or missing.
+    pub rows_unknown: u64,
+    /// Without a key, or with a type that cannot be compared.
+    pub tables_not_compared: Vec<String>,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     pub records: u64,
@@ -61,6 +74,7 @@ pub struct Report {
     /// Lines and records that are no native events.
     pub unreadable: u64,
     pub tables: BTreeMap<String, TableReport>,
+    pub source: Option<SourceReport>,
     pub examples: Vec<Finding>,
 }
 
@@ -158,6 +172,19 @@ impl fmt::Display for Report {
                 "{name:<36}{:>12}{:>9}{:>9}{:>9}{note}",
                 table.changes, table.missing, table.order_violations, table.wrong_values
             )?;
+        }
+        if let Some(source) = &self.source {
+            for (name, value) in [
+                ("rows compared", source.rows_compared),
+                ("rows not compared", source.rows_not_compared),
+                ("rows not in the stream", source.rows_unknown),
+            ] {
+                write!(f, "\n{name:<26}{value:>14}")?;
+            }
+            for table in &source.tables_not_compared {
+                write!(f, "\nnot compared: {table}")?;
+            }
+            writeln!(f)?;
         }
         for finding in &self.examples {
             write!(f, "\n{finding}")?;

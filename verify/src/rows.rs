@@ -37,8 +37,17 @@ struct State {
     seq: Seq,
     after: Option<Image>,
     counter: Option<i64>,
+    table: u32,
     lane: u32,
     shard: u32,
+}
+
+/// A row that is there by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    pub image: Image,
+    /// A statement on the table came behind it.
+    pub is_altered: bool,
 }
 
 /// One key that a change touches.
@@ -200,11 +209,30 @@ impl Rows {
         self.keys.len() as u64
     }
 
-    /// The images of all keys that have a row now.
-    pub fn live(&self) -> impl Iterator<Item = (u64, Image)> {
-        self.keys
-            .iter()
-            .filter_map(|(key, state)| Some((*key, state.after?)))
+    /// The rows that are there by now, with table and key.
+    pub fn live(&self) -> impl Iterator<Item = (u32, u64, Live)> {
+        self.keys.iter().filter_map(|(key, state)| {
+            let image = state.after?;
+            let is_behind = |keeps: bool| {
+                let mut statements = self.statements_of(state.table);
+                statements.any(|(seq, keeps_rows)| *seq > state.seq && *keeps_rows == keeps)
+            };
+            let live = Live {
+                image,
+                is_altered: is_behind(true),
+            };
+            (!is_behind(false)).then_some((state.table, *key, live))
+        })
+    }
+
+    /// Those on the table and those on its database.
+    fn statements_of(&self, table: u32) -> impl Iterator<Item = &(Seq, bool)> {
+        let database = self.databases.get(table as usize).copied();
+        let tables = [Some(table), database.filter(|database| *database != table)];
+        let tables = tables.into_iter().flatten();
+        tables
+            .filter_map(|table| self.tables.get(table as usize))
+            .flat_map(|table| &table.statements)
     }
 
     fn pass(&mut self, key: u64, seq: Seq) {
@@ -219,6 +247,7 @@ impl Rows {
             seq: spot.seq,
             after: touch.after,
             counter: touch.counter,
+            table: spot.table,
             lane: spot.lane,
             shard: spot.shard,
         };
@@ -313,18 +342,10 @@ impl Rows {
     }
 
     fn is_explained_by_statement(&self, suspect: &Suspect) -> bool {
-        let between = |table: u32| {
-            let statements = self
-                .tables
-                .get(table as usize)
-                .map(|table| &table.statements);
-            statements.into_iter().flatten().any(|(seq, keeps_rows)| {
-                let is_between = suspect.since < *seq && *seq < suspect.seq;
-                is_between && (suspect.cause != Cause::Counter || !keeps_rows)
-            })
-        };
-        let database = self.databases.get(suspect.table as usize);
-        between(suspect.table) || database.is_some_and(|database| between(*database))
+        self.statements_of(suspect.table).any(|(seq, keeps_rows)| {
+            let is_between = suspect.since < *seq && *seq < suspect.seq;
+            is_between && (suspect.cause != Cause::Counter || !keeps_rows)
+        })
     }
 
     /// How many changes of the key are known to lie between.
