@@ -1,19 +1,21 @@
 //! A Kinesis and Firehose API that fails on demand: in memory, or in front of another server.
 //!
-//! It speaks AWS's JSON 1.1 and enforces the documented limits of PutRecords and PutRecordBatch. A test programs
-//! [`Faults`] at any time, holds calls with [`FaultProxy::hold`], and reads with [`FaultProxy::records`] what
-//! arrived, in order. Random decisions come from one seeded generator. "Down" closes every connection without an
-//! answer; a lost reply takes the records first. Not here: signatures, IAM, reading (in memory).
+//! It speaks AWS's JSON 1.1, plain or over TLS, and enforces the documented limits of PutRecords and
+//! PutRecordBatch. A test programs [`Faults`] at any time, holds calls with [`FaultProxy::hold`], and reads with
+//! [`FaultProxy::records`] what arrived, in order. Random decisions come from one seeded generator. "Down" closes
+//! every connection without an answer; a lost reply takes the records first. Not here: signatures, IAM, reading
+//! (in memory), networks that stand still ([`crate::wire`]).
 
+mod line;
 mod md5;
 mod memory;
+mod program;
 mod put;
 
 use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -31,66 +33,10 @@ use tokio::{
 };
 
 pub use memory::Landed;
+pub use program::{Faults, ShardLimits};
+
+use line::{Ending, Line, Tls};
 use memory::Stream;
-
-/// What goes wrong. Fractions are in 0..=1.
-#[derive(Debug, Clone)]
-pub struct Faults {
-    /// Of entries: ProvisionedThroughputExceededException (Firehose: ServiceUnavailableException).
-    pub entries_throttled: f64,
-    /// Of entries: InternalFailure.
-    pub entries_failed: f64,
-    /// Of calls: HTTP 500 before anything is taken.
-    pub calls_failed: f64,
-    /// Of calls: taken, then the connection is closed without an answer.
-    pub replies_lost: f64,
-    /// Before a call is looked at.
-    pub latency: Duration,
-    /// Connections are closed without an answer.
-    pub is_down: bool,
-    /// A call with an entry of one of these partition keys (Firehose: data that contains it) is refused
-    /// as a whole, for ever.
-    pub poison_keys: Vec<String>,
-    /// Entries for these shards are throttled.
-    pub throttled_shards: Vec<String>,
-    /// What a shard takes in a second.
-    pub shard_limits: Option<ShardLimits>,
-    /// The stream's limit for data and key.
-    pub record_bytes_max: usize,
-    pub stream_status: String,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct ShardLimits {
-    pub records_per_sec: f64,
-    pub bytes_per_sec: f64,
-}
-
-impl ShardLimits {
-    /// As documented for Kinesis.
-    pub const KINESIS: Self = Self {
-        records_per_sec: 1000.0,
-        bytes_per_sec: 1048576.0,
-    };
-}
-
-impl Default for Faults {
-    fn default() -> Self {
-        Self {
-            entries_throttled: 0.0,
-            entries_failed: 0.0,
-            calls_failed: 0.0,
-            replies_lost: 0.0,
-            latency: Duration::ZERO,
-            is_down: false,
-            poison_keys: Vec::new(),
-            throttled_shards: Vec::new(),
-            shard_limits: None,
-            record_bytes_max: 1 << 20,
-            stream_status: "ACTIVE".to_owned(),
-        }
-    }
-}
 
 /// What the put calls looked like so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,6 +49,8 @@ pub struct Stats {
     pub in_flight_calls_max: usize,
     /// Entries whose partition key was under way already, in the same call or another.
     pub key_overlaps: u64,
+    /// Calls that a fraction of [`Faults`] hit as a whole.
+    pub calls_struck: u64,
 }
 
 /// The server; it ends when dropped.
@@ -124,6 +72,7 @@ struct Shared {
     stats: Mutex<InFlight>,
     calls: watch::Sender<u64>,
     holds: watch::Sender<usize>,
+    tls: Option<Tls>,
 }
 
 enum Backend {
@@ -165,20 +114,21 @@ impl FaultProxy {
             .iter()
             .map(|(name, shards)| ((*name).to_owned(), Stream::new(*shards)))
             .collect();
-        Self::start(Backend::Memory(Mutex::new(streams)), seed).await
+        Self::start(Backend::Memory(Mutex::new(streams)), None, seed).await
     }
 
     /// Passes on to `url` what no fault keeps. `shards`: of the stream there, for faults by shard.
     pub async fn in_front_of(url: &str, shards: usize, seed: u64) -> std::io::Result<Self> {
-        let backend = Backend::Upstream {
-            url: url.trim_end_matches('/').to_owned(),
-            client: Box::new(Client::builder(TokioExecutor::new()).build_http()),
-            shards: Mutex::new(Stream::new(shards)),
-        };
-        Self::start(backend, seed).await
+        Self::start(Backend::upstream(url, shards), None, seed).await
     }
 
-    async fn start(backend: Backend, seed: u64) -> std::io::Result<Self> {
+    /// The same over TLS, with a [certificate](Self::certificate) that nobody trusts yet.
+    pub async fn over_tls(url: &str, shards: usize, seed: u64) -> std::io::Result<Self> {
+        let tls = Tls::new().map_err(std::io::Error::other)?;
+        Self::start(Backend::upstream(url, shards), Some(tls), seed).await
+    }
+
+    async fn start(backend: Backend, tls: Option<Tls>, seed: u64) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
@@ -188,6 +138,7 @@ impl FaultProxy {
             stats: Mutex::default(),
             calls: watch::Sender::new(0),
             holds: watch::Sender::new(0),
+            tls,
         });
         let server = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -199,7 +150,17 @@ impl FaultProxy {
 
     /// For `endpoint_url`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = self.shared.tls.as_ref().map_or("http", |_| "https");
+        format!("{scheme}://{}", self.address)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What a client must trust, as PEM; of a proxy over TLS.
+    pub fn certificate(&self) -> Option<&str> {
+        self.shared.tls.as_ref().map(Tls::certificate)
     }
 
     /// Changes the program from the next call on.
@@ -237,13 +198,13 @@ impl FaultProxy {
         }
     }
 
-    /// The shard on which a partition key lands in an in-memory stream.
+    /// The shard on which a partition key lands, in memory or as the proxy reckons.
     pub fn shard_of(&self, stream: &str, partition_key: &str) -> Option<String> {
         match &self.shared.backend {
             Backend::Memory(streams) => locked(streams)
                 .get(stream)
                 .map(|stream| stream.shard_of(partition_key, None)),
-            Backend::Upstream { .. } => None,
+            Backend::Upstream { shards, .. } => Some(locked(shards).shard_of(partition_key, None)),
         }
     }
 
@@ -277,10 +238,14 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if !locked(&shared.faults).is_down => {
-                    connections.spawn(serve(stream, Arc::clone(&shared)));
+                Ok((tcp, _)) => {
+                    let faults = locked(&shared.faults).clone();
+                    if shared.happens(faults.connections_reset) {
+                        line::reset(&tcp);
+                    } else if !faults.is_down {
+                        connections.spawn(serve(tcp, Arc::clone(&shared)));
+                    }
                 }
-                Ok(_) => (),
                 Err(_) => tokio::task::yield_now().await,
             },
             Some(_) = connections.join_next() => (),
@@ -288,22 +253,27 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve(tcp: TcpStream, shared: Arc<Shared>) {
     // Without it a small answer waits for the client's next segment; failing to set it costs only time.
-    drop(stream.set_nodelay(true));
-    let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
+    drop(tcp.set_nodelay(true));
+    let ending = Arc::<Ending>::default();
+    let Ok(line) = Line::open(tcp, shared.tls.as_ref(), Arc::clone(&ending)).await else {
+        return;
+    };
+    let service =
+        service_fn(move |request| answer(request, Arc::clone(&shared), Arc::clone(&ending)));
     let connection =
-        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(line), service);
     // A hung-up connection ends in an error: that is its purpose.
     drop(connection.await);
 }
 
-async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Answer, HungUp> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| HungUp)?.to_bytes();
-    if locked(&shared.faults).is_down {
-        return Err(HungUp);
-    }
+async fn answer(
+    request: Request<Incoming>,
+    shared: Arc<Shared>,
+    ending: Arc<Ending>,
+) -> Result<Answer, HungUp> {
+    let (head, mut body) = request.into_parts();
     let action = head
         .headers
         .get("x-amz-target")
@@ -311,8 +281,24 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Answe
         .and_then(|target| target.split('.').nth(1))
         .unwrap_or_default()
         .to_owned();
-    if let Some(api) = put::Api::of(&action) {
-        return put::put(&shared, api, &head, &body).await;
+    let api = put::Api::of(&action);
+    let faults = locked(&shared.faults).clone();
+    if api.is_some() && shared.strikes(faults.requests_reset) {
+        drop(body.frame().await);
+        ending.reset();
+        return Err(HungUp);
+    }
+    let body = body.collect().await.map_err(|_| HungUp)?.to_bytes();
+    if locked(&shared.faults).is_down {
+        return Err(HungUp);
+    }
+    if let Some(api) = api {
+        let answer = put::put(&shared, api, head, &body).await?;
+        if shared.strikes(faults.replies_reset) {
+            // In its head or its body.
+            ending.reset_within(locked(&shared.random).usize(1..100));
+        }
+        return Ok(answer);
     }
     match &shared.backend {
         Backend::Memory(streams) => Ok(describe(&shared, &locked(streams), &action, &body)),
@@ -359,6 +345,16 @@ fn describe(
     }
 }
 
+impl Backend {
+    fn upstream(url: &str, shards: usize) -> Self {
+        Self::Upstream {
+            url: url.trim_end_matches('/').to_owned(),
+            client: Box::new(Client::builder(TokioExecutor::new()).build_http()),
+            shards: Mutex::new(Stream::new(shards)),
+        }
+    }
+}
+
 impl Shared {
     async fn forward(
         &self,
@@ -393,6 +389,13 @@ impl Shared {
 
     fn happens(&self, fraction: f64) -> bool {
         fraction > 0.0 && locked(&self.random).f64() < fraction
+    }
+
+    /// The same for a call as a whole.
+    fn strikes(&self, fraction: f64) -> bool {
+        let happens = self.happens(fraction);
+        locked(&self.stats).stats.calls_struck += u64::from(happens);
+        happens
     }
 }
 

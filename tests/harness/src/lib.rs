@@ -23,3 +23,4 @@ pub mod program;
 pub mod swallow;
 pub mod unpack;
 pub mod wait;
+pub mod wire;

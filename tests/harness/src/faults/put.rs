@@ -1,5 +1,7 @@
 //! PutRecords and PutRecordBatch: limits first, then faults, then the backend with what is left.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::http::request::Parts;
@@ -68,7 +70,21 @@ struct Flight<'a> {
     bytes: usize,
 }
 
-pub async fn put(shared: &Shared, api: Api, head: &Parts, body: &[u8]) -> Result<Answer, HungUp> {
+/// A call that will be taken.
+struct Call {
+    api: Api,
+    head: Parts,
+    body: Value,
+    raw: Vec<Value>,
+    entries: Arc<[Entry]>,
+}
+
+pub async fn put(
+    shared: &Arc<Shared>,
+    api: Api,
+    head: Parts,
+    body: &[u8],
+) -> Result<Answer, HungUp> {
     let faults = locked(&shared.faults).clone();
     let mut body: Value = match serde_json::from_slice(body) {
         Ok(body) => body,
@@ -78,8 +94,9 @@ pub async fn put(shared: &Shared, api: Api, head: &Parts, body: &[u8]) -> Result
         Some(Value::Array(raw)) => raw,
         _ => return Ok(error(400, "SerializationException", "no Records")),
     };
-    let entries: Vec<Entry> = match raw.iter().map(entry).collect() {
-        Some(entries) => entries,
+    let entries: Option<Vec<Entry>> = raw.iter().map(entry).collect();
+    let entries: Arc<[Entry]> = match entries {
+        Some(entries) => entries.into(),
         None => {
             return Ok(error(
                 400,
@@ -102,7 +119,7 @@ pub async fn put(shared: &Shared, api: Api, head: &Parts, body: &[u8]) -> Result
     }
     if let Some(number) = entries
         .iter()
-        .position(|entry| is_poison(api, entry, &faults))
+        .position(|entry| is_of(api, entry, &faults.poison_keys))
     {
         let text = format!(
             "1 validation error detected: Value '{}' at 'records.{}.member.partitionKey' failed to satisfy constraint",
@@ -111,36 +128,92 @@ pub async fn put(shared: &Shared, api: Api, head: &Parts, body: &[u8]) -> Result
         );
         return Ok(error(400, "ValidationException", &text));
     }
-    if shared.happens(faults.calls_failed) {
+    if shared.strikes(faults.calls_failed) {
         return Ok(error(500, "InternalFailure", "Internal service failure."));
     }
-    let name = body
-        .get(api.stream_field())
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
-    let answer = match &shared.backend {
-        Backend::Memory(streams) => {
-            let mut streams = locked(streams);
-            match streams.get_mut(&name) {
-                Some(stream) => in_memory(shared, api, stream, &entries, &faults),
-                None => missing(&name),
-            }
-        }
-        Backend::Upstream { shards, .. } => {
-            let refusals: Vec<Option<Value>> = {
-                let mut shards = locked(shards);
-                let refusal = |entry| refusal(shared, api, &mut shards, entry, &faults);
-                entries.iter().map(refusal).collect()
-            };
-            upstream(shared, api, head, body, raw, refusals).await?
-        }
+    if shared.strikes(faults.calls_unavailable) {
+        return Ok(error(503, "ServiceUnavailable", "Slow down."));
+    }
+    let call = Call {
+        api,
+        head,
+        body,
+        raw,
+        entries: Arc::clone(&entries),
     };
+    let answer = if shared.strikes(faults.landings_delayed) {
+        let (shared, delay) = (Arc::clone(shared), faults.delay);
+        // It goes on when the client has hung up.
+        let landing = tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            call.take(&shared).await
+        });
+        landing.await.map_err(|_| HungUp)?
+    } else {
+        call.take(shared).await
+    }?;
     drop(flight);
-    if shared.happens(faults.replies_lost) {
+    if shared.strikes(faults.replies_lost) {
         return Err(HungUp);
     }
+    if shared.strikes(faults.replies_delayed) {
+        tokio::time::sleep(faults.delay).await;
+    }
+    if shared.strikes(faults.replies_garbled) {
+        return Ok(garbled(shared, api, entries.len()));
+    }
     Ok(answer)
+}
+
+impl Call {
+    async fn take(self, shared: &Shared) -> Result<Answer, HungUp> {
+        let Self {
+            api,
+            head,
+            body,
+            raw,
+            entries,
+        } = self;
+        let faults = locked(&shared.faults).clone();
+        let name = body
+            .get(api.stream_field())
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        match &shared.backend {
+            Backend::Memory(streams) => {
+                let mut streams = locked(streams);
+                Ok(match streams.get_mut(&name) {
+                    Some(stream) => in_memory(shared, api, stream, &entries, &faults),
+                    None => missing(&name),
+                })
+            }
+            Backend::Upstream { shards, .. } => {
+                let refusals: Vec<Option<Value>> = {
+                    let mut shards = locked(shards);
+                    let refusal = |entry| refusal(shared, api, &mut shards, entry, &faults);
+                    entries.iter().map(refusal).collect()
+                };
+                upstream(shared, api, &head, body, raw, refusals).await
+            }
+        }
+    }
+}
+
+/// HTTP 200 by somebody who is not the API, or is not well.
+fn garbled(shared: &Shared, api: Api, entries: usize) -> Answer {
+    let (list, count) = api.answer_fields();
+    let text = match locked(&shared.random).u32(..6) {
+        0 => String::new(),
+        1 => "<html><body>Sign in to this network</body></html>".to_owned(),
+        2 => format!("{{\"{count}\":0,\"{list}\":[{{\"Sequ"),
+        3 => json!({}).to_string(),
+        4 => json!({list: [], count: 0}).to_string(),
+        _ => json!({list: vec![json!({}); entries], count: 0}).to_string(),
+    };
+    let mut answer = ok(&Value::Null);
+    *answer.body_mut() = text.into();
+    answer
 }
 
 fn entry(raw: &Value) -> Option<Entry> {
@@ -202,10 +275,10 @@ fn beyond_limits(api: Api, entries: &[Entry], faults: &Faults) -> Option<Answer>
     None
 }
 
-fn is_poison(api: Api, entry: &Entry, faults: &Faults) -> bool {
-    faults.poison_keys.iter().any(|poison| match api {
-        Api::Kinesis => entry.partition_key == *poison,
-        Api::Firehose => String::from_utf8_lossy(&entry.data).contains(poison),
+fn is_of(api: Api, entry: &Entry, keys: &[String]) -> bool {
+    keys.iter().any(|key| match api {
+        Api::Kinesis => entry.partition_key == *key,
+        Api::Firehose => String::from_utf8_lossy(&entry.data).contains(key),
     })
 }
 
@@ -227,7 +300,8 @@ fn refusal(
         let text = format!("Rate exceeded for shard {shard} in stream under account 000000000000.");
         return Some(json!({"ErrorCode": api.throttling(), "ErrorMessage": text}));
     }
-    shared.happens(faults.entries_failed).then(
+    let fails = is_of(api, entry, &faults.failed_keys) || shared.happens(faults.entries_failed);
+    fails.then(
         || json!({"ErrorCode": "InternalFailure", "ErrorMessage": "Internal service failure."}),
     )
 }
