@@ -8,7 +8,11 @@ use headwater_binlog::schema::TableName;
 use mysql_async::{Conn, Row, Value as Sql, prelude::Queryable};
 use serde_json::{Number, Value};
 
-use super::{columns::quoted, facts::text, start::server};
+use super::{
+    columns::quoted,
+    facts::{number, text},
+    start::server,
+};
 use crate::plan::SourcePlan;
 
 const DOING: &str = "read the source's tables";
@@ -135,7 +139,7 @@ fn column(row: &Row) -> Option<Column> {
         name,
         expression,
         form,
-        is_key: text(row, 3)? != "0",
+        is_key: number(row, 3)? != 0,
     })
 }
 

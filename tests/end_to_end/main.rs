@@ -25,5 +25,6 @@ mod source_faults;
 mod stopping;
 mod traffic;
 mod unnamed;
+mod verify;
 mod world;
 mod xa;
