@@ -9,7 +9,7 @@ async fn nothing_is_found(seed: u64) {
         binary: env!("CARGO_BIN_EXE_headwater").into(),
         seed,
         length: Length::Lives(8),
-        changes_per_sec: 1_000,
+        changes_per_sec: 2_000,
         keys: 300,
     };
     let report = chaos::run(&options).await.unwrap();

@@ -21,9 +21,9 @@ pub struct Rules {
     pub judges_images: bool,
     /// Of lines without a partition key.
     pub lane_by: LaneBy,
-    /// Changes that are remembered, to recognise repetitions; about 100 bytes each.
+    /// Changes that are remembered, to recognise repetitions; at most 150 bytes each.
     pub window: usize,
-    /// About 150 bytes each.
+    /// At most 200 bytes each.
     pub keys_max: usize,
 }
 

@@ -69,6 +69,8 @@ enum End {
 struct Chaos {
     options: Options,
     random: fastrand::Rng,
+    /// How the next lives end.
+    ends: Vec<End>,
     mysql: MySql,
     kinesis: Kinesis,
     /// In front of the two.
@@ -132,6 +134,7 @@ impl Chaos {
             report: Report::new(&options, lanes(options.seed)),
             options,
             random,
+            ends: Vec::new(),
             mysql,
             kinesis,
             proxy,

@@ -89,7 +89,11 @@ impl Chaos {
     /// Until some calls have come, or not; then a moment more.
     async fn linger(&mut self, calls: u64) {
         let count = calls + self.random.u64(..25);
-        let patience = Duration::from_millis(self.random.u64(20..900));
+        let patience = match self.random.u32(..5) {
+            0 => self.random.u64(..300),
+            _ => self.random.u64(300..3_000),
+        };
+        let patience = Duration::from_millis(patience);
         // Whichever comes first: a kill must also hit a life that moves nothing.
         drop(tokio::time::timeout(patience, self.proxy.calls_reached(count)).await);
         sleep(Duration::from_millis(self.random.u64(..60))).await;
@@ -104,7 +108,11 @@ impl Chaos {
     }
 
     async fn end(&mut self, mut program: Program) -> anyhow::Result<End> {
-        if self.random.u32(..4) > 0 {
+        if self.ends.is_empty() {
+            self.ends = vec![End::Killed, End::Killed, End::Killed, End::Drained];
+            self.random.shuffle(&mut self.ends);
+        }
+        if self.ends.pop() == Some(End::Killed) {
             program.kill9()?;
             self.report.kills += 1;
             return Ok(End::Killed);

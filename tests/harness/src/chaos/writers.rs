@@ -19,7 +19,7 @@ use super::{Options, life::reached};
 const WRITERS: u32 = 3;
 const TABLE_COUNT: u32 = 4;
 /// Row changes of a transaction, on average.
-const CHANGES: u32 = 4;
+const CHANGES: u32 = 8;
 
 pub const TABLES: &str = "CREATE DATABASE chaos; \
     CREATE TABLE chaos.t0 (id BIGINT PRIMARY KEY, n BIGINT NOT NULL, body VARCHAR(400), amount DECIMAL(12,2), at DATETIME(6)); \
@@ -127,10 +127,14 @@ impl Writer {
         let text = self.random.u32(..1_000_000);
         let body = format!("REPEAT('r{text} ', {})", self.random.u32(1..30));
         let change = format!("n = n + 1, body = {body}, amount = amount + 0.25, at = NOW(3)");
+        let rows = self.random.u32(1..10);
         let put = |table: u32, key: u32| {
+            let row = |key| format!("({key}, 1, {body}, 0.5, NOW(3))");
+            let rows: Vec<String> = (key..key + rows).map(row).collect();
             format!(
-                "INSERT INTO chaos.t{table} (id, n, body, amount, at) VALUES ({key}, 1, {body}, 0.5, NOW(3)) \
-                 ON DUPLICATE KEY UPDATE {change}"
+                "INSERT INTO chaos.t{table} (id, n, body, amount, at) VALUES {} \
+                 ON DUPLICATE KEY UPDATE {change}",
+                rows.join(", ")
             )
         };
         match self.random.u32(..200) {
