@@ -2,12 +2,13 @@
 //!
 //! Writers raise a counter in every row that they change. The program lives many short lives, each under some
 //! weather (what the API and the network do wrong) and with some incidents; most lives end by SIGKILL, some by a
-//! drain. What each life repeats is counted against how the last one ended: after a drain it must be nothing.
+//! drain: what a drained life sent must never come again.
 //! At the end `headwater verify` reads the stream against counters and tables, and the judge against the binlog.
 //! Everything random comes from one seed, but for how the threads of five processes meet.
 
 mod life;
 mod report;
+mod senders;
 mod weather;
 mod writers;
 
@@ -17,7 +18,6 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use headwater_verify::{Audit, Place, Rules};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -34,6 +34,7 @@ use crate::{
 };
 
 pub use report::Report;
+use senders::{Senders, Sent};
 use writers::Writers;
 
 const STREAM: &str = "chaos";
@@ -78,7 +79,7 @@ struct Chaos {
     wire: Wire,
     folder: TempDir,
     consumer: Consumer,
-    audit: Audit,
+    senders: Senders,
     report: Report,
 }
 
@@ -102,6 +103,10 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         };
         last_end = Some(end);
         lives += 1;
+        if lives % 20 == 0 {
+            let (lines, secs) = (chaos.senders.lines, started.elapsed().as_secs());
+            eprintln!("chaos: {lives} lives, {lines} lines, {secs} s");
+        }
     }
     chaos.report.transactions = writers.stop().await?;
     if let Err(error) = chaos.finish(last_end).await {
@@ -124,11 +129,6 @@ impl Chaos {
             FaultProxy::in_front_of(&kinesis.endpoint(), SHARDS as usize, random.u64(..)).await?;
         let wire = Wire::to(mysql.port(), random.u64(..)).await?;
         let consumer = kinesis.consumer(STREAM).await?;
-        let rules = Rules {
-            judges_images: false,
-            window: 300_000,
-            ..Rules::default()
-        };
         Ok(Self {
             folder: tempfile::tempdir().context("create a folder")?,
             report: Report::new(&options, lanes(options.seed)),
@@ -140,7 +140,7 @@ impl Chaos {
             proxy,
             wire,
             consumer,
-            audit: Audit::new(rules),
+            senders: Senders::default(),
         })
     }
 
@@ -158,26 +158,21 @@ impl Chaos {
         Launch::run(&self.options.binary, self.folder.path(), &config)
     }
 
-    /// What came since the last time: how many lines of it were repetitions.
-    async fn repeated(&mut self) -> anyhow::Result<u64> {
-        let before = self.audit.report().duplicates;
+    /// What came since the last life ended.
+    async fn sent(&mut self, is_drained: bool) -> anyhow::Result<Sent> {
         let mut empty_rounds = 0;
-        while empty_rounds < 2 {
+        while empty_rounds < 3 {
             empty_rounds = match self.consumer.poll().await? {
                 0 => empty_rounds + 1,
                 _ => 0,
             };
             for record in self.consumer.take() {
-                let place = Place {
-                    shard: &record.shard,
-                    lane: Some(&record.partition_key),
-                };
                 for line in record.lines() {
-                    self.audit.take(place, line)?;
+                    self.senders.take(&record.partition_key, line);
                 }
             }
         }
-        Ok(self.audit.report().duplicates - before)
+        Ok(self.senders.end_life(is_drained))
     }
 
     /// Fair weather: all is delivered, then judged.
@@ -203,8 +198,8 @@ impl Chaos {
             finished.code(),
             finished.text()
         );
-        let repeated = self.repeated().await?;
-        self.report.repeated(last_end, false, repeated);
+        let sent = self.sent(true).await?;
+        self.report.sent(last_end, sent);
         let verified = self.verify().await?;
         let changes = verified.get("changes").and_then(Value::as_u64);
         self.report.verified(verified);

@@ -63,21 +63,20 @@ impl Chaos {
         self.report.happened(weather.name());
         self.proxy.program(|faults| *faults = weather.api());
         self.wire.program(|faults| *faults = weather.source());
-        let mut repeats = weather.repeats();
         let calls = self.proxy.stats().calls;
         let mut program = self.launch()?.start()?;
         self.linger(calls).await;
         if let Some(incident) = Incident::draw(&mut self.random) {
             self.report.happened(incident.name());
-            repeats |= self.strike(incident, &mut program).await?;
+            self.strike(incident, &mut program).await?;
             let calls = self.proxy.stats().calls;
             self.linger(calls).await;
         }
         self.ensure_alive(&mut program).await?;
         self.report.saw_memory(&program);
         let end = self.end(program).await?;
-        let repeated = self.repeated().await?;
-        self.report.repeated(last_end, repeats, repeated);
+        let sent = self.sent(end == End::Drained).await?;
+        self.report.sent(last_end, sent);
         Ok(end)
     }
 
@@ -128,8 +127,7 @@ impl Chaos {
         Ok(end)
     }
 
-    /// Whether what was taken may come again by it.
-    async fn strike(&mut self, incident: Incident, program: &mut Program) -> anyhow::Result<bool> {
+    async fn strike(&mut self, incident: Incident, program: &mut Program) -> anyhow::Result<()> {
         let moment = Duration::from_millis(self.random.u64(100..1_500));
         match incident {
             Incident::KillsConnections => self.kill_dumps().await?,
@@ -152,13 +150,10 @@ impl Chaos {
                 self.proxy.program(|faults| faults.is_down = true);
                 sleep(moment).await;
                 self.proxy.program(|faults| faults.is_down = false);
-                // A reply that was on its way is lost.
-                return Ok(true);
             }
             Incident::Changes => {
                 let weather = Weather::draw(&mut self.random);
                 self.proxy.program(|faults| *faults = weather.api());
-                return Ok(weather.repeats());
             }
             Incident::RestartsMySql => {
                 self.mysql.stop().await?;
@@ -169,7 +164,7 @@ impl Chaos {
                 self.mysql.start_again().await?;
             }
         }
-        Ok(false)
+        Ok(())
     }
 
     async fn kill_dumps(&self) -> anyhow::Result<()> {

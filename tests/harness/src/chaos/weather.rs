@@ -61,11 +61,6 @@ impl Weather {
         }
     }
 
-    /// What was taken may come again within one life.
-    pub fn repeats(self) -> bool {
-        matches!(self, Self::LosingReplies | Self::Resetting | Self::All)
-    }
-
     pub fn api(self) -> Faults {
         let fair = Faults::default();
         match self {
