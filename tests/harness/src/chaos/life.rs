@@ -1,6 +1,9 @@
 //! One life of the program: started under some weather, struck by incidents, ended by a kill or a drain.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::process::ExitStatusExt,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail, ensure};
 use tokio::time::sleep;
@@ -10,6 +13,7 @@ use crate::{process::Signal, program::Program, wait::Deadline, wire::Cut};
 
 /// So long an incident of MySQL may take; a drain has its grace time.
 const WITHIN: Duration = Duration::from_secs(90);
+const SIGTERM: i32 = 15;
 
 #[derive(Debug, Clone, Copy)]
 enum Incident {
@@ -121,9 +125,14 @@ impl Chaos {
         let end = match finished.code() {
             Some(0) => End::Drained,
             Some(3) => End::GraceOver,
+            // So soon after its start that it did not listen yet.
+            None if finished.status.signal() == Some(SIGTERM) => End::Killed,
             code => bail!("a drain ended with {code:?}: {}", finished.text()),
         };
-        self.report.drained(end == End::Drained, asked.elapsed());
+        match end {
+            End::Killed => self.report.kills += 1,
+            end => self.report.drained(end == End::Drained, asked.elapsed()),
+        }
         Ok(end)
     }
 
