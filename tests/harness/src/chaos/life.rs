@@ -70,15 +70,17 @@ impl Chaos {
         let calls = self.proxy.stats().calls;
         let mut program = self.launch()?.start()?;
         self.linger(calls).await;
+        let mut scene = weather.name().to_owned();
         if let Some(incident) = Incident::draw(&mut self.random) {
             self.report.happened(incident.name());
+            scene = format!("{scene}, {}", incident.name());
             self.strike(incident, &mut program).await?;
             let calls = self.proxy.stats().calls;
             self.linger(calls).await;
         }
         self.ensure_alive(&mut program).await?;
         self.report.saw_memory(&program);
-        let end = self.end(program).await?;
+        let end = self.end(program, &scene).await?;
         let sent = self.sent(end == End::Drained).await?;
         self.report.sent(last_end, sent);
         Ok(end)
@@ -110,7 +112,7 @@ impl Chaos {
         Ok(())
     }
 
-    async fn end(&mut self, mut program: Program) -> anyhow::Result<End> {
+    async fn end(&mut self, mut program: Program, scene: &str) -> anyhow::Result<End> {
         if self.ends.is_empty() {
             self.ends = vec![End::Killed, End::Killed, End::Killed, End::Drained];
             self.random.shuffle(&mut self.ends);
@@ -124,7 +126,13 @@ impl Chaos {
         let finished = program.drain(WITHIN).await?;
         let end = match finished.code() {
             Some(0) => End::Drained,
-            Some(3) => End::GraceOver,
+            Some(3) => {
+                let last = finished.stderr.iter().rev().take(3).rev();
+                let last: Vec<&str> = last.map(String::as_str).collect();
+                self.report
+                    .note(format!("grace time over: {scene}: {}", last.join(" / ")));
+                End::GraceOver
+            }
             // So soon after its start that it did not listen yet.
             None if finished.status.signal() == Some(SIGTERM) => End::Killed,
             code => bail!("a drain ended with {code:?}: {}", finished.text()),

@@ -36,6 +36,8 @@ pub struct Report {
     pub verified: Option<Value>,
     /// What the judge said against the binlog.
     pub judged: Option<Verdict>,
+    /// What is worth a look.
+    pub notes: Vec<String>,
     pub findings: Vec<String>,
 }
 
@@ -59,12 +61,17 @@ impl Report {
             peak_memory_kib: 0,
             verified: None,
             judged: None,
+            notes: Vec::new(),
             findings: Vec::new(),
         }
     }
 
     pub(super) fn happened(&mut self, what: &'static str) {
         *self.happened.entry(what).or_default() += 1;
+    }
+
+    pub(super) fn note(&mut self, what: String) {
+        self.notes.push(what);
     }
 
     pub(super) fn finding(&mut self, what: String) {
@@ -243,6 +250,9 @@ impl fmt::Display for Report {
         writeln!(f, "\n| lives and incidents | times |\n|---|---|")?;
         for (what, times) in &self.happened {
             writeln!(f, "| {what} | {times} |")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "\n{note}")?;
         }
         if self.findings.is_empty() {
             return writeln!(f, "\nNothing was found.");
