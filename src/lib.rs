@@ -19,3 +19,4 @@ pub mod settings;
 mod sha256;
 pub mod sinks;
 pub mod telemetry;
+pub mod verify;

@@ -10,6 +10,7 @@ mod launch;
 mod outputs;
 mod position;
 mod routes;
+mod verify;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -29,7 +30,11 @@ use tokio::{
     sync::oneshot,
 };
 
-pub use self::{check::check, position::position_set};
+pub use self::{
+    check::check,
+    position::position_set,
+    verify::{VerifyMode, ensure_verifiable, verify},
+};
 use self::{
     launch::{FileLauncher, ServerLauncher},
     outputs::{Forgetful, Outputs},

@@ -9,6 +9,7 @@ mod position;
 use std::{
     io::{self, Write},
     path::PathBuf,
+    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
@@ -16,7 +17,7 @@ use headwater_actors::failure::Failure;
 
 use crate::{
     exit::Exit,
-    pipeline::{self, RunMode, RunSource, Until},
+    pipeline::{self, RunMode, RunSource, Until, VerifyMode},
     plan::{self, Plan, Target},
     settings::{self, Layers, Loaded},
 };
@@ -72,6 +73,8 @@ enum Command {
         #[arg(required = true, value_name = "BINLOG")]
         binlogs: Vec<PathBuf>,
     },
+    /// Read a stream or files again and say what is missing, repeated, out of order or wrong
+    Verify(VerifyArgs),
     /// Show, set or clear the stored position
     #[command(subcommand)]
     Position(PositionCommand),
@@ -81,6 +84,58 @@ enum Command {
         #[arg(long)]
         default: bool,
     },
+}
+
+#[derive(Debug, Args)]
+struct VerifyArgs {
+    /// Files of lines, in their order, plain, gzip or zstd; without them the sink of the settings is read
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Read this stream instead of the sink's; may be repeated
+    #[arg(long = "stream", value_name = "NAME")]
+    streams: Vec<String>,
+    /// A column that inserts set and every update of a row raises by 1: a gap is a loss
+    #[arg(long, value_name = "COLUMN")]
+    counter: Option<String>,
+    /// Do not compare `old` with the last change of the key: for sources with binlog_row_image other than
+    /// FULL, and masked keys
+    #[arg(long)]
+    partial_images: bool,
+    /// Compare the newest line of each row with the source's table; only while nothing writes there
+    #[arg(long)]
+    against_source: bool,
+    /// Read on until no record has come for so many seconds
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    until_idle: Option<u64>,
+    /// Calls of GetRecords for each shard in a second; a shard gives 5 to all of its consumers
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    reads_per_sec: u32,
+    /// Changes that are remembered to recognise repetitions by; at most 150 bytes each
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    window: usize,
+    /// Keys that may be kept, at most 200 bytes each; with more the command gives up
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    keys_max: usize,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl VerifyArgs {
+    fn mode(self) -> VerifyMode {
+        VerifyMode {
+            files: self.files,
+            streams: self.streams,
+            counter: self.counter,
+            judges_images: !self.partial_images,
+            is_against_source: self.against_source,
+            until_idle: self.until_idle.map(Duration::from_secs),
+            reads_per_sec: self.reads_per_sec,
+            window: self.window,
+            keys_max: self.keys_max,
+            is_json: self.json,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -140,6 +195,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
         print(&loaded.to_toml())?;
         return Ok(Exit::Drained);
     }
+    if let Command::Verify(arguments) = cli.command {
+        return verify(arguments.mode(), &loaded, cli.sources.config.is_some());
+    }
     let plan = plan(&loaded)?;
     let exit = match cli.command {
         Command::Run { until } => pipeline::run(
@@ -161,9 +219,20 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
         Command::Position(PositionCommand::Show { json: false }) => position::show(&plan)?,
         Command::Position(PositionCommand::Set { target }) => pipeline::position_set(plan, target)?,
         Command::Position(PositionCommand::Clear) => position::clear(&plan)?,
-        Command::Config { .. } => Exit::Drained,
+        Command::Config { .. } | Command::Verify(_) => Exit::Drained,
     };
     Ok(exit)
+}
+
+/// Files alone need no settings.
+fn verify(mode: VerifyMode, loaded: &Loaded, has_file: bool) -> Result<Exit, Error> {
+    let needs_plan = has_file || mode.files.is_empty() || mode.is_against_source;
+    let plan = match needs_plan {
+        true => Some(plan(loaded)?),
+        false => None,
+    };
+    pipeline::ensure_verifiable(plan.as_ref(), &mode).map_err(Error::Plan)?;
+    Ok(pipeline::verify(plan, &mode)?)
 }
 
 fn load(sources: &Sources) -> Result<Loaded, settings::Error> {

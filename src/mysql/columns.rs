@@ -310,6 +310,6 @@ pub(super) fn filtered(filters: &str) -> Failure {
     .with_hint("SET PERSIST binlog_row_metadata = 'FULL' (RDS parameter group: binlog_row_metadata), or start the server without binlog_do_db and binlog_ignore_db")
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }

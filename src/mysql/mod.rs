@@ -15,6 +15,7 @@ pub mod dump;
 pub mod facts;
 mod failure;
 mod hosts;
+mod images;
 mod listing;
 pub mod preflight;
 mod prepared;
@@ -25,6 +26,7 @@ pub mod stream;
 
 pub use dump::draw_server_id;
 pub use hosts::{Patience, choose_host};
+pub use images::{SourceTable, TableRead, read_tables};
 pub use listing::{SeenColumn, list_columns};
 pub use preflight::{Check, Verdict, preflight};
 pub use prepared::{ensure_xa, recoverable};

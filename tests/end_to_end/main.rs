@@ -38,5 +38,6 @@ mod source_limits;
 mod stopping;
 mod traffic;
 mod unnamed;
+mod verify;
 mod world;
 mod xa;

@@ -12,6 +12,7 @@ const ADAPTERS: &[(&str, &[&str])] = &[
     ("sinks", &[]),
     ("snapshot", &["mysql"]),
     ("telemetry", &[]),
+    ("verify", &[]),
 ];
 
 /// Modules that only the composition root and the command line know.
@@ -25,7 +26,10 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("aws_runtime", &["src/aws"]),
     ("aws_sdk_dynamodb", &["src/checkpoint/"]),
     ("aws_sdk_firehose", &["src/sinks/firehose"]),
-    ("aws_sdk_kinesis", &["src/sinks/kinesis"]),
+    (
+        "aws_sdk_kinesis",
+        &["src/sinks/kinesis", "src/verify/kinesis"],
+    ),
     ("aws_smithy", &["src/aws", "src/sinks/"]),
     ("clap", &["src/cli/"]),
     ("metrics_exporter_prometheus", &["src/telemetry/"]),

@@ -6,6 +6,7 @@
 
 pub mod aws;
 pub mod cache;
+pub mod chaos;
 pub mod check;
 pub mod consumer;
 pub mod facts;

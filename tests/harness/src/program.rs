@@ -266,6 +266,19 @@ impl Program {
         self.process.signal(signal)
     }
 
+    /// The exit status if it has ended.
+    ///
+    /// # Errors
+    /// When the system cannot tell.
+    pub fn exited(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        self.process.exited()
+    }
+
+    /// Its last lines, for an error message.
+    pub fn tail(&self) -> String {
+        self.lines.tail().to_string()
+    }
+
     /// SIGKILL; returns when it is gone.
     ///
     /// # Errors

@@ -1,0 +1,293 @@
+//! `verify`: what stands in a stream or in files, judged line by line; then, if asked, against the source.
+//!
+//! The verdict goes to stdout, for people or as JSON; findings end with exit code 1. What is judged, and how,
+//! stands in the crate `headwater-verify`.
+
+use std::{collections::HashMap, path::PathBuf, time::Duration};
+
+use actix::System;
+use headwater_actors::{checkpoint::OrderingKey, failure::Failure};
+use headwater_binlog::schema::TableName;
+use headwater_verify::{
+    Audit, Image, LaneBy, Live, Place, Rules, SourceReport, TooManyKeys, column_hash, key_hash,
+};
+
+use crate::{
+    exit::Exit,
+    mysql::{self, TableRead},
+    plan::{FormatPlan, KinesisPlan, Plan, SinkPlan},
+    verify::{
+        files,
+        kinesis::{self, Reading},
+    },
+};
+
+/// What to read, and how to judge it.
+#[derive(Debug, Clone)]
+pub struct VerifyMode {
+    /// Instead of a stream.
+    pub files: Vec<PathBuf>,
+    /// Instead of the sink's.
+    pub streams: Vec<String>,
+    pub counter: Option<String>,
+    pub judges_images: bool,
+    pub is_against_source: bool,
+    pub until_idle: Option<Duration>,
+    pub reads_per_sec: u32,
+    pub window: usize,
+    pub keys_max: usize,
+    pub is_json: bool,
+}
+
+enum Input {
+    Files(Vec<PathBuf>),
+    Streams(Vec<KinesisPlan>),
+}
+
+/// Whether the settings say what to read, in a form that can be judged; the text says what to do.
+pub fn ensure_verifiable(plan: Option<&Plan>, mode: &VerifyMode) -> Result<(), String> {
+    input(plan, mode)?;
+    let Some(plan) = plan else {
+        return Ok(());
+    };
+    let mut routes = plan.routes.iter().chain([&plan.top]);
+    let other = routes.find(|route| route.format != FormatPlan::Native);
+    if let Some(route) = other.filter(|_| mode.files.is_empty() && mode.streams.is_empty()) {
+        return Err(format!(
+            "the format of {} is not \"native\", and no other can be verified; name the streams that are, with --stream",
+            route.place()
+        ));
+    }
+    if mode.is_against_source && !plan.shape.keeps_everything() {
+        return Err(
+            "columns are masked or left out: they cannot be compared with the source; leave out --against-source"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+fn input(plan: Option<&Plan>, mode: &VerifyMode) -> Result<Input, String> {
+    let Some(plan) = plan.filter(|_| mode.files.is_empty()) else {
+        return Ok(Input::Files(mode.files.clone()));
+    };
+    match &plan.sink {
+        SinkPlan::Kinesis(kinesis) => streams(plan, kinesis, &mode.streams).map(Input::Streams),
+        SinkPlan::File(file) => {
+            let files = files::rotated(&file.path).map_err(|failure| failure.message)?;
+            Ok(Input::Files(files))
+        }
+        SinkPlan::Firehose(_) | SinkPlan::Stdout | SinkPlan::Null => Err(
+            "what this sink.type wrote cannot be read back; name files, as `headwater verify FILE…`"
+                .to_owned(),
+        ),
+    }
+}
+
+fn streams(plan: &Plan, top: &KinesisPlan, named: &[String]) -> Result<Vec<KinesisPlan>, String> {
+    let of_name = |name: &String| KinesisPlan {
+        stream: name.clone(),
+        ..top.clone()
+    };
+    if !named.is_empty() {
+        return Ok(named.iter().map(of_name).collect());
+    }
+    let mut streams = vec![top.clone()];
+    for route in plan.routes.iter().filter(|route| route.target.is_some()) {
+        match route.literal_sink(&plan.sink) {
+            Some(SinkPlan::Kinesis(kinesis)) => streams.push(kinesis),
+            _ => {
+                return Err(format!(
+                    "the stream of {} has a placeholder; name all streams to read with --stream",
+                    route.place()
+                ));
+            }
+        }
+    }
+    streams.sort_by(|one, other| one.stream.cmp(&other.stream));
+    streams.dedup_by(|one, other| one.stream == other.stream);
+    Ok(streams)
+}
+
+/// Reads, judges, prints. Exit 1 when something is wrong.
+pub fn verify(plan: Option<Plan>, mode: &VerifyMode) -> anyhow::Result<Exit> {
+    let input = input(plan.as_ref(), mode).map_err(Failure::definite)?;
+    let is_by_key = |plan: &Plan| !matches!(plan.ordering, OrderingKey::Table);
+    let mut audit = Audit::new(Rules {
+        counter: mode.counter.clone(),
+        judges_images: mode.judges_images,
+        lane_by: match plan.as_ref().is_some_and(is_by_key) {
+            true => LaneBy::Key,
+            false => LaneBy::Table,
+        },
+        window: mode.window,
+        keys_max: mode.keys_max,
+    });
+    System::new().block_on(async {
+        match input {
+            Input::Files(paths) => read_files(&paths, &mut audit)?,
+            Input::Streams(streams) => {
+                for stream in &streams {
+                    read_stream(stream, streams.len() > 1, mode, &mut audit).await?;
+                }
+            }
+        }
+        match plan.filter(|_| mode.is_against_source) {
+            Some(plan) => compare(&plan, &mut audit).await,
+            None => Ok(()),
+        }
+    })?;
+    let report = audit.finish();
+    if mode.is_json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        println!("{report}");
+    }
+    Ok(if report.is_clean() {
+        Exit::Drained
+    } else {
+        Exit::Halted
+    })
+}
+
+fn read_files(paths: &[PathBuf], audit: &mut Audit) -> Result<(), Failure> {
+    let place = Place {
+        shard: "",
+        lane: None,
+    };
+    for path in paths {
+        files::read(path, &mut |line| {
+            audit.count_record();
+            take(audit, place, line)
+        })?;
+    }
+    Ok(())
+}
+
+/// Several streams have shards of the same names.
+async fn read_stream(
+    stream: &KinesisPlan,
+    is_one_of_many: bool,
+    mode: &VerifyMode,
+    audit: &mut Audit,
+) -> Result<(), Failure> {
+    let reading = Reading {
+        reads_per_sec: mode.reads_per_sec,
+        until_idle: mode.until_idle,
+    };
+    kinesis::read(stream, reading, &mut |record| {
+        audit.count_record();
+        let shard = match is_one_of_many {
+            true => format!("{}/{}", stream.stream, record.shard),
+            false => record.shard.to_owned(),
+        };
+        let place = Place {
+            shard: &shard,
+            lane: Some(record.partition_key),
+        };
+        take(audit, place, record.data)
+    })
+    .await
+}
+
+fn take(audit: &mut Audit, place: Place<'_>, record: &[u8]) -> Result<(), Failure> {
+    let mut outcome = Ok(());
+    let unpacked = headwater_verify::lines(record, &mut |line| {
+        if outcome.is_ok() {
+            outcome = audit.take(place, line).map(drop);
+        }
+    });
+    if let Err(malformed) = unpacked {
+        audit.unreadable(place.shard, &malformed.to_string());
+    }
+    outcome.map_err(|error: TooManyKeys| {
+        Failure::definite(error.to_string()).with_hint("raise --keys-max, at most 200 bytes a key")
+    })
+}
+
+/// The newest line of each row against the row.
+async fn compare(plan: &Plan, audit: &mut Audit) -> Result<(), Failure> {
+    let mut live = audit.live();
+    let mut tables: Vec<TableName> = live
+        .keys()
+        .filter_map(|name| {
+            let (database, table) = name.split_once('.')?;
+            Some(TableName {
+                database: database.to_owned(),
+                table: table.to_owned(),
+            })
+        })
+        .collect();
+    tables.sort_by_key(ToString::to_string);
+    let mut source = SourceReport::default();
+    let mut wrong: HashMap<String, u64> = HashMap::new();
+    mysql::read_tables(&plan.source, &tables, &mut |read| {
+        match read {
+            TableRead::Row(name, columns) => {
+                let name = name.to_string();
+                let rows = live.entry(name.clone()).or_default();
+                match is_same(&name, &columns, rows) {
+                    Same::Yes => source.rows_compared += 1,
+                    Same::No => {
+                        source.rows_compared += 1;
+                        *wrong.entry(name).or_default() += 1;
+                    }
+                    Same::NotCompared => source.rows_not_compared += 1,
+                    Same::Unknown => source.rows_unknown += 1,
+                }
+            }
+            TableRead::NotCompared(name) => {
+                live.remove(&name.to_string());
+                source.tables_not_compared.push(name.to_string());
+            }
+            TableRead::Absent(_) => {}
+        }
+        Ok(())
+    })
+    .await?;
+    audit.compared(source);
+    for (table, amount) in wrong {
+        audit.contradict(
+            &table,
+            amount,
+            "rows whose newest line has other values than the source",
+        );
+    }
+    for (table, rows) in live {
+        let amount = rows.len() as u64;
+        audit.contradict(
+            &table,
+            amount,
+            "rows that the source no longer has, by their newest line",
+        );
+    }
+    Ok(())
+}
+
+enum Same {
+    Yes,
+    No,
+    NotCompared,
+    Unknown,
+}
+
+fn is_same(
+    table: &str,
+    columns: &[(&str, serde_json::Value, bool)],
+    rows: &mut HashMap<u64, Live>,
+) -> Same {
+    let (mut key, mut image) = (Image::default(), Image::default());
+    for (name, value, is_key) in columns {
+        let column = column_hash(name, value);
+        image.add(name, column);
+        if *is_key {
+            key.add(name, column);
+        }
+    }
+    match rows.remove(&key_hash(table, key)) {
+        None => Same::Unknown,
+        Some(live) if live.image == image => Same::Yes,
+        Some(live) if live.is_altered || live.image.columns != image.columns => Same::NotCompared,
+        Some(_) => Same::No,
+    }
+}

@@ -1,0 +1,29 @@
+//! Random faults, shortly: kept seeds, one for each way of ordering. `scripts/chaos` goes on for longer.
+
+#![allow(clippy::unwrap_used)] // a test ends there
+
+use headwater_harness::chaos::{self, Length, Options};
+
+async fn nothing_is_found(seed: u64) {
+    let options = Options {
+        binary: env!("CARGO_BIN_EXE_headwater").into(),
+        seed,
+        length: Length::Lives(8),
+        changes_per_sec: 2_000,
+        keys: 300,
+    };
+    let report = chaos::run(&options).await.unwrap();
+    println!("{report}");
+    assert!(report.is_clean(), "{report}");
+    assert!(report.kills > 0 && report.drains > 0, "{report}");
+}
+
+#[tokio::test]
+async fn nothing_is_lost_reordered_or_wrong_under_random_faults() {
+    nothing_is_found(2).await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_reordered_or_wrong_under_random_faults_with_lanes_by_primary_key() {
+    nothing_is_found(5).await;
+}

@@ -1,0 +1,49 @@
+//! Chaos by argument: `scripts/chaos` builds the program and calls this.
+//!
+//! Prints the seed first and the report at the end; ends with 1 when anything was found.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Context, bail};
+use headwater_harness::chaos::{self, Length, Options};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let options = parse(std::env::args().skip(1))?;
+    println!("chaos: seed {}, {:?}", options.seed, options.length);
+    let report = chaos::run(&options).await?;
+    print!("{report}");
+    Ok(match report.is_clean() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options> {
+    let binary = arguments.next().context("say which binary to test")?;
+    let binary = PathBuf::from(&binary)
+        .canonicalize()
+        .with_context(|| format!("find the binary {binary}"))?;
+    let mut options = Options {
+        binary,
+        seed: fastrand::u64(..1 << 48),
+        length: Length::Time(Duration::from_secs(300)),
+        changes_per_sec: 2_000,
+        keys: 2_000,
+    };
+    while let Some(argument) = arguments.next() {
+        let number = arguments.next().and_then(|text| text.parse::<u64>().ok());
+        let number = number.with_context(|| format!("{argument} wants a number"))?;
+        let small = || u32::try_from(number).with_context(|| format!("{argument} is too large"));
+        match argument.as_str() {
+            "--seed" => options.seed = number,
+            "--minutes" => options.length = Length::Time(Duration::from_secs(number * 60)),
+            "--seconds" => options.length = Length::Time(Duration::from_secs(number)),
+            "--lives" => options.length = Length::Lives(small()?),
+            "--changes-per-sec" => options.changes_per_sec = small()?,
+            "--keys" => options.keys = small()?,
+            other => bail!("no such argument: {other}"),
+        }
+    }
+    Ok(options)
+}
