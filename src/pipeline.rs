@@ -9,7 +9,10 @@ mod columns;
 mod launch;
 mod outputs;
 mod position;
+mod replay_letters;
+mod resume_table;
 mod routes;
+mod verbatim;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,8 +21,9 @@ use anyhow::Context;
 use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
-    ports::{launcher::Launcher, store::CheckpointStore},
+    ports::{dead_letters::DeadLetters, launcher::Launcher, store::CheckpointStore},
     reader::intake,
+    selection::Selection,
     supervisor::{End, Parts, Shutdown, Supervisor},
     writer::poison::Policy,
 };
@@ -28,7 +32,12 @@ use tokio::{
     sync::oneshot,
 };
 
-pub use self::{check::check, position::position_set};
+pub use self::{
+    check::check,
+    position::position_set,
+    replay_letters::replay_dead_letters,
+    resume_table::{discard_parked, resume_table},
+};
 use self::{
     launch::{FileLauncher, ServerLauncher},
     outputs::{Forgetful, Outputs},
@@ -95,6 +104,33 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
             (Arc::new(launcher), Arc::new(Forgetful))
         }
     };
+    let policy = Policy {
+        oversize: plan.errors.oversize,
+        undecodable: plan.errors.undecodable,
+    };
+    let tables = Selection::from(plan.tables.clone());
+    drive(
+        &plan,
+        tables,
+        policy,
+        launcher,
+        store,
+        dead_letters,
+        telemetry,
+    )
+    .await
+}
+
+/// Runs the pipeline to its end.
+async fn drive(
+    plan: &Plan,
+    tables: Selection,
+    policy: Policy,
+    launcher: Arc<dyn Launcher>,
+    store: Arc<dyn CheckpointStore>,
+    dead_letters: Arc<dyn DeadLetters>,
+    telemetry: Telemetry,
+) -> anyhow::Result<End> {
     let arbiter = Arbiter::new();
     let writer_arbiters: Vec<Arbiter> = (0..plan.writer_threads.max(1))
         .map(|_| Arbiter::new())
@@ -104,11 +140,8 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
         launcher,
         store,
         dead_letters,
-        tables: plan.tables.clone(),
-        policy: Policy {
-            oversize: plan.errors.oversize,
-            undecodable: plan.errors.undecodable,
-        },
+        tables,
+        policy,
         reading: intake::Rules {
             event_bytes_max: plan.source.event_bytes_max,
             keeps_queries: plan.wants_queries(),

@@ -15,6 +15,7 @@ mod observing;
 mod other_sinks;
 mod oversize;
 mod packing;
+mod parking;
 mod refusals;
 mod refusals_source;
 mod replay;

@@ -24,17 +24,17 @@ use crate::{
     backoff::Backoff,
     budget::{ByteBudget, Permit},
     failure::{Class, Failure},
-    filter::TableFilter,
-    messages::{Drain, SourceBatch, SourceEnded, SourceState, Stop},
+    messages::{Drain, PassOver, SourceBatch, SourceEnded, SourceState, Stop},
     metrics as names,
     ports::source::{EventStream, Read, ResumePoint, Source},
+    selection::Selection,
     watch::DeathWatch,
 };
 
 pub struct Reader {
     intake: Intake,
     until: Until,
-    tables: TableFilter,
+    tables: Selection,
     rules: Rules,
     backoff: Backoff,
     source: Arc<dyn Source>,
@@ -63,7 +63,7 @@ pub struct Supervising {
 pub struct ReaderParts {
     pub source: Arc<dyn Source>,
     pub until: Until,
-    pub tables: TableFilter,
+    pub tables: Selection,
     pub rules: Rules,
     pub raw: ByteBudget,
     pub backoff: Backoff,
@@ -327,6 +327,15 @@ impl Handler<Drain> for Reader {
         }
         self.drain.do_send(mode);
         ctx.stop();
+    }
+}
+
+impl Handler<PassOver> for Reader {
+    type Result = ();
+
+    fn handle(&mut self, PassOver(table): PassOver, _ctx: &mut Self::Context) {
+        self.tables.park(table);
+        self.intake.set_wanted(self.tables.clone());
     }
 }
 

@@ -8,6 +8,7 @@
 mod generation;
 mod halting;
 pub mod lifecycle;
+mod parked;
 mod report;
 mod spawn;
 
@@ -31,11 +32,10 @@ use crate::{
     backoff::Backoff,
     budget::ByteBudget,
     failure::Failure,
-    filter::TableFilter,
     lane::Lane,
     messages::{
         ActorId, Died, Drain, Drained, Generation, LaneLost, LaneRetired, LaneTrouble, LaneWanted,
-        SourceEnded, SourceState, StoreLast,
+        PassOver, SourceEnded, SourceState, StoreLast, TableParked,
     },
     metrics as names,
     ports::{
@@ -44,6 +44,7 @@ use crate::{
         store::CheckpointStore,
     },
     reader::intake,
+    selection::Selection,
     status::State,
     writer::poison::Policy,
 };
@@ -67,7 +68,7 @@ pub struct Parts {
     pub launcher: Arc<dyn Launcher>,
     pub store: Arc<dyn CheckpointStore>,
     pub dead_letters: Arc<dyn DeadLetters>,
-    pub tables: TableFilter,
+    pub tables: Selection,
     pub policy: Policy,
     pub reading: intake::Rules,
     pub raw: ByteBudget,
@@ -405,6 +406,21 @@ impl Handler<LaneRetired> for Supervisor {
             running.retired(&lane);
         }
         self.report.forget(&lane);
+    }
+}
+
+impl Handler<TableParked> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, TableParked { table, failure }: TableParked, _ctx: &mut Self::Context) {
+        tracing::error!(%table, error = %failure, hint = failure.hint.as_deref(), "table parked; all others go on");
+        self.report.error(&format!("table {table}"), &failure);
+        if let Some(running) = &mut self.running {
+            running.selection.park(table.clone());
+            if let Some(reader) = &running.reader {
+                reader.do_send(PassOver(table));
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 pub mod buffer;
 mod cursor;
 pub mod keys;
-mod lines;
+pub mod lines;
 mod open_record;
 pub mod packing;
 pub mod poison;
@@ -31,7 +31,9 @@ use crate::{
     budget::{ByteBudget, Permit},
     failure::Failure,
     lane::Lane,
-    messages::{BarrierReached, DeliverUpTo, Freeze, Frozen, LaneBatch, LaneTrouble, Stop},
+    messages::{
+        BarrierReached, DeliverUpTo, Freeze, Frozen, LaneBatch, LanePoisoned, LaneTrouble, Stop,
+    },
     metrics as names,
     ports::{
         dead_letters::{DeadLetter, DeadLetters},
@@ -53,6 +55,7 @@ pub struct ShardWriter {
     label: SharedString,
     router: Recipient<BarrierReached>,
     frozen: Recipient<Frozen>,
+    poisoned: Recipient<LanePoisoned>,
     supervisor: Recipient<LaneTrouble>,
     watch: DeathWatch,
 }
@@ -69,6 +72,7 @@ pub struct WriterParts {
     pub backoff: Backoff,
     pub router: Recipient<BarrierReached>,
     pub frozen: Recipient<Frozen>,
+    pub poisoned: Recipient<LanePoisoned>,
     pub supervisor: Recipient<LaneTrouble>,
 }
 
@@ -85,6 +89,7 @@ impl ShardWriter {
             label: SharedString::from(lane.to_string()),
             router: parts.router,
             frozen: parts.frozen,
+            poisoned: parts.poisoned,
             supervisor: parts.supervisor,
             lane,
             watch,
@@ -209,7 +214,11 @@ impl ShardWriter {
                 };
                 effect.boxed()
             }
-            Flight::Letter(letter) => bury(Arc::clone(&self.dead_letters), letter, after).boxed(),
+            Flight::Letter(letter) => bury(Arc::clone(&self.dead_letters), *letter, after).boxed(),
+            Flight::Park(failure) => {
+                let lane = Arc::clone(&self.lane);
+                return self.poisoned.do_send(LanePoisoned { lane, failure });
+            }
         };
         ctx.spawn(
             effect

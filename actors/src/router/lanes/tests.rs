@@ -39,6 +39,8 @@ struct Model {
     mail: VecDeque<(Arc<Lane>, Mail)>,
     cut: Option<BarrierSeq>,
     done: usize,
+    /// With the barrier from which on it is passed over.
+    parked: BTreeMap<TableName, BarrierSeq>,
 }
 
 enum Mail {
@@ -61,14 +63,19 @@ impl Model {
             mail: VecDeque::new(),
             cut: None,
             done: 0,
+            parked: BTreeMap::new(),
         }
     }
 
+    /// What is parked is not even opened.
     fn open(&mut self, tables: &[&str], fence: Option<Scope>) {
         let seq = BarrierSeq(self.lanes.newest.0 + 1);
         let mut lanes = PartList::default();
         for table in tables {
             let lane = fixture::lane(table);
+            if self.parked.contains_key(&lane.table) {
+                continue;
+            }
             lanes.push_block(Lane::clone(&lane), self.block.clone(), None);
             self.history.entry(lane).or_default().0.push(seq);
         }
@@ -124,10 +131,51 @@ impl Model {
                     self.cut = Some(cut);
                     self.mail.push_back((lane, Mail::DeliverUpTo(cut)));
                 }
+                Action::Park(table, from, _) => self.has_parked(table, from),
+                Action::Dismiss(lane) => {
+                    self.writers.remove(&lane);
+                    self.mail.retain(|(to, _)| *to != lane);
+                }
                 Action::Finish(seq) => self.has_finished(seq),
                 Action::Done => self.done += 1,
             }
         }
+    }
+
+    /// All of the table before `from` is durable, and no barrier from there on was finished without it.
+    fn has_parked(&mut self, table: TableName, from: BarrierSeq) {
+        let lanes = self
+            .history
+            .iter_mut()
+            .filter(|(lane, _)| lane.table == table);
+        for (lane, (all, durable)) in lanes {
+            let before = all.iter().filter(|seq| **seq < from).count();
+            assert!(before <= *durable, "{lane} lacks changes before {from:?}");
+            let undelivered = all.split_off(*durable);
+            for seq in undelivered {
+                assert!(!self.finished.contains(&seq), "{seq:?} left {lane} behind");
+            }
+        }
+        self.parked.insert(table, from);
+    }
+
+    /// A writer meets what it can never deliver: its next batch is handed to nobody.
+    fn park(&mut self, pick: usize) {
+        let Some((lane, writer)) = self.writers.iter_mut().nth(pick % 5) else {
+            return;
+        };
+        let Some(next) = writer.queue.front().copied().filter(|_| !writer.is_frozen) else {
+            return;
+        };
+        assert!(self.cut.is_none_or(|cut| next <= cut));
+        let (table, mut actions) = (lane.table.clone(), Vec::new());
+        self.lanes.park(&table, "too large", &mut actions);
+        self.perform(actions);
+        let from = self.parked.get(&table).copied();
+        assert!(
+            from.is_some_and(|from| from <= next),
+            "{from:?} for {next:?}"
+        );
     }
 
     fn sent(&mut self, lane: &Arc<Lane>, seq: BarrierSeq) {
@@ -166,6 +214,9 @@ impl Model {
         let Some(lane) = self.wanted.pop() else {
             return;
         };
+        if self.parked.contains_key(&lane.table) {
+            return;
+        }
         self.writers.insert(Arc::clone(&lane), Writer::default());
         let mut actions = Vec::new();
         self.lanes.lane_ready(&lane, &mut actions);
@@ -280,6 +331,7 @@ enum Op {
     Hand(usize),
     Reach(usize, usize),
     Mail,
+    Park(usize),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -291,6 +343,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..5usize).prop_map(Op::Hand),
         6 => (0..5usize, 1..4usize).prop_map(|(lane, batches)| Op::Reach(lane, batches)),
         2 => Just(Op::Mail),
+        1 => (0..40usize).prop_filter_map("seldom", |pick| (pick < 5).then_some(Op::Park(pick))),
     ]
 }
 
@@ -318,6 +371,7 @@ fn apply(model: &mut Model, op: Op) {
         Op::Hand(lane) => model.hand(lane),
         Op::Reach(lane, batches) => model.reach(lane, batches),
         Op::Mail => model.deliver_mail(),
+        Op::Park(lane) => model.park(lane),
     }
 }
 
@@ -365,6 +419,10 @@ proptest! {
         };
         prop_assert!(handed <= Some(cut) && cut <= newest);
         for (lane, (all, durable)) in &model.history {
+            // Of a parked table, what was durable then may lie on either side.
+            if model.parked.contains_key(&lane.table) {
+                continue;
+            }
             let wanted = all.iter().filter(|seq| **seq <= cut).count();
             prop_assert_eq!(*durable, wanted, "{} at {:?}", lane, cut);
         }
@@ -373,6 +431,61 @@ proptest! {
         let opened: Vec<_> = model.opened.iter().copied().filter(|seq| *seq <= cut).collect();
         prop_assert_eq!(finished, opened);
     }
+}
+
+#[test]
+fn a_table_is_parked_at_the_earliest_undelivered_change_of_its_lanes() {
+    let mut model = Model::new();
+    let lane = |index| Lane {
+        table: fixture::name("a"),
+        index,
+        count: 2,
+    };
+    for index in [0, 1, 0] {
+        let mut lanes = PartList::default();
+        lanes.push_block(lane(index), model.block.clone(), None);
+        lanes.push_block(Lane::clone(&fixture::lane("b")), model.block.clone(), None);
+        let end = BarrierEnd {
+            xa: Vec::new(),
+            mark: Mark {
+                position: fixture::at(9),
+                rows_done: 0,
+            },
+            gtids: GtidSet::default(),
+            commit_us: 0,
+        };
+        let segment = Segment {
+            end,
+            fence: None,
+            lanes,
+        };
+        let mut actions = Vec::new();
+        let now = model.now;
+        model
+            .lanes
+            .open(segment, &mut Permit::empty(), now, &mut actions);
+    }
+    let (now, mut actions) = (model.now, Vec::new());
+    model
+        .lanes
+        .reached(&Arc::new(lane(0)), BarrierSeq(1), now, &mut actions);
+    let b = fixture::lane("b");
+    model.lanes.reached(&b, BarrierSeq(3), now, &mut actions);
+    actions.clear();
+    model.lanes.park(&fixture::name("a"), "why", &mut actions);
+    assert!(
+        matches!(&actions[0], Action::Park(table, BarrierSeq(2), _) if *table == fixture::name("a")),
+        "{actions:?}"
+    );
+    let mut finished: Vec<u64> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Finish(seq) => Some(seq.0),
+            _ => None,
+        })
+        .collect();
+    finished.sort_unstable();
+    assert_eq!(finished, [2, 3]);
 }
 
 #[test]
