@@ -42,13 +42,16 @@ pub fn resume_table(plan: Plan, table: &str) -> anyhow::Result<Exit> {
     logs::start(plan.telemetry.log_format)?;
     let store = open(&plan)?;
     let outputs = Arc::new(Outputs::new(&plan)?);
-    System::new().block_on(async move {
+    let exit = System::new().block_on(async {
         let stored = store.load().await?;
         let (main, parked) = find(&stored, table)?;
         let entry = Arc::new(EntryStore::new(store, main, parked.table));
-        let end = stream(&plan, Arc::clone(&entry), outputs).await?;
+        let end = stream(&plan, Arc::clone(&entry), Arc::clone(&outputs)).await?;
         finish(&entry, end).await
-    })
+    });
+    // Its threads must not end on one of theirs.
+    drop(outputs);
+    exit
 }
 
 /// Forgets what the table missed: it goes on at the pipeline's position.

@@ -10,6 +10,7 @@ mod failover;
 mod first_load;
 mod formats;
 mod lanes;
+mod letters;
 mod mariadb;
 mod observing;
 mod other_sinks;
