@@ -35,7 +35,7 @@ use crate::{
     lane::Lane,
     messages::{
         ActorId, Died, Drain, Drained, Generation, LaneLost, LaneRetired, LaneTrouble, LaneWanted,
-        PassOver, SourceEnded, SourceState, StoreLast, TableParked,
+        SourceEnded, SourceState, StoreLast,
     },
     metrics as names,
     ports::{
@@ -406,21 +406,6 @@ impl Handler<LaneRetired> for Supervisor {
             running.retired(&lane);
         }
         self.report.forget(&lane);
-    }
-}
-
-impl Handler<TableParked> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, TableParked { table, failure }: TableParked, _ctx: &mut Self::Context) {
-        tracing::error!(%table, error = %failure, hint = failure.hint.as_deref(), "table parked; all others go on");
-        self.report.error(&format!("table {table}"), &failure);
-        if let Some(running) = &mut self.running {
-            running.selection.park(table.clone());
-            if let Some(reader) = &running.reader {
-                reader.do_send(PassOver(table));
-            }
-        }
     }
 }
 

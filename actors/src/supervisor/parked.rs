@@ -2,10 +2,17 @@
 
 use std::collections::HashMap;
 
+use actix::{Context, Handler};
 use headwater_binlog::schema::TableName;
 
+use super::Supervisor;
 use crate::{
-    checkpoint::Parked, clock, metrics as names, ports::source::Kept, status::ParkedStatus,
+    checkpoint::Parked,
+    clock,
+    messages::{PassOver, TableParked},
+    metrics as names,
+    ports::source::Kept,
+    status::ParkedStatus,
 };
 
 /// What the source said last, by table.
@@ -61,4 +68,19 @@ fn expires_in_secs(parked: &Parked, kept: &Kept) -> Option<u64> {
         .expires_after?
         .saturating_sub(clock::age(parked.commit_us));
     kept.is_kept.then_some(left.as_secs())
+}
+
+impl Handler<TableParked> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, TableParked { table, failure }: TableParked, _ctx: &mut Context<Self>) {
+        tracing::error!(%table, error = %failure, hint = failure.hint.as_deref(), "table parked; all others go on");
+        self.report.error(&format!("table {table}"), &failure);
+        if let Some(running) = &mut self.running {
+            running.selection.park(table.clone());
+            if let Some(reader) = &running.reader {
+                reader.do_send(PassOver(table));
+            }
+        }
+    }
 }

@@ -15,7 +15,7 @@ use super::{
     lines::Lines,
     open_record::OpenRecord,
     packing::{Aggregate, Compression, Frame, hash_key},
-    poison::{Poison, Policy, Settled},
+    poison::{Poison, Policy},
 };
 use crate::{
     budget::Permit,
@@ -305,9 +305,9 @@ impl LaneBuffer {
             match taken {
                 Ok(Some(_)) if !self.fits(open)? => {
                     let key = lines.key(block, row, n);
-                    let (bytes, sink_bytes_max) = (open.len(), self.rules.sink_bytes_max);
-                    let offset = open.end.offset;
-                    let poison = Poison::oversize_row(&event, &key, offset, bytes, sink_bytes_max);
+                    let (offset, bytes) = (open.end.offset, open.len());
+                    let bytes_max = self.rules.sink_bytes_max;
+                    let poison = Poison::oversize_row(&event, &key, offset, bytes, bytes_max);
                     return self.poisoned(open, poison, next);
                 }
                 Ok(Some(_)) => {
@@ -336,8 +336,7 @@ impl LaneBuffer {
         let (line, key) = (open.take_line(), open.take_key());
         let rules = &self.rules;
         let settled = poison.settle(rules.policy, &self.lane, rules.origin, line, key);
-        open.rows = 0;
-        open.is_closed = true;
+        (open.rows, open.is_closed) = (0, true);
         open.poison = Some(settled?);
         open.end = next;
         Ok(())
@@ -369,8 +368,7 @@ impl LaneBuffer {
 
     /// Thaws; what is beyond `cut` is forgotten, encoded or not.
     pub fn deliver_up_to(&mut self, cut: BarrierSeq) {
-        (self.open, self.ready) = (None, None);
-        self.packed = self.flown;
+        (self.open, self.ready, self.packed) = (None, None, self.flown);
         while self.queue.back().is_some_and(|batch| batch.seq > cut) {
             if let Some(batch) = self.queue.pop_back() {
                 self.backlog_bytes = self.backlog_bytes.saturating_sub(batch.bytes);
@@ -398,8 +396,7 @@ impl LaneBuffer {
         };
         let (bytes, permit) = open.finish();
         let content = match poison {
-            Some(Settled::Letter(letter)) => Flight::Letter(letter),
-            Some(Settled::Park(failure)) => Flight::Park(failure),
+            Some(poison) => poison.into(),
             None if rows == 0 => Flight::Nothing,
             None => Flight::Record(Record {
                 lane: Arc::clone(&self.lane),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headwater_binlog::{Error, rows::RowsBlock};
 
+use super::buffer::Flight;
 use crate::{
     failure::Failure,
     lane::Lane,
@@ -38,6 +39,15 @@ pub enum Settled {
     Letter(Box<DeadLetter>),
     /// The table is to be passed over from here on.
     Park(Failure),
+}
+
+impl From<Settled> for Flight {
+    fn from(settled: Settled) -> Self {
+        match settled {
+            Settled::Letter(letter) => Self::Letter(letter),
+            Settled::Park(failure) => Self::Park(failure),
+        }
+    }
 }
 
 #[derive(Debug)]
