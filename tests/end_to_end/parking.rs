@@ -287,9 +287,9 @@ async fn a_table_meets_a_position_inside_a_transaction_and_repeats_little_when_k
 -> anyhow::Result<()> {
     let shop = Shop::new().await?;
     let mysql = &shop.world.mysql;
-    mysql.exec(&giant(100)).await?;
+    mysql.exec(&giant(60)).await?;
     shop.proxy
-        .program(|faults| faults.latency = Duration::from_millis(60));
+        .program(|faults| faults.latency = Duration::from_millis(40));
     let slow = |launch: Launch| launch.setting("packing.record_bytes_max", "20000");
     let mut rows_done = 0;
     for _ in 0..20 {
@@ -300,7 +300,7 @@ async fn a_table_meets_a_position_inside_a_transaction_and_repeats_little_when_k
         rows_done = shop.shown().await?["rows_done"]
             .as_u64()
             .unwrap_or_default();
-        if rows_done > 4000 {
+        if rows_done > 500 {
             break;
         }
     }

@@ -407,6 +407,27 @@ fn buried_rows_keep_their_place_and_what_a_replay_needs() {
 }
 
 #[test]
+fn a_table_is_parked_when_all_before_its_poison_is_durable() {
+    for packing in PACKINGS {
+        let mut driver = Driver::new(packing, OnError::ParkTable);
+        driver.push(&[(1, 1), (2, 2), (42, 5000), (3, 3)]);
+        driver.run().unwrap();
+        while !matches!(driver.flying, Some(Flight::Park(_)) | None) {
+            driver.settle();
+            driver.run().unwrap();
+        }
+        let Some(Flight::Park(failure)) = &driver.flying else {
+            panic!("nothing asks to be parked")
+        };
+        assert_eq!(driver.durable.len(), 2, "{packing:?}");
+        assert!(failure.message.contains("key 42"), "{failure}");
+        let hint = failure.hint.as_deref().unwrap_or_default();
+        assert!(hint.contains("resume-table shop.a"), "{hint}");
+        assert!(driver.reached.is_empty());
+    }
+}
+
+#[test]
 fn a_full_record_is_prepared_while_the_one_before_it_flies() {
     let mut driver = Driver::new(Packing::Newline, OnError::Halt);
     driver.push(&(0..100).map(|id| (id, 1)).collect::<Vec<_>>());
