@@ -9,7 +9,10 @@ mod columns;
 mod launch;
 mod outputs;
 mod position;
+mod replay_letters;
+mod resume_table;
 mod routes;
+mod verbatim;
 mod verify;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -20,8 +23,9 @@ use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
     failure::Failure,
-    ports::{launcher::Launcher, store::CheckpointStore},
+    ports::{dead_letters::DeadLetters, launcher::Launcher, store::CheckpointStore},
     reader::intake,
+    selection::Selection,
     supervisor::{End, Parts, Shutdown, Supervisor},
     writer::poison::Policy,
 };
@@ -33,6 +37,8 @@ use tokio::{
 pub use self::{
     check::check,
     position::position_set,
+    replay_letters::replay_dead_letters,
+    resume_table::{discard_parked, resume_table},
     verify::{VerifyMode, ensure_verifiable, verify},
 };
 use self::{
@@ -103,20 +109,46 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
             (Arc::new(launcher), Arc::new(Forgetful))
         }
     };
+    let task = Task {
+        tables: Selection::from(plan.tables.clone()),
+        policy: Policy {
+            oversize: plan.errors.oversize,
+            undecodable: plan.errors.undecodable,
+        },
+        launcher,
+        store,
+        dead_letters,
+    };
+    drive(&plan, task, signals, telemetry).await
+}
+
+/// What the pipeline is run for: all tables, or one that was parked.
+struct Task {
+    tables: Selection,
+    policy: Policy,
+    launcher: Arc<dyn Launcher>,
+    store: Arc<dyn CheckpointStore>,
+    dead_letters: Arc<dyn DeadLetters>,
+}
+
+/// Runs the pipeline to its end.
+async fn drive(
+    plan: &Plan,
+    task: Task,
+    signals: Signals,
+    telemetry: Telemetry,
+) -> anyhow::Result<End> {
     let arbiter = Arbiter::new();
     let writer_arbiters: Vec<Arbiter> = (0..plan.writer_threads.max(1))
         .map(|_| Arbiter::new())
         .collect();
     let parts = Parts {
         name: plan.name.clone(),
-        launcher,
-        store,
-        dead_letters,
-        tables: plan.tables.clone(),
-        policy: Policy {
-            oversize: plan.errors.oversize,
-            undecodable: plan.errors.undecodable,
-        },
+        launcher: task.launcher,
+        store: task.store,
+        dead_letters: task.dead_letters,
+        tables: task.tables,
+        policy: task.policy,
         reading: intake::Rules {
             event_bytes_max: plan.source.event_bytes_max,
             keeps_queries: plan.wants_queries(),

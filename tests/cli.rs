@@ -129,6 +129,7 @@ fn checkpoint() -> Checkpoint {
         ordering: OrderingKey::Table,
         drained: true,
         columns: Default::default(),
+        parked: Default::default(),
     }
 }
 

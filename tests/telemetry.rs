@@ -69,6 +69,7 @@ fn status(state: State) -> Status {
         lag_bytes: Some(1111),
         checkpoint_age_secs: None,
         tables: Vec::new(),
+        parked: Vec::new(),
         lanes: Vec::new(),
         last_errors: Vec::new(),
     }

@@ -1,6 +1,6 @@
 //! The stored position and what makes it safe to go on from: which server, which epoch, which lanes.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use headwater_binlog::{
     columns::Known,
@@ -10,7 +10,7 @@ use headwater_binlog::{
     xa::XaTable,
 };
 
-use crate::filter::TableFilter;
+use crate::{filter::TableFilter, ports::source::ResumePoint};
 
 /// How far the log has been taken. `position` is a transaction boundary; `rows_done` rows and DDLs of
 /// the transaction that starts there are done too (a place inside a giant transaction).
@@ -18,6 +18,17 @@ use crate::filter::TableFilter;
 pub struct Mark {
     pub position: Position,
     pub rows_done: u64,
+}
+
+impl Mark {
+    /// Whether all before `other` lies before it, as far as that can be told.
+    pub fn has_passed(&self, other: &Self) -> bool {
+        match self.position.partial_cmp(&other.position) {
+            Some(Ordering::Greater) => true,
+            Some(Ordering::Equal) => other.rows_done <= self.rows_done,
+            Some(Ordering::Less) | None => false,
+        }
+    }
 }
 
 /// How rows are spread over lanes: may change only at a drained checkpoint.
@@ -115,4 +126,46 @@ pub struct Checkpoint {
     /// Column lists that the log does not carry, never older than `mark`: a list that has ended since would
     /// give wrong names.
     pub columns: Arc<[Known]>,
+    /// Tables that are passed over, each with the place where it goes on.
+    pub parked: Arc<[Parked]>,
+}
+
+/// A table that is passed over since a change of it could not be delivered: everything of it before the mark
+/// is durable, nothing behind it counts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parked {
+    pub table: TableName,
+    /// Why, as a sentence.
+    pub reason: String,
+    /// Microseconds since 1970.
+    pub since_us: u64,
+    /// The server that `mark` is a place of, and the epoch in which it is.
+    pub server_uuid: Uuid,
+    pub epoch: u32,
+    pub mark: Mark,
+    pub gtid_set: GtidSet,
+    pub xa: XaTable,
+    pub columns: Arc<[Known]>,
+    /// Commit time of the newest transaction at the mark, or of the first behind it; 0 when unknown.
+    pub commit_us: u64,
+}
+
+impl Parked {
+    /// Whose positions the mark speaks: of nobody when the log was numbered anew since, so that only GTIDs count.
+    pub fn home(&self, epoch: u32) -> Uuid {
+        if self.epoch == epoch {
+            self.server_uuid
+        } else {
+            Uuid([0; 16])
+        }
+    }
+
+    pub fn point(&self) -> ResumePoint {
+        ResumePoint {
+            mark: self.mark.clone(),
+            gtid_set: self.gtid_set.clone(),
+            columns: Arc::clone(&self.columns),
+            xa: self.xa.clone(),
+        }
+    }
 }

@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod ports;
 pub mod reader;
 pub mod router;
+pub mod selection;
 pub mod status;
 pub mod supervisor;
 pub mod watch;

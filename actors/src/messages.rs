@@ -9,13 +9,14 @@ use headwater_binlog::{
     columns::Known,
     gtid::GtidSet,
     rows::RowsBlock,
+    schema::TableName,
     transaction::{Item, Statement},
     xa::XaChange,
 };
 
 use crate::{
     budget::Permit,
-    checkpoint::Mark,
+    checkpoint::{Mark, Parked},
     failure::Failure,
     lane::Lane,
     ports::source::ResumePoint,
@@ -108,6 +109,38 @@ pub struct BarrierReached {
     pub lane: Arc<Lane>,
     pub seq: BarrierSeq,
 }
+
+/// ShardWriter → Router: everything before a change is durable, and the change can never be delivered: its
+/// table is to be parked. The writer does nothing more.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct LanePoisoned {
+    pub lane: Arc<Lane>,
+    pub failure: Failure,
+}
+
+/// Router → Checkpointer: the table is passed over from this barrier on; ahead of the barrier's end, so that the
+/// position never leaves the table behind.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Park {
+    pub table: TableName,
+    pub from: BarrierSeq,
+    pub reason: String,
+}
+
+/// Router → Supervisor: the table is parked; its writers have been told to stop.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct TableParked {
+    pub table: TableName,
+    pub failure: Failure,
+}
+
+/// Supervisor → Reader: nobody wants this table's rows any more.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct PassOver(pub TableName);
 
 /// Router → Checkpointer: every lane has reached it.
 #[derive(Debug, Clone, Copy, Message)]
@@ -288,6 +321,7 @@ pub struct CheckpointStatus {
     pub age_secs: f64,
     /// Age of the oldest change that was read and is not durable; 0 without one.
     pub lag_secs: f64,
+    pub parked: Arc<[Parked]>,
 }
 
 impl std::fmt::Display for ActorId {

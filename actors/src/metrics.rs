@@ -34,6 +34,10 @@ pub const MEMORY_BUDGET_BYTES_IN_USE: &str = "headwater_memory_budget_bytes_in_u
 pub const MEMORY_BUDGET_BYTES_TOTAL: &str = "headwater_memory_budget_bytes_total";
 pub const BACKPRESSURE_SECONDS_TOTAL: &str = "headwater_backpressure_seconds_total";
 pub const DEAD_LETTERS_TOTAL: &str = "headwater_dead_letters_total";
+pub const TABLES_PARKED: &str = "headwater_tables_parked";
+pub const PARKED_TABLE_KEPT: &str = "headwater_parked_table_kept";
+pub const PARKED_TABLE_LOG_BYTES: &str = "headwater_parked_table_log_bytes";
+pub const PARKED_TABLE_EXPIRY_SECONDS: &str = "headwater_parked_table_expiry_seconds";
 pub const INVALID_TEXT_TOTAL: &str = "headwater_invalid_text_total";
 pub const FENCES_TOTAL: &str = "headwater_fences_total";
 /// The one name that is not ours: what Prometheus' own client libraries call it.
@@ -254,6 +258,34 @@ pub const ALL: &[Metric] = &[
         help: "Changes put aside into the dead-letter file; each line of it says why",
     },
     Metric {
+        name: TABLES_PARKED,
+        kind: Kind::Gauge,
+        unit: Some(Unit::Count),
+        labels: &[],
+        help: "Tables that are passed over since a change of them could not be delivered (errors.oversize, errors.undecodable = park_table)",
+    },
+    Metric {
+        name: PARKED_TABLE_KEPT,
+        kind: Kind::Gauge,
+        unit: None,
+        labels: &["table"],
+        help: "1 while the server's log still has the place where a parked table goes on, 0 once it has been purged",
+    },
+    Metric {
+        name: PARKED_TABLE_LOG_BYTES,
+        kind: Kind::Gauge,
+        unit: Some(Unit::Bytes),
+        labels: &["table"],
+        help: "Bytes of binlog between the place where a parked table goes on and the source's head",
+    },
+    Metric {
+        name: PARKED_TABLE_EXPIRY_SECONDS,
+        kind: Kind::Gauge,
+        unit: Some(Unit::Seconds),
+        labels: &["table"],
+        help: "Time for which the server keeps the place of a parked table at least, by binlog_expire_logs_seconds; none where that is 0",
+    },
+    Metric {
         name: INVALID_TEXT_TOTAL,
         kind: Kind::Counter,
         unit: Some(Unit::Count),
@@ -353,6 +385,14 @@ mod tests {
             .filter(|metric| metric.is_dropped_when_idle())
             .map(|metric| metric.name)
             .collect();
-        assert_eq!(vanishing, [LANE_BACKLOG_BYTES]);
+        assert_eq!(
+            vanishing,
+            [
+                LANE_BACKLOG_BYTES,
+                PARKED_TABLE_KEPT,
+                PARKED_TABLE_LOG_BYTES,
+                PARKED_TABLE_EXPIRY_SECONDS
+            ]
+        );
     }
 }

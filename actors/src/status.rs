@@ -41,6 +41,7 @@ pub struct Status {
     pub checkpoint_age_secs: Option<f64>,
     pub tables: Vec<TableStatus>,
     pub lanes: Vec<LaneStatus>,
+    pub parked: Vec<ParkedStatus>,
     /// Newest last; no row values, no secrets.
     pub last_errors: Vec<ErrorStatus>,
 }
@@ -52,6 +53,24 @@ pub struct TableStatus {
     pub updates: u64,
     pub deletes: u64,
     pub ddl: u64,
+}
+
+/// A table that is passed over until `headwater resume-table`.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct ParkedStatus {
+    pub table: String,
+    pub reason: String,
+    pub since_unix_secs: u64,
+    /// Where it goes on: `FILE:OFFSET`, and rows done of the transaction there.
+    pub position: String,
+    pub rows_done: u64,
+    /// Whether the server's log still has that place; unknown until it was asked.
+    pub is_kept: Option<bool>,
+    /// Bytes of log behind that place.
+    pub log_bytes: Option<u64>,
+    /// The server keeps its log there for at least so long; absent where nothing expires.
+    pub expires_in_secs: Option<u64>,
+    pub remedy: String,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]

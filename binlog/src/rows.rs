@@ -141,6 +141,23 @@ impl RowsBlock {
         self.rows_from(offset).next_row()
     }
 
+    /// Drops all rows behind the first `rows`; none where a row cannot be read.
+    pub fn keep_rows(&mut self, rows: u64) {
+        let Some(rows) = u32::try_from(rows)
+            .ok()
+            .filter(|rows| *rows < self.row_count)
+        else {
+            return;
+        };
+        let first_dropped = self.rows().nth(rows as usize);
+        let offset = match first_dropped {
+            Some(Ok((offset, _))) => offset,
+            Some(Err(_)) | None => return,
+        };
+        self.images.truncate(offset);
+        self.row_count = rows;
+    }
+
     /// Every row with its offset. Ends after an error.
     pub fn rows(&self) -> Rows<'_> {
         self.rows_from(0)

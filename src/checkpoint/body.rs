@@ -7,12 +7,13 @@
 use std::path::Path;
 
 use headwater_actors::{
-    checkpoint::{Checkpoint, Mark, OrderingKey, RouteOrdering},
+    checkpoint::{Checkpoint, Mark, OrderingKey, Parked, RouteOrdering},
     filter::{FilterError, TableFilter},
     ports::store::Stored,
 };
 use headwater_binlog::{
     gtid::GtidSet,
+    schema::TableName,
     xa::{Prepared, XaTable},
 };
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,28 @@ struct PositionBody {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     columns: Vec<KnownBody>,
     /// Prepared XA transactions; not there without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    xa: Vec<PreparedBody>,
+    /// Tables that are passed over; not there without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parked: Vec<ParkedBody>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ParkedBody {
+    database: String,
+    table: String,
+    reason: String,
+    since_us: u64,
+    position: String,
+    rows_done: u64,
+    gtid_set: String,
+    server_uuid: String,
+    epoch: u32,
+    commit_us: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<KnownBody>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     xa: Vec<PreparedBody>,
 }
@@ -106,6 +129,7 @@ pub(super) fn encode(name: &str, stored: &Stored) -> Result<String, serde_json::
         drained: checkpoint.drained,
         columns: columns::bodies(&checkpoint.columns),
         xa: checkpoint.xa.open().iter().map(prepared_body).collect(),
+        parked: checkpoint.parked.iter().map(parked_body).collect(),
     });
     let body = Body {
         version: VERSION,
@@ -187,12 +211,55 @@ fn checkpoint(
             .map_err(|error| headwater_binlog::Error::Refused(error.to_string()))?,
         drained: body.drained,
         columns: columns::known(body.columns)?,
-        xa: XaTable::new(
-            body.xa
-                .into_iter()
-                .map(prepared)
-                .collect::<Result<_, _>>()?,
-        ),
+        xa: xa_table(body.xa)?,
+        parked: body
+            .parked
+            .into_iter()
+            .map(parked)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn xa_table(bodies: Vec<PreparedBody>) -> Result<XaTable, headwater_binlog::Error> {
+    let open: Result<_, _> = bodies.into_iter().map(prepared).collect();
+    Ok(XaTable::new(open?))
+}
+
+fn parked_body(parked: &Parked) -> ParkedBody {
+    ParkedBody {
+        database: parked.table.database.clone(),
+        table: parked.table.table.clone(),
+        reason: parked.reason.clone(),
+        since_us: parked.since_us,
+        position: parked.mark.position.to_string(),
+        rows_done: parked.mark.rows_done,
+        gtid_set: parked.gtid_set.to_string(),
+        server_uuid: parked.server_uuid.to_string(),
+        epoch: parked.epoch,
+        commit_us: parked.commit_us,
+        columns: columns::bodies(&parked.columns),
+        xa: parked.xa.open().iter().map(prepared_body).collect(),
+    }
+}
+
+fn parked(body: ParkedBody) -> Result<Parked, headwater_binlog::Error> {
+    Ok(Parked {
+        table: TableName {
+            database: body.database,
+            table: body.table,
+        },
+        reason: body.reason,
+        since_us: body.since_us,
+        server_uuid: body.server_uuid.parse()?,
+        epoch: body.epoch,
+        mark: Mark {
+            position: body.position.parse()?,
+            rows_done: body.rows_done,
+        },
+        gtid_set: body.gtid_set.parse()?,
+        xa: xa_table(body.xa)?,
+        columns: columns::known(body.columns)?,
+        commit_us: body.commit_us,
     })
 }
 

@@ -75,6 +75,22 @@ enum Command {
     },
     /// Read a stream or files again and say what is missing, repeated, out of order or wrong
     Verify(VerifyArgs),
+    /// Deliver what a parked table missed (errors.oversize, errors.undecodable = "park_table"), then let it go on
+    /// with all others; the pipeline must not run
+    ResumeTable {
+        /// As `position show` lists it
+        #[arg(value_name = "DB.TABLE")]
+        table: String,
+        /// Deliver nothing: the table has been copied anew and goes on at the pipeline's position
+        #[arg(long)]
+        discard: bool,
+    },
+    /// Deliver what files of dead letters hold; what has been delivered is noted beside them. May be repeated
+    ReplayDeadLetters {
+        /// Files of errors.dead_letter_path
+        #[arg(required = true, value_name = "LETTERS")]
+        letters: Vec<PathBuf>,
+    },
     /// Show, set or clear the stored position
     #[command(subcommand)]
     Position(PositionCommand),
@@ -215,6 +231,12 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
                 source: RunSource::Files(binlogs),
             },
         )?,
+        Command::ReplayDeadLetters { letters } => pipeline::replay_dead_letters(plan, &letters)?,
+        Command::ResumeTable {
+            table,
+            discard: false,
+        } => pipeline::resume_table(plan, &table)?,
+        Command::ResumeTable { table, .. } => pipeline::discard_parked(&plan, &table)?,
         Command::Position(PositionCommand::Show { json: true }) => position::show_json(&plan)?,
         Command::Position(PositionCommand::Show { json: false }) => position::show(&plan)?,
         Command::Position(PositionCommand::Set { target }) => pipeline::position_set(plan, target)?,

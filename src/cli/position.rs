@@ -1,7 +1,7 @@
 //! `position show` and `position clear`: the checkpoint file alone, no server.
 
 use headwater_actors::{
-    checkpoint::{Checkpoint, OrderingKey, RouteOrdering},
+    checkpoint::{Checkpoint, OrderingKey, Parked, RouteOrdering},
     ports::store::{CheckpointStore, Stored},
 };
 use serde_json::{Value, json};
@@ -43,6 +43,12 @@ pub(super) fn clear(plan: &Plan) -> anyhow::Result<Exit> {
         return Ok(Exit::Drained);
     };
     runtime.block_on(store.clear())?;
+    for parked in &*checkpoint.parked {
+        print(&format!(
+            "forgot that table \"{}\" was parked at {}\n",
+            parked.table, parked.mark.position
+        ))?;
+    }
     print(&format!(
         "forgot {}; epoch {} is kept; the next run begins at source.start\n",
         checkpoint.mark.position, stored.epoch
@@ -75,8 +81,19 @@ fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> String {
             },
         ),
     ];
+    let parked = checkpoint.parked.iter().map(|parked| {
+        let text = format!(
+            "{} at {} since {}: {}",
+            parked.table,
+            parked.mark.position,
+            moment(parked.since_us, now_us),
+            parked.reason
+        );
+        ("parked table", text)
+    });
     fields
-        .iter()
+        .into_iter()
+        .chain(parked)
         .map(|(name, value)| format!("{name:<14}{value}\n"))
         .collect()
 }
@@ -93,6 +110,19 @@ fn ordering(key: &OrderingKey) -> Value {
     }
 }
 
+fn parked(parked: &Parked) -> Value {
+    json!({
+        "table": parked.table.to_string(),
+        "reason": parked.reason,
+        "since_us": parked.since_us,
+        "position": parked.mark.position.to_string(),
+        "rows_done": parked.mark.rows_done,
+        "gtid_set": parked.gtid_set.to_string().replace('\n', ""),
+        "server_uuid": parked.server_uuid.to_string(),
+        "epoch": parked.epoch,
+    })
+}
+
 fn object(stored: &Stored, name: &str, now_us: u64) -> Value {
     let checkpoint = stored.checkpoint.as_ref();
     let ordering = checkpoint.map(|checkpoint| ordering(&checkpoint.ordering));
@@ -107,6 +137,7 @@ fn object(stored: &Stored, name: &str, now_us: u64) -> Value {
         "ordering": ordering,
         "commit_us": checkpoint.map(|found| found.commit_us),
         "drained": checkpoint.map(|found| found.drained),
+        "parked": checkpoint.map(|found| found.parked.iter().map(parked).collect::<Vec<_>>()),
         "saved_us": (stored.saved_us > 0).then_some(stored.saved_us),
         "age_secs": (stored.saved_us > 0).then(|| now_us.saturating_sub(stored.saved_us) / 1_000_000),
     })

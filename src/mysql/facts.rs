@@ -226,6 +226,33 @@ impl Server {
         rows.into_iter().next().ok_or_else(no_log)
     }
 
+    /// After so long the server purges a file, counted from its last write; `None`: never, or it does not say.
+    pub async fn log_expires_after(&mut self) -> Result<Option<Duration>, Failure> {
+        const DAY_SECS: u64 = 86_400;
+        let rows = self
+            .rows(
+                "ask how long the binary log is kept",
+                "SHOW GLOBAL VARIABLES WHERE Variable_name IN \
+                 ('binlog_expire_logs_seconds', 'expire_logs_days', 'binlog_expire_logs_auto_purge')",
+            )
+            .await?;
+        let of = |name: &str| {
+            let row = rows
+                .iter()
+                .find(|row| text(row, 0).as_deref() == Some(name))?;
+            text(row, 1)
+        };
+        if of("binlog_expire_logs_auto_purge").as_deref() == Some("OFF") {
+            return Ok(None);
+        }
+        let number = |name: &str| of(name)?.parse::<f64>().ok().map(|number| number as u64);
+        let days = number("expire_logs_days").map(|days| days.saturating_mul(DAY_SECS));
+        let secs = number("binlog_expire_logs_seconds")
+            .filter(|secs| *secs > 0)
+            .or(days);
+        Ok(secs.filter(|secs| *secs > 0).map(Duration::from_secs))
+    }
+
     /// The files of the log with their sizes, oldest first.
     pub async fn files(&mut self) -> Result<Vec<LogFile>, Failure> {
         let sql = "SHOW BINARY LOGS";

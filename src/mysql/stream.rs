@@ -14,7 +14,7 @@ use headwater_actors::{
     lane::{FNV_BASIS, fnv1a},
     ports::{
         BoxFuture,
-        source::{EventStream, Head, Read, ResumePoint, Source},
+        source::{EventStream, Head, Kept, Read, ResumePoint, Source},
     },
 };
 use headwater_binlog::{
@@ -106,6 +106,14 @@ impl Source for MySqlSource {
     fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.head(from).await })
+    }
+
+    fn kept(
+        &self,
+        places: Vec<(Uuid, ResumePoint)>,
+    ) -> BoxFuture<'static, Result<Vec<Kept>, Failure>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.kept(&places).await })
     }
 
     fn columns(&self, question: Question) -> BoxFuture<'static, Result<Answer, Failure>> {
@@ -214,6 +222,30 @@ impl Shared {
         let head = ask_head(&mut server, &from).await?;
         *self.idle.lock().await = Some(server);
         Ok(head)
+    }
+}
+
+impl Shared {
+    async fn kept(&self, places: &[(Uuid, ResumePoint)]) -> Result<Vec<Kept>, Failure> {
+        let idle = self.idle.lock().await.take();
+        let mut server = match idle {
+            Some(server) => server,
+            None => server(&self.plan).await?,
+        };
+        let facts = server.facts().await?;
+        self.ensure_home(&facts)?;
+        let expires_after = server.log_expires_after().await?;
+        *self.idle.lock().await = Some(server);
+        let kept = |(home, from): &(Uuid, ResumePoint)| {
+            let is_here = *home == facts.server_uuid;
+            Kept {
+                is_kept: decide_resume(*home, from, &facts).is_ok(),
+                bytes_ahead: is_here
+                    .then(|| bytes_ahead(&facts.files, &from.mark.position, &facts.head)),
+                expires_after,
+            }
+        };
+        Ok(places.iter().map(kept).collect())
     }
 }
 

@@ -61,6 +61,20 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
             .map(|()| format!("{} can be written", plan.checkpoint.file.display())),
     ));
     checks.push(outcome("checkpoint position", stored_position(plan).await));
+    let parked = stored
+        .checkpoint
+        .iter()
+        .flat_map(|found| found.parked.iter());
+    checks.extend(parked.map(|parked| {
+        let (table, position) = (&parked.table, &parked.mark.position);
+        Check::warn(
+            "parked table",
+            format!("{table} waits at {position}: {}", parked.reason),
+            format!(
+                "remove the cause, then stop the pipeline and run `headwater resume-table {table}`"
+            ),
+        )
+    }));
     let sinks = outputs.describe().await.into_iter();
     checks.extend(sinks.map(|found| outcome("sink", found)));
     checks

@@ -117,7 +117,7 @@ impl Server {
 }
 
 /// The preflight of `check`; all that fails in one sentence, with all cures.
-async fn ensure_source(plan: &Plan, stored: &Stored) -> Result<(), Failure> {
+pub(super) async fn ensure_source(plan: &Plan, stored: &Stored) -> Result<(), Failure> {
     let checks = check::source(plan, stored).await?;
     let (mut problems, mut remedies) = (Vec::new(), Vec::new());
     for check in checks {
@@ -194,11 +194,12 @@ pub fn checkpoint_of(
             // Names and numbers do not mix.
             UnnamedColumns::Positional => Arc::default(),
         },
+        parked: before.map_or_else(Arc::default, |before| Arc::clone(&before.parked)),
     }
 }
 
 /// Rows in flight under another key could be overtaken: a change of it needs a drain.
-fn ensure_ordering(plan: &Plan, checkpoint: &Checkpoint) -> Result<(), Failure> {
+pub(super) fn ensure_ordering(plan: &Plan, checkpoint: &Checkpoint) -> Result<(), Failure> {
     if checkpoint.ordering == plan.ordering || checkpoint.drained {
         return Ok(());
     }
@@ -254,6 +255,8 @@ impl Launcher for FileLauncher {
                 ordering: plan.ordering.clone(),
                 drained: false,
                 columns: begin.columns,
+                // The files are read for all tables.
+                parked: Arc::default(),
             };
             outputs.connect().await?;
             Ok(Launch {

@@ -90,6 +90,7 @@ fn errors(settings: &Settings) -> Result<ErrorsPlan, Error> {
     let policies = [
         ("halt", OnError::Halt),
         ("dead_letter", OnError::DeadLetter),
+        ("park_table", OnError::ParkTable),
     ];
     let oversize = choose("errors.oversize", &settings.errors.oversize, &policies)?;
     let undecodable = choose(

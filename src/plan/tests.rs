@@ -109,6 +109,12 @@ fn calls_stay_within_what_flies() {
 }
 
 #[test]
+fn a_parked_table_needs_no_file() {
+    let plan = plan_of(&["errors.oversize=park_table"]).unwrap();
+    assert_eq!(plan.errors.oversize, OnError::ParkTable);
+}
+
+#[test]
 fn a_dead_letter_needs_a_file() {
     for key in ["errors.oversize", "errors.undecodable"] {
         let set = format!("{key}=dead_letter");

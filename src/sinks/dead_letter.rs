@@ -1,11 +1,15 @@
 //! The dead-letter file: one line of JSON per change that could not be delivered, synced before it counts.
 //!
-//! A letter holds what a replay needs: `lane`, `reason`, `position`, `gtid`, `n`, and the change itself as
-//! `line` (text, as it would have been sent) or `raw` (base64 of the log's row image). The file only grows; whoever
-//! has dealt with it removes it while the program is stopped.
+//! A letter holds what a replay needs ([`body`]); `headwater replay-dead-letters` reads it. The file only grows;
+//! whoever has dealt with it removes it while the program is stopped. `PATH.lock` keeps a second writer out as
+//! long as something is still to be written; it stays there, empty.
+
+mod body;
+mod columns;
 
 use std::path::Path;
 
+pub use body::Error;
 use headwater_actors::{
     failure::Failure,
     ports::{
@@ -15,33 +19,34 @@ use headwater_actors::{
 };
 
 use super::{append::AppendFile, group::Group};
+use crate::durable::{self, Lock};
 
 pub struct DeadLetterFile {
     group: Group<DeadLetter>,
 }
 
-#[derive(serde::Serialize)]
-struct Line<'a> {
-    lane: String,
-    reason: &'a str,
-    position: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gtid: Option<&'a str>,
-    n: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    raw: Option<String>,
-}
-
 impl DeadLetterFile {
-    /// Opens or creates the file; what cannot be opened is definite.
+    /// Opens or creates the file; what cannot be opened, or another process writes to, is definite.
     pub fn open(path: &Path) -> Result<Self, Failure> {
+        let shown = path.display();
+        let lock = durable::lock(path).map_err(|error| {
+            Failure::definite(format!("lock file \"{shown}.lock\": {error}"))
+                .with_hint("the folder must exist and be writable for the process")
+        })?;
+        let Lock::Taken(lock) = lock else {
+            return Err(Failure::definite(format!(
+                "dead-letter file \"{shown}\" is written by another process"
+            ))
+            .with_hint("each pipeline needs its own errors.dead_letter_path"));
+        };
         let mut file = AppendFile::open(path)?;
         let group = Group::start("dead-letters", move |letters: &[DeadLetter]| {
+            // Held as long as the thread lives.
+            let _held = &lock;
             let mut lines = Vec::new();
             for letter in letters {
-                write(letter, &mut lines)?;
+                body::write(letter, &mut lines)
+                    .map_err(|error| Failure::definite(format!("encode a dead letter: {error}")))?;
             }
             file.write(&lines)?;
             file.sync()
@@ -56,77 +61,10 @@ impl DeadLetters for DeadLetterFile {
     }
 }
 
-fn write(letter: &DeadLetter, lines: &mut Vec<u8>) -> Result<(), Failure> {
-    let line = std::str::from_utf8(&letter.line).ok();
-    // A line that is no text is kept all the same.
-    let raw = match line {
-        None => &letter.line,
-        Some(_) => &letter.raw,
-    };
-    let line = Line {
-        lane: letter.lane.to_string(),
-        reason: &letter.reason,
-        position: &letter.position,
-        gtid: letter.gtid.as_deref(),
-        n: letter.n,
-        line: line.filter(|line| !line.is_empty()),
-        raw: (!raw.is_empty()).then(|| base64_simd::STANDARD.encode_to_string(raw)),
-    };
-    serde_json::to_writer(&mut *lines, &line)
-        .map_err(|error| Failure::definite(format!("encode a dead letter: {error}")))?;
-    lines.push(b'\n');
-    Ok(())
+/// The letter that a line of the file holds.
+pub fn read(line: &[u8]) -> Result<DeadLetter, Error> {
+    body::read(line)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use headwater_actors::lane::Lane;
-    use headwater_binlog::schema::TableName;
-
-    use super::*;
-
-    fn letter(line: &'static [u8], raw: &'static [u8]) -> DeadLetter {
-        let lane = Lane {
-            table: TableName {
-                database: "shop".into(),
-                table: "orders".into(),
-            },
-            index: 1,
-            count: 4,
-        };
-        DeadLetter {
-            lane: Arc::new(lane),
-            reason: "row has 2000000 bytes".to_owned(),
-            position: "binlog.000001:157".to_owned(),
-            n: 3,
-            gtid: None,
-            line: line.into(),
-            raw: raw.into(),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_buried_letter_holds_what_a_replay_needs() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("letters");
-        let file = DeadLetterFile::open(&path).expect("opens");
-        file.bury(letter(b"{\"id\":\"1\"}", b""))
-            .await
-            .expect("synced");
-        file.bury(letter(b"", b"\xff\x00")).await.expect("synced");
-        let text = std::fs::read_to_string(&path).expect("readable");
-        let lines: Vec<serde_json::Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("JSON"))
-            .collect();
-        assert_eq!(
-            lines,
-            [
-                serde_json::json!({"lane": "shop.orders/1", "reason": "row has 2000000 bytes", "position": "binlog.000001:157", "n": 3, "line": "{\"id\":\"1\"}"}),
-                serde_json::json!({"lane": "shop.orders/1", "reason": "row has 2000000 bytes", "position": "binlog.000001:157", "n": 3, "raw": "/wA="}),
-            ]
-        );
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Where records go: adapters behind `headwater_actors::ports::sink`, and the dead-letter file.
 
-mod append;
+pub mod append;
 mod batch;
 pub mod dead_letter;
 pub mod file;

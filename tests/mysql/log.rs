@@ -71,6 +71,7 @@ pub fn checkpoint(start: &Start, point: ResumePoint) -> Checkpoint {
         commit_us: 0,
         ordering: OrderingKey::Table,
         columns: point.columns,
+        parked: Default::default(),
         drained: true,
     }
 }

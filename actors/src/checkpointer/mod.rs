@@ -26,7 +26,7 @@ use crate::{
     fault,
     messages::{
         BarrierFinished, BarrierOpened, CheckpointStatus, ColumnsKnown, Drained, Generation,
-        GetCheckpointStatus, Stop, StoreLast, StoreState,
+        GetCheckpointStatus, Park, Stop, StoreLast, StoreState,
     },
     metrics as names,
     ports::store::CheckpointStore,
@@ -98,6 +98,10 @@ impl Checkpointer {
                 });
             }
         }
+    }
+
+    fn count_parked(&self) {
+        metrics::gauge!(names::TABLES_PARKED).set(self.progress.done().parked.len() as f64);
     }
 
     fn lag_secs(&self) -> f64 {
@@ -184,6 +188,7 @@ impl Actor for Checkpointer {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        self.count_parked();
         ctx.run_interval(AGE_INTERVAL, |checkpointer, _| {
             let age = checkpointer.last_success.elapsed().as_secs_f64();
             metrics::gauge!(names::CHECKPOINT_AGE_SECONDS).set(age);
@@ -222,6 +227,18 @@ impl Handler<BarrierFinished> for Checkpointer {
     }
 }
 
+impl Handler<Park> for Checkpointer {
+    type Result = ();
+
+    fn handle(&mut self, park: Park, ctx: &mut Self::Context) {
+        let since_us = clock::unix_now().as_micros().try_into().unwrap_or(u64::MAX);
+        self.progress
+            .park(park.table, park.from, park.reason, since_us);
+        self.count_parked();
+        self.proceed(ctx);
+    }
+}
+
 impl Handler<StoreLast> for Checkpointer {
     type Result = ();
 
@@ -245,6 +262,7 @@ impl Handler<GetCheckpointStatus> for Checkpointer {
             gtid_set: done.gtid_set.clone(),
             age_secs: self.last_success.elapsed().as_secs_f64(),
             lag_secs: self.lag_secs(),
+            parked: Arc::clone(&done.parked),
         }
     }
 }

@@ -11,10 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use headwater_binlog::columns::Known;
+use headwater_binlog::{columns::Known, schema::TableName};
 
 use crate::{
-    checkpoint::Checkpoint,
+    checkpoint::{Checkpoint, Parked},
     messages::{BarrierEnd, BarrierSeq},
 };
 
@@ -99,6 +99,39 @@ impl Progress {
     /// The column lists of the batch whose barriers follow. They may be newer than the position.
     pub fn columns(&mut self, columns: Arc<[Known]>) {
         self.done.columns = columns;
+        self.is_dirty = true;
+    }
+
+    /// The table is passed over from barrier `from` on, which is not finished: everything of it before that is
+    /// durable, whatever other tables lack. It is stored with every position from now on.
+    pub fn park(&mut self, table: TableName, from: BarrierSeq, reason: String, since_us: u64) {
+        if self.done.parked.iter().any(|parked| parked.table == table) {
+            return;
+        }
+        let done = &self.done;
+        let mut parked = Parked {
+            columns: columns_of(&table, &done.columns),
+            table,
+            reason,
+            since_us,
+            server_uuid: done.server_uuid,
+            epoch: done.epoch,
+            mark: done.mark.clone(),
+            gtid_set: done.gtid_set.clone(),
+            xa: done.xa.clone(),
+            commit_us: done.commit_us,
+        };
+        for Open { end, .. } in self.open.iter().take_while(|open| open.seq < from) {
+            parked.gtid_set.union(&end.gtids);
+            end.xa.iter().for_each(|change| parked.xa.apply(change));
+            parked.commit_us = parked.commit_us.max(end.commit_us);
+            parked.mark = end.mark.clone();
+        }
+        if parked.commit_us == 0 {
+            let first = self.open.iter().find(|open| open.seq >= from);
+            parked.commit_us = first.map_or(0, |first| first.end.commit_us);
+        }
+        self.done.parked = self.done.parked.iter().cloned().chain([parked]).collect();
         self.is_dirty = true;
     }
 
@@ -208,6 +241,11 @@ impl Progress {
     pub fn is_late(&self, now: Instant) -> bool {
         self.pace.late_after < self.trying_for(now)
     }
+}
+
+fn columns_of(table: &TableName, columns: &[Known]) -> Arc<[Known]> {
+    let of_table = columns.iter().filter(|known| known.table == *table);
+    of_table.cloned().collect()
 }
 
 #[cfg(test)]

@@ -4,12 +4,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use headwater_binlog::{gtid::Uuid, transaction::Transaction};
 
 use super::BoxFuture;
-use crate::{failure::Failure, lane::Lane};
+use crate::{failure::Failure, lane::Lane, messages::Part};
 
 pub trait DeadLetters: Send + Sync {
     fn bury(&self, letter: DeadLetter) -> BoxFuture<'static, Result<(), Failure>>;
+}
+
+/// What a line's `id` and `seq` rest on beside the change itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    pub server_uuid: Uuid,
+    pub epoch: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -17,12 +25,36 @@ pub struct DeadLetter {
     pub lane: Arc<Lane>,
     /// Why, as a sentence.
     pub reason: String,
-    /// `FILE:OFFSET` of the transaction and the change's index in it.
-    pub position: String,
-    pub n: u64,
-    pub gtid: Option<String>,
+    pub origin: Origin,
+    /// The change alone: one row, or one statement.
+    pub change: Part,
     /// The line as it would have been sent; empty when it could not be encoded.
     pub line: Bytes,
-    /// The raw row image of the log, for a row that could not be decoded.
-    pub raw: Bytes,
+    /// The line's own partition key, where it is not the lane's.
+    pub partition_key: Option<String>,
+}
+
+impl DeadLetter {
+    pub fn transaction(&self) -> &Transaction {
+        match &self.change {
+            Part::Rows { block, .. } => &block.transaction,
+            Part::Statement { statement, .. } => &statement.transaction,
+        }
+    }
+
+    /// The change's index in its transaction.
+    pub fn n(&self) -> u64 {
+        match &self.change {
+            Part::Rows { block, .. } => block.first_row,
+            Part::Statement { statement, .. } => statement.row,
+        }
+    }
+
+    /// The row image as the log has it; nothing of a statement.
+    pub fn raw(&self) -> &[u8] {
+        match &self.change {
+            Part::Rows { block, .. } => &block.images,
+            Part::Statement { .. } => &[],
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! Where raw binlog events come from: a server or files.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use headwater_binlog::{
     columns::{Answer, Known, Question},
-    gtid::GtidSet,
+    gtid::{GtidSet, Uuid},
     position::Position,
     xa::{Prepared, XaTable},
 };
@@ -32,6 +32,15 @@ pub trait Source: Send + Sync {
     /// The end of the source's log now, and the bytes between `from` and it.
     fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>>;
 
+    /// Whether the log still has these places, each of the server beside it, and for how long. A source that
+    /// cannot tell says nothing.
+    fn kept(
+        &self,
+        _places: Vec<(Uuid, ResumePoint)>,
+    ) -> BoxFuture<'static, Result<Vec<Kept>, Failure>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// The columns of a table that is logged without names, as they were at the question's place. Asked
     /// while a stream is open; nothing is read until the answer is there. What is not certain is a definite
     /// failure, never an answer.
@@ -54,6 +63,17 @@ pub struct ResumePoint {
 pub struct Head {
     pub position: Position,
     pub bytes_ahead: u64,
+}
+
+/// What a source says of a place in its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// A stream can go on there.
+    pub is_kept: bool,
+    /// Between the place and the end of the log, where that can be told.
+    pub bytes_ahead: Option<u64>,
+    /// What was committed so long ago may be purged; `None`: nothing expires, or it is not known.
+    pub expires_after: Option<Duration>,
 }
 
 pub trait EventStream: Send {

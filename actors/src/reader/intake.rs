@@ -13,13 +13,13 @@ use bytes::Bytes;
 use headwater_binlog::{
     columns::{Answer, Known, Question},
     position::Position,
-    transaction::{AssembleError, Assembler, Boundary, Item},
+    transaction::{AssembleError, Assembler, Boundary, Item, Transaction},
     xa::{Prepared, XaPolicy},
 };
 
 use crate::{
-    budget::Permit, checkpoint::Mark, detached, failure::Failure, filter::TableFilter,
-    messages::SourceBatch, ports::source::ResumePoint,
+    budget::Permit, checkpoint::Mark, detached, failure::Failure, messages::SourceBatch,
+    ports::source::ResumePoint, selection::Selection,
 };
 
 /// Where reading ends by itself.
@@ -31,6 +31,8 @@ pub enum Until {
     Position(Position),
     /// All of these are done.
     Gtids(headwater_binlog::gtid::GtidSet),
+    /// Exactly there, also inside a transaction.
+    Mark(Mark),
 }
 
 impl Until {
@@ -40,6 +42,7 @@ impl Until {
             Self::Never => false,
             Self::Position(end) => done.mark.rows_done == 0 && done.mark.position >= *end,
             Self::Gtids(end) => end.is_subset(&done.gtid_set),
+            Self::Mark(end) => done.mark.has_passed(end),
         }
     }
 }
@@ -149,9 +152,10 @@ impl Intake {
     }
 
     /// Rows of other tables are counted and left out; a table map of theirs that means nothing is no error.
-    pub fn set_wanted(&mut self, tables: TableFilter) {
+    /// They may become fewer at any time.
+    pub fn set_wanted(&mut self, tables: Selection) {
         self.assembler
-            .set_wanted(Box::new(move |name| tables.includes(name)));
+            .set_wanted(Box::new(move |name| tables.delivers(name)));
     }
 
     /// Where a new stream goes on.
@@ -297,6 +301,10 @@ impl Intake {
 
     /// Looks for boundaries among the items from `from` on.
     fn note(&mut self, from: usize) {
+        let inside = match &self.until {
+            Until::Mark(end) if 0 < end.rows_done => self.stop_inside(from),
+            _ => None,
+        };
         let mut index = from;
         while let Some(item) = self.items.get(index) {
             index += 1;
@@ -307,9 +315,57 @@ impl Intake {
                     self.items.truncate(index);
                     self.chunk.clear();
                     self.is_reached = true;
+                    return;
                 }
             }
         }
+        if let Some(end) = inside {
+            self.boundary = self.items.len();
+            self.ended.mark = end;
+            self.chunk.clear();
+            self.is_reached = true;
+        }
+    }
+
+    /// Drops what lies behind an end inside a transaction, among the items from `from` on. The end, if it is there.
+    fn stop_inside(&mut self, from: usize) -> Option<Mark> {
+        let Until::Mark(end) = &self.until else {
+            return None;
+        };
+        let rows = end.rows_done;
+        let is_there = |transaction: &Transaction| transaction.position() == end.position;
+        let mut kept = None;
+        for (index, item) in self.items.iter_mut().enumerate().skip(from) {
+            kept = match item {
+                Item::Rows(block)
+                    if is_there(&block.transaction)
+                        && rows <= block.first_row + u64::from(block.row_count) =>
+                {
+                    block.keep_rows(rows.saturating_sub(block.first_row));
+                    Some(index + usize::from(block.row_count > 0))
+                }
+                Item::Statement(statement)
+                    if is_there(&statement.transaction) && rows <= statement.row + 1 =>
+                {
+                    Some(index + usize::from(statement.row < rows))
+                }
+                _ => None,
+            };
+            if kept.is_some() {
+                break;
+            }
+        }
+        let open = self.assembler.transaction();
+        if kept.is_none()
+            && open.is_some_and(|open| is_there(open))
+            && rows <= self.assembler.rows_done()
+        {
+            // The last rows before it are of tables that nobody wants.
+            kept = Some(self.items.len());
+        }
+        let end = end.clone();
+        self.items.truncate(kept?);
+        Some(end)
     }
 
     fn finish_chunk(&mut self) -> Option<SourceBatch> {
@@ -346,7 +402,9 @@ impl Intake {
 
     /// Everything up to the newest boundary.
     fn cut(&mut self) -> Option<SourceBatch> {
-        if self.boundary == 0 {
+        // The end may lie behind rows that nobody wants.
+        let is_at_end = self.is_reached && self.sent != self.ended.mark;
+        if self.boundary == 0 && !is_at_end {
             return None;
         }
         let held = self.items.split_off(self.boundary);

@@ -29,17 +29,17 @@ use crate::{
     budget::{ByteBudget, Permit},
     failure::{Class, Failure},
     fault,
-    filter::TableFilter,
-    messages::{Drain, Hold, SourceBatch, SourceEnded, SourceState, Stop},
+    messages::{Drain, Hold, PassOver, SourceBatch, SourceEnded, SourceState, Stop},
     metrics as names,
     ports::source::{EventStream, Read, ResumePoint, Source},
+    selection::Selection,
     watch::DeathWatch,
 };
 
 pub struct Reader {
     intake: Intake,
     until: Until,
-    tables: TableFilter,
+    tables: Selection,
     rules: Rules,
     backoff: Backoff,
     doubt: Doubt,
@@ -73,7 +73,7 @@ pub struct Supervising {
 pub struct ReaderParts {
     pub source: Arc<dyn Source>,
     pub until: Until,
-    pub tables: TableFilter,
+    pub tables: Selection,
     pub rules: Rules,
     pub raw: ByteBudget,
     pub backoff: Backoff,
@@ -373,6 +373,15 @@ impl Handler<Hold> for Reader {
         if !is_held && self.wants_to_read {
             self.read(ctx);
         }
+    }
+}
+
+impl Handler<PassOver> for Reader {
+    type Result = ();
+
+    fn handle(&mut self, PassOver(table): PassOver, _ctx: &mut Self::Context) {
+        self.tables.park(table);
+        self.intake.set_wanted(self.tables.clone());
     }
 }
 

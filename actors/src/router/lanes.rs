@@ -11,6 +11,8 @@ use std::{
     time::Instant,
 };
 
+use headwater_binlog::schema::TableName;
+
 use super::{
     drain::{Cut, Freezing},
     fences::Fences,
@@ -29,6 +31,10 @@ pub enum Action {
     /// The barrier is new, or its end moved further.
     Open(BarrierSeq, BarrierEnd),
     Finish(BarrierSeq),
+    /// The table is passed over from this barrier on.
+    Park(TableName, BarrierSeq, String),
+    /// The lane is gone, its writer has nothing more to do.
+    Dismiss(Arc<Lane>),
     Send(Arc<Lane>, Arc<LaneChanges>),
     Want(Arc<Lane>),
     Freeze(Arc<Lane>),
@@ -274,6 +280,36 @@ impl Lanes {
             }
             state.sent < state.outstanding.len()
         });
+    }
+
+    /// All lanes of the table are dropped with what they have not delivered. It is parked at the earliest of
+    /// that over its lanes: what another lane of it has delivered behind that comes again.
+    pub fn park(&mut self, table: &TableName, reason: &str, actions: &mut Vec<Action>) {
+        let is_of_table = |lane: &&Arc<Lane>| lane.table == *table;
+        let lanes: Vec<Arc<Lane>> = self.lanes.keys().filter(is_of_table).cloned().collect();
+        let dropped: Vec<LaneState> = lanes
+            .iter()
+            .filter_map(|lane| self.lanes.remove(lane))
+            .collect();
+        let earliest = dropped.iter().filter_map(LaneState::oldest).min();
+        let from = earliest.unwrap_or(BarrierSeq(self.newest.0 + 1));
+        actions.push(Action::Park(table.clone(), from, reason.to_owned()));
+        let mut passed = Vec::new();
+        for state in dropped {
+            self.unsent.remove(&state.lane);
+            if let Some(freezing) = &mut self.freezing {
+                freezing.answered(&state.lane);
+            }
+            for changes in state.outstanding {
+                if let Some(barrier) = find(&mut self.barriers, changes.seq) {
+                    barrier.waiting = barrier.waiting.saturating_sub(1);
+                    passed.push(changes.seq);
+                }
+            }
+            actions.push(Action::Dismiss(state.lane));
+        }
+        self.proceed(passed, actions);
+        self.cut_when_frozen(actions);
     }
 
     /// Lanes idle since before `deadline` are forgotten.

@@ -27,15 +27,16 @@ use crate::{
     checkpoint::{Checkpoint, OrderingKey},
     failure::Failure,
     fault,
-    filter::TableFilter,
     lane::Lane,
     messages::{
         BarrierFinished, BarrierOpened, BarrierReached, ColumnsKnown, DeliverUpTo, Drain, Freeze,
-        Frozen, GetRouterStatus, LaneBatch, LaneLost, LaneReady, LaneRetired, LaneWanted,
-        ResumeFrom, RouterStatus, SourceBatch, Stop, StoreLast, Writer,
+        Frozen, GetRouterStatus, LaneBatch, LaneLost, LanePoisoned, LaneReady, LaneRetired,
+        LaneWanted, Park, ResumeFrom, RouterStatus, SourceBatch, Stop, StoreLast, TableParked,
+        Writer,
     },
     metrics as names,
     ports::source::ResumePoint,
+    selection::Selection,
     status::{LaneStatus, TableStatus},
     watch::DeathWatch,
 };
@@ -58,6 +59,7 @@ pub struct Router {
 pub struct Checkpointing {
     pub columns: Recipient<ColumnsKnown>,
     pub opened: Recipient<BarrierOpened>,
+    pub park: Recipient<Park>,
     pub finished: Recipient<BarrierFinished>,
     pub last: Recipient<StoreLast>,
 }
@@ -67,19 +69,20 @@ pub struct Checkpointing {
 pub struct Supervising {
     pub wanted: Recipient<LaneWanted>,
     pub retired: Recipient<LaneRetired>,
+    pub parked: Recipient<TableParked>,
 }
 
 impl Router {
     pub fn new(
         from: &Checkpoint,
-        filter: TableFilter,
+        selection: Selection,
         lane_idle: Duration,
         checkpointer: Checkpointing,
         supervisor: Supervising,
         watch: DeathWatch,
     ) -> Self {
         Self {
-            splitter: Splitter::new(filter, from.ordering.clone(), from.mark.clone()),
+            splitter: Splitter::new(selection, from.ordering.clone(), from.mark.clone()),
             lanes: Lanes::default(),
             read: ResumePoint {
                 mark: from.mark.clone(),
@@ -105,6 +108,7 @@ impl Router {
             mut permit,
             columns,
         } = batch;
+        self.splitter.ends_at(&end);
         let mut segments = self.splitter.split(items).map_err(|error| {
             Failure::definite(format!(
                 "rows before {} cannot be routed: {error}",
@@ -157,11 +161,26 @@ impl Router {
         }
     }
 
+    fn dismiss(&self, lane: Arc<Lane>, writer: &Writer) {
+        self.supervisor.retired.do_send(LaneRetired(lane));
+        writer.stop.do_send(Stop);
+    }
+
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
                 Action::Open(seq, end) => {
                     self.checkpointer.opened.do_send(BarrierOpened { seq, end })
+                }
+                Action::Park(table, from, reason) => self.checkpointer.park.do_send(Park {
+                    table,
+                    from,
+                    reason,
+                }),
+                Action::Dismiss(lane) => {
+                    if let Some(writer) = self.writers.remove(&lane) {
+                        self.dismiss(lane, &writer);
+                    }
                 }
                 Action::Finish(seq) => self.checkpointer.finished.do_send(BarrierFinished(seq)),
                 Action::Want(lane) => self.supervisor.wanted.do_send(LaneWanted(lane)),
@@ -197,8 +216,7 @@ impl Actor for Router {
             };
             for lane in router.lanes.retire(deadline) {
                 if let Some(writer) = router.writers.remove(&lane) {
-                    router.supervisor.retired.do_send(LaneRetired(lane));
-                    writer.stop.do_send(Stop);
+                    router.dismiss(lane, &writer);
                 }
             }
         });
@@ -229,10 +247,32 @@ impl Handler<BarrierReached> for Router {
     }
 }
 
+impl Handler<LanePoisoned> for Router {
+    type Result = ();
+
+    fn handle(&mut self, LanePoisoned { lane, failure }: LanePoisoned, _ctx: &mut Self::Context) {
+        let table = &lane.table;
+        if self.splitter.is_parked(table) {
+            return;
+        }
+        self.splitter.park(table.clone());
+        let mut actions = Vec::new();
+        self.lanes.park(table, &failure.message, &mut actions);
+        self.perform(actions);
+        let table = table.clone();
+        self.supervisor
+            .parked
+            .do_send(TableParked { table, failure });
+    }
+}
+
 impl Handler<LaneReady> for Router {
     type Result = ();
 
     fn handle(&mut self, LaneReady { lane, writer }: LaneReady, _ctx: &mut Self::Context) {
+        if self.splitter.is_parked(&lane.table) {
+            return self.dismiss(lane, &writer);
+        }
         let mut actions = Vec::new();
         self.writers.insert(Arc::clone(&lane), writer);
         self.lanes.lane_ready(&lane, &mut actions);

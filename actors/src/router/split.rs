@@ -23,9 +23,9 @@ use super::{
 };
 use crate::{
     checkpoint::{Mark, OrderingKey},
-    filter::TableFilter,
     lane::Lane,
     messages::{BarrierEnd, Part},
+    selection::Selection,
     status::TableStatus,
 };
 
@@ -59,9 +59,10 @@ pub struct Segment {
 /// Cuts items into segments; remembers the mark between batches.
 #[derive(Debug)]
 pub struct Splitter {
-    filter: TableFilter,
+    selection: Selection,
     ordering: OrderingKey,
     mark: Mark,
+    end: Option<Mark>,
     gtids: GtidSet,
     commit_us: u64,
     xa: Vec<XaChange>,
@@ -75,11 +76,12 @@ pub struct Splitter {
 pub type Counts = std::collections::BTreeMap<TableName, TableStatus>;
 
 impl Splitter {
-    pub fn new(filter: TableFilter, ordering: OrderingKey, mark: Mark) -> Self {
+    pub fn new(selection: impl Into<Selection>, ordering: OrderingKey, mark: Mark) -> Self {
         Self {
-            filter,
+            selection: selection.into(),
             ordering,
             mark,
+            end: None,
             gtids: GtidSet::default(),
             commit_us: 0,
             xa: Vec::new(),
@@ -87,6 +89,20 @@ impl Splitter {
             run: None,
             counts: Counts::default(),
         }
+    }
+
+    /// The table's changes are passed over from here on.
+    pub fn park(&mut self, table: TableName) {
+        self.selection.park(table);
+    }
+
+    pub fn is_parked(&self, table: &TableName) -> bool {
+        self.selection.is_parked(table)
+    }
+
+    /// How far the source has been read with the next items.
+    pub fn ends_at(&mut self, end: &Mark) {
+        self.end = (end.rows_done > 0).then(|| end.clone());
     }
 
     pub fn split(&mut self, items: Vec<Item>) -> Result<Vec<Segment>, Error> {
@@ -105,6 +121,10 @@ impl Splitter {
         }
         self.current.forget_transaction();
         self.end_run(&mut segments);
+        // A slice's last rows may be of tables that nobody wants.
+        if let Some(end) = self.end.take().filter(|end| !self.mark.has_passed(end)) {
+            self.mark = end;
+        }
         self.close(None, &mut segments);
         Ok(segments)
     }
@@ -120,7 +140,7 @@ impl Splitter {
         if block.first_row == 0 {
             self.current.begin_transaction();
         }
-        if self.filter.includes(&block.table.name) && block.row_count > 0 {
+        if self.selection.delivers(&block.table.name) && block.row_count > 0 {
             self.count_rows(&block);
             match *self.ordering.of(&block.table.name) {
                 OrderingKey::Table | OrderingKey::Routed(_) => {
@@ -192,12 +212,12 @@ impl Splitter {
             StatementClass::Table { tables, .. } => {
                 let included: Vec<TableName> = tables
                     .iter()
-                    .filter(|table| self.filter.includes(table))
+                    .filter(|table| self.selection.includes(table))
                     .cloned()
                     .collect();
                 (Scope::Tables(included.clone()), included)
             }
-            StatementClass::Database { database } if self.filter.may_include_database(database) => {
+            StatementClass::Database { database } if self.selection.delivers_database(database) => {
                 let name = TableName {
                     database: database.clone(),
                     table: String::new(),
@@ -213,7 +233,11 @@ impl Splitter {
         }
         self.end_run(segments);
         self.close(None, segments);
+        // Its id is the same whatever is passed over.
         let is_shared = targets.len() > 1;
+        let is_delivered =
+            |table: &TableName| table.table.is_empty() || self.selection.delivers(table);
+        let targets: Vec<TableName> = targets.into_iter().filter(is_delivered).collect();
         let statement = Arc::new(statement);
         for table in targets {
             self.count_ddl(&table);

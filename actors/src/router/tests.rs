@@ -60,20 +60,23 @@ fn router(deaths: actix::Recipient<Died>, ordering: OrderingKey) -> Router {
         ordering,
         drained: true,
         columns: Arc::default(),
+        parked: Default::default(),
     };
     Router::new(
         &from,
-        TableFilter::default(),
+        Selection::default(),
         Duration::from_secs(600),
         Checkpointing {
             columns: listener.clone().recipient(),
             opened: listener.clone().recipient(),
+            park: listener.clone().recipient(),
             finished: listener.clone().recipient(),
             last: listener.clone().recipient(),
         },
         Supervising {
             wanted: listener.clone().recipient(),
             retired: listener.clone().recipient(),
+            parked: listener.clone().recipient(),
         },
         DeathWatch::new(deaths, Generation(1), ActorId::Router),
     )

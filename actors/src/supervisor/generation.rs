@@ -11,12 +11,15 @@ use crate::{
     ports::launcher::Launch,
     reader::Reader,
     router::Router,
+    selection::Selection,
     writer::ShardWriter,
 };
 
 pub struct Running {
     pub number: Generation,
     pub launch: Launch,
+    /// What a new Reader wants.
+    pub selection: Selection,
     pub reader: Option<Addr<Reader>>,
     pub router: Addr<Router>,
     pub checkpointer: Addr<Checkpointer>,
@@ -29,12 +32,14 @@ impl Running {
     pub fn new(
         number: Generation,
         launch: Launch,
+        selection: Selection,
         router: Addr<Router>,
         checkpointer: Addr<Checkpointer>,
     ) -> Self {
         Self {
             number,
             launch,
+            selection,
             reader: None,
             router,
             checkpointer,

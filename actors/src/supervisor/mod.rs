@@ -8,6 +8,7 @@
 mod generation;
 mod halting;
 pub mod lifecycle;
+mod parked;
 mod report;
 mod spawn;
 mod states;
@@ -34,7 +35,6 @@ use crate::{
     checkpointer::progress::Pace,
     failure::Failure,
     fault,
-    filter::TableFilter,
     lane::Lane,
     messages::{
         ActorId, Died, Drain, Drained, Generation, LaneLost, LaneRetired, LaneTrouble, LaneWanted,
@@ -47,6 +47,7 @@ use crate::{
         store::CheckpointStore,
     },
     reader::intake,
+    selection::Selection,
     status::State,
     writer::poison::Policy,
 };
@@ -70,7 +71,7 @@ pub struct Parts {
     pub launcher: Arc<dyn Launcher>,
     pub store: Arc<dyn CheckpointStore>,
     pub dead_letters: Arc<dyn DeadLetters>,
-    pub tables: TableFilter,
+    pub tables: Selection,
     pub policy: Policy,
     pub reading: intake::Rules,
     pub raw: ByteBudget,

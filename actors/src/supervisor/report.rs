@@ -8,7 +8,10 @@ use std::{
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
 
-use super::Supervisor;
+use super::{
+    Supervisor,
+    parked::{self, KeptTables},
+};
 use crate::{
     clock,
     failure::Failure,
@@ -26,6 +29,7 @@ pub struct Report {
     generation: Generation,
     restarts: BTreeMap<&'static str, u64>,
     lag_bytes: Option<u64>,
+    kept: KeptTables,
     errors: VecDeque<ErrorStatus>,
     troubled: HashMap<Arc<Lane>, Instant>,
 }
@@ -39,6 +43,7 @@ impl Report {
             generation: Generation::default(),
             restarts: BTreeMap::new(),
             lag_bytes: None,
+            kept: KeptTables::new(),
             errors: VecDeque::new(),
             troubled: HashMap::new(),
         }
@@ -112,6 +117,7 @@ impl Report {
             checkpoint_age_secs: None,
             tables: Vec::new(),
             lanes: Vec::new(),
+            parked: Vec::new(),
             last_errors: self.errors.iter().cloned().collect(),
         }
     }
@@ -122,6 +128,7 @@ impl Handler<GetStatus> for Supervisor {
 
     fn handle(&mut self, GetStatus: GetStatus, _ctx: &mut Self::Context) -> Self::Result {
         let mut status = self.report.snapshot();
+        let kept = self.report.kept.clone();
         let asks = self.running.as_ref().map(|running| {
             (
                 running.router.send(GetRouterStatus),
@@ -143,6 +150,9 @@ impl Handler<GetStatus> for Supervisor {
                 status.gtid_set = Some(checkpoint.gtid_set.to_string());
                 status.checkpoint_age_secs = Some(checkpoint.age_secs);
                 status.lag_secs = Some(checkpoint.lag_secs);
+                let each = checkpoint.parked.iter();
+                let each = each.map(|parked| parked::status(parked, kept.get(&parked.table)));
+                status.parked = each.collect();
             }
             status
         })
@@ -163,15 +173,33 @@ impl Supervisor {
             Arc::clone(&running.launch.source),
             running.checkpointer.send(GetCheckpointStatus),
         );
+        let epoch = running.launch.from.epoch;
         let effect = async move {
-            let durable = durable.await.ok()?.durable;
-            source.head(durable.position).await.ok()
+            let status = durable.await.ok()?;
+            let head = source.head(status.durable.position).await.ok();
+            let places = status.parked.iter();
+            let places: Vec<_> = places
+                .map(|parked| (parked.home(epoch), parked.point()))
+                .collect();
+            let kept = match places.is_empty() {
+                true => None,
+                false => source.kept(places).await.ok(),
+            };
+            Some((head, status.parked, kept))
         };
-        ctx.spawn(effect.into_actor(self).map(|head, supervisor, _| {
+        ctx.spawn(effect.into_actor(self).map(|told, supervisor, _| {
+            let Some((head, parked, kept)) = told else {
+                return;
+            };
             if let Some(head) = head {
                 supervisor.report.lag_bytes = Some(head.bytes_ahead);
                 metrics::gauge!(names::SOURCE_LAG_BYTES).set(head.bytes_ahead as f64);
             }
+            if let Some(kept) = kept {
+                let tables = parked.iter().map(|parked| parked.table.clone());
+                supervisor.report.kept = tables.zip(kept).collect();
+            }
+            parked::measure(&parked, &supervisor.report.kept);
         }));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     checkpointer::{self, Checkpointer},
     lane::Lane,
     messages::{ActorId, Generation, LaneReady, ResumeFrom, Writer},
-    ports::{launcher::Launch, routes::Route, source::ResumePoint},
+    ports::{dead_letters::Origin, launcher::Launch, routes::Route, source::ResumePoint},
     reader::{self, Reader, ReaderParts},
     router::{self, Checkpointing, Router},
     watch::DeathWatch,
@@ -20,6 +20,7 @@ use crate::{
 impl Supervisor {
     pub(super) fn spawn_generation(&mut self, launch: Launch, ctx: &mut Context<Self>) -> Running {
         let (generation, supervisor) = (self.generation, ctx.address());
+        let selection = self.parts.tables.clone().without(&launch.from.parked);
         let checkpointer = {
             let watch = watch(&supervisor, generation, ActorId::Checkpointer);
             let checkpointer = Checkpointer::new(
@@ -39,23 +40,25 @@ impl Supervisor {
         let router = {
             let router = Router::new(
                 &launch.from,
-                self.parts.tables.clone(),
+                selection.clone(),
                 self.parts.lane_idle,
                 Checkpointing {
                     columns: checkpointer.clone().recipient(),
                     opened: checkpointer.clone().recipient(),
+                    park: checkpointer.clone().recipient(),
                     finished: checkpointer.clone().recipient(),
                     last: checkpointer.clone().recipient(),
                 },
                 router::Supervising {
                     wanted: supervisor.clone().recipient(),
                     retired: supervisor.clone().recipient(),
+                    parked: supervisor.clone().recipient(),
                 },
                 watch(&supervisor, generation, ActorId::Router),
             );
             Router::start_in_arbiter(&self.parts.arbiter, |_| router)
         };
-        Running::new(generation, launch, router, checkpointer)
+        Running::new(generation, launch, selection, router, checkpointer)
     }
 
     /// A Reader that begins at `from`, or where the generation does.
@@ -67,7 +70,7 @@ impl Supervisor {
         let parts = ReaderParts {
             source: Arc::clone(&running.launch.source),
             until: running.launch.until.clone(),
-            tables: self.parts.tables.clone(),
+            tables: running.selection.clone(),
             rules: self.parts.reading.clone(),
             raw: self.parts.raw.clone(),
             backoff: self.parts.connect_backoff.clone(),
@@ -172,6 +175,10 @@ impl Supervisor {
                 record_bytes_max: route.record_bytes_max,
                 sink_bytes_max: route.sink.record_bytes_max(),
                 policy: self.parts.policy,
+                origin: Origin {
+                    server_uuid: running.launch.from.server_uuid,
+                    epoch: running.launch.from.epoch,
+                },
             },
             sink: route.sink,
             dead_letters: Arc::clone(&self.parts.dead_letters),
@@ -179,6 +186,7 @@ impl Supervisor {
             backoff: self.parts.delivery_backoff.clone(),
             router: running.router.clone().recipient(),
             frozen: running.router.clone().recipient(),
+            poisoned: running.router.clone().recipient(),
             supervisor: supervisor.clone().recipient(),
         };
         let actor = ActorId::ShardWriter(Arc::clone(lane));

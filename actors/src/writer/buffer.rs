@@ -23,7 +23,7 @@ use crate::{
     lane::Lane,
     messages::{BarrierSeq, LaneChanges, Part},
     ports::{
-        dead_letters::DeadLetter,
+        dead_letters::{DeadLetter, Origin},
         encoder::{RowEvent, Written},
         sink::Record,
     },
@@ -39,6 +39,7 @@ pub struct Rules {
     /// The sink's own limit for payload and partition key.
     pub sink_bytes_max: usize,
     pub policy: Policy,
+    pub origin: Origin,
 }
 
 /// What the writer does next.
@@ -64,7 +65,9 @@ pub enum Flight {
     /// Changes for which the format has no line: they are done when all before them is.
     Nothing,
     Record(Record),
-    Letter(DeadLetter),
+    Letter(Box<DeadLetter>),
+    /// The lane's next change can never be delivered, its table is to be parked; this flight never settles.
+    Park(Failure),
 }
 
 #[derive(Debug)]
@@ -211,11 +214,13 @@ impl LaneBuffer {
             };
             match batch.parts.get(open.end.part) {
                 Some(Part::Rows { .. }) => self.pack_rows(batch, open, lines)?,
-                Some(Part::Statement {
-                    statement,
-                    is_shared,
-                    is_last,
-                }) => {
+                Some(
+                    part @ Part::Statement {
+                        statement,
+                        is_shared,
+                        is_last,
+                    },
+                ) => {
                     let table = &self.lane.table;
                     let taken = open.append(|out, key| {
                         self.rules.partition_key.of_statement(statement, table, key);
@@ -223,13 +228,13 @@ impl LaneBuffer {
                     });
                     match taken {
                         Ok(Some(_)) if !self.fits(open)? => {
-                            let poison = Poison::oversize_statement(statement, open.len());
+                            let poison = Poison::oversize_statement(part, open.len());
                             self.poisoned(open, poison, open.end.past_part(batch))?;
                         }
                         Ok(Some(_)) => open.end = open.end.past_part(batch),
                         Ok(None) => (),
                         Err(error) if open.is_empty() => {
-                            let poison = Poison::undecodable_statement(statement, &error);
+                            let poison = Poison::undecodable_statement(part, &error);
                             self.poisoned(open, poison, open.end.past_part(batch))?;
                         }
                         Err(_) => open.is_closed = true,
@@ -300,8 +305,9 @@ impl LaneBuffer {
             match taken {
                 Ok(Some(_)) if !self.fits(open)? => {
                     let key = lines.key(block, row, n);
-                    let poison =
-                        Poison::oversize_row(&event, &key, open.len(), self.rules.sink_bytes_max);
+                    let (offset, bytes) = (open.end.offset, open.len());
+                    let bytes_max = self.rules.sink_bytes_max;
+                    let poison = Poison::oversize_row(&event, &key, offset, bytes, bytes_max);
                     return self.poisoned(open, poison, next);
                 }
                 Ok(Some(_)) => {
@@ -325,13 +331,13 @@ impl LaneBuffer {
         Ok(())
     }
 
-    /// A change that no record can hold: a letter if the settings say so, else the end.
+    /// A change that no record can hold: a letter or the table's place to wait if the settings say so, else the end.
     fn poisoned(&self, open: &mut OpenRecord, poison: Poison, next: Cursor) -> Result<(), Failure> {
-        let line = open.take_line();
-        let letter = poison.settle(self.rules.policy, &self.lane, line);
-        open.rows = 0;
-        open.is_closed = true;
-        open.letter = Some(letter?);
+        let (line, key) = (open.take_line(), open.take_key());
+        let rules = &self.rules;
+        let settled = poison.settle(rules.policy, &self.lane, rules.origin, line, key);
+        (open.rows, open.is_closed) = (0, true);
+        open.poison = Some(settled?);
         open.end = next;
         Ok(())
     }
@@ -362,8 +368,7 @@ impl LaneBuffer {
 
     /// Thaws; what is beyond `cut` is forgotten, encoded or not.
     pub fn deliver_up_to(&mut self, cut: BarrierSeq) {
-        (self.open, self.ready) = (None, None);
-        self.packed = self.flown;
+        (self.open, self.ready, self.packed) = (None, None, self.flown);
         while self.queue.back().is_some_and(|batch| batch.seq > cut) {
             if let Some(batch) = self.queue.pop_back() {
                 self.backlog_bytes = self.backlog_bytes.saturating_sub(batch.bytes);
@@ -380,7 +385,7 @@ impl LaneBuffer {
         if open.is_empty() && open.end == self.flown {
             return Ok(());
         }
-        let (end, rows, letter) = (open.end, open.rows, open.letter.clone());
+        let (end, rows, poison) = (open.end, open.rows, open.poison.clone());
         if let Some(expansion) = open.len().checked_div(open.image_bytes) {
             self.expansion = expansion + 1;
         }
@@ -390,8 +395,8 @@ impl LaneBuffer {
             Packing::Newline | Packing::JsonArray | Packing::Kpl => None,
         };
         let (bytes, permit) = open.finish();
-        let content = match letter {
-            Some(letter) => Flight::Letter(letter),
+        let content = match poison {
+            Some(poison) => poison.into(),
             None if rows == 0 => Flight::Nothing,
             None => Flight::Record(Record {
                 lane: Arc::clone(&self.lane),

@@ -8,7 +8,7 @@
 pub mod buffer;
 mod cursor;
 pub mod keys;
-mod lines;
+pub mod lines;
 mod open_record;
 pub mod packing;
 pub mod poison;
@@ -32,7 +32,9 @@ use crate::{
     failure::Failure,
     fault,
     lane::Lane,
-    messages::{BarrierReached, DeliverUpTo, Freeze, Frozen, LaneBatch, LaneTrouble, Stop},
+    messages::{
+        BarrierReached, DeliverUpTo, Freeze, Frozen, LaneBatch, LanePoisoned, LaneTrouble, Stop,
+    },
     metrics as names,
     ports::{
         dead_letters::{DeadLetter, DeadLetters},
@@ -54,6 +56,7 @@ pub struct ShardWriter {
     label: SharedString,
     router: Recipient<BarrierReached>,
     frozen: Recipient<Frozen>,
+    poisoned: Recipient<LanePoisoned>,
     supervisor: Recipient<LaneTrouble>,
     watch: DeathWatch,
 }
@@ -70,6 +73,7 @@ pub struct WriterParts {
     pub backoff: Backoff,
     pub router: Recipient<BarrierReached>,
     pub frozen: Recipient<Frozen>,
+    pub poisoned: Recipient<LanePoisoned>,
     pub supervisor: Recipient<LaneTrouble>,
 }
 
@@ -86,6 +90,7 @@ impl ShardWriter {
             label: SharedString::from(lane.to_string()),
             router: parts.router,
             frozen: parts.frozen,
+            poisoned: parts.poisoned,
             supervisor: parts.supervisor,
             lane,
             watch,
@@ -217,7 +222,11 @@ impl ShardWriter {
                 };
                 effect.boxed()
             }
-            Flight::Letter(letter) => bury(Arc::clone(&self.dead_letters), letter, after).boxed(),
+            Flight::Letter(letter) => bury(Arc::clone(&self.dead_letters), *letter, after).boxed(),
+            Flight::Park(failure) => {
+                let lane = Arc::clone(&self.lane);
+                return self.poisoned.do_send(LanePoisoned { lane, failure });
+            }
         };
         ctx.spawn(
             effect

@@ -4,14 +4,12 @@ use std::io;
 
 use bytes::Bytes;
 
-use crate::{
-    budget::Permit,
-    ports::{dead_letters::DeadLetter, encoder::Written},
-};
+use crate::{budget::Permit, ports::encoder::Written};
 
 use super::{
     cursor::Cursor,
     packing::{Compression, Frame},
+    poison::Settled,
 };
 
 #[derive(Debug)]
@@ -31,7 +29,7 @@ pub struct OpenRecord {
     /// Nothing more goes in.
     pub is_closed: bool,
     /// Not a record but a change that can never be one.
-    pub letter: Option<DeadLetter>,
+    pub poison: Option<Settled>,
     /// Where packing goes on after this record.
     pub end: Cursor,
 }
@@ -50,13 +48,13 @@ impl OpenRecord {
             rows: 0,
             image_bytes: 0,
             is_closed: false,
-            letter: None,
+            poison: None,
             end: begin,
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.rows == 0 && self.letter.is_none()
+        self.rows == 0 && self.poison.is_none()
     }
 
     /// Appends one line, and the partition key where it has its own, by `write`; takes it back and closes

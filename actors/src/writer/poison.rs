@@ -1,33 +1,53 @@
 //! A change that no record can hold: too large for the sink, or bytes that mean nothing.
 //!
 //! Never truncated, never skipped: by policy it ends the pipeline with a sentence that names table, key,
-//! size and remedy, or it is buried as a letter with everything needed to replay it.
+//! size and remedy, or it is buried as a letter with everything needed to replay it, or its table is parked in
+//! front of it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_binlog::{
-    Error,
-    rows::RowsBlock,
-    transaction::{Statement, Transaction},
-};
+use headwater_binlog::{Error, rows::RowsBlock};
 
+use super::buffer::Flight;
 use crate::{
     failure::Failure,
     lane::Lane,
-    ports::{dead_letters::DeadLetter, encoder::RowEvent},
+    messages::Part,
+    ports::{
+        dead_letters::{DeadLetter, Origin},
+        encoder::RowEvent,
+    },
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
     Halt,
     DeadLetter,
+    ParkTable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     pub oversize: OnError,
     pub undecodable: OnError,
+}
+
+/// What becomes of it, unless it halts.
+#[derive(Debug, Clone)]
+pub enum Settled {
+    Letter(Box<DeadLetter>),
+    /// The table is to be passed over from here on.
+    Park(Failure),
+}
+
+impl From<Settled> for Flight {
+    fn from(settled: Settled) -> Self {
+        match settled {
+            Settled::Letter(letter) => Self::Letter(letter),
+            Settled::Park(failure) => Self::Park(failure),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -40,16 +60,14 @@ enum Kind {
 pub struct Poison {
     kind: Kind,
     reason: String,
-    position: String,
-    gtid: Option<String>,
-    n: u64,
-    raw: Bytes,
+    change: Part,
 }
 
 impl Poison {
     pub fn oversize_row(
         event: &RowEvent<'_>,
         key: &str,
+        offset: usize,
         bytes: usize,
         sink_bytes_max: usize,
     ) -> Self {
@@ -57,49 +75,41 @@ impl Poison {
             "row of table '{}' with key {key} needs {bytes} bytes, the sink takes {sink_bytes_max} a record",
             event.block.table.name
         );
-        Self::of(
-            Kind::Oversize,
+        Self {
+            kind: Kind::Oversize,
             reason,
-            &event.block.transaction,
-            event.n,
-            Bytes::new(),
-        )
+            change: row_alone(event, offset),
+        }
     }
 
-    pub fn oversize_statement(statement: &Statement, bytes: usize) -> Self {
+    pub fn oversize_statement(statement: &Part, bytes: usize) -> Self {
         let reason =
             format!("a statement of {bytes} bytes is larger than the sink takes in one record");
-        Self::of(
-            Kind::Oversize,
+        Self {
+            kind: Kind::Oversize,
             reason,
-            &statement.transaction,
-            statement.row,
-            Bytes::new(),
-        )
+            change: statement.clone(),
+        }
     }
 
     pub fn undecodable_row(event: &RowEvent<'_>, key: &str, offset: usize, error: &Error) -> Self {
-        let block = event.block;
-        let raw = block
-            .images
-            .slice(offset..(offset + event.row.bytes).min(block.images.len()));
         let reason = format!(
             "row of table '{}' with key {key} cannot be decoded: {error}",
-            block.table.name
+            event.block.table.name
         );
-        Self::of(Kind::Undecodable, reason, &block.transaction, event.n, raw)
+        Self {
+            kind: Kind::Undecodable,
+            reason,
+            change: row_alone(event, offset),
+        }
     }
 
-    pub fn undecodable_statement(statement: &Statement, error: &Error) -> Self {
-        let reason = format!("a statement cannot be written: {error}");
-        let raw = Bytes::copy_from_slice(statement.text.as_bytes());
-        Self::of(
-            Kind::Undecodable,
-            reason,
-            &statement.transaction,
-            statement.row,
-            raw,
-        )
+    pub fn undecodable_statement(statement: &Part, error: &Error) -> Self {
+        Self {
+            kind: Kind::Undecodable,
+            reason: format!("a statement cannot be written: {error}"),
+            change: statement.clone(),
+        }
     }
 
     /// Where the next row begins is unknown, so there is nothing to bury: the end, whatever the policy.
@@ -111,53 +121,69 @@ impl Poison {
         ))
     }
 
-    fn of(kind: Kind, reason: String, transaction: &Arc<Transaction>, n: u64, raw: Bytes) -> Self {
-        Self {
-            kind,
-            reason,
-            position: format!("{}:{}", transaction.file.name, transaction.offset),
-            gtid: transaction.gtid.as_ref().map(ToString::to_string),
-            n,
-            raw,
-        }
-    }
-
-    /// By `policy` a letter, or the failure that halts.
+    /// By `policy` a letter or a parked table, or the failure that halts.
     pub fn settle(
         self,
         policy: Policy,
         lane: &Arc<Lane>,
+        origin: Origin,
         line: Bytes,
-    ) -> Result<DeadLetter, Failure> {
-        let (on_error, hint) = match self.kind {
+        partition_key: Option<String>,
+    ) -> Result<Settled, Failure> {
+        let (on_error, cure, setting) = match self.kind {
             Kind::Oversize => (
                 policy.oversize,
-                "raise the stream's record limit (Kinesis: UpdateMaxRecordSize, up to 10 MiB), \
-                 or set errors.oversize = \"dead_letter\" with errors.dead_letter_path",
+                "raise the stream's record limit (Kinesis: UpdateMaxRecordSize, up to 10 MiB)",
+                "errors.oversize",
             ),
             Kind::Undecodable => (
                 policy.undecodable,
-                "report the table's definition and this message, \
-                 or set errors.undecodable = \"dead_letter\" with errors.dead_letter_path",
+                "report the table's definition and this message",
+                "errors.undecodable",
             ),
         };
-        match on_error {
-            OnError::Halt => {
-                let at = format!(
-                    "{} (transaction at {}, change {})",
-                    self.reason, self.position, self.n
-                );
-                Err(Failure::definite(at).with_hint(hint))
-            }
-            OnError::DeadLetter => Ok(DeadLetter {
-                lane: Arc::clone(lane),
-                reason: self.reason,
-                position: self.position,
-                n: self.n,
-                gtid: self.gtid,
-                line,
-                raw: self.raw,
-            }),
+        let letter = DeadLetter {
+            lane: Arc::clone(lane),
+            reason: self.reason,
+            origin,
+            change: self.change,
+            line,
+            partition_key,
+        };
+        if on_error == OnError::DeadLetter {
+            return Ok(Settled::Letter(Box::new(letter)));
         }
+        let failure = Failure::definite(format!(
+            "{} (transaction at {}, change {})",
+            letter.reason,
+            letter.transaction().position(),
+            letter.n()
+        ));
+        let bury = format!("set {setting} = \"dead_letter\" with errors.dead_letter_path");
+        match on_error {
+            OnError::ParkTable => Ok(Settled::Park(failure.with_hint(format!(
+                "{cure}, or {bury}; then stop the pipeline, run `headwater resume-table {}`, and start it again",
+                lane.table
+            )))),
+            OnError::Halt | OnError::DeadLetter => {
+                Err(failure.with_hint(format!("{cure}, or {bury}")))
+            }
+        }
+    }
+}
+
+/// The row as a block of its own.
+fn row_alone(event: &RowEvent<'_>, offset: usize) -> Part {
+    let block = event.block;
+    let end = (offset + event.row.bytes).min(block.images.len());
+    Part::Rows {
+        block: RowsBlock {
+            images: block.images.slice(offset.min(end)..end),
+            first_row: event.n,
+            row_count: 1,
+            ..block.clone()
+        },
+        numbers: None,
+        is_last: event.last,
     }
 }

@@ -267,7 +267,8 @@ impl World {
             store: Arc::new(self.store.clone()),
             dead_letters: Arc::new(self.letters.clone()),
             tables: TableFilter::new(&["shop.*".into(), "!shop.excluded".into()])
-                .expect("patterns"),
+                .expect("patterns")
+                .into(),
             policy: Policy {
                 oversize: self.options.on_error,
                 undecodable: self.options.on_error,
@@ -435,5 +436,6 @@ fn start(options: &Options) -> Checkpoint {
         ordering: options.ordering.clone(),
         drained: true,
         columns: Arc::default(),
+        parked: Default::default(),
     }
 }

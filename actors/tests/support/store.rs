@@ -89,7 +89,12 @@ impl MemoryStore {
         let mut broken = self.broken.lock().expect("a whole lock");
         let lines: HashSet<&str> = durable.iter().map(|put| put.line.as_str()).collect();
         for change in &self.log.changes {
-            if covers(&checkpoint.mark, change) && !lines.contains(change.line.as_str()) {
+            let mut parked = checkpoint.parked.iter();
+            let is_kept = parked.any(|parked| {
+                parked.table.to_string() == change.table && !covers(&parked.mark, change)
+            });
+            if covers(&checkpoint.mark, change) && !is_kept && !lines.contains(change.line.as_str())
+            {
                 let mark = &checkpoint.mark;
                 broken.push(format!("{mark:?} stored before '{}'", change.line));
             }

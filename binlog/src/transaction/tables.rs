@@ -70,9 +70,12 @@ impl Tables {
         }
     }
 
+    /// The maps in force stay: rows may follow that need them.
     pub fn set_wanted(&mut self, wanted: Wanted) {
+        for entry in self.entries.values_mut() {
+            entry.is_wanted = wanted(&entry.name);
+        }
         self.wanted = wanted;
-        self.entries.clear();
     }
 
     /// Takes a TABLE_MAP body; the event, or its payload event, begins at `at`.

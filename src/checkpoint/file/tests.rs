@@ -3,11 +3,12 @@
 use std::fs;
 
 use headwater_actors::{
-    checkpoint::{Mark, OrderingKey, RouteOrdering},
+    checkpoint::{Mark, OrderingKey, Parked, RouteOrdering},
     filter::TableFilter,
 };
 use headwater_binlog::{
     gtid::{Gtid, GtidSource, Uuid},
+    schema::TableName,
     xa::{Prepared, XaTable, Xid},
 };
 use proptest::prelude::*;
@@ -32,6 +33,7 @@ fn checkpoint(epoch: u32, offset: u64) -> Checkpoint {
         ordering: OrderingKey::PrimaryKey { lanes: 8 },
         drained: false,
         columns: Default::default(),
+        parked: Default::default(),
     }
 }
 
@@ -257,6 +259,25 @@ fn key(lanes: Option<u32>) -> OrderingKey {
     })
 }
 
+fn parked_table(table: String, reason: String, offset: u32) -> Parked {
+    let like = checkpoint(2, u64::from(offset));
+    Parked {
+        table: TableName {
+            database: "shop".into(),
+            table,
+        },
+        reason,
+        since_us: 5,
+        server_uuid: like.server_uuid,
+        epoch: like.epoch,
+        mark: like.mark,
+        gtid_set: like.gtid_set,
+        xa: like.xa,
+        columns: like.columns,
+        commit_us: like.commit_us,
+    }
+}
+
 fn route(pattern: &str, key: OrderingKey) -> RouteOrdering {
     RouteOrdering {
         tables: TableFilter::new(&[pattern.to_owned()]).unwrap(),
@@ -272,7 +293,10 @@ fn without_column_lists_the_text_is_what_it_always_was() {
         saved_us: 1,
     };
     let text = body::encode("shop", &stored).unwrap();
-    assert!(!text.contains("columns"), "{text}");
+    assert!(
+        !text.contains("columns") && !text.contains("parked"),
+        "{text}"
+    );
 }
 
 proptest! {
@@ -285,6 +309,7 @@ proptest! {
         is_stored in any::<bool>(),
         drained in any::<bool>(),
         open in prop::collection::vec((any::<[u8; 8]>(), 1_u64..9, any::<bool>(), any::<bool>()), 0..4),
+        parked in prop::collection::vec((".{1,9}", ".{0,9}", any::<u32>()), 0..3),
     ) {
         let open = open.into_iter().map(|(gtrid, number, is_here, has_gtid)| {
             let source = GtidSource::untagged(Uuid([7; 16]));
@@ -304,6 +329,7 @@ proptest! {
             ),
             drained,
             xa: XaTable::new(open.collect()),
+            parked: parked.into_iter().map(|(table, reason, offset)| parked_table(table, reason, offset)).collect(),
             ..checkpoint(epoch, 4)
         };
         let stored = Stored { epoch, checkpoint: is_stored.then_some(checkpoint), saved_us };

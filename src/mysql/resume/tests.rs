@@ -199,6 +199,7 @@ fn checkpoint(place: &str) -> Checkpoint {
         ordering: OrderingKey::Table,
         drained: true,
         columns: Default::default(),
+        parked: Default::default(),
     }
 }
 

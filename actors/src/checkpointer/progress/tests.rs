@@ -45,6 +45,7 @@ fn progress() -> Progress {
         ordering: OrderingKey::Table,
         drained: true,
         columns: Arc::default(),
+        parked: Default::default(),
     };
     let pace = Pace {
         interval: INTERVAL,
@@ -99,6 +100,49 @@ proptest! {
         prop_assert!(last.drained);
         prop_assert_eq!(last.gtid_set, gtids(1, order.len() as u64));
         prop_assert_eq!(progress.next(now), Next::Done);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_position_leaves_a_parked_table_behind(
+        order in (1..20u64).prop_flat_map(|count| Just((1..=count).collect::<Vec<_>>()).prop_shuffle()),
+        from in 1..20u64,
+        step_of_park in 0..20usize,
+    ) {
+        let (mut progress, mut now) = (progress(), Instant::now());
+        let count = order.len() as u64;
+        let from = from.min(count);
+        for seq in 1..=count {
+            progress.opened(BarrierSeq(seq), end(seq));
+        }
+        // The table's own barrier is finished by nothing but its being parked.
+        let others: Vec<u64> = order.iter().copied().filter(|seq| *seq != from).collect();
+        let mut is_parked = false;
+        for step in 0..=others.len() {
+            if step == step_of_park.min(others.len()) {
+                progress.park(fixture::name("a"), BarrierSeq(from), "too large".into(), 7);
+                progress.finished(BarrierSeq(from));
+                is_parked = true;
+            }
+            if let Some(seq) = others.get(step) {
+                progress.finished(BarrierSeq(*seq));
+            }
+            now += INTERVAL;
+            if let Some(checkpoint) = written(&mut progress, now) {
+                progress.stored();
+                prop_assert_eq!(checkpoint.parked.len(), usize::from(is_parked));
+                let has_passed = checkpoint.mark.has_passed(&end(from).mark);
+                prop_assert!(!has_passed || is_parked);
+                for parked in &*checkpoint.parked {
+                    prop_assert_eq!(&parked.mark, &end(from - 1).mark);
+                    let before = if from == 1 { GtidSet::default() } else { gtids(1, from - 1) };
+                    prop_assert_eq!(&parked.gtid_set, &before);
+                }
+            }
+        }
+        prop_assert_eq!(&progress.done().mark, &end(count).mark);
+        prop_assert_eq!(progress.done().parked.len(), 1);
     }
 }
 

@@ -391,3 +391,54 @@ fn what_ended_before_an_unreadable_event_leaves_before_the_failure() {
     assert_eq!(batch.end, intake.resume_point().mark);
     assert!(intake.next_step().is_err());
 }
+
+proptest! {
+    #[test]
+    fn an_end_inside_a_transaction_is_met_exactly(
+        rows_done in 1..7u64,
+        is_compressed: bool,
+        cuts in prop::collection::vec(1..4usize, 12),
+    ) {
+        let mut log = Log::new();
+        log.transaction(&[Op::Insert("a", vec![(1, 1)])]);
+        let ops = [
+            Op::Insert("a", vec![(2, 2), (3, 3)]),
+            Op::Insert("b", vec![(4, 4), (5, 5)]),
+            Op::Insert("a", vec![(6, 6), (7, 7), (8, 8)]),
+        ];
+        if is_compressed { log.compressed(&ops) } else { log.transaction(&ops) }
+        log.transaction(&[Op::Insert("a", vec![(9, 9)])]);
+        let begin = log.changes[1].start;
+        let end = Mark { position: fixture::at(begin), rows_done };
+        let mut reading = intake(start(), Until::Mark(end.clone()));
+        let filter = crate::filter::TableFilter::new(&["*.a".into()]).unwrap();
+        reading.set_wanted(filter.into());
+        let mut driver = Driver::new(reading);
+        let mut events = &log.events[..];
+        for cut in cuts {
+            let (now, later) = events.split_at(cut.min(events.len()));
+            if !driver.is_reached && !now.is_empty() {
+                driver.feed(concat(now));
+            }
+            events = later;
+        }
+        prop_assert!(driver.is_reached);
+        prop_assert_eq!(&driver.batches.last().unwrap().end, &end);
+        let mut rows = Vec::new();
+        for item in driver.batches.iter().flat_map(|batch| &batch.items) {
+            if let Item::Rows(block) = item {
+                let first = (block.transaction.offset, block.first_row);
+                rows.extend((0..u64::from(block.row_count)).map(|row| (first.0, first.1 + row)));
+            }
+        }
+        let wanted: Vec<(u64, u64)> = log.changes.iter()
+            .filter(|change| change.table == "shop.a")
+            .map(|change| (change.start, change.n))
+            .filter(|(at, n)| *at < begin || (*at == begin && *n < rows_done))
+            .collect();
+        prop_assert_eq!(rows, wanted);
+        // The rest goes on from there.
+        let from = driver.intake.resume_point();
+        prop_assert_eq!(&from.mark, &end);
+    }
+}

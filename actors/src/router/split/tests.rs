@@ -5,6 +5,7 @@ use headwater_binlog::transaction::Assembler;
 use proptest::prelude::*;
 
 use super::*;
+use crate::filter::TableFilter;
 use crate::{
     checkpoint::RouteOrdering,
     fixture::{self, Log, Op},
@@ -448,4 +449,53 @@ fn each_table_is_ordered_by_the_first_route_that_matches() {
     assert_eq!(of("a").len(), LANES as usize);
     assert!(of("a").iter().all(|(_, count)| *count == LANES));
     assert_eq!(of("b"), [&("b".to_owned(), 1)]);
+}
+
+#[test]
+fn a_parked_table_is_left_out_and_no_id_changes() {
+    let mut log = Log::new();
+    log.ddl("DROP TABLE a, b", &["a", "b"]);
+    log.transaction(&[Op::Insert("a", vec![(1, 1)]), Op::Insert("b", vec![(2, 2)])]);
+    let mut splitter = splitter(OrderingKey::Table);
+    splitter.park(fixture::name("b"));
+    let segments = splitter.split(log.items()).unwrap();
+    let mut seen = Vec::new();
+    for lane in segments
+        .into_iter()
+        .flat_map(|segment| segment.lanes.into_lanes())
+    {
+        for part in lane.parts {
+            seen.push((
+                lane.lane.to_string(),
+                match part {
+                    Part::Statement { is_shared, .. } => is_shared,
+                    Part::Rows { block, .. } => block.first_row == 0,
+                },
+            ));
+        }
+    }
+    assert_eq!(
+        seen,
+        [("shop.a".to_owned(), true), ("shop.a".to_owned(), true)]
+    );
+}
+
+#[test]
+fn the_mark_reaches_the_end_of_a_slice_whose_last_rows_nobody_wants() {
+    let mut log = Log::new();
+    log.transaction(&[
+        Op::Insert("a", vec![(1, 1)]),
+        Op::Insert("excluded", vec![(2, 2)]),
+    ]);
+    let mut items = log.items();
+    items.pop();
+    let mut splitter = splitter(OrderingKey::Table);
+    let start = log.changes[0].start;
+    let end = Mark {
+        position: fixture::at(start),
+        rows_done: 2,
+    };
+    splitter.ends_at(&end);
+    let segments = splitter.split(items).unwrap();
+    assert_eq!(segments.last().unwrap().end.mark, end);
 }

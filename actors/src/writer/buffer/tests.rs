@@ -4,6 +4,8 @@ mod packed;
 
 use proptest::prelude::*;
 
+use headwater_binlog::gtid::Uuid;
+
 use super::*;
 use crate::{
     budget::ByteBudget,
@@ -27,6 +29,10 @@ fn rules(packing: Packing, on_error: OnError) -> Rules {
         policy: Policy {
             oversize: on_error,
             undecodable: on_error,
+        },
+        origin: Origin {
+            server_uuid: Uuid(fixture::SOURCE),
+            epoch: 1,
         },
     }
 }
@@ -158,7 +164,8 @@ impl Driver {
                 let lines = split(&record, self.packing, self.compression);
                 self.durable.extend(lines);
             }
-            Some(Flight::Letter(letter)) => self.letters.push(letter),
+            Some(Flight::Letter(letter)) => self.letters.push(*letter),
+            Some(Flight::Park(_)) => panic!("a park never settles"),
         }
         if let Some(seq) = self.buffer.settled() {
             assert!(self.reached.last().is_none_or(|before| *before < seq));
@@ -388,12 +395,35 @@ fn buried_rows_keep_their_place_and_what_a_replay_needs() {
         let [large, unread] = &driver.letters[..] else {
             panic!("{:?}", driver.letters)
         };
-        assert!(large.line.ends_with(b"xxx") && large.raw.is_empty());
+        assert!(large.line.ends_with(b"xxx"));
         assert!(large.reason.contains("key 42"));
-        assert_eq!((large.n, large.position.as_str()), (1, "binlog.000001:127"));
-        assert!(unread.line.is_empty() && unread.raw.len() == 9);
-        assert!(unread.gtid.as_ref().unwrap().ends_with(":2"));
+        let position = large.transaction().position().to_string();
+        assert_eq!((large.n(), position.as_str()), (1, "binlog.000001:127"));
+        assert!(unread.line.is_empty() && unread.raw().len() == 9);
+        let gtid = unread.transaction().gtid.as_ref().unwrap();
+        assert!(gtid.to_string().ends_with(":2"));
         assert_eq!(driver.reached, [BarrierSeq(1)]);
+    }
+}
+
+#[test]
+fn a_table_is_parked_when_all_before_its_poison_is_durable() {
+    for packing in PACKINGS {
+        let mut driver = Driver::new(packing, OnError::ParkTable);
+        driver.push(&[(1, 1), (2, 2), (42, 5000), (3, 3)]);
+        driver.run().unwrap();
+        while !matches!(driver.flying, Some(Flight::Park(_)) | None) {
+            driver.settle();
+            driver.run().unwrap();
+        }
+        let Some(Flight::Park(failure)) = &driver.flying else {
+            panic!("nothing asks to be parked")
+        };
+        assert_eq!(driver.durable.len(), 2, "{packing:?}");
+        assert!(failure.message.contains("key 42"), "{failure}");
+        let hint = failure.hint.as_deref().unwrap_or_default();
+        assert!(hint.contains("resume-table shop.a"), "{hint}");
+        assert!(driver.reached.is_empty());
     }
 }
 

@@ -1,0 +1,343 @@
+//! `resume-table`: one parked table alone, from its place in the log up to the pipeline's own position.
+//!
+//! The same pipeline runs, for that table only, and ends exactly where the others are, also inside a
+//! transaction. Its progress goes into the table's entry of the checkpoint, never into the position, so a
+//! kill repeats little and loses nothing; the entry goes when the two meet, in one write. The store is ours
+//! for that time: the pipeline must not run. What still cannot be delivered leaves the table parked there.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actix::System;
+use anyhow::Context;
+use headwater_actors::{
+    checkpoint::{Checkpoint, Parked},
+    failure::Failure,
+    ports::{
+        BoxFuture,
+        launcher::{Launch, Launcher},
+        store::{CheckpointStore, Stored},
+    },
+    reader::intake,
+    selection::Selection,
+    supervisor::End,
+    writer::poison::{OnError, Policy},
+};
+use headwater_binlog::schema::TableName;
+
+use super::{
+    Signals, Task, drive,
+    launch::{ensure_ordering, ensure_source},
+    outputs::{self, Outputs},
+    routes::GenerationRoutes,
+};
+use crate::{
+    checkpoint::file::FileStore,
+    exit::Exit,
+    mysql::{self, Identity, MySqlSource, Start},
+    plan::Plan,
+    telemetry::{Telemetry, logs},
+};
+
+/// Delivers what the table missed and ends its being parked.
+pub fn resume_table(plan: Plan, table: &str) -> anyhow::Result<Exit> {
+    logs::start(plan.telemetry.log_format)?;
+    let store = open(&plan)?;
+    let outputs = Arc::new(Outputs::new(&plan)?);
+    let exit = System::new().block_on(async {
+        let stored = store.load().await?;
+        let (main, parked) = find(&stored, table)?;
+        let entry = Arc::new(EntryStore::new(store, main, parked.table));
+        let end = stream(&plan, Arc::clone(&entry), Arc::clone(&outputs)).await?;
+        finish(&entry, end).await
+    });
+    // Its threads must not end on one of theirs.
+    drop(outputs);
+    exit
+}
+
+/// Forgets what the table missed: it goes on at the pipeline's position.
+pub fn discard_parked(plan: &Plan, table: &str) -> anyhow::Result<Exit> {
+    let store = open(plan)?;
+    System::new().block_on(async move {
+        let stored = store.load().await?;
+        let (main, parked) = find(&stored, table)?;
+        let entry = EntryStore::new(store, main, parked.table.clone());
+        entry.remove().await?;
+        println!(
+            "table \"{}\" is no longer parked; its changes between {} and {} are not delivered: copy the table anew",
+            parked.table,
+            parked.mark.position,
+            entry.main().mark.position
+        );
+        Ok(Exit::Drained)
+    })
+}
+
+fn open(plan: &Plan) -> Result<Arc<dyn CheckpointStore>, Failure> {
+    let opened = FileStore::open(&plan.checkpoint.file, &plan.name);
+    let store = opened.map_err(|failure| Failure {
+        message: format!(
+            "a table is resumed while the pipeline stands still: {}",
+            failure.message
+        ),
+        ..failure
+    })?;
+    Ok(Arc::new(store))
+}
+
+fn find(stored: &Stored, table: &str) -> Result<(Checkpoint, Parked), Failure> {
+    let Some(main) = &stored.checkpoint else {
+        return Err(Failure::definite(
+            "no position is stored, so no table is parked",
+        ));
+    };
+    let found = main
+        .parked
+        .iter()
+        .find(|parked| parked.table.to_string() == table);
+    if let Some(parked) = found {
+        return Ok((main.clone(), parked.clone()));
+    }
+    let tables: Vec<String> = main
+        .parked
+        .iter()
+        .map(|parked| parked.table.to_string())
+        .collect();
+    let tables = match tables.is_empty() {
+        true => "no table is".to_owned(),
+        false => format!("these are: {}", tables.join(", ")),
+    };
+    let failure = Failure::definite(format!("table \"{table}\" is not parked; {tables}"));
+    Err(failure.with_hint("`headwater position show` lists parked tables"))
+}
+
+async fn stream(plan: &Plan, entry: Arc<EntryStore>, outputs: Arc<Outputs>) -> anyhow::Result<End> {
+    let signals = Signals::listen().context("listen for signals")?;
+    let telemetry = Telemetry::start(&plan.telemetry)?;
+    let dead_letters = outputs::dead_letters(plan)?;
+    let tables = Selection::only(plan.tables.clone(), entry.table.clone());
+    let launcher = EntryLauncher {
+        shared: Arc::new(Shared {
+            plan: plan.clone(),
+            entry: Arc::clone(&entry),
+            outputs,
+        }),
+    };
+    // It is parked already: what cannot be delivered ends the attempt.
+    let still = |on_error| match on_error {
+        OnError::ParkTable => OnError::Halt,
+        OnError::Halt | OnError::DeadLetter => on_error,
+    };
+    let policy = Policy {
+        oversize: still(plan.errors.oversize),
+        undecodable: still(plan.errors.undecodable),
+    };
+    let task = Task {
+        tables,
+        policy,
+        launcher: Arc::new(launcher),
+        store: entry,
+        dead_letters,
+    };
+    drive(plan, task, signals, telemetry).await
+}
+
+async fn finish(entry: &EntryStore, end: End) -> anyhow::Result<Exit> {
+    let (main, table) = (entry.main(), &entry.table);
+    let Some(parked) = entry_of(&main, table).cloned() else {
+        return Ok(Exit::Drained);
+    };
+    match end {
+        End::Drained if parked.mark.has_passed(&main.mark) => {
+            entry.remove().await?;
+            tracing::info!(%table, position = %main.mark.position, "table resumed: it goes on with all others");
+            Ok(Exit::Drained)
+        }
+        End::Drained => {
+            tracing::warn!(%table, position = %parked.mark.position, "stopped on the way: the table stays parked there; resume it again");
+            Ok(Exit::GraceOver)
+        }
+        End::Halted(failure) => {
+            let reason = failure.message.clone();
+            let change = move |parked: &mut Parked| parked.reason = reason;
+            entry.change(change).await?;
+            tracing::error!(%table, position = %parked.mark.position, "the table stays parked there");
+            Ok(Exit::Halted)
+        }
+        End::GraceOver => Ok(Exit::GraceOver),
+    }
+}
+
+fn entry_of<'a>(main: &'a Checkpoint, table: &TableName) -> Option<&'a Parked> {
+    main.parked.iter().find(|parked| parked.table == *table)
+}
+
+/// The pipeline's store, of which one table's entry is a store for that table's pipeline.
+struct EntryStore {
+    inner: Arc<dyn CheckpointStore>,
+    table: TableName,
+    /// What was stored last, or is being stored.
+    main: Mutex<Checkpoint>,
+}
+
+impl EntryStore {
+    fn new(inner: Arc<dyn CheckpointStore>, main: Checkpoint, table: TableName) -> Self {
+        Self {
+            inner,
+            table,
+            main: Mutex::new(main),
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Checkpoint> {
+        self.main.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn main(&self) -> Checkpoint {
+        self.locked().clone()
+    }
+
+    /// Of two calls the later one wins, as the store promises it.
+    fn change(&self, change: impl FnOnce(&mut Parked)) -> BoxFuture<'static, Result<(), Failure>> {
+        let mut main = self.locked();
+        let mut parked = main.parked.to_vec();
+        if let Some(entry) = parked.iter_mut().find(|parked| parked.table == self.table) {
+            change(entry);
+        }
+        main.parked = parked.into();
+        self.inner.save(main.clone())
+    }
+
+    fn remove(&self) -> BoxFuture<'static, Result<(), Failure>> {
+        let mut main = self.locked();
+        let left = main
+            .parked
+            .iter()
+            .filter(|parked| parked.table != self.table);
+        main.parked = left.cloned().collect();
+        self.inner.save(main.clone())
+    }
+}
+
+impl CheckpointStore for EntryStore {
+    fn load(&self) -> BoxFuture<'static, Result<Stored, Failure>> {
+        self.inner.load()
+    }
+
+    fn save(&self, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), Failure>> {
+        self.change(|parked| {
+            parked.server_uuid = checkpoint.server_uuid;
+            parked.epoch = checkpoint.epoch;
+            parked.mark = checkpoint.mark;
+            parked.gtid_set = checkpoint.gtid_set;
+            parked.xa = checkpoint.xa;
+            parked.columns = checkpoint.columns;
+            parked.commit_us = checkpoint.commit_us;
+        })
+    }
+
+    fn clear(&self) -> BoxFuture<'static, Result<(), Failure>> {
+        self.remove()
+    }
+}
+
+struct EntryLauncher {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    plan: Plan,
+    entry: Arc<EntryStore>,
+    outputs: Arc<Outputs>,
+}
+
+impl Launcher for EntryLauncher {
+    fn launch(&self) -> BoxFuture<'static, Result<Launch, Failure>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.launch().await })
+    }
+}
+
+impl Shared {
+    /// Both places are translated to the server that answers, as a start of the pipeline would do with its own,
+    /// and stored before the first event.
+    async fn launch(&self) -> Result<Launch, Failure> {
+        let plan = &self.plan;
+        let stored = self.entry.load().await?;
+        ensure_source(plan, &stored).await?;
+        self.outputs.connect().await?;
+        let main = here(plan, self.entry.main()).await?;
+        let Some(parked) = entry_of(&main, &self.entry.table).cloned() else {
+            return Err(Failure::definite("the table is no longer parked"));
+        };
+        let from = Checkpoint {
+            server_uuid: parked.home(main.epoch),
+            epoch: parked.epoch,
+            mark: parked.mark,
+            gtid_set: parked.gtid_set,
+            xa: parked.xa,
+            columns: parked.columns,
+            commit_us: parked.commit_us,
+            ordering: plan.ordering.clone(),
+            drained: false,
+            parked: Arc::default(),
+            ..main.clone()
+        };
+        let start = mysql::resume(&plan.source, &from).await;
+        let start = start.map_err(|failure| lost(&self.entry.table, failure))?;
+        if start.server_uuid != main.server_uuid {
+            return Err(Failure::transient("two servers answered in turn"));
+        }
+        let from = Checkpoint {
+            epoch: main.epoch,
+            ..moved(from, start)
+        };
+        let until = intake::Until::Mark(main.mark.clone());
+        *self.entry.locked() = main;
+        self.entry.save(from.clone()).await?;
+        let identity = Identity {
+            name: plan.name.clone(),
+            server_id: from.server_id,
+            server_uuid: from.server_uuid,
+        };
+        let outputs = Arc::clone(&self.outputs);
+        Ok(Launch {
+            routes: Arc::new(GenerationRoutes::new(plan, outputs, from.server_uuid)),
+            source: Arc::new(MySqlSource::new(plan.source.clone(), identity)),
+            until,
+            from,
+        })
+    }
+}
+
+/// The pipeline's own position on the server that answers.
+async fn here(plan: &Plan, main: Checkpoint) -> Result<Checkpoint, Failure> {
+    ensure_ordering(plan, &main)?;
+    let start = mysql::resume(&plan.source, &main).await?;
+    Ok(if start.server_uuid == main.server_uuid {
+        main
+    } else {
+        moved(main, start)
+    })
+}
+
+fn moved(checkpoint: Checkpoint, start: Start) -> Checkpoint {
+    Checkpoint {
+        server_uuid: start.server_uuid,
+        epoch: start.epoch,
+        mark: start.point.mark,
+        gtid_set: start.point.gtid_set,
+        xa: start.point.xa,
+        columns: start.point.columns,
+        ..checkpoint
+    }
+}
+
+fn lost(table: &TableName, failure: Failure) -> Failure {
+    if !failure.is_definite() {
+        return failure;
+    }
+    Failure::definite(format!("parked table \"{table}\": {}", failure.message)).with_hint(format!(
+        "copy the table anew, then run `headwater resume-table {table} --discard`: it goes on at the pipeline's position"
+    ))
+}

@@ -1,0 +1,202 @@
+//! Letters to a file and back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headwater_actors::{lane::Lane, messages::Part, ports::dead_letters::Origin};
+use headwater_binlog::{
+    charset::Charset,
+    ddl,
+    gtid::{Gtid, GtidSource, Uuid},
+    position::FileName,
+    rows::{ColumnSet, RowsBlock, RowsKind},
+    schema::{Column, ColumnKind, Table, TableName},
+    transaction::{Statement, Transaction, TransactionEnd},
+};
+use serde_json::{Value, json};
+
+use super::*;
+
+fn transaction() -> Arc<Transaction> {
+    let end = TransactionEnd {
+        xid: Some(9),
+        last: Some(5),
+    };
+    Arc::new(Transaction {
+        gtid: Some(Gtid::new(GtidSource::untagged(Uuid([1; 16])), 207)),
+        file: FileName::parse("binlog.000001").expect("a file name"),
+        offset: 157,
+        server_id: 11,
+        commit_us: 1_706_933_106_044_120,
+        thread_id: Some(12),
+        end: end.into(),
+    })
+}
+
+fn row() -> Part {
+    let column = |name: &str, kind| Column {
+        name: name.into(),
+        kind,
+        nullable: true,
+        visible: true,
+    };
+    let text = ColumnKind::Text {
+        length_bytes: 1,
+        charset: Charset::Latin1,
+    };
+    let table = Table {
+        name: TableName {
+            database: "shop".into(),
+            table: "ord.ers".into(),
+        },
+        columns: vec![
+            column("id", ColumnKind::Int { unsigned: false }),
+            column("note", text),
+        ],
+        primary_key: vec![0],
+    };
+    Part::Rows {
+        block: RowsBlock {
+            transaction: transaction(),
+            table: Arc::new(table),
+            kind: RowsKind::Update,
+            event_offset: 570,
+            first_row: 3,
+            row_count: 1,
+            before: ColumnSet {
+                bits: vec![1].into(),
+                columns: 2,
+            },
+            after: ColumnSet::all(2),
+            images: Bytes::from_static(b"\xff\x00\x01"),
+            query: Some("UPDATE it".into()),
+        },
+        numbers: None,
+        is_last: true,
+    }
+}
+
+fn letter(change: Part, line: &'static [u8]) -> DeadLetter {
+    let lane = Lane {
+        table: TableName {
+            database: "shop".into(),
+            table: "ord.ers".into(),
+        },
+        index: 1,
+        count: 4,
+    };
+    DeadLetter {
+        lane: Arc::new(lane),
+        reason: "row has 2000000 bytes".to_owned(),
+        origin: Origin {
+            server_uuid: Uuid([7; 16]),
+            epoch: 2,
+        },
+        change,
+        line: line.into(),
+        partition_key: Some("1".to_owned()),
+    }
+}
+
+async fn buried(letters: Vec<DeadLetter>) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("letters");
+    let file = DeadLetterFile::open(&path).expect("opens");
+    for letter in letters {
+        file.bury(letter).await.expect("synced");
+    }
+    std::fs::read_to_string(&path).expect("readable")
+}
+
+#[tokio::test]
+async fn a_letter_with_its_line_is_short_and_one_without_has_all_that_gives_the_row_a_meaning() {
+    let text = buried(vec![letter(row(), b"{\"id\":\"1\"}"), letter(row(), b"")]).await;
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let [with_line, without] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    for (name, value) in [
+        ("lane", json!("shop.ord.ers/1")),
+        ("reason", json!("row has 2000000 bytes")),
+        ("position", json!("binlog.000001:157")),
+        ("gtid", json!("01010101-0101-0101-0101-010101010101:207")),
+        ("n", json!(3)),
+        ("line", json!("{\"id\":\"1\"}")),
+        ("partition_key", json!("1")),
+    ] {
+        assert_eq!(with_line[name], value, "{name}");
+    }
+    assert!(with_line.get("raw").is_none() && with_line["change"].get("columns").is_none());
+    assert_eq!(without["raw"], "/wAB");
+    assert!(without.get("line").is_none());
+    let change = &without["change"];
+    assert_eq!(change["kind"], "update");
+    assert_eq!(change["columns"][1]["type"], "text");
+    assert_eq!(change["before"], json!({"columns": 2, "bits": "01"}));
+
+    let read = read(text.lines().nth(1).expect("a line").as_bytes()).expect("a letter");
+    assert_eq!(
+        format!("{read:?}"),
+        format!("{:?}", {
+            let mut same = letter(row(), b"");
+            same.partition_key = None;
+            same
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_statement_and_a_line_that_is_no_text_come_back_as_they_were() {
+    let text = "TRUNCATE TABLE shop.`ord.ers`";
+    let statement = Part::Statement {
+        statement: Arc::new(Statement {
+            transaction: transaction(),
+            event_offset: 570,
+            row: 0,
+            text: text.into(),
+            default_database: "shop".into(),
+            sql_mode: 4,
+            charset: "utf8mb4".into(),
+            class: ddl::classify(text, "shop", 4),
+        }),
+        is_shared: true,
+        is_last: true,
+    };
+    for before in [
+        letter(statement.clone(), b""),
+        letter(statement, b"\xff\x00"),
+    ] {
+        let line = buried(vec![before.clone()]).await;
+        let after = read(line.trim_end().as_bytes()).expect("a letter");
+        assert_eq!(after.line, before.line);
+        assert_eq!(
+            format!("{:?}", after.change),
+            format!("{:?}", before.change)
+        );
+    }
+}
+
+#[test]
+fn a_file_of_letters_has_one_writer() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("letters");
+    let first = DeadLetterFile::open(&path).expect("opens");
+    let failure = DeadLetterFile::open(&path).err().expect("is held");
+    assert!(failure.message.contains("another process"), "{failure}");
+    drop(first);
+}
+
+#[test]
+fn what_is_no_letter_is_refused_with_a_reason() {
+    for line in [
+        "",
+        "{}",
+        "null",
+        "{\"lane\":\"a.b\",\"reason\":\"\",\"position\":\"x\",\"n\":1}",
+    ] {
+        assert!(read(line.as_bytes()).is_err(), "{line}");
+    }
+}
