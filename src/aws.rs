@@ -8,6 +8,7 @@
 //! trouble with them is transient, for a role can come back and nothing is lost by waiting.
 
 mod body;
+pub mod json;
 
 use std::{error::Error as StdError, time::Duration};
 

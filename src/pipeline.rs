@@ -10,32 +10,35 @@ mod launch;
 mod outputs;
 mod position;
 mod routes;
+mod standby;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use actix::{Actor, Addr, Arbiter, System};
+use actix::{Actor, Arbiter, System};
 use anyhow::Context;
 use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
     ports::{launcher::Launcher, store::CheckpointStore},
     reader::intake,
-    supervisor::{End, Parts, Shutdown, Supervisor},
+    supervisor::{End, Parts, Supervisor},
     writer::poison::Policy,
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::oneshot,
-};
+use tokio::sync::oneshot;
 
-pub use self::{check::check, position::position_set};
+pub use self::{
+    check::{Creates, check},
+    position::position_set,
+};
 use self::{
     launch::{FileLauncher, ServerLauncher},
     outputs::{Forgetful, Outputs},
+    standby::Signals,
 };
 use crate::{
-    checkpoint::file::FileStore,
+    checkpoint,
     exit::Exit,
+    lease::gate::LeaseGate,
     plan::{Plan, Target},
     telemetry::{Telemetry, logs},
 };
@@ -66,8 +69,12 @@ pub enum RunSource {
 /// Streams until `mode.until` or a signal.
 pub fn run(plan: Plan, mode: RunMode) -> anyhow::Result<Exit> {
     logs::start(plan.telemetry.log_format).context("start the log")?;
-    let outputs = Arc::new(Outputs::new(&plan)?);
-    let end = System::new().block_on(stream(plan, mode, Arc::clone(&outputs)))?;
+    let gate = match mode.source {
+        RunSource::Server => checkpoint::gate(&plan.checkpoint),
+        RunSource::Files(_) => LeaseGate::open(),
+    };
+    let outputs = Arc::new(Outputs::new(&plan, &gate)?);
+    let end = System::new().block_on(stream(plan, mode, Arc::clone(&outputs), gate))?;
     drop(outputs);
     Ok(match end {
         End::Drained => {
@@ -79,13 +86,25 @@ pub fn run(plan: Plan, mode: RunMode) -> anyhow::Result<Exit> {
     })
 }
 
-async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Result<End> {
+async fn stream(
+    plan: Plan,
+    mode: RunMode,
+    outputs: Arc<Outputs>,
+    gate: LeaseGate,
+) -> anyhow::Result<End> {
+    let mut signals = Signals::listen()?;
     let telemetry = Telemetry::start(&plan.telemetry)?;
-    let dead_letters = outputs::dead_letters(&plan)?;
+    let mut opened = None;
     let (launcher, store): (Arc<dyn Launcher>, Arc<dyn CheckpointStore>) = match mode.source {
         RunSource::Server => {
-            let store = Arc::new(FileStore::open(&plan.checkpoint.file, &plan.name)?);
-            let store: Arc<dyn CheckpointStore> = store;
+            let ours = standby::open(&plan, &gate, &telemetry, &mut signals).await?;
+            let Some(ours) = ours else {
+                tracing::info!("stopped before streaming");
+                telemetry.stop().await;
+                return Ok(End::Drained);
+            };
+            let store = Arc::clone(&ours.store);
+            opened = Some(ours);
             let launcher =
                 ServerLauncher::new(plan.clone(), mode.until, Arc::clone(&store), outputs);
             (Arc::new(launcher), store)
@@ -95,6 +114,7 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
             (Arc::new(launcher), Arc::new(Forgetful))
         }
     };
+    let dead_letters = outputs::dead_letters(&plan)?;
     let arbiter = Arbiter::new();
     let writer_arbiters: Vec<Arbiter> = (0..plan.writer_threads.max(1))
         .map(|_| Arbiter::new())
@@ -129,31 +149,22 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
     let (ended, end) = oneshot::channel();
     let supervisor = Supervisor::new(parts, ended).start();
     telemetry.attach(supervisor.clone().recipient());
-    let signals = actix::spawn(pass_signals_on(supervisor));
+    if let Some(opened) = &mut opened {
+        actix::spawn(standby::pass_events_on(opened.take_events(), supervisor.clone()));
+    }
+    let signals = actix::spawn(signals.pass_on(supervisor));
     let end = end
         .await
         .context("the supervisor ended without saying how")?;
     signals.abort();
+    if let Some(opened) = opened {
+        opened.give_back().await;
+    }
     telemetry.stop().await;
     for arbiter in writer_arbiters.iter().chain([&arbiter]) {
         arbiter.stop();
     }
     Ok(end)
-}
-
-/// The first signal drains, the second ends at once.
-async fn pass_signals_on(supervisor: Addr<Supervisor>) -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => (),
-            _ = interrupt.recv() => (),
-        }
-        supervisor.do_send(Shutdown);
-    }
 }
 
 /// A lane with nothing open for so long is retired, its metrics too.

@@ -6,11 +6,16 @@
 //! the place of the SDK's own just before the request is signed. Address, headers, credentials, signature,
 //! connection and answer stay the SDK's. Not here: what stands in the body of which service.
 
+use std::time::Duration;
+
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
-        interceptors::{Intercept, context::BeforeTransmitInterceptorContextMut},
+        interceptors::{
+            Intercept,
+            context::{BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef},
+        },
         runtime_components::RuntimeComponents,
     },
 };
@@ -21,7 +26,7 @@ use aws_smithy_types::{
 use bytes::Bytes;
 use headwater_binlog::json::write_json_string;
 
-use crate::sha256::Sha256;
+use crate::{lease::gate::LeaseGate, sha256::Sha256};
 
 /// AWS JSON 1.1 (smithy.io, AWS JSON protocols).
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
@@ -32,6 +37,16 @@ pub struct Body {
     json: Bytes,
     /// Lower-case hex, as the signature wants it.
     sha256: String,
+    /// Asked once more before it is sent, for a call that lasts so long at most.
+    lease: (LeaseGate, Duration),
+}
+
+impl Body {
+    #[must_use]
+    pub fn under(self, gate: LeaseGate, timeout: Duration) -> Self {
+        let lease = (gate, timeout);
+        Self { lease, ..self }
+    }
 }
 
 /// Writes a body of known size: `{"StreamName":"…","Records":[{…},{…}]}`.
@@ -82,6 +97,7 @@ impl BodyWriter {
         Body {
             json: self.json.into(),
             sha256,
+            lease: (LeaseGate::open(), Duration::ZERO),
         }
     }
 }
@@ -113,6 +129,21 @@ impl Intercept for Body {
         layer.store_put(PayloadSigningOverride::Precomputed(self.sha256.clone()));
         settings.push_layer(layer);
         Ok(())
+    }
+
+    /// Behind credentials and signature, which may have taken their time.
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let (gate, timeout) = &self.lease;
+        // What has passed by now is part of the timeout.
+        match gate.admits(*timeout / 2) {
+            true => Ok(()),
+            false => Err("the lease in the checkpoint store has run out".into()),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use headwater_actors::failure::Failure;
 
 use crate::{
     exit::Exit,
-    pipeline::{self, RunMode, RunSource, Until},
+    pipeline::{self, Creates, RunMode, RunSource, Until},
     plan::{self, Plan, Target},
     settings::{self, Layers, Loaded},
 };
@@ -65,7 +65,11 @@ enum Command {
         until: Option<Until>,
     },
     /// Check settings, server, checkpoint and sink as `run` does; say what to do about each failure
-    Check,
+    Check {
+        /// Create the checkpoint's table first, where checkpoint.type has one
+        #[arg(long)]
+        create: bool,
+    },
     /// Stream changes from binlog files instead of a server, then drain
     Replay {
         /// Binlog files, in their order
@@ -149,7 +153,14 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
                 source: RunSource::Server,
             },
         )?,
-        Command::Check => pipeline::check(plan)?,
+        Command::Check { create } => {
+            let creates = if create {
+                Creates::Store
+            } else {
+                Creates::Nothing
+            };
+            pipeline::check(plan, creates)?
+        }
         Command::Replay { binlogs } => pipeline::run(
             plan,
             RunMode {

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     aws::{self, Action},
+    lease::gate::LeaseGate,
     plan::AwsPlan,
 };
 
@@ -69,11 +70,11 @@ pub struct Streams {
 
 impl Streams {
     /// `in_flight_bytes_max` is that of all streams together.
-    pub fn new(runtime: &Handle, in_flight_bytes_max: usize) -> Self {
+    pub fn new(runtime: &Handle, in_flight_bytes_max: usize, gate: LeaseGate) -> Self {
         Self {
             runtime: runtime.clone(),
             config: OnceCell::new(),
-            in_flight: InFlight::new(in_flight_bytes_max),
+            in_flight: InFlight::new(in_flight_bytes_max, gate),
         }
     }
 
@@ -106,7 +107,7 @@ impl<A: StreamApi> StreamSink<A> {
         plan: &A::Plan,
         runtime: &Handle,
     ) -> Result<(Self, StreamDescription), Failure> {
-        let in_flight = InFlight::new(A::terms(plan).in_flight_bytes_max);
+        let in_flight = InFlight::new(A::terms(plan).in_flight_bytes_max, LeaseGate::open());
         Self::start(config, plan, runtime, in_flight).await
     }
 

@@ -51,7 +51,8 @@ const BUCKETS: &[(&str, &[f64])] = &[
     ),
 ];
 
-const STATES: [State; 6] = [
+const STATES: [State; 7] = [
+    State::Standby,
     State::Starting,
     State::Streaming,
     State::BackingOff,
@@ -63,6 +64,7 @@ const STATES: [State; 6] = [
 /// The state as metrics, `/readyz` and `/status` write it.
 pub fn state_name(state: State) -> &'static str {
     match state {
+        State::Standby => "standby",
         State::Starting => "starting",
         State::Streaming => "streaming",
         State::BackingOff => "backing_off",

@@ -7,6 +7,7 @@
 
 mod generation;
 mod halting;
+mod lease;
 pub mod lifecycle;
 mod report;
 mod spawn;
@@ -22,6 +23,7 @@ use actix::{
 };
 use tokio::sync::oneshot;
 
+pub use self::lease::{LeaseLost, LeaseTroubled};
 use self::{
     generation::Running,
     lifecycle::{Lifecycle, Phase, Verdict},

@@ -32,7 +32,7 @@ use super::{
     calls::{Call, Calls, Settled},
 };
 use crate::{
-    aws::CallFailure,
+    aws::{Blame, CallFailure},
     sinks::{Outcome, count, rejected},
 };
 
@@ -188,6 +188,7 @@ impl<P: PutBatch> Driver<P> {
             let port = Arc::clone(&self.port);
             let timeout = self.call_timeout;
             let (budget, bytes) = (self.in_flight.budget.clone(), call.bytes);
+            let gate = self.in_flight.gate.clone();
             self.in_flight.launched(bytes);
             let task = self.tasks.spawn(async move {
                 let _permit = budget.take(bytes).await;
@@ -196,6 +197,8 @@ impl<P: PutBatch> Driver<P> {
                     None => None,
                 };
                 let body = body.unwrap_or_else(|| port.body(&records));
+                let _pass = gate.pass(timeout).await.map_err(unsent)?;
+                let body = body.under(gate, timeout);
                 match tokio::time::timeout(timeout, port.put(body)).await {
                     Ok(replies) => replies,
                     Err(_) => Err(CallFailure::transient(format!(
@@ -266,6 +269,14 @@ fn size(record: &Record) -> usize {
     record.bytes.len() + record.partition_key.len()
 }
 
+fn unsent(failure: Failure) -> CallFailure {
+    CallFailure {
+        failure,
+        throttled: false,
+        blame: Blame::Stream,
+    }
+}
+
 fn driver_ended() -> Rejected {
     rejected(Failure::transient("the sink's task has ended"))
 }
@@ -278,7 +289,10 @@ mod tests {
     use headwater_binlog::schema::TableName;
 
     use super::*;
-    use crate::aws::{Body, BodyWriter};
+    use crate::{
+        aws::{Body, BodyWriter},
+        lease::gate::LeaseGate,
+    };
 
     fn record() -> Record {
         let lane = Lane {
@@ -347,7 +361,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_streams_of_a_process_share_what_may_fly() {
-        let (port, in_flight) = (Held::default(), InFlight::new(1 << 20));
+        let (port, in_flight) = (Held::default(), InFlight::new(1 << 20, LeaseGate::open()));
         let sinks = (0..4).map(|_| {
             let limits = Limits {
                 entries_max: 500,
@@ -384,7 +398,7 @@ mod tests {
             shard: None,
         };
         let timeout = Duration::from_secs(5);
-        let limits = (limits, InFlight::new(4 << 20));
+        let limits = (limits, InFlight::new(4 << 20, LeaseGate::open()));
         BatchSink::start(&Handle::current(), port, limits, timeout, 1 << 20)
     }
 

@@ -25,7 +25,10 @@ use headwater_actors::{
     ports::sink::Record,
 };
 
-use crate::aws::{Body, CallFailure};
+use crate::{
+    aws::{Body, CallFailure},
+    lease::gate::LeaseGate,
+};
 
 /// What must keep its order among itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -56,9 +59,11 @@ pub struct Limits {
     pub shard: Option<Arc<str>>,
 }
 
-/// Bytes in flight over several streams: each driver keeps its own limit, all of them share this one.
+/// What flies over several streams: whether anything may, and how much; each driver keeps its own limit below it.
 #[derive(Debug, Clone)]
 pub struct InFlight {
+    /// Asked before each call.
+    gate: LeaseGate,
     budget: ByteBudget,
     bytes: Arc<AtomicUsize>,
 }
@@ -67,8 +72,9 @@ pub struct InFlight {
 const ROUNDING_BYTES: usize = 64 * 1024;
 
 impl InFlight {
-    pub fn new(bytes_max: usize) -> Self {
+    pub fn new(bytes_max: usize, gate: LeaseGate) -> Self {
         Self {
+            gate,
             budget: ByteBudget::new(bytes_max.saturating_add(ROUNDING_BYTES)),
             bytes: Arc::default(),
         }
