@@ -150,7 +150,10 @@ async fn stream(
     let supervisor = Supervisor::new(parts, ended).start();
     telemetry.attach(supervisor.clone().recipient());
     if let Some(opened) = &mut opened {
-        actix::spawn(standby::pass_events_on(opened.take_events(), supervisor.clone()));
+        actix::spawn(standby::pass_events_on(
+            opened.take_events(),
+            supervisor.clone(),
+        ));
     }
     let signals = actix::spawn(signals.pass_on(supervisor));
     let end = end

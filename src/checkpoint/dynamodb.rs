@@ -73,7 +73,10 @@ impl DynamoDbTable {
         let text = format!("{update} {condition}");
         let names: serde_json::Map<String, Value> = NAMES
             .iter()
-            .filter(|(short, _)| text.split([' ', ',', '=', '(', ')']).any(|word| word == *short))
+            .filter(|(short, _)| {
+                text.split([' ', ',', '=', '(', ')'])
+                    .any(|word| word == *short)
+            })
             .map(|(short, name)| ((*short).to_owned(), json!(name)))
             .collect();
         let input = json!({
@@ -122,12 +125,15 @@ impl DynamoDbTable {
         let Some(seen) = seen else {
             let set = format!("{set}, #version = :version");
             insert(&mut values, ":version", number(0));
-            return self.update(&set, "attribute_not_exists(#name)", values).await;
+            return self
+                .update(&set, "attribute_not_exists(#name)", values)
+                .await;
         };
         insert(&mut values, ":seen_term", number(seen.term));
         insert(&mut values, ":seen_holder", json!({"S": seen.holder}));
         insert(&mut values, ":seen_renewals", number(seen.renewals));
-        let condition = "#term = :seen_term AND #holder = :seen_holder AND #renewals = :seen_renewals";
+        let condition =
+            "#term = :seen_term AND #holder = :seen_holder AND #renewals = :seen_renewals";
         self.update(set, condition, values).await
     }
 
@@ -287,7 +293,10 @@ mod tests {
         assert_eq!(found.claim.term, u64::MAX);
         let mut packed = item.clone();
         packed["body"] = json!({"B": "KLUv/Q=="});
-        assert_eq!(row(&packed).expect("an item").body, [0x28, 0xb5, 0x2f, 0xfd]);
+        assert_eq!(
+            row(&packed).expect("an item").body,
+            [0x28, 0xb5, 0x2f, 0xfd]
+        );
         for name in ["term", "holder", "version"] {
             let mut broken = item.clone();
             broken[name] = json!({"BOOL": true});

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use headwater_actors::failure::Failure;
 
 pub use opening::{
-    LeaseEvent, Opened, Standing, Tell, Wait, create, ensure_writable, gate, open,
-    open_now, peek, place,
+    LeaseEvent, Opened, Standing, Tell, Wait, create, ensure_writable, gate, open, open_now, peek,
+    place,
 };
 
 /// Why a checkpoint cannot be used. None of these ever starts anew by itself.

@@ -118,8 +118,11 @@ impl MySqlTable {
 
     fn row(&self, mut row: SqlRow) -> Result<Row, Failure> {
         let damaged = || {
-            Failure::definite(format!("{}: its row has values that were never written", self.place))
-                .with_hint("the table has other columns than those in docs/high-availability.md")
+            Failure::definite(format!(
+                "{}: its row has values that were never written",
+                self.place
+            ))
+            .with_hint("the table has other columns than those in docs/high-availability.md")
         };
         let mut number = |index| row.take::<u64, _>(index).ok_or_else(damaged);
         let (term, renewals) = (number(0)?, number(2)?);
@@ -192,7 +195,10 @@ impl MySqlTable {
 
     /// Changes nothing, but needs all that a write needs.
     async fn write_nothing(&self) -> Result<(), Failure> {
-        let sql = format!("UPDATE {} SET version = version + 1 WHERE name = ''", self.plan.quoted());
+        let sql = format!(
+            "UPDATE {} SET version = version + 1 WHERE name = ''",
+            self.plan.quoted()
+        );
         self.run(&sql, Params::Empty).await.map(drop)
     }
 
@@ -202,7 +208,10 @@ impl MySqlTable {
         if let Err(failure) = self.run(&database, Params::Empty).await {
             tracing::debug!(error = %failure, "the database was not created");
         }
-        let table = format!("CREATE TABLE IF NOT EXISTS {} {COLUMNS}", self.plan.quoted());
+        let table = format!(
+            "CREATE TABLE IF NOT EXISTS {} {COLUMNS}",
+            self.plan.quoted()
+        );
         self.run(&table, Params::Empty).await.map(drop)
     }
 }

@@ -45,6 +45,8 @@ const TEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const ZSTD_LEVEL: i32 = 3;
 const SAVE_TRIES: u32 = 4;
+/// A save in a table of the source is a transaction to read; DynamoDB takes money.
+const QUIET_INTERVAL: Duration = Duration::from_secs(10);
 
 /// One pipeline's row.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,7 +91,8 @@ pub trait Table: Send + Sync + 'static {
 }
 
 /// What opens a table; two connections are opened, one for saves and one for the lease.
-pub type Connect = Arc<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Table>, Failure>> + Send + Sync>;
+pub type Connect =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Table>, Failure>> + Send + Sync>;
 
 /// The thread that the store lives on. Dropped at any place without waiting.
 struct Thread(Option<Runtime>);
@@ -110,7 +113,9 @@ impl Thread {
     ) -> Result<T, Failure> {
         match &self.0 {
             Some(runtime) => run_on(runtime.handle(), work).await,
-            None => Err(Failure::transient("the thread of the checkpoint store has ended")),
+            None => Err(Failure::transient(
+                "the thread of the checkpoint store has ended",
+            )),
         }
     }
 }
@@ -119,9 +124,10 @@ async fn run_on<T: Send + 'static>(
     handle: &Handle,
     work: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
-    handle.spawn(work).await.unwrap_or_else(|error| {
-        Err(Failure::transient(format!("checkpoint store: {error}")))
-    })
+    handle
+        .spawn(work)
+        .await
+        .unwrap_or_else(|error| Err(Failure::transient(format!("checkpoint store: {error}"))))
 }
 
 impl Drop for Thread {
@@ -237,6 +243,10 @@ impl CheckpointStore for RemoteStore {
         })
     }
 
+    fn quiet_interval(&self) -> Duration {
+        QUIET_INTERVAL
+    }
+
     fn clear(&self) -> BoxFuture<'static, Result<(), Failure>> {
         self.write(|epoch| Stored {
             epoch,
@@ -254,7 +264,9 @@ impl RemoteStore {
         let (inner, handle) = (Arc::clone(&self.inner), self.handle.clone());
         let call = 1 + self.calls.fetch_add(1, Ordering::Relaxed);
         // A write whose future is dropped still runs to its end.
-        Box::pin(async move { run_on(&handle, async move { inner.write(call, change).await }).await })
+        Box::pin(
+            async move { run_on(&handle, async move { inner.write(call, change).await }).await },
+        )
     }
 }
 
@@ -292,8 +304,9 @@ impl Inner {
                 written.epoch,
                 stored.epoch
             );
-            return Err(Failure::definite(text)
-                .with_hint("this is a defect of the program; report it"));
+            return Err(
+                Failure::definite(text).with_hint("this is a defect of the program; report it")
+            );
         }
         let body = self.encode(&stored)?;
         for _ in 0..SAVE_TRIES {

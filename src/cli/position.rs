@@ -8,12 +8,7 @@ use headwater_actors::{
 use serde_json::{Value, json};
 
 use super::print;
-use crate::{
-    checkpoint,
-    clock::now_us,
-    exit::Exit,
-    plan::Plan,
-};
+use crate::{checkpoint, clock::now_us, exit::Exit, plan::Plan};
 
 pub(super) fn show(plan: &Plan) -> anyhow::Result<Exit> {
     let stored = runtime()?.block_on(checkpoint::peek(&plan.checkpoint, &plan.name))?;

@@ -22,7 +22,10 @@ fn secs(secs: u64) -> Duration {
 #[test]
 fn a_free_lease_is_taken_at_once_with_a_higher_term() {
     let mut standby = Standby::new("me".into(), SPAN);
-    assert_eq!(standby.observe(None, secs(5)), Advice::Take(claim(1, "me", 0)));
+    assert_eq!(
+        standby.observe(None, secs(5)),
+        Advice::Take(claim(1, "me", 0))
+    );
     let given_back = claim(7, "you", 3).given_back();
     let advice = standby.observe(Some(&given_back), secs(6));
     assert_eq!(advice, Advice::Take(claim(8, "me", 0)));
@@ -61,7 +64,10 @@ fn the_longer_lease_of_the_holder_is_respected() {
     standby.observe(Some(&found), secs(0));
     let advice = standby.observe(Some(&found), SPAN.0 * 8);
     assert!(matches!(advice, Advice::LookAgain(_)), "{advice:?}");
-    assert!(matches!(standby.observe(Some(&found), SPAN.0 * 9), Advice::Take(_)));
+    assert!(matches!(
+        standby.observe(Some(&found), SPAN.0 * 9),
+        Advice::Take(_)
+    ));
 }
 
 #[test]
@@ -181,7 +187,9 @@ impl Process {
                     }
                     return;
                 }
-                let Some(standby) = &mut self.standby else { return };
+                let Some(standby) = &mut self.standby else {
+                    return;
+                };
                 match standby.observe(found.as_ref(), now) {
                     Advice::Take(new) => {
                         let write = Request::Write { seen: found, new };
@@ -241,9 +249,15 @@ impl World {
     }
 
     fn save(&mut self, claim: &Claim) {
-        let is_ours = self.store.as_ref().is_some_and(|found| found.is_same_term(claim));
+        let is_ours = self
+            .store
+            .as_ref()
+            .is_some_and(|found| found.is_same_term(claim));
         if is_ours {
-            assert!(self.saved_by <= claim.term, "a stale term moved the checkpoint");
+            assert!(
+                self.saved_by <= claim.term,
+                "a stale term moved the checkpoint"
+            );
             self.saved_by = claim.term;
         }
     }

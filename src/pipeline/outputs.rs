@@ -25,8 +25,9 @@ use crate::{
     lease::gate::LeaseGate,
     plan::{Plan, SinkPlan, Template},
     sinks::{
-        LeasedSink, StreamDescription, dead_letter::DeadLetterFile, file::FileSink, firehose::FirehoseSink,
-        kinesis::KinesisSink, null::NullSink, stdout::StdoutSink, stream::Streams,
+        LeasedSink, StreamDescription, dead_letter::DeadLetterFile, file::FileSink,
+        firehose::FirehoseSink, kinesis::KinesisSink, null::NullSink, stdout::StdoutSink,
+        stream::Streams,
     },
 };
 
@@ -143,9 +144,7 @@ impl Outputs {
                 describe("firehose", &description);
                 Arc::new(sink)
             }
-            SinkPlan::File(plan) => {
-                LeasedSink::around(Arc::new(FileSink::open(plan)?), &self.gate)
-            }
+            SinkPlan::File(plan) => LeasedSink::around(Arc::new(FileSink::open(plan)?), &self.gate),
             SinkPlan::Stdout => LeasedSink::around(Arc::new(StdoutSink::start()?), &self.gate),
             SinkPlan::Null => Arc::new(NullSink),
         })

@@ -84,7 +84,10 @@ pub async fn open(
     }
 }
 
-pub async fn pass_events_on(mut events: UnboundedReceiver<LeaseEvent>, supervisor: Addr<Supervisor>) {
+pub async fn pass_events_on(
+    mut events: UnboundedReceiver<LeaseEvent>,
+    supervisor: Addr<Supervisor>,
+) {
     while let Some(event) = events.recv().await {
         match event {
             LeaseEvent::Trouble(failure) => supervisor.do_send(LeaseTroubled(failure)),

@@ -23,7 +23,10 @@ enum Kind {
     DynamoDb,
 }
 
-pub(super) fn checkpoint(settings: &Settings, source: &SourcePlan) -> Result<CheckpointPlan, Error> {
+pub(super) fn checkpoint(
+    settings: &Settings,
+    source: &SourcePlan,
+) -> Result<CheckpointPlan, Error> {
     let kinds = [
         ("file", Kind::File),
         ("mysql", Kind::MySql),
@@ -131,7 +134,10 @@ fn dynamodb(settings: &Settings) -> Result<StorePlan, Error> {
         ));
     }
     let aws = sinks::aws(
-        ["checkpoint.dynamodb.endpoint_url", "checkpoint.dynamodb.role_arn"],
+        [
+            "checkpoint.dynamodb.endpoint_url",
+            "checkpoint.dynamodb.role_arn",
+        ],
         [&dynamodb.region, &dynamodb.endpoint_url, &dynamodb.role_arn],
     )?;
     Ok(StorePlan::DynamoDb(DynamoDbStorePlan {
@@ -141,7 +147,10 @@ fn dynamodb(settings: &Settings) -> Result<StorePlan, Error> {
 }
 
 /// `source.tables` without the database of the checkpoint's table: each save would be a change to send.
-pub(super) fn tables(patterns: &[String], checkpoint: &CheckpointPlan) -> Result<TableFilter, Error> {
+pub(super) fn tables(
+    patterns: &[String],
+    checkpoint: &CheckpointPlan,
+) -> Result<TableFilter, Error> {
     let wrong = |error: headwater_actors::filter::FilterError| {
         Error::new(
             "source.tables",
@@ -175,7 +184,10 @@ mod tests {
     use headwater_binlog::schema::TableName;
 
     use super::*;
-    use crate::{plan::{Plan, SinkPlan}, settings::Layers};
+    use crate::{
+        plan::{Plan, SinkPlan},
+        settings::Layers,
+    };
 
     fn plan_of(sets: &[&str]) -> Result<Plan, Error> {
         let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
@@ -207,7 +219,10 @@ mod tests {
         assert!(plan.tables.may_include_database("shop"));
         let plan = plan_of(&[DYNAMODB]).expect("a plan");
         assert!(includes(&plan, "headwater"));
-        assert_eq!(refused_key(&[MYSQL, "source.tables=shop.*,headwater.a"]), TABLE);
+        assert_eq!(
+            refused_key(&[MYSQL, "source.tables=shop.*,headwater.a"]),
+            TABLE
+        );
     }
 
     #[test]
@@ -219,9 +234,15 @@ mod tests {
         let source = "source.url=mysql://u:p@db";
         assert_eq!(server(&[MYSQL, source]).hosts[0].name, "db");
         let elsewhere = server(&[MYSQL, source, "checkpoint.mysql.url=mysql://v:q@other:3307"]);
-        assert_eq!((elsewhere.user.as_str(), elsewhere.hosts[0].port), ("v", 3307));
+        assert_eq!(
+            (elsewhere.user.as_str(), elsewhere.hosts[0].port),
+            ("v", 3307)
+        );
         assert_eq!(elsewhere.password.reveal(), "q");
-        assert_eq!(refused_key(&[MYSQL, "source.hosts=b"]), "checkpoint.mysql.url");
+        assert_eq!(
+            refused_key(&[MYSQL, "source.hosts=b"]),
+            "checkpoint.mysql.url"
+        );
         assert_eq!(
             refused_key(&[MYSQL, "checkpoint.mysql.url=other"]),
             "checkpoint.mysql.url"
@@ -241,8 +262,14 @@ mod tests {
         let table = "checkpoint.dynamodb.table=a b";
         assert_eq!(refused_key(&[DYNAMODB, table]), "checkpoint.dynamodb.table");
         let url = "checkpoint.dynamodb.endpoint_url=localhost";
-        assert_eq!(refused_key(&[DYNAMODB, url]), "checkpoint.dynamodb.endpoint_url");
-        assert_eq!(refused_key(&["checkpoint.lease_secs=1"]), "checkpoint.lease_secs");
+        assert_eq!(
+            refused_key(&[DYNAMODB, url]),
+            "checkpoint.dynamodb.endpoint_url"
+        );
+        assert_eq!(
+            refused_key(&["checkpoint.lease_secs=1"]),
+            "checkpoint.lease_secs"
+        );
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, path::PathBuf, tim
 use headwater_actors::{checkpoint::OrderingKey, writer::poison::OnError};
 
 use super::{
-    Error, ErrorsPlan, InvalidText, LogFormat, MemoryPlan, Plan, RoutePlan, SinkPlan, TelemetryPlan,
-    checkpoint, native, routes, shape, sinks, source,
+    Error, ErrorsPlan, InvalidText, LogFormat, MemoryPlan, Plan, RoutePlan, SinkPlan,
+    TelemetryPlan, checkpoint, native, routes, shape, sinks, source,
 };
 use crate::settings::Settings;
 

@@ -165,7 +165,10 @@ fn name(key: &'static str, name: &str, length_max: usize) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn aws(keys: [&'static str; 2], [region, url, role]: [&String; 3]) -> Result<AwsPlan, Error> {
+pub(super) fn aws(
+    keys: [&'static str; 2],
+    [region, url, role]: [&String; 3],
+) -> Result<AwsPlan, Error> {
     let [url_key, role_key] = keys;
     let is_url = ["http://", "https://"].iter().any(|scheme| {
         url.strip_prefix(scheme)

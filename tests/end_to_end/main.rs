@@ -9,6 +9,7 @@ mod delivery;
 mod failover;
 mod first_load;
 mod formats;
+mod high_availability;
 mod lanes;
 mod mariadb;
 mod observing;

@@ -40,6 +40,10 @@ pub struct Progress {
     done: Checkpoint,
     open: VecDeque<Open>,
     interval: Duration,
+    /// The same for moves of the position alone.
+    quiet_interval: Duration,
+    /// What has changed since the last write: nothing, the position alone, more.
+    is_moved: bool,
     is_dirty: bool,
     is_writing: bool,
     last_write: Option<Instant>,
@@ -57,10 +61,21 @@ impl Progress {
             done,
             open: VecDeque::new(),
             interval,
+            quiet_interval: interval,
+            is_moved: false,
             is_dirty: false,
             is_writing: false,
             last_write: None,
             last: None,
+        }
+    }
+
+    /// Moves of the position over what was not to be delivered are written this seldom.
+    #[must_use]
+    pub fn with_quiet_interval(self, quiet_interval: Duration) -> Self {
+        Self {
+            quiet_interval: quiet_interval.max(self.interval),
+            ..self
         }
     }
 
@@ -70,6 +85,7 @@ impl Progress {
             Some(newest) if newest.seq == seq => {
                 newest.end.gtids.union(&end.gtids);
                 newest.end.commit_us = newest.end.commit_us.max(end.commit_us);
+                newest.end.is_quiet &= end.is_quiet && end.xa.is_empty();
                 newest.end.xa.extend(end.xa);
                 newest.end.mark = end.mark;
             }
@@ -103,7 +119,8 @@ impl Progress {
             end.xa.iter().for_each(|change| self.done.xa.apply(change));
             self.done.commit_us = self.done.commit_us.max(end.commit_us);
             self.done.mark = end.mark;
-            self.is_dirty = true;
+            self.is_moved = true;
+            self.is_dirty |= !end.is_quiet || !end.xa.is_empty();
             if end.commit_us > 0 {
                 commit_times.push(end.commit_us);
             }
@@ -132,22 +149,26 @@ impl Progress {
         if self.is_writing {
             return Next::Nothing;
         }
-        if !self.is_dirty {
+        if !self.is_dirty && !self.is_moved {
             return if self.last.is_some() {
                 Next::Done
             } else {
                 Next::Nothing
             };
         }
+        let interval = match self.is_dirty {
+            true => self.interval,
+            false => self.quiet_interval,
+        };
         let due = self
             .last_write
-            .map(|last| last + self.interval)
+            .map(|last| last + interval)
             .filter(|due| now < *due);
         match due {
             Some(due) if self.last.is_none() => Next::At(due),
             _ => {
                 self.is_writing = true;
-                self.is_dirty = false;
+                (self.is_dirty, self.is_moved) = (false, false);
                 self.last_write = Some(now);
                 self.forget_columns();
                 Next::Write(Box::new(self.done.clone()))

@@ -100,7 +100,10 @@ impl Keeper {
             match standby.observe(found.as_ref(), gate::now()) {
                 Advice::Take(new) => {
                     let asked = gate::now();
-                    match self.ask("write", self.table.claim(found.as_ref(), &new)).await {
+                    match self
+                        .ask("write", self.table.claim(found.as_ref(), &new))
+                        .await
+                    {
                         Ok(true) => {
                             let is_takeover = found.is_some_and(|found| !found.is_free());
                             return Ok(self.taken(new, asked, is_takeover));
@@ -134,7 +137,12 @@ impl Keeper {
         metrics::gauge!(LEASE_HELD).set(1.0);
         metrics::gauge!(LEASE_TERM).set(claim.term as f64);
         metrics::counter!(LEASE_TAKEOVERS_TOTAL).increment(u64::from(is_takeover));
-        tracing::info!(term = claim.term, is_takeover, place = self.table.place(), "lease taken");
+        tracing::info!(
+            term = claim.term,
+            is_takeover,
+            place = self.table.place(),
+            "lease taken"
+        );
         let holder = Holder {
             keeper: self,
             claim: claim.clone(),
@@ -198,7 +206,10 @@ impl Holder {
             pause = match self.renew().await {
                 Ok(Some(())) => {
                     if troubled_at.take().is_some() {
-                        tracing::info!(place = self.keeper.table.place(), "the lease is renewed again");
+                        tracing::info!(
+                            place = self.keeper.table.place(),
+                            "the lease is renewed again"
+                        );
                     }
                     every
                 }
@@ -253,7 +264,9 @@ impl Holder {
         gate.end();
         metrics::gauge!(LEASE_HELD).set(0.0);
         if !gate.is_idle() {
-            tracing::info!("calls to the sink are still on their way: the lease is left to run out");
+            tracing::info!(
+                "calls to the sink are still on their way: the lease is left to run out"
+            );
             return Ok(());
         }
         for _ in 0..2 {

@@ -83,6 +83,7 @@ impl Model {
             },
             gtids: GtidSet::default(),
             commit_us: 0,
+            is_quiet: false,
         };
         let segment = Segment { end, fence, lanes };
         let mut actions = Vec::new();
@@ -401,6 +402,7 @@ fn what_is_read_behind_a_drain_is_not_taken_in() {
         },
         gtids: GtidSet::default(),
         commit_us: 0,
+        is_quiet: false,
     };
     let mut lanes = PartList::default();
     lanes.push_block(
