@@ -26,7 +26,10 @@ use aws_smithy_types::{
 use bytes::Bytes;
 use headwater_binlog::json::write_json_string;
 
-use crate::{lease::gate::LeaseGate, sha256::Sha256};
+use crate::{
+    lease::gate::{self, LeaseGate, Moment},
+    sha256::Sha256,
+};
 
 /// AWS JSON 1.1 (smithy.io, AWS JSON protocols).
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
@@ -37,17 +40,41 @@ pub struct Body {
     json: Bytes,
     /// Lower-case hex, as the signature wants it.
     sha256: String,
-    /// Asked once more before it is sent, for a call that lasts so long at most.
-    lease: (LeaseGate, Duration),
+    lease: Lease,
 }
 
 impl Body {
+    /// The gate is asked once more before this is sent: the call has passed it just now, for `timeout`.
     #[must_use]
     pub fn under(self, gate: LeaseGate, timeout: Duration) -> Self {
-        let lease = (gate, timeout);
+        let lease = Lease {
+            gate,
+            timeout,
+            passed: gate::now(),
+        };
         Self { lease, ..self }
     }
 }
+
+/// Under what a call flies.
+#[derive(Debug, Clone, Default)]
+struct Lease {
+    gate: LeaseGate,
+    timeout: Duration,
+    passed: Moment,
+}
+
+impl Lease {
+    /// Who slept in between may have slept through more than the timeout's own clock has counted.
+    fn is_good(&self) -> bool {
+        let since = gate::now().saturating_sub(self.passed);
+        let left = self.timeout.saturating_sub(since);
+        self.gate.is_always_open() || (since < SIGNING_MAX && self.gate.admits(left))
+    }
+}
+
+/// From the gate to the wire.
+const SIGNING_MAX: Duration = Duration::from_secs(2);
 
 /// Writes a body of known size: `{"StreamName":"…","Records":[{…},{…}]}`.
 pub struct BodyWriter {
@@ -97,7 +124,7 @@ impl BodyWriter {
         Body {
             json: self.json.into(),
             sha256,
-            lease: (LeaseGate::open(), Duration::ZERO),
+            lease: Lease::default(),
         }
     }
 }
@@ -138,9 +165,7 @@ impl Intercept for Body {
         _components: &RuntimeComponents,
         _settings: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let (gate, timeout) = &self.lease;
-        // What has passed by now is part of the timeout.
-        match gate.admits(*timeout / 2) {
+        match self.lease.is_good() {
             true => Ok(()),
             false => Err("the lease in the checkpoint store has run out".into()),
         }
