@@ -283,6 +283,12 @@ fn turn() -> impl Strategy<Value = Turn> {
     ]
 }
 
+/// Often just as long as a claim is respected.
+fn pause_ms() -> impl Strategy<Value = u64> {
+    let patience = SPAN.patience().as_secs() * 1000;
+    prop_oneof![8 => 0_u64..500, 1 => 500_u64..20_000, 1 => patience..patience + 300]
+}
+
 fn step(world: &mut World, process: &mut Process, turn: Turn, time_ms: u64, put_ms: u64) {
     let now = process.clock(time_ms);
     match turn {
@@ -333,7 +339,7 @@ proptest! {
     fn never_do_two_terms_put_at_once(
         clocks in prop::collection::vec((0_u64..1_000_000, 960_u64..1040), 2..4),
         turns in prop::collection::vec(
-            (any::<prop::sample::Index>(), turn(), prop_oneof![4 => 0_u64..1500, 2 => 1500_u64..20_000], 0_u64..4_000),
+            (any::<prop::sample::Index>(), turn(), pause_ms(), prop_oneof![0_u64..100, 0_u64..4_000]),
             50..300,
         ),
     ) {
