@@ -10,7 +10,7 @@ mod clock;
 mod durable;
 pub mod encode;
 pub mod exit;
-mod lease;
+pub mod lease;
 pub mod mysql;
 pub mod pipeline;
 pub mod plan;

@@ -66,7 +66,9 @@ impl Outputs {
         let streams = runtime
             .as_ref()
             .zip(in_flight_bytes_max)
-            .map(|(runtime, bytes_max)| Streams::new(runtime.handle(), bytes_max, gate.clone()));
+            .map(|(runtime, bytes_max)| {
+                Streams::new(runtime.handle(), bytes_max).behind(gate.clone())
+            });
         Ok(Self {
             plan: plan.clone(),
             gate: gate.clone(),

@@ -70,12 +70,19 @@ pub struct Streams {
 
 impl Streams {
     /// `in_flight_bytes_max` is that of all streams together.
-    pub fn new(runtime: &Handle, in_flight_bytes_max: usize, gate: LeaseGate) -> Self {
+    pub fn new(runtime: &Handle, in_flight_bytes_max: usize) -> Self {
         Self {
             runtime: runtime.clone(),
             config: OnceCell::new(),
-            in_flight: InFlight::new(in_flight_bytes_max, gate),
+            in_flight: InFlight::new(in_flight_bytes_max),
         }
+    }
+
+    /// No call starts but through this gate.
+    #[must_use]
+    pub fn behind(mut self, gate: LeaseGate) -> Self {
+        self.in_flight = self.in_flight.behind(gate);
+        self
     }
 
     async fn config(&self, plan: &AwsPlan) -> Result<SdkConfig, Failure> {
@@ -107,7 +114,7 @@ impl<A: StreamApi> StreamSink<A> {
         plan: &A::Plan,
         runtime: &Handle,
     ) -> Result<(Self, StreamDescription), Failure> {
-        let in_flight = InFlight::new(A::terms(plan).in_flight_bytes_max, LeaseGate::open());
+        let in_flight = InFlight::new(A::terms(plan).in_flight_bytes_max);
         Self::start(config, plan, runtime, in_flight).await
     }
 

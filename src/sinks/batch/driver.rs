@@ -289,10 +289,7 @@ mod tests {
     use headwater_binlog::schema::TableName;
 
     use super::*;
-    use crate::{
-        aws::{Body, BodyWriter},
-        lease::gate::LeaseGate,
-    };
+    use crate::aws::{Body, BodyWriter};
 
     fn record() -> Record {
         let lane = Lane {
@@ -361,7 +358,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_streams_of_a_process_share_what_may_fly() {
-        let (port, in_flight) = (Held::default(), InFlight::new(1 << 20, LeaseGate::open()));
+        let (port, in_flight) = (Held::default(), InFlight::new(1 << 20));
         let sinks = (0..4).map(|_| {
             let limits = Limits {
                 entries_max: 500,
@@ -398,7 +395,7 @@ mod tests {
             shard: None,
         };
         let timeout = Duration::from_secs(5);
-        let limits = (limits, InFlight::new(4 << 20, LeaseGate::open()));
+        let limits = (limits, InFlight::new(4 << 20));
         BatchSink::start(&Handle::current(), port, limits, timeout, 1 << 20)
     }
 

@@ -72,12 +72,16 @@ pub struct InFlight {
 const ROUNDING_BYTES: usize = 64 * 1024;
 
 impl InFlight {
-    pub fn new(bytes_max: usize, gate: LeaseGate) -> Self {
+    pub fn new(bytes_max: usize) -> Self {
         Self {
-            gate,
+            gate: LeaseGate::open(),
             budget: ByteBudget::new(bytes_max.saturating_add(ROUNDING_BYTES)),
             bytes: Arc::default(),
         }
+    }
+
+    pub fn behind(self, gate: LeaseGate) -> Self {
+        Self { gate, ..self }
     }
 
     fn launched(&self, bytes: usize) {
