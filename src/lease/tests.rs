@@ -323,9 +323,12 @@ fn step(world: &mut World, process: &mut Process, turn: Turn, time_ms: u64, put_
         Turn::GiveBack => {
             // Only with nothing in flight, as the program does it.
             let is_idle = world.puts.values().all(|(_, end)| *end <= time_ms);
-            if let Some((claim, _)) = process.held.take().filter(|_| is_idle) {
+            if let Some((claim, _)) = process.held.take() {
                 let (seen, new) = (Some(claim.clone()), claim.given_back());
-                world.apply(&Request::Write { seen, new });
+                if is_idle {
+                    world.apply(&Request::Write { seen, new });
+                }
+                // It ends; whoever comes after it has another name.
                 process.restart();
             }
         }
