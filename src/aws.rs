@@ -9,6 +9,7 @@
 //! back and nothing is lost by waiting.
 
 mod body;
+pub mod json;
 
 use std::{error::Error as StdError, time::Duration};
 

@@ -10,6 +10,7 @@ mod clock;
 mod durable;
 pub mod encode;
 pub mod exit;
+pub mod lease;
 pub mod mysql;
 pub mod pipeline;
 pub mod plan;

@@ -12,12 +12,13 @@ mod position;
 mod replay_letters;
 mod resume_table;
 mod routes;
+mod standby;
 mod verbatim;
 mod verify;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use actix::{Actor, Addr, Arbiter, System};
+use actix::{Actor, Arbiter, System};
 use anyhow::Context;
 use headwater_actors::{
     backoff::Backoff,
@@ -26,16 +27,13 @@ use headwater_actors::{
     ports::{dead_letters::DeadLetters, launcher::Launcher, store::CheckpointStore},
     reader::intake,
     selection::Selection,
-    supervisor::{End, Parts, Shutdown, Supervisor},
+    supervisor::{End, Parts, Supervisor},
     writer::poison::Policy,
 };
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::oneshot,
-};
+use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
 pub use self::{
-    check::check,
+    check::{Creates, check},
     position::position_set,
     replay_letters::replay_dead_letters,
     resume_table::{discard_parked, resume_table},
@@ -44,10 +42,12 @@ pub use self::{
 use self::{
     launch::{FileLauncher, ServerLauncher},
     outputs::{Forgetful, Outputs},
+    standby::Signals,
 };
 use crate::{
-    checkpoint::file::FileStore,
+    checkpoint::{self, LeaseEvent, Opened},
     exit::Exit,
+    lease::gate::LeaseGate,
     plan::{Plan, Target},
     telemetry::{Telemetry, logs},
 };
@@ -78,8 +78,12 @@ pub enum RunSource {
 /// Streams until `mode.until` or a signal.
 pub fn run(plan: Plan, mode: RunMode) -> anyhow::Result<Exit> {
     logs::start(plan.telemetry.log_format).context("start the log")?;
-    let outputs = Arc::new(Outputs::new(&plan)?);
-    let end = System::new().block_on(stream(plan, mode, Arc::clone(&outputs)))?;
+    let gate = match mode.source {
+        RunSource::Server => checkpoint::gate(&plan.checkpoint),
+        RunSource::Files(_) => LeaseGate::open(),
+    };
+    let outputs = Arc::new(Outputs::new(&plan, &gate)?);
+    let end = System::new().block_on(stream(plan, mode, Arc::clone(&outputs), gate))?;
     drop(outputs);
     Ok(match end {
         End::Drained => {
@@ -91,15 +95,25 @@ pub fn run(plan: Plan, mode: RunMode) -> anyhow::Result<Exit> {
     })
 }
 
-async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Result<End> {
-    // Before anything slow: a signal while it starts is kept for the Supervisor.
-    let signals = Signals::listen().context("listen for signals")?;
+async fn stream(
+    plan: Plan,
+    mode: RunMode,
+    outputs: Arc<Outputs>,
+    gate: LeaseGate,
+) -> anyhow::Result<End> {
+    let mut signals = Signals::listen().context("listen for signals")?;
     let telemetry = Telemetry::start(&plan.telemetry)?;
-    let dead_letters = outputs::dead_letters(&plan)?;
+    let mut opened = None;
     let (launcher, store): (Arc<dyn Launcher>, Arc<dyn CheckpointStore>) = match mode.source {
         RunSource::Server => {
-            let store = Arc::new(FileStore::open(&plan.checkpoint.file, &plan.name)?);
-            let store: Arc<dyn CheckpointStore> = store;
+            let ours = standby::open(&plan, &gate, &telemetry, &mut signals).await?;
+            let Some(ours) = ours else {
+                tracing::info!("stopped before streaming");
+                telemetry.stop().await;
+                return Ok(End::Drained);
+            };
+            let store = Arc::clone(&ours.store);
+            opened = Some(ours);
             let launcher =
                 ServerLauncher::new(plan.clone(), mode.until, Arc::clone(&store), outputs);
             (Arc::new(launcher), store)
@@ -109,6 +123,7 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
             (Arc::new(launcher), Arc::new(Forgetful))
         }
     };
+    let dead_letters = outputs::dead_letters(&plan)?;
     let task = Task {
         tables: Selection::from(plan.tables.clone()),
         policy: Policy {
@@ -117,9 +132,14 @@ async fn stream(plan: Plan, mode: RunMode, outputs: Arc<Outputs>) -> anyhow::Res
         },
         launcher,
         store,
+        lease_events: opened.as_mut().map(Opened::take_events),
         dead_letters,
     };
-    drive(&plan, task, signals, telemetry).await
+    let end = drive(&plan, task, signals, telemetry).await;
+    if let Some(opened) = opened {
+        opened.give_back().await;
+    }
+    end
 }
 
 /// What the pipeline is run for: all tables, or one that was parked.
@@ -128,6 +148,7 @@ struct Task {
     policy: Policy,
     launcher: Arc<dyn Launcher>,
     store: Arc<dyn CheckpointStore>,
+    lease_events: Option<UnboundedReceiver<LeaseEvent>>,
     dead_letters: Arc<dyn DeadLetters>,
 }
 
@@ -169,6 +190,9 @@ async fn drive(
     let (ended, end) = oneshot::channel();
     let supervisor = Supervisor::new(parts, ended).start();
     telemetry.attach(supervisor.clone().recipient());
+    if let Some(events) = task.lease_events {
+        actix::spawn(standby::pass_events_on(events, supervisor.clone()));
+    }
     let signals = actix::spawn(signals.pass_on(supervisor));
     let end = end.await.map_err(|_| {
         Failure::definite("the supervisor panicked").with_hint(
@@ -182,31 +206,6 @@ async fn drive(
         arbiter.stop();
     }
     Ok(end)
-}
-
-/// The first signal drains, the second ends at once.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn pass_on(mut self, supervisor: Addr<Supervisor>) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => (),
-                _ = self.interrupt.recv() => (),
-            }
-            supervisor.do_send(Shutdown);
-        }
-    }
 }
 
 /// A lane with nothing open for so long is retired, its metrics too.

@@ -19,6 +19,7 @@ use headwater_binlog::{gtid::GtidSet, position::Position, xa::XaPolicy};
 use crate::secret::Secret;
 
 mod address;
+mod checkpoint;
 mod convert;
 mod format;
 mod native;
@@ -219,8 +220,42 @@ pub struct ErrorsPlan {
 
 #[derive(Debug, Clone)]
 pub struct CheckpointPlan {
-    pub file: PathBuf,
+    pub store: StorePlan,
     pub pace: Pace,
+    /// A process that died is replaced within this time. A file needs none.
+    pub lease: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub enum StorePlan {
+    File(PathBuf),
+    MySql(Box<MySqlStorePlan>),
+    DynamoDb(DynamoDbStorePlan),
+}
+
+#[derive(Debug, Clone)]
+pub struct MySqlStorePlan {
+    /// How to connect; the source's own unless `checkpoint.mysql.url` says otherwise.
+    pub server: SourcePlan,
+    pub database: String,
+    pub table: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct DynamoDbStorePlan {
+    pub table: String,
+    pub aws: AwsPlan,
+}
+
+impl MySqlStorePlan {
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.database, self.table)
+    }
+
+    /// For SQL.
+    pub fn quoted(&self) -> String {
+        format!("`{}`.`{}`", self.database, self.table)
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -119,6 +119,7 @@ fn variable<'a>(leaves: &'a [(String, String)], name: &str) -> &'a str {
 }
 
 const POD: &str = "spec.template.spec";
+const READINESS: &str = "spec.template.spec.containers.[].readinessProbe.httpGet";
 
 #[test]
 fn the_chart_has_no_lint() {
@@ -201,8 +202,23 @@ fn one_pod_reads_and_an_upgrade_can_replace_a_broken_one() {
     assert_eq!(value(&set, "spec.replicas"), "1");
     assert_eq!(value(&set, "spec.podManagementPolicy"), "Parallel");
     assert_eq!(value(&set, "spec.updateStrategy.type"), "RollingUpdate");
+    assert_eq!(value(&set, &format!("{READINESS}.path")), "/readyz");
+}
+
+#[test]
+fn more_pods_stand_by_and_need_a_store_that_all_reach() {
     let refused = refusal(&["--set", "replicas=2"]);
-    assert!(refused.contains("replicas"), "{refused}");
+    assert!(
+        refused.contains("replicas") && refused.contains("checkpoint.type"),
+        "{refused}"
+    );
+    let settings = "settings=[checkpoint]\ntype = \"dynamodb\"";
+    let set = of_kind(
+        &render(&["--set", "replicas=2", "--set", settings]),
+        "StatefulSet",
+    );
+    assert_eq!(value(&set, "spec.replicas"), "2");
+    assert_eq!(value(&set, &format!("{READINESS}.path")), "/livez");
 }
 
 #[test]

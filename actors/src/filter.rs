@@ -101,11 +101,13 @@ impl TableFilter {
 
     /// Whether a table of this database may be wanted: for statements that name only the database.
     pub fn may_include_database(&self, database: &str) -> bool {
-        !is_system_schema(database)
-            && self
-                .rules
-                .iter()
-                .any(|rule| rule.includes && rule.database.matches(database))
+        let is_whole = |rule: &&Rule| rule.includes || rule.table.is_everything();
+        let mut matching = self
+            .rules
+            .iter()
+            .rev()
+            .filter(|rule| rule.database.matches(database));
+        !is_system_schema(database) && matching.find(is_whole).is_some_and(|rule| rule.includes)
     }
 
     /// Every table is wanted, but the system's.

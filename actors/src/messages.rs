@@ -69,6 +69,8 @@ pub struct BarrierEnd {
     pub commit_us: u64,
     /// XA transactions that were prepared or finished since the barrier before.
     pub xa: Vec<XaChange>,
+    /// Nothing was to be delivered before it: the position alone moves.
+    pub is_quiet: bool,
 }
 
 /// Router → ShardWriter: one lane's changes in order, all before one barrier. Shared, not copied: the

@@ -30,6 +30,9 @@ pub const SINK_IN_FLIGHT_BYTES: &str = "headwater_sink_in_flight_bytes";
 pub const CHECKPOINT_AGE_SECONDS: &str = "headwater_checkpoint_age_seconds";
 pub const CHECKPOINT_WRITES_TOTAL: &str = "headwater_checkpoint_writes_total";
 pub const CHECKPOINT_WRITE_SECONDS: &str = "headwater_checkpoint_write_seconds";
+pub const LEASE_HELD: &str = "headwater_lease_held";
+pub const LEASE_TERM: &str = "headwater_lease_term";
+pub const LEASE_TAKEOVERS_TOTAL: &str = "headwater_lease_takeovers_total";
 pub const MEMORY_BUDGET_BYTES_IN_USE: &str = "headwater_memory_budget_bytes_in_use";
 pub const MEMORY_BUDGET_BYTES_TOTAL: &str = "headwater_memory_budget_bytes_total";
 pub const BACKPRESSURE_SECONDS_TOTAL: &str = "headwater_backpressure_seconds_total";
@@ -87,7 +90,7 @@ pub const ALL: &[Metric] = &[
         kind: Kind::Gauge,
         unit: None,
         labels: &["state"],
-        help: "1 for the state that the pipeline is in (starting, streaming, backing_off, paused, draining, stopped, halted), 0 for the others; set at each scrape",
+        help: "1 for the state that the pipeline is in (standby, starting, streaming, backing_off, paused, draining, stopped, halted), 0 for the others; set at each scrape",
     },
     Metric {
         name: BUILD_INFO,
@@ -228,6 +231,27 @@ pub const ALL: &[Metric] = &[
         unit: Some(Unit::Seconds),
         labels: &[],
         help: "Time of one write of the checkpoint, durable at its end",
+    },
+    Metric {
+        name: LEASE_HELD,
+        kind: Kind::Gauge,
+        unit: None,
+        labels: &[],
+        help: "1 while this process holds the pipeline's lease (for a file: its lock), 0 while it stands by or could not renew it",
+    },
+    Metric {
+        name: LEASE_TERM,
+        kind: Kind::Gauge,
+        unit: Some(Unit::Count),
+        labels: &[],
+        help: "Term of the lease that this process took last; rises with every taking. Not with checkpoint.type = file",
+    },
+    Metric {
+        name: LEASE_TAKEOVERS_TOTAL,
+        kind: Kind::Counter,
+        unit: Some(Unit::Count),
+        labels: &[],
+        help: "Times that this process took the lease from another that had not given it back",
     },
     Metric {
         name: MEMORY_BUDGET_BYTES_IN_USE,

@@ -12,6 +12,8 @@ pub struct GetStatus;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
+    /// Another process has the checkpoint store.
+    Standby,
     Starting,
     Streaming,
     BackingOff,

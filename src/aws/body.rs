@@ -6,11 +6,16 @@
 //! the place of the SDK's own just before the request is signed. Address, headers, credentials, signature,
 //! connection and answer stay the SDK's. Not here: what stands in the body of which service.
 
+use std::time::Duration;
+
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
-        interceptors::{Intercept, context::BeforeTransmitInterceptorContextMut},
+        interceptors::{
+            Intercept,
+            context::{BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef},
+        },
         runtime_components::RuntimeComponents,
     },
 };
@@ -21,7 +26,10 @@ use aws_smithy_types::{
 use bytes::Bytes;
 use headwater_binlog::json::write_json_string;
 
-use crate::sha256::Sha256;
+use crate::{
+    lease::gate::{self, LeaseGate, Moment},
+    sha256::Sha256,
+};
 
 /// AWS JSON 1.1 (smithy.io, AWS JSON protocols).
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
@@ -32,7 +40,41 @@ pub struct Body {
     json: Bytes,
     /// Lower-case hex, as the signature wants it.
     sha256: String,
+    lease: Lease,
 }
+
+impl Body {
+    /// The gate is asked once more before this is sent: the call has passed it just now, for `timeout`.
+    #[must_use]
+    pub fn under(self, gate: LeaseGate, timeout: Duration) -> Self {
+        let lease = Lease {
+            gate,
+            timeout,
+            passed: gate::now(),
+        };
+        Self { lease, ..self }
+    }
+}
+
+/// Under what a call flies.
+#[derive(Debug, Clone, Default)]
+struct Lease {
+    gate: LeaseGate,
+    timeout: Duration,
+    passed: Moment,
+}
+
+impl Lease {
+    /// Who slept in between may have slept through more than the timeout's own clock has counted.
+    fn is_good(&self) -> bool {
+        let since = gate::now().saturating_sub(self.passed);
+        let left = self.timeout.saturating_sub(since);
+        self.gate.is_always_open() || (since < SIGNING_MAX && self.gate.admits(left))
+    }
+}
+
+/// From the gate to the wire.
+const SIGNING_MAX: Duration = Duration::from_secs(2);
 
 /// Writes a body of known size: `{"StreamName":"…","Records":[{…},{…}]}`.
 pub struct BodyWriter {
@@ -82,6 +124,7 @@ impl BodyWriter {
         Body {
             json: self.json.into(),
             sha256,
+            lease: Lease::default(),
         }
     }
 }
@@ -113,6 +156,19 @@ impl Intercept for Body {
         layer.store_put(PayloadSigningOverride::Precomputed(self.sha256.clone()));
         settings.push_layer(layer);
         Ok(())
+    }
+
+    /// Behind credentials and signature, which may have taken their time.
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        match self.lease.is_good() {
+            true => Ok(()),
+            false => Err("the lease in the checkpoint store has run out".into()),
+        }
     }
 }
 

@@ -62,6 +62,11 @@ struct Written {
 impl FileStore {
     /// Locks and verifies the file; blocks for the time of one read. Every refusal is definite.
     pub fn open(path: &Path, name: &str) -> Result<Self, Failure> {
+        Ok(Self::try_open(path, name)?)
+    }
+
+    /// The same, for who waits for the lock.
+    pub(super) fn try_open(path: &Path, name: &str) -> Result<Self, Error> {
         let lock = lock(path)?;
         let stored = read(path, name)?;
         Ok(Self {

@@ -2,11 +2,20 @@
 
 mod body;
 mod columns;
+mod dynamodb;
 pub mod file;
+mod mysql;
+mod opening;
+mod remote;
 
 use std::path::PathBuf;
 
 use headwater_actors::failure::Failure;
+
+pub use opening::{
+    LeaseEvent, Opened, Standing, Tell, Wait, create, ensure_writable, gate, open, open_gated,
+    open_now, peek, place,
+};
 
 /// Why a checkpoint cannot be used. None of these ever starts anew by itself.
 #[derive(Debug, thiserror::Error)]

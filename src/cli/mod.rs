@@ -17,7 +17,7 @@ use headwater_actors::failure::Failure;
 
 use crate::{
     exit::Exit,
-    pipeline::{self, RunMode, RunSource, Until, VerifyMode},
+    pipeline::{self, Creates, RunMode, RunSource, Until, VerifyMode},
     plan::{self, Plan, Target},
     settings::{self, Layers, Loaded},
 };
@@ -66,7 +66,11 @@ enum Command {
         until: Option<Until>,
     },
     /// Check settings, server, checkpoint and sink as `run` does; say what to do about each failure
-    Check,
+    Check {
+        /// Create the checkpoint's table first, where checkpoint.type has one
+        #[arg(long)]
+        create: bool,
+    },
     /// Stream changes from binlog files instead of a server, then drain
     Replay {
         /// Binlog files, in their order
@@ -223,7 +227,14 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
                 source: RunSource::Server,
             },
         )?,
-        Command::Check => pipeline::check(plan)?,
+        Command::Check { create } => {
+            let creates = if create {
+                Creates::Store
+            } else {
+                Creates::Nothing
+            };
+            pipeline::check(plan, creates)?
+        }
         Command::Replay { binlogs } => pipeline::run(
             plan,
             RunMode {

@@ -1,26 +1,22 @@
-//! `position show` and `position clear`: the checkpoint file alone, no server.
+//! `position show` and `position clear`: the checkpoint store alone, no source.
 
 use headwater_actors::{
     checkpoint::{Checkpoint, OrderingKey, Parked, RouteOrdering},
-    ports::store::{CheckpointStore, Stored},
+    failure::Failure,
+    ports::store::Stored,
 };
 use serde_json::{Value, json};
 
 use super::print;
-use crate::{
-    checkpoint::file::{self, FileStore},
-    clock::now_us,
-    exit::Exit,
-    plan::Plan,
-};
+use crate::{checkpoint, clock::now_us, exit::Exit, plan::Plan};
 
 pub(super) fn show(plan: &Plan) -> anyhow::Result<Exit> {
-    let stored = file::peek(&plan.checkpoint.file, &plan.name)?;
+    let stored = runtime()?.block_on(checkpoint::peek(&plan.checkpoint, &plan.name))?;
     let text = match &stored.checkpoint {
         Some(checkpoint) => lines(&stored, checkpoint, now_us()),
         None => format!(
             "no position is stored in \"{}\" (epoch {}): the next run begins at source.start\n",
-            plan.checkpoint.file.display(),
+            checkpoint::place(&plan.checkpoint),
             stored.epoch
         ),
     };
@@ -29,20 +25,25 @@ pub(super) fn show(plan: &Plan) -> anyhow::Result<Exit> {
 }
 
 pub(super) fn show_json(plan: &Plan) -> anyhow::Result<Exit> {
-    let stored = file::peek(&plan.checkpoint.file, &plan.name)?;
+    let stored = runtime()?.block_on(checkpoint::peek(&plan.checkpoint, &plan.name))?;
     print(&format!("{}\n", object(&stored, &plan.name, now_us())))?;
     Ok(Exit::Drained)
 }
 
 pub(super) fn clear(plan: &Plan) -> anyhow::Result<Exit> {
-    let store = FileStore::open(&plan.checkpoint.file, &plan.name)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let stored = runtime.block_on(store.load())?;
-    let Some(checkpoint) = stored.checkpoint else {
+    let (epoch, checkpoint) = runtime()?.block_on(async {
+        let opened = checkpoint::open_now(&plan.checkpoint, &plan.name).await?;
+        let stored = opened.store.load().await?;
+        if stored.checkpoint.is_some() {
+            opened.store.clear().await?;
+        }
+        opened.give_back().await;
+        Ok::<_, Failure>((stored.epoch, stored.checkpoint))
+    })?;
+    let Some(checkpoint) = checkpoint else {
         print("no position is stored; nothing to forget\n")?;
         return Ok(Exit::Drained);
     };
-    runtime.block_on(store.clear())?;
     for parked in &*checkpoint.parked {
         print(&format!(
             "forgot that table \"{}\" was parked at {}\n",
@@ -51,9 +52,14 @@ pub(super) fn clear(plan: &Plan) -> anyhow::Result<Exit> {
     }
     print(&format!(
         "forgot {}; epoch {} is kept; the next run begins at source.start\n",
-        checkpoint.mark.position, stored.epoch
+        checkpoint.mark.position, epoch
     ))?;
     Ok(Exit::Drained)
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build()
 }
 
 fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> String {

@@ -13,7 +13,7 @@ mod columns;
 pub mod connect;
 pub mod dump;
 pub mod facts;
-mod failure;
+pub mod failure;
 mod hosts;
 mod images;
 mod listing;

@@ -7,17 +7,34 @@ use headwater_actors::{failure::Failure, ports::store::Stored};
 
 use super::{columns, outputs::Outputs};
 use crate::{
-    checkpoint::file,
+    checkpoint,
     encode::shape::ShapeRules,
     exit::Exit,
+    lease::gate::LeaseGate,
     mysql::{self, Check, Patience, Verdict},
     plan::Plan,
 };
 
+/// What `check` makes where it is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creates {
+    Nothing,
+    /// The table of checkpoints.
+    Store,
+}
+
 /// The preflight of `run`, one line per check on stdout.
-pub fn check(plan: Plan) -> anyhow::Result<Exit> {
-    let outputs = Outputs::new(&plan)?;
-    let checks = System::new().block_on(all(&plan, &outputs));
+pub fn check(plan: Plan, creates: Creates) -> anyhow::Result<Exit> {
+    let outputs = Outputs::new(&plan, &LeaseGate::open())?;
+    let checks = System::new().block_on(async {
+        let mut checks = Vec::new();
+        if creates == Creates::Store {
+            let created = checkpoint::create(&plan.checkpoint, &plan.name).await;
+            checks.push(outcome("checkpoint store", created));
+        }
+        checks.extend(all(&plan, &outputs).await);
+        checks
+    });
     for check in &checks {
         print(check);
     }
@@ -50,15 +67,15 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
         })
         .collect();
     // A checkpoint that cannot be read is reported below.
-    let stored = file::peek(&plan.checkpoint.file, &plan.name).unwrap_or_default();
+    let stored = checkpoint::peek(&plan.checkpoint, &plan.name).await;
+    let stored = stored.unwrap_or_default();
     match source(plan, &stored).await {
         Ok(found) => checks.extend(found),
         Err(failure) => checks.push(failed("source", &failure)),
     }
     checks.push(outcome(
         "checkpoint store",
-        file::ensure_writable(&plan.checkpoint.file)
-            .map(|()| format!("{} can be written", plan.checkpoint.file.display())),
+        checkpoint::ensure_writable(&plan.checkpoint, &plan.name).await,
     ));
     checks.push(outcome("checkpoint position", stored_position(plan).await));
     let parked = stored
@@ -99,7 +116,7 @@ pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, F
 
 /// The stored position, and that the server can go on from it.
 async fn stored_position(plan: &Plan) -> Result<String, Failure> {
-    let stored = file::peek(&plan.checkpoint.file, &plan.name)?;
+    let stored = checkpoint::peek(&plan.checkpoint, &plan.name).await?;
     let Some(checkpoint) = stored.checkpoint else {
         return Ok("none stored, source.start counts".into());
     };

@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 use super::{Until, check, outputs::Outputs, routes::GenerationRoutes};
 use crate::{
-    checkpoint::file,
+    checkpoint,
     mysql::{self, Identity, MySqlSource, Patience, Start, Verdict},
     plan::{Plan, Target, UnnamedColumns},
     replay::FileSource,
@@ -241,7 +241,7 @@ impl Launcher for FileLauncher {
             );
             let begin = source.first()?;
             // The ids and epoch of the pipeline whose log this is, where its checkpoint is at hand.
-            let stored = file::peek(&plan.checkpoint.file, &plan.name)?;
+            let stored = checkpoint::peek(&plan.checkpoint, &plan.name).await?;
             let before = stored.checkpoint.as_ref();
             let from = Checkpoint {
                 name: plan.name.clone(),

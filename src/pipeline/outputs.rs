@@ -22,16 +22,19 @@ use tokio::{
 
 use super::routes::Formats;
 use crate::{
+    lease::gate::LeaseGate,
     plan::{Plan, SinkPlan, Template},
     sinks::{
-        StreamDescription, dead_letter::DeadLetterFile, file::FileSink, firehose::FirehoseSink,
-        kinesis::KinesisSink, null::NullSink, stdout::StdoutSink, stream::Streams,
+        LeasedSink, StreamDescription, dead_letter::DeadLetterFile, file::FileSink,
+        firehose::FirehoseSink, kinesis::KinesisSink, null::NullSink, stdout::StdoutSink,
+        stream::Streams,
     },
 };
 
 /// The sinks, each connected once and kept for every generation, with the threads that AWS calls run on.
 pub struct Outputs {
     plan: Plan,
+    gate: LeaseGate,
     streams: Option<Streams>,
     /// By target.
     sinks: Mutex<HashMap<String, Arc<SinkCell>>>,
@@ -42,7 +45,8 @@ pub struct Outputs {
 type SinkCell = OnceCell<Arc<dyn Sink>>;
 
 impl Outputs {
-    pub fn new(plan: &Plan) -> anyhow::Result<Self> {
+    /// Nothing is sent but under `gate`.
+    pub fn new(plan: &Plan, gate: &LeaseGate) -> anyhow::Result<Self> {
         let in_flight_bytes_max = match &plan.sink {
             SinkPlan::Kinesis(kinesis) => Some(kinesis.in_flight_bytes_max),
             SinkPlan::Firehose(firehose) => Some(firehose.in_flight_bytes_max),
@@ -62,9 +66,12 @@ impl Outputs {
         let streams = runtime
             .as_ref()
             .zip(in_flight_bytes_max)
-            .map(|(runtime, bytes_max)| Streams::new(runtime.handle(), bytes_max));
+            .map(|(runtime, bytes_max)| {
+                Streams::new(runtime.handle(), bytes_max).behind(gate.clone())
+            });
         Ok(Self {
             plan: plan.clone(),
+            gate: gate.clone(),
             streams,
             sinks: Mutex::default(),
             _runtime: runtime,
@@ -139,8 +146,8 @@ impl Outputs {
                 describe("firehose", &description);
                 Arc::new(sink)
             }
-            SinkPlan::File(plan) => Arc::new(FileSink::open(plan)?),
-            SinkPlan::Stdout => Arc::new(StdoutSink::start()?),
+            SinkPlan::File(plan) => LeasedSink::around(Arc::new(FileSink::open(plan)?), &self.gate),
+            SinkPlan::Stdout => LeasedSink::around(Arc::new(StdoutSink::start()?), &self.gate),
             SinkPlan::Null => Arc::new(NullSink),
         })
     }

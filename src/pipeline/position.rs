@@ -1,13 +1,12 @@
 //! `position set`: another place to go on, verified on the server and stored as a drained checkpoint.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix::System;
-use headwater_actors::ports::store::CheckpointStore;
 
 use super::launch::checkpoint_of;
 use crate::{
-    checkpoint::file::FileStore,
+    checkpoint,
     exit::Exit,
     mysql::{self, Patience, Start},
     plan::{Plan, StartPlan, Target},
@@ -15,8 +14,9 @@ use crate::{
 
 /// Verifies that `target` is a boundary of the server's log and stores it.
 pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
-    let store = FileStore::open(&plan.checkpoint.file, &plan.name)?;
     System::new().block_on(async move {
+        let opened = checkpoint::open_now(&plan.checkpoint, &plan.name).await?;
+        let store = Arc::clone(&opened.store);
         let stored = store.load().await?;
         let patience = Patience::new(Duration::ZERO);
         let hosts = mysql::choose_host(&plan.source, None, &patience).await?;
@@ -47,6 +47,7 @@ pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
             plan.name, checkpoint.mark.position
         );
         store.save(checkpoint).await?;
+        opened.give_back().await;
         Ok(Exit::Drained)
     })
 }

@@ -39,6 +39,7 @@ use super::{outputs::Outputs, routes::GenerationRoutes, verbatim};
 use crate::{
     durable::{self, Lock, beside},
     exit::Exit,
+    lease::gate::LeaseGate,
     plan::Plan,
     sinks::{append::AppendFile, dead_letter},
     telemetry::logs,
@@ -58,7 +59,7 @@ struct Tally {
 /// Delivers what the files hold and was not delivered yet.
 pub fn replay_dead_letters(plan: Plan, files: &[PathBuf]) -> anyhow::Result<Exit> {
     logs::start(plan.telemetry.log_format).context("start the log")?;
-    let outputs = Arc::new(Outputs::new(&plan)?);
+    let outputs = Arc::new(Outputs::new(&plan, &LeaseGate::open())?);
     let mut tally = Tally::default();
     System::new().block_on(async {
         outputs.connect().await?;

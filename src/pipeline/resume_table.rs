@@ -23,6 +23,7 @@ use headwater_actors::{
     writer::poison::{OnError, Policy},
 };
 use headwater_binlog::schema::TableName;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
     Signals, Task, drive,
@@ -31,8 +32,9 @@ use super::{
     routes::GenerationRoutes,
 };
 use crate::{
-    checkpoint::file::FileStore,
+    checkpoint::{self, LeaseEvent, Opened},
     exit::Exit,
+    lease::gate::LeaseGate,
     mysql::{self, Identity, MySqlSource, Start},
     plan::Plan,
     telemetry::{Telemetry, logs},
@@ -41,14 +43,19 @@ use crate::{
 /// Delivers what the table missed and ends its being parked.
 pub fn resume_table(plan: Plan, table: &str) -> anyhow::Result<Exit> {
     logs::start(plan.telemetry.log_format)?;
-    let store = open(&plan)?;
-    let outputs = Arc::new(Outputs::new(&plan)?);
+    let gate = checkpoint::gate(&plan.checkpoint);
+    let outputs = Arc::new(Outputs::new(&plan, &gate)?);
     let exit = System::new().block_on(async {
-        let stored = store.load().await?;
+        let mut opened = open(&plan, &gate).await?;
+        let stored = opened.store.load().await?;
         let (main, parked) = find(&stored, table)?;
+        let store = Arc::clone(&opened.store);
         let entry = Arc::new(EntryStore::new(store, main, parked.table));
-        let end = stream(&plan, Arc::clone(&entry), Arc::clone(&outputs)).await?;
-        finish(&entry, end).await
+        let events = opened.take_events();
+        let end = stream(&plan, Arc::clone(&entry), Arc::clone(&outputs), events).await?;
+        let exit = finish(&entry, end).await?;
+        opened.give_back().await;
+        Ok(exit)
     });
     // Its threads must not end on one of theirs.
     drop(outputs);
@@ -57,12 +64,13 @@ pub fn resume_table(plan: Plan, table: &str) -> anyhow::Result<Exit> {
 
 /// Forgets what the table missed: it goes on at the pipeline's position.
 pub fn discard_parked(plan: &Plan, table: &str) -> anyhow::Result<Exit> {
-    let store = open(plan)?;
     System::new().block_on(async move {
-        let stored = store.load().await?;
+        let opened = open(plan, &checkpoint::gate(&plan.checkpoint)).await?;
+        let stored = opened.store.load().await?;
         let (main, parked) = find(&stored, table)?;
-        let entry = EntryStore::new(store, main, parked.table.clone());
+        let entry = EntryStore::new(Arc::clone(&opened.store), main, parked.table.clone());
         entry.remove().await?;
+        opened.give_back().await;
         println!(
             "table \"{}\" is no longer parked; its changes between {} and {} are not delivered: copy the table anew",
             parked.table,
@@ -73,16 +81,15 @@ pub fn discard_parked(plan: &Plan, table: &str) -> anyhow::Result<Exit> {
     })
 }
 
-fn open(plan: &Plan) -> Result<Arc<dyn CheckpointStore>, Failure> {
-    let opened = FileStore::open(&plan.checkpoint.file, &plan.name);
-    let store = opened.map_err(|failure| Failure {
+async fn open(plan: &Plan, gate: &LeaseGate) -> Result<Opened, Failure> {
+    let opened = checkpoint::open_gated(&plan.checkpoint, &plan.name, gate).await;
+    opened.map_err(|failure| Failure {
         message: format!(
             "a table is resumed while the pipeline stands still: {}",
             failure.message
         ),
         ..failure
-    })?;
-    Ok(Arc::new(store))
+    })
 }
 
 fn find(stored: &Stored, table: &str) -> Result<(Checkpoint, Parked), Failure> {
@@ -111,7 +118,12 @@ fn find(stored: &Stored, table: &str) -> Result<(Checkpoint, Parked), Failure> {
     Err(failure.with_hint("`headwater position show` lists parked tables"))
 }
 
-async fn stream(plan: &Plan, entry: Arc<EntryStore>, outputs: Arc<Outputs>) -> anyhow::Result<End> {
+async fn stream(
+    plan: &Plan,
+    entry: Arc<EntryStore>,
+    outputs: Arc<Outputs>,
+    lease_events: UnboundedReceiver<LeaseEvent>,
+) -> anyhow::Result<End> {
     let signals = Signals::listen().context("listen for signals")?;
     let telemetry = Telemetry::start(&plan.telemetry)?;
     let dead_letters = outputs::dead_letters(plan)?;
@@ -137,6 +149,7 @@ async fn stream(plan: &Plan, entry: Arc<EntryStore>, outputs: Arc<Outputs>) -> a
         policy,
         launcher: Arc::new(launcher),
         store: entry,
+        lease_events: Some(lease_events),
         dead_letters,
     };
     drive(plan, task, signals, telemetry).await

@@ -20,7 +20,12 @@ pub(super) struct Address {
 }
 
 pub(super) fn url(text: &str) -> Result<Address, Error> {
-    let wrong = |problem: &str, remedy: &str| Error::new(URL, problem, remedy);
+    url_of(URL, text)
+}
+
+/// The same for another setting.
+pub(super) fn url_of(key: &'static str, text: &str) -> Result<Address, Error> {
+    let wrong = |problem: &str, remedy: &str| Error::new(key, problem, remedy);
     let rest = text
         .strip_prefix("mysql://")
         .ok_or_else(|| wrong("does not begin with mysql://", URL_SHAPE))?;
@@ -55,7 +60,7 @@ pub(super) fn url(text: &str) -> Result<Address, Error> {
         return Err(wrong("names no user", URL_SHAPE));
     }
     Ok(Address {
-        host: host(URL, authority)?,
+        host: host(key, authority)?,
         user,
         password: password.map(decode).transpose()?.map(Secret::new),
     })

@@ -2,14 +2,11 @@
 
 use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use headwater_actors::{
-    checkpoint::OrderingKey, checkpointer::progress::Pace, filter::TableFilter,
-    writer::poison::OnError,
-};
+use headwater_actors::{checkpoint::OrderingKey, writer::poison::OnError};
 
 use super::{
-    CheckpointPlan, Error, ErrorsPlan, InvalidText, LogFormat, MemoryPlan, Plan, RoutePlan,
-    SinkPlan, TelemetryPlan, native, routes, shape, sinks, source,
+    Error, ErrorsPlan, InvalidText, LogFormat, MemoryPlan, Plan, RoutePlan, SinkPlan,
+    TelemetryPlan, checkpoint, native, routes, shape, sinks, source,
 };
 use crate::settings::Settings;
 
@@ -22,11 +19,10 @@ impl Plan {
         let sink = sinks::sink(&settings.sink)?;
         let top = routes::top(settings, &sink)?;
         let routes = routes::routes(settings, &sink)?;
-        choose(
-            "checkpoint.type",
-            &settings.checkpoint.kind,
-            &[("file", ())],
-        )?;
+        let source = source::source(&settings.source)?;
+        let checkpoint = checkpoint::checkpoint(settings, &source)?;
+        let tables = checkpoint::tables(&settings.source.tables, &checkpoint)?;
+        let sink = sinks::within_lease(sink, &checkpoint);
         let (native, shape) = (native::native(&settings.native)?, shape::shape(settings)?);
         native::ensure_query_shows_nothing_hidden(&native, &shape)?;
         for route in routes.iter().chain([&top]) {
@@ -34,19 +30,13 @@ impl Plan {
         }
         Ok(Self {
             name: name(&settings.name)?,
-            source: source::source(&settings.source)?,
-            tables: TableFilter::new(&settings.source.tables).map_err(|error| {
-                Error::new(
-                    "source.tables",
-                    error.to_string(),
-                    "see config/default.toml",
-                )
-            })?,
+            source,
+            tables,
             shape,
             native,
             ordering: routes::ordering(&routes, &top),
             errors: errors(settings)?,
-            checkpoint: checkpoint(settings)?,
+            checkpoint,
             telemetry: telemetry(settings)?,
             shutdown_grace: duration_secs(
                 "shutdown.grace_secs",
@@ -119,32 +109,6 @@ fn errors(settings: &Settings) -> Result<ErrorsPlan, Error> {
             ],
         )?,
         dead_letter_path,
-    })
-}
-
-fn checkpoint(settings: &Settings) -> Result<CheckpointPlan, Error> {
-    let path = optional(&settings.checkpoint.file.path).ok_or_else(|| {
-        Error::new(
-            "checkpoint.file.path",
-            "is empty",
-            "name a file on a disk that outlives the process",
-        )
-    })?;
-    let interval_ms = number(
-        "checkpoint.interval_ms",
-        settings.checkpoint.interval_ms,
-        10..=3_600_000,
-    )?;
-    Ok(CheckpointPlan {
-        file: PathBuf::from(path),
-        pace: Pace {
-            interval: Duration::from_millis(interval_ms),
-            late_after: duration_secs(
-                "checkpoint.late_after_secs",
-                settings.checkpoint.late_after_secs,
-                1..=86_400,
-            )?,
-        },
     })
 }
 

@@ -3,10 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    AwsPlan, Error, FilePlan, FirehosePlan, KinesisPlan, SinkPlan,
+    AwsPlan, CheckpointPlan, Error, FilePlan, FirehosePlan, KinesisPlan, SinkPlan, StorePlan,
     convert::{choose, duration_secs, number, optional},
 };
-use crate::settings::{Settings, SinkSettings};
+use crate::{
+    lease::Span,
+    settings::{Settings, SinkSettings},
+};
 
 /// PutRecords: 10 MiB a request; a record of at most 10 MiB with its partition key (256 characters of up to
 /// four bytes). <https://docs.aws.amazon.com/streams/latest/dev/large-records.html>
@@ -40,6 +43,25 @@ pub(super) fn sink(settings: &SinkSettings) -> Result<SinkPlan, Error> {
         Kind::File => file(settings),
         Kind::Stdout => Ok(SinkPlan::Stdout),
         Kind::Null => Ok(SinkPlan::Null),
+    }
+}
+
+/// With a lease no call may outlive it: a call's timeout is at most what fits between two renewals.
+pub(super) fn within_lease(sink: SinkPlan, checkpoint: &CheckpointPlan) -> SinkPlan {
+    if matches!(checkpoint.store, StorePlan::File(_)) {
+        return sink;
+    }
+    let call_max = Span(checkpoint.lease).put_max();
+    match sink {
+        SinkPlan::Kinesis(plan) => SinkPlan::Kinesis(KinesisPlan {
+            call_timeout: plan.call_timeout.min(call_max),
+            ..plan
+        }),
+        SinkPlan::Firehose(plan) => SinkPlan::Firehose(FirehosePlan {
+            call_timeout: plan.call_timeout.min(call_max),
+            ..plan
+        }),
+        other => other,
     }
 }
 
@@ -143,7 +165,10 @@ fn name(key: &'static str, name: &str, length_max: usize) -> Result<(), Error> {
     Ok(())
 }
 
-fn aws(keys: [&'static str; 2], [region, url, role]: [&String; 3]) -> Result<AwsPlan, Error> {
+pub(super) fn aws(
+    keys: [&'static str; 2],
+    [region, url, role]: [&String; 3],
+) -> Result<AwsPlan, Error> {
     let [url_key, role_key] = keys;
     let is_url = ["http://", "https://"].iter().any(|scheme| {
         url.strip_prefix(scheme)

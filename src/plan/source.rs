@@ -38,7 +38,18 @@ pub(super) fn source(settings: &SourceSettings) -> Result<SourcePlan, Error> {
     Ok(SourcePlan {
         hosts,
         user: address.user,
-        password: password(settings, address.password)?,
+        password: password(
+            &Places {
+                keys: [
+                    "source.url",
+                    "HEADWATER__SOURCE__PASSWORD",
+                    "source.password_file",
+                ],
+                in_environment: &settings.password,
+                in_file: &settings.password_file,
+            },
+            address.password,
+        )?,
         tls: tls(&settings.tls)?,
         start: point::start(&settings.start)?,
         server_id: number(
@@ -75,18 +86,27 @@ pub(super) fn source(settings: &SourceSettings) -> Result<SourcePlan, Error> {
     })
 }
 
-fn password(settings: &SourceSettings, in_url: Option<Secret>) -> Result<Secret, Error> {
-    let in_environment = Some(&settings.password).filter(|password| !password.is_empty());
-    let in_file = optional(&settings.password_file);
+/// Where a password may come from, beside its URL.
+pub(super) struct Places<'a> {
+    /// Of the URL, the environment, the file.
+    pub(super) keys: [&'static str; 3],
+    pub(super) in_environment: &'a Secret,
+    pub(super) in_file: &'a str,
+}
+
+pub(super) fn password(places: &Places<'_>, in_url: Option<Secret>) -> Result<Secret, Error> {
+    let in_environment = Some(places.in_environment).filter(|password| !password.is_empty());
+    let in_file = optional(places.in_file);
+    let [url_key, environment_key, file_key] = places.keys;
     let places = [
-        in_url.as_ref().map(|_| "source.url"),
-        in_environment.map(|_| "HEADWATER__SOURCE__PASSWORD"),
-        in_file.map(|_| "source.password_file"),
+        in_url.as_ref().map(|_| url_key),
+        in_environment.map(|_| environment_key),
+        in_file.map(|_| file_key),
     ];
     let places: Vec<&str> = places.into_iter().flatten().collect();
     if places.len() > 1 {
         return Err(Error::new(
-            "source.url",
+            url_key,
             format!("the password comes from {}", places.join(" and from ")),
             "keep one of them",
         ));
@@ -94,7 +114,7 @@ fn password(settings: &SourceSettings, in_url: Option<Secret>) -> Result<Secret,
     match (in_url, in_environment, in_file) {
         (Some(password), _, _) => Ok(password),
         (_, Some(password), _) => Ok(password.clone()),
-        (_, _, Some(path)) => secret_in("source.password_file", path, "the password"),
+        (_, _, Some(path)) => secret_in(file_key, path, "the password"),
         (None, None, None) => Ok(Secret::default()),
     }
 }

@@ -28,7 +28,11 @@ pub use shape::*;
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
 
 /// The keys that only the environment may set, and the key beside each that names a file instead.
-const SECRETS: [(&str, &str); 2] = [
+const SECRETS: [(&str, &str); 3] = [
+    (
+        "checkpoint.mysql.password",
+        "checkpoint.mysql.password_file",
+    ),
     ("source.password", "source.password_file"),
     ("mask.hash_salt", "mask.hash_salt_file"),
 ];

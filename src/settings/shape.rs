@@ -217,7 +217,32 @@ pub struct CheckpointSettings {
     pub kind: String,
     pub interval_ms: u64,
     pub late_after_secs: u64,
+    pub lease_secs: u64,
     pub file: CheckpointFileSettings,
+    pub mysql: CheckpointMySqlSettings,
+    pub dynamodb: CheckpointDynamoDbSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointMySqlSettings {
+    /// May hold a password.
+    #[serde(deserialize_with = "secret")]
+    pub url: Secret,
+    /// Only from the environment.
+    #[serde(deserialize_with = "secret")]
+    pub password: Secret,
+    pub password_file: String,
+    pub table: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointDynamoDbSettings {
+    pub table: String,
+    pub region: String,
+    pub endpoint_url: String,
+    pub role_arn: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

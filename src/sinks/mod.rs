@@ -7,9 +7,12 @@ pub mod file;
 pub mod firehose;
 mod group;
 pub mod kinesis;
+mod leased;
 pub mod null;
 pub mod stdout;
 pub mod stream;
+
+pub use leased::LeasedSink;
 
 use headwater_actors::{
     failure::Failure,

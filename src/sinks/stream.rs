@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     aws::{self, Action},
+    lease::gate::LeaseGate,
     plan::AwsPlan,
 };
 
@@ -75,6 +76,13 @@ impl Streams {
             config: OnceCell::new(),
             in_flight: InFlight::new(in_flight_bytes_max),
         }
+    }
+
+    /// No call starts but through this gate.
+    #[must_use]
+    pub fn behind(mut self, gate: LeaseGate) -> Self {
+        self.in_flight = self.in_flight.behind(gate);
+        self
     }
 
     async fn config(&self, plan: &AwsPlan) -> Result<SdkConfig, Failure> {

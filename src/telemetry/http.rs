@@ -42,14 +42,32 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The supervisor, once there is one.
 #[derive(Clone, Default)]
-pub struct SupervisorSlot(Arc<RwLock<Option<Recipient<GetStatus>>>>);
+pub struct SupervisorSlot(Arc<RwLock<Occupant>>);
+
+#[derive(Clone, Default)]
+enum Occupant {
+    #[default]
+    Nobody,
+    /// Why there is none yet.
+    Standby(Arc<str>),
+    Supervisor(Recipient<GetStatus>),
+}
 
 impl SupervisorSlot {
     pub fn set(&self, supervisor: Recipient<GetStatus>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(supervisor);
+        self.put(Occupant::Supervisor(supervisor));
     }
 
-    fn get(&self) -> Option<Recipient<GetStatus>> {
+    /// Another process has the checkpoint store, or it cannot be reached.
+    pub fn stand_by(&self, why: &str) {
+        self.put(Occupant::Standby(why.into()));
+    }
+
+    fn put(&self, occupant: Occupant) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = occupant;
+    }
+
+    fn get(&self) -> Occupant {
         self.0
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -57,8 +75,10 @@ impl SupervisorSlot {
     }
 
     async fn ask(&self) -> Answer {
-        let Some(supervisor) = self.get() else {
-            return Answer::NotYet;
+        let supervisor = match self.get() {
+            Occupant::Nobody => return Answer::NotYet,
+            Occupant::Standby(why) => return Answer::Standby(why),
+            Occupant::Supervisor(supervisor) => supervisor,
         };
         match tokio::time::timeout(ANSWER_TIMEOUT, supervisor.send(GetStatus)).await {
             Ok(Ok(status)) => Answer::Status(Box::new(status)),
@@ -71,6 +91,7 @@ impl SupervisorSlot {
 enum Answer {
     /// The pipeline is not started yet.
     NotYet,
+    Standby(Arc<str>),
     Status(Box<Status>),
     Silent(&'static str),
 }
@@ -157,6 +178,7 @@ async fn metrics(page: Data<MetricsPage>, supervisor: Data<SupervisorSlot>) -> H
     let state = match supervisor.ask().await {
         Answer::Status(status) => Some(status.state),
         Answer::NotYet => Some(State::Starting),
+        Answer::Standby(_) => Some(State::Standby),
         Answer::Silent(_) => None,
     };
     HttpResponse::Ok()
@@ -168,6 +190,7 @@ async fn metrics(page: Data<MetricsPage>, supervisor: Data<SupervisorSlot>) -> H
 async fn livez(supervisor: Data<SupervisorSlot>) -> HttpResponse {
     match supervisor.ask().await {
         Answer::NotYet => plain(HttpResponse::Ok(), "alive: starting"),
+        Answer::Standby(_) => plain(HttpResponse::Ok(), "alive: standby"),
         Answer::Status(status) => {
             let text = format!("alive: {}", state_name(status.state));
             plain(HttpResponse::Ok(), &text)
@@ -179,6 +202,10 @@ async fn livez(supervisor: Data<SupervisorSlot>) -> HttpResponse {
 async fn readyz(supervisor: Data<SupervisorSlot>) -> HttpResponse {
     match supervisor.ask().await {
         Answer::NotYet => plain(HttpResponse::ServiceUnavailable(), "not ready: starting"),
+        Answer::Standby(why) => {
+            let text = format!("not ready: standby\n{why}");
+            plain(HttpResponse::ServiceUnavailable(), &text)
+        }
         Answer::Silent(why) => plain(HttpResponse::ServiceUnavailable(), why),
         Answer::Status(status) if status.state == State::Streaming => {
             plain(HttpResponse::Ok(), "ready: streaming")
@@ -196,6 +223,10 @@ async fn status(supervisor: Data<SupervisorSlot>) -> HttpResponse {
             state: state_name(State::Starting),
             error: None,
         }),
+        Answer::Standby(why) => HttpResponse::ServiceUnavailable().json(Unanswered {
+            state: state_name(State::Standby),
+            error: Some(&why),
+        }),
         Answer::Silent(why) => HttpResponse::ServiceUnavailable().json(Unanswered {
             state: "unknown",
             error: Some(why),
@@ -205,10 +236,10 @@ async fn status(supervisor: Data<SupervisorSlot>) -> HttpResponse {
 
 /// `/status` without a supervisor.
 #[derive(serde::Serialize)]
-struct Unanswered {
+struct Unanswered<'a> {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
+    error: Option<&'a str>,
 }
 
 async fn unknown() -> HttpResponse {

@@ -79,6 +79,11 @@ impl Telemetry {
         self.supervisor.set(supervisor);
     }
 
+    /// What the pages say before there is a supervisor.
+    pub fn slot(&self) -> http::SupervisorSlot {
+        self.supervisor.clone()
+    }
+
     /// Where it listens: the real port when the settings said port 0.
     pub fn address(&self) -> Option<SocketAddr> {
         self.server.as_ref().map(http::Server::address)

@@ -51,7 +51,8 @@ const BUCKETS: &[(&str, &[f64])] = &[
     ),
 ];
 
-const STATES: [State; 7] = [
+const STATES: [State; 8] = [
+    State::Standby,
     State::Starting,
     State::Streaming,
     State::BackingOff,
@@ -64,6 +65,7 @@ const STATES: [State; 7] = [
 /// The state as metrics, `/readyz` and `/status` write it.
 pub fn state_name(state: State) -> &'static str {
     match state {
+        State::Standby => "standby",
         State::Starting => "starting",
         State::Streaming => "streaming",
         State::BackingOff => "backing_off",

@@ -24,7 +24,6 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("aws_config", &["src/aws", "src/sinks/"]),
     ("aws_lc_rs", &["src/mysql/", "src/sha256"]),
     ("aws_runtime", &["src/aws"]),
-    ("aws_sdk_dynamodb", &["src/checkpoint/"]),
     ("aws_sdk_firehose", &["src/sinks/firehose"]),
     (
         "aws_sdk_kinesis",
@@ -33,8 +32,9 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("aws_smithy", &["src/aws", "src/sinks/"]),
     ("clap", &["src/cli/"]),
     ("metrics_exporter_prometheus", &["src/telemetry/"]),
-    ("mysql_async", &["src/mysql/"]),
+    ("mysql_async", &["src/mysql/", "src/checkpoint/mysql"]),
     ("mysql_common", &["src/mysql/"]),
+    ("rustix", &["src/lease/"]),
     ("tokio_rustls", &["src/mysql/"]),
     ("tracing_subscriber", &["src/telemetry/"]),
     ("webpki_roots", &["src/mysql/"]),

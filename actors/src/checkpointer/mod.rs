@@ -38,7 +38,8 @@ pub struct Checkpointer {
     progress: Progress,
     backoff: Backoff,
     last_success: Instant,
-    timer: Option<SpawnHandle>,
+    /// When it rings.
+    timer: Option<(Instant, SpawnHandle)>,
     /// The Supervisor has been told that it is late.
     is_late: bool,
     last_failure: Option<Failure>,
@@ -64,9 +65,10 @@ impl Checkpointer {
         supervisor: Supervising,
         watch: DeathWatch,
     ) -> Self {
+        let progress = Progress::new(from, pace);
         Self {
             generation,
-            progress: Progress::new(from, pace),
+            progress: progress.with_quiet_interval(store.quiet_interval()),
             backoff,
             last_success: Instant::now(),
             timer: None,
@@ -81,14 +83,18 @@ impl Checkpointer {
     fn proceed(&mut self, ctx: &mut Context<Self>) {
         match self.progress.next(Instant::now()) {
             Next::Nothing => (),
-            Next::At(due) if self.timer.is_none() => {
+            Next::At(due) if self.timer.is_some_and(|(at, _)| at <= due) => (),
+            Next::At(due) => {
+                if let Some((_, later)) = self.timer.take() {
+                    ctx.cancel_future(later);
+                }
                 let wait = due.saturating_duration_since(Instant::now());
-                self.timer = Some(ctx.run_later(wait, |checkpointer, ctx| {
+                let timer = ctx.run_later(wait, |checkpointer, ctx| {
                     checkpointer.timer = None;
                     checkpointer.proceed(ctx);
-                }));
+                });
+                self.timer = Some((due, timer));
             }
-            Next::At(_) => (),
             Next::Write(checkpoint) => self.write(*checkpoint, ctx),
             Next::Done => {
                 let mark = Some(self.progress.done().mark.clone());

@@ -49,6 +49,10 @@ pub struct Progress {
     done: Checkpoint,
     open: VecDeque<Open>,
     pace: Pace,
+    /// The same for moves of the position alone.
+    quiet_interval: Duration,
+    /// What has changed since the last write: nothing, the position alone, more.
+    is_moved: bool,
     is_dirty: bool,
     is_writing: bool,
     last_write: Option<Instant>,
@@ -70,6 +74,8 @@ impl Progress {
             done,
             open: VecDeque::new(),
             pace,
+            quiet_interval: pace.interval,
+            is_moved: false,
             is_dirty: false,
             is_writing: false,
             last_write: None,
@@ -79,12 +85,22 @@ impl Progress {
         }
     }
 
+    /// Moves of the position over what was not to be delivered are written this seldom.
+    #[must_use]
+    pub fn with_quiet_interval(self, quiet_interval: Duration) -> Self {
+        Self {
+            quiet_interval: quiet_interval.max(self.pace.interval),
+            ..self
+        }
+    }
+
     /// A barrier exists, or the newest one moved further.
     pub fn opened(&mut self, seq: BarrierSeq, end: BarrierEnd) {
         match self.open.back_mut() {
             Some(newest) if newest.seq == seq => {
                 newest.end.gtids.union(&end.gtids);
                 newest.end.commit_us = newest.end.commit_us.max(end.commit_us);
+                newest.end.is_quiet &= end.is_quiet && end.xa.is_empty();
                 newest.end.xa.extend(end.xa);
                 newest.end.mark = end.mark;
             }
@@ -151,7 +167,8 @@ impl Progress {
             end.xa.iter().for_each(|change| self.done.xa.apply(change));
             self.done.commit_us = self.done.commit_us.max(end.commit_us);
             self.done.mark = end.mark;
-            self.is_dirty = true;
+            self.is_moved = true;
+            self.is_dirty |= !end.is_quiet || !end.xa.is_empty();
             if end.commit_us > 0 {
                 commit_times.push(end.commit_us);
             }
@@ -181,14 +198,18 @@ impl Progress {
         if self.is_writing {
             return Next::Nothing;
         }
-        if !self.is_dirty {
+        if !self.is_dirty && !self.is_moved {
             return if self.last.is_some() {
                 Next::Done
             } else {
                 Next::Nothing
             };
         }
-        let paced = self.last_write.map(|last| last + self.pace.interval);
+        let interval = match self.is_dirty {
+            true => self.pace.interval,
+            false => self.quiet_interval,
+        };
+        let paced = self.last_write.map(|last| last + interval);
         let due = match self.last {
             // The last one keeps no distance.
             Some(_) => self.retry_at,
@@ -198,7 +219,7 @@ impl Progress {
             Some(due) => Next::At(due),
             None => {
                 self.is_writing = true;
-                self.is_dirty = false;
+                (self.is_dirty, self.is_moved) = (false, false);
                 self.last_write = Some(now);
                 self.trying_since.get_or_insert(now);
                 self.forget_columns();

@@ -1,6 +1,8 @@
 //! Where the checkpoint is kept. A save is durable when it resolves, and whole: a crash in the middle
 //! leaves the old one. The store is locked against a second process while open.
 
+use std::time::Duration;
+
 use super::BoxFuture;
 use crate::{checkpoint::Checkpoint, failure::Failure};
 
@@ -10,6 +12,12 @@ pub trait CheckpointStore: Send + Sync {
     /// A save that was called later wins over one that is still on its way. An epoch below the stored
     /// one is a definite failure.
     fn save(&self, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), Failure>>;
+
+    /// How seldom a position is worth a write that has moved over nothing that was to be delivered: where a write
+    /// has its price, or moves the position itself.
+    fn quiet_interval(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Forgets the position. The epoch is kept: it must rise for ever.
     fn clear(&self) -> BoxFuture<'static, Result<(), Failure>>;

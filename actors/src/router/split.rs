@@ -290,6 +290,7 @@ impl Splitter {
             return;
         }
         let end = BarrierEnd {
+            is_quiet: self.current.is_empty() && fence.is_none(),
             mark: self.mark.clone(),
             gtids: std::mem::take(&mut self.gtids),
             commit_us: std::mem::take(&mut self.commit_us),

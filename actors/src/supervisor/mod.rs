@@ -7,6 +7,7 @@
 
 mod generation;
 mod halting;
+mod lease;
 pub mod lifecycle;
 mod parked;
 mod report;
@@ -24,6 +25,7 @@ use actix::{
 };
 use tokio::sync::oneshot;
 
+pub use self::lease::{LeaseLost, LeaseTroubled};
 use self::{
     generation::Running,
     lifecycle::{Lifecycle, Phase, Verdict},

@@ -65,3 +65,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- int $wanted -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* With a file on a volume of its own each pod would stream by itself. */ -}}
+{{- define "headwater.replicas" -}}
+{{- $replicas := int .Values.replicas -}}
+{{- if and (gt $replicas 1) (not (regexMatch "type\\s*=\\s*[\"'](mysql|dynamodb)[\"']" .Values.settings)) -}}
+{{- fail (printf "replicas is %d, but checkpoint.type in the settings is a file: every pod would have its own and write every change; set checkpoint.type to \"mysql\" or \"dynamodb\" (docs/high-availability.md), or replicas to 1" $replicas) -}}
+{{- end -}}
+{{- $replicas -}}
+{{- end -}}

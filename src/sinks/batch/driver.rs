@@ -33,7 +33,7 @@ use super::{
     calls::{Call, Calls, Settled},
 };
 use crate::{
-    aws::CallFailure,
+    aws::{Blame, CallFailure},
     sinks::{Outcome, count, ended, rejected},
 };
 
@@ -189,6 +189,7 @@ impl<P: PutBatch> Driver<P> {
             let port = Arc::clone(&self.port);
             let timeout = self.call_timeout;
             let (budget, bytes) = (self.in_flight.budget.clone(), call.bytes);
+            let gate = self.in_flight.gate.clone();
             self.in_flight.launched(bytes);
             let task = self.tasks.spawn(async move {
                 let _permit = budget.take(bytes).await;
@@ -197,6 +198,8 @@ impl<P: PutBatch> Driver<P> {
                     None => None,
                 };
                 let body = body.unwrap_or_else(|| port.body(&records));
+                let _pass = gate.pass(timeout).await.map_err(unsent)?;
+                let body = body.under(gate, timeout);
                 match tokio::time::timeout(timeout, port.put(body)).await {
                     Ok(replies) => replies,
                     Err(_) => Err(CallFailure::transient(format!(
@@ -265,6 +268,14 @@ async fn sleep_until(wake: Option<Instant>) {
 /// What counts against AWS's limits.
 fn size(record: &Record) -> usize {
     record.bytes.len() + record.partition_key.len()
+}
+
+fn unsent(failure: Failure) -> CallFailure {
+    CallFailure {
+        failure,
+        throttled: false,
+        blame: Blame::Stream,
+    }
 }
 
 fn driver_ended() -> Rejected {

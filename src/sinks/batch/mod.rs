@@ -25,7 +25,10 @@ use headwater_actors::{
     ports::sink::Record,
 };
 
-use crate::aws::{Body, CallFailure};
+use crate::{
+    aws::{Body, CallFailure},
+    lease::gate::LeaseGate,
+};
 
 /// What must keep its order among itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -56,9 +59,11 @@ pub struct Limits {
     pub shard: Option<Arc<str>>,
 }
 
-/// Bytes in flight over several streams: each driver keeps its own limit, all of them share this one.
+/// What flies over several streams: whether anything may, and how much; each driver keeps its own limit below it.
 #[derive(Debug, Clone)]
 pub struct InFlight {
+    /// Asked before each call.
+    gate: LeaseGate,
     budget: ByteBudget,
     bytes_max: usize,
     bytes: Arc<AtomicUsize>,
@@ -72,11 +77,16 @@ const ROUNDING_BYTES: usize = 64 * 1024;
 impl InFlight {
     pub fn new(bytes_max: usize) -> Self {
         Self {
+            gate: LeaseGate::open(),
             budget: ByteBudget::new(bytes_max.saturating_add(ROUNDING_BYTES)),
             bytes_max,
             bytes: Arc::default(),
             ahead: Arc::default(),
         }
+    }
+
+    pub fn behind(self, gate: LeaseGate) -> Self {
+        Self { gate, ..self }
     }
 
     fn launched(&self, bytes: usize) {

@@ -13,7 +13,7 @@ use crate::{
     cache,
     http::{Http, Reply},
     ports::Port,
-    process::{Process, log_into, tail},
+    process::{Process, Signal, log_into, tail},
     wait::Deadline,
 };
 
@@ -78,6 +78,14 @@ impl Moto {
     /// When the system refuses.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.process.kill()
+    }
+
+    /// Stops and continues it, as if it could not be reached.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
+        self.process.signal(signal)
     }
 
     pub fn firehose(&self) -> JsonService {

@@ -29,6 +29,7 @@ fn end(number: u64) -> BarrierEnd {
         mark,
         gtids: gtids(number.max(1), number.max(1)),
         commit_us: number,
+        is_quiet: false,
     }
 }
 
@@ -59,6 +60,34 @@ fn written(progress: &mut Progress, now: Instant) -> Option<Checkpoint> {
         Next::Write(checkpoint) => Some(*checkpoint),
         _ => None,
     }
+}
+
+#[test]
+fn moves_of_the_position_alone_are_written_seldom_and_changes_soon() {
+    let quiet = |number| BarrierEnd {
+        is_quiet: true,
+        ..end(number)
+    };
+    let mut progress = progress().with_quiet_interval(INTERVAL * 10);
+    let begun = Instant::now();
+    progress.opened(BarrierSeq(1), quiet(1));
+    progress.finished(BarrierSeq(1));
+    assert!(written(&mut progress, begun).is_some());
+    progress.stored();
+    progress.opened(BarrierSeq(2), quiet(2));
+    progress.finished(BarrierSeq(2));
+    let due = begun + INTERVAL * 10;
+    assert_eq!(progress.next(begun + INTERVAL), Next::At(due));
+    progress.opened(BarrierSeq(3), quiet(3));
+    progress.opened(BarrierSeq(3), end(4));
+    progress.finished(BarrierSeq(3));
+    let stored = written(&mut progress, begun + INTERVAL).expect("a change");
+    assert_eq!(stored.mark, end(4).mark);
+    progress.stored();
+    progress.opened(BarrierSeq(4), quiet(5));
+    progress.finished(BarrierSeq(4));
+    progress.store_last(true);
+    assert!(written(&mut progress, begun + INTERVAL).is_some());
 }
 
 proptest! {

@@ -92,6 +92,7 @@ impl Model {
             },
             gtids: GtidSet::default(),
             commit_us: 0,
+            is_quiet: false,
         };
         let segment = Segment { end, fence, lanes };
         let mut actions = Vec::new();

@@ -24,6 +24,7 @@ fn a_table_is_parked_at_the_earliest_undelivered_change_of_its_lanes() {
             },
             gtids: GtidSet::default(),
             commit_us: 0,
+            is_quiet: false,
         };
         let segment = Segment {
             end,
@@ -85,6 +86,7 @@ fn what_is_read_behind_a_drain_is_not_taken_in() {
         },
         gtids: GtidSet::default(),
         commit_us: 0,
+        is_quiet: false,
     };
     let mut lanes = PartList::default();
     lanes.push_block(
