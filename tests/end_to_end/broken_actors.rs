@@ -50,7 +50,7 @@ async fn breaks(actor: &str, point: &str, ends_generation: bool) -> anyhow::Resu
 
     // Without end: it halts.
     transactions(&world.mysql, 60).await?;
-    let finished = run_with(&world, &format!("{point}=panic@2x3 {point}=fail@2x*")).await?;
+    let finished = run_with(&world, &format!("{point}=panic@1x3 {point}=fail@1x*")).await?;
     let name = actor.replace('_', " ");
     let words = [
         "halted",
@@ -61,7 +61,7 @@ async fn breaks(actor: &str, point: &str, ends_generation: bool) -> anyhow::Resu
     ];
     says(&finished, 1, &words);
     // For good: at once.
-    let finished = run_with(&world, &format!("{point}=refuse@2")).await?;
+    let finished = run_with(&world, &format!("{point}=refuse@1")).await?;
     says(
         &finished,
         1,

@@ -5,9 +5,9 @@ use headwater_binlog::transaction::Assembler;
 use proptest::prelude::*;
 
 use super::*;
-use crate::filter::TableFilter;
 use crate::{
     checkpoint::RouteOrdering,
+    filter::TableFilter,
     fixture::{self, Log, Op},
 };
 
@@ -31,12 +31,8 @@ fn told(segment: Segment) -> String {
             format!("fence {}: ", tables.join("+"))
         }
     };
-    let lanes: Vec<String> = segment
-        .lanes
-        .into_lanes()
-        .into_iter()
-        .map(told_lane)
-        .collect();
+    let lanes = segment.lanes.into_lanes().into_iter();
+    let lanes: Vec<String> = lanes.map(told_lane).collect();
     format!("{fence}[{}]", lanes.join(" "))
 }
 

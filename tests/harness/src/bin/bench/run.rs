@@ -32,7 +32,8 @@ impl Setup {
             "[source]\nurl = \"{}\"\nstart = \"{from}\"\n{sink}\n",
             server.url(USER, PASSWORD)
         );
-        let launch = Launch::run(binary, folder.path(), &config)?;
+        // As in the image.
+        let launch = Launch::run(binary, folder.path(), &config)?.env("MALLOC_ARENA_MAX", "1");
         Ok(Self { launch, folder })
     }
 
