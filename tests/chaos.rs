@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test ends there
 
-use headwater_harness::chaos::{self, Length, Options};
+use headwater_harness::chaos::{self, Length, Options, Store};
 
 async fn nothing_is_found(seed: u64) {
     let options = Options {
@@ -11,6 +11,7 @@ async fn nothing_is_found(seed: u64) {
         length: Length::Lives(8),
         changes_per_sec: 2_000,
         keys: 300,
+        standby: None,
     };
     let report = chaos::run(&options).await.unwrap();
     println!("{report}");
@@ -26,4 +27,26 @@ async fn nothing_is_lost_reordered_or_wrong_under_random_faults() {
 #[tokio::test]
 async fn nothing_is_lost_reordered_or_wrong_under_random_faults_with_lanes_by_primary_key() {
     nothing_is_found(5).await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_reordered_or_wrong_while_two_processes_take_over_from_each_other() {
+    let options = Options {
+        binary: env!("CARGO_BIN_EXE_headwater").into(),
+        seed: 3,
+        length: Length::Lives(3),
+        changes_per_sec: 1_000,
+        keys: 300,
+        standby: Some(Store::MySql),
+    };
+    let report = chaos::run(&options).await.unwrap();
+    println!("{report}");
+    assert!(report.is_clean(), "{report}");
+    let takeovers = [
+        &report.takeovers_after_kill,
+        &report.takeovers_after_drain,
+        &report.takeovers_after_stop,
+    ];
+    let count: usize = takeovers.iter().map(|takeovers| takeovers.len()).sum();
+    assert!(count > 0, "{report}");
 }

@@ -2,11 +2,12 @@
 //!
 //! Writers raise a counter in every row that they change. The program lives many short lives, each under some
 //! weather (what the API and the network do wrong) and with some incidents; most lives end by SIGKILL, some by a
-//! drain: what a drained life sent must never come again.
+//! drain: what a drained life sent must never come again. With a standby there are always two of them ([`pair`]).
 //! At the end `headwater verify` reads the stream against counters and tables, and the judge against the binlog.
 //! Everything random comes from one seed, but for how the threads of five processes meet.
 
 mod life;
+mod pair;
 mod report;
 mod senders;
 mod weather;
@@ -14,27 +15,31 @@ mod writers;
 
 use std::{
     path::PathBuf,
-    time::{Duration, Instant},
+    str::FromStr,
+    time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
     check::{Judge, Verdict},
-    consumer::Consumer,
+    consumer::{Consumer, Record},
     facts::Facts,
     faults::FaultProxy,
     kinesis::Kinesis,
+    moto::Moto,
     mysql::{MySql, PASSWORD, USER},
-    program::Launch,
+    program::{Launch, Program},
     wait::Deadline,
     wire::Wire,
 };
 
+use pair::Pair;
 pub use report::Report;
 use senders::{Senders, Sent};
+use weather::Weather;
 use writers::Writers;
 
 const STREAM: &str = "chaos";
@@ -49,6 +54,36 @@ pub struct Options {
     pub length: Length,
     pub changes_per_sec: u32,
     pub keys: u32,
+    /// Two processes, and where their lease is.
+    pub standby: Option<Store>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// On the source, through the same network.
+    MySql,
+    DynamoDb,
+}
+
+impl Store {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MySql => "mysql",
+            Self::DynamoDb => "dynamodb",
+        }
+    }
+}
+
+impl FromStr for Store {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        match text {
+            "mysql" => Ok(Self::MySql),
+            "dynamodb" => Ok(Self::DynamoDb),
+            other => bail!("no such checkpoint store: {other}; there are mysql and dynamodb"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +100,16 @@ enum End {
     Drained,
     /// Exit code 3.
     GraceOver,
+    /// Until its lease was another's; then it went on, and ended itself.
+    Stopped,
+    /// It lost the lease to what else happened, and ended itself.
+    Overtaken,
+}
+
+/// A process, and what stands before its API.
+struct Member {
+    program: Program,
+    proxy: FaultProxy,
 }
 
 struct Chaos {
@@ -74,11 +119,16 @@ struct Chaos {
     ends: Vec<End>,
     mysql: MySql,
     kinesis: Kinesis,
-    /// In front of the two.
-    proxy: FaultProxy,
+    /// Of the proxies in front of it.
+    seeds: fastrand::Rng,
+    weather: Weather,
+    /// In front of MySQL.
     wire: Wire,
+    moto: Option<Moto>,
     folder: TempDir,
     consumer: Consumer,
+    /// Read, and sent by a life that is not over.
+    unsettled: Vec<Record>,
     senders: Senders,
     report: Report,
 }
@@ -93,11 +143,21 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let started = Instant::now();
     let mut last_end = None;
     let mut lives = 0;
+    let mut pair = match options.standby {
+        Some(_) => Some(chaos.start_pair().await?),
+        None => None,
+    };
     while match options.length {
         Length::Lives(count) => lives < count,
         Length::Time(time) => started.elapsed() < time,
     } {
-        let end = chaos.live(last_end).await;
+        let end = match pair.take() {
+            Some(before) => chaos.reign(before, last_end).await.map(|(after, end)| {
+                pair = Some(after);
+                end
+            }),
+            None => chaos.live(last_end).await,
+        };
         let Ok(end) = end.map_err(|error| chaos.report.finding(format!("{error:#}"))) else {
             break;
         };
@@ -109,7 +169,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         }
     }
     chaos.report.transactions = writers.stop().await?;
-    if let Err(error) = chaos.finish(last_end).await {
+    if let Err(error) = chaos.finish(last_end, pair).await {
         chaos.report.finding(format!("{error:#}"));
     }
     chaos.report.took = started.elapsed();
@@ -125,11 +185,14 @@ impl Chaos {
             mysql.exec(writers::TABLES),
             kinesis.create_stream(STREAM, SHARDS)
         )?;
-        let proxy =
-            FaultProxy::in_front_of(&kinesis.endpoint(), SHARDS as usize, random.u64(..)).await?;
+        let seeds = fastrand::Rng::with_seed(random.u64(..));
         let wire = Wire::to(mysql.port(), random.u64(..)).await?;
         let consumer = kinesis.consumer(STREAM).await?;
-        Ok(Self {
+        let moto = match options.standby {
+            Some(Store::DynamoDb) => Some(Moto::start().await?),
+            _ => None,
+        };
+        let chaos = Self {
             folder: tempfile::tempdir().context("create a folder")?,
             report: Report::new(&options, lanes(options.seed)),
             options,
@@ -137,53 +200,96 @@ impl Chaos {
             ends: Vec::new(),
             mysql,
             kinesis,
-            proxy,
+            seeds,
+            weather: Weather::Fair,
             wire,
+            moto,
             consumer,
+            unsettled: Vec::new(),
             senders: Senders::default(),
-        })
+        };
+        chaos.create_store().await?;
+        Ok(chaos)
     }
 
-    fn launch(&self) -> anyhow::Result<Launch> {
+    async fn member(&mut self) -> anyhow::Result<Member> {
+        let (kinesis, seed) = (self.kinesis.endpoint(), self.seeds.u64(..));
+        let proxy = FaultProxy::in_front_of(&kinesis, SHARDS as usize, seed).await?;
+        proxy.program(|faults| *faults = self.weather.api());
+        let launch = self
+            .launch(&["run", "-c", "headwater.toml"])?
+            .setting("sink.kinesis.endpoint_url", &proxy.url());
+        let program = launch.start()?;
+        Ok(Member { program, proxy })
+    }
+
+    fn launch(&self, arguments: &[&str]) -> anyhow::Result<Launch> {
         let config = format!(
             "[source]\nurl = \"mysql://{USER}:{PASSWORD}@127.0.0.1:{}\"\nstart = \"earliest\"\n\
              heartbeat_secs = 1\nread_timeout_secs = 4\nconnect_timeout_secs = 5\n\
              [sink]\ntype = \"kinesis\"\n[sink.kinesis]\nstream = \"{STREAM}\"\n\
-             endpoint_url = \"{}\"\ncall_timeout_secs = 10\n\
-             [checkpoint]\ninterval_ms = 100\n[shutdown]\ngrace_secs = 20\n{}",
+             call_timeout_secs = 10\n\
+             [shutdown]\ngrace_secs = 20\n[checkpoint]\ninterval_ms = 100\n{}{}",
             self.wire.port(),
-            self.proxy.url(),
+            self.store(),
             ordering(lanes(self.options.seed)),
         );
-        Launch::run(&self.options.binary, self.folder.path(), &config)
+        let file = self.folder.path().join("headwater.toml");
+        std::fs::write(&file, config).with_context(|| format!("write {}", file.display()))?;
+        Launch::new(&self.options.binary, self.folder.path(), arguments)
     }
 
-    /// What came since the last life ended.
-    async fn sent(&mut self, is_drained: bool) -> anyhow::Result<Sent> {
-        let mut empty_rounds = 0;
-        while empty_rounds < 3 {
-            empty_rounds = match self.consumer.poll().await? {
-                0 => empty_rounds + 1,
-                _ => 0,
+    /// What the life that has just ended sent. From the first call of `next` on it was that one: there is one
+    /// writer at a time, and what it sent has arrived before another begins.
+    async fn sent(&mut self, is_drained: bool, next: Option<&FaultProxy>) -> anyhow::Result<Sent> {
+        // The stream's clock is this one, in whole milliseconds.
+        const ROUNDING: Duration = Duration::from_millis(2);
+        let begin = || Some(next?.stats().first_call_at? - ROUNDING);
+        let is_next = |record: &Record, begin: Option<SystemTime>| {
+            begin.is_some_and(|begin| begin <= record.arrival)
+        };
+        let mut quiet_rounds = 0;
+        while quiet_rounds < 3 {
+            self.consumer.poll().await?;
+            let (came, begin) = (self.consumer.take(), begin());
+            let mut shards = came.chunk_by(|one, other| one.shard == other.shard);
+            let is_behind = shards.any(|records| {
+                let last = records.last();
+                last.is_some_and(|record| !is_next(record, begin))
+            });
+            quiet_rounds = match is_behind {
+                true => 0,
+                false => quiet_rounds + 1,
             };
-            for record in self.consumer.take() {
-                for line in record.lines() {
-                    self.senders.take(&record.partition_key, line);
-                }
+            self.unsettled.extend(came);
+        }
+        let begin = begin();
+        for record in std::mem::take(&mut self.unsettled) {
+            if is_next(&record, begin) {
+                self.unsettled.push(record);
+                continue;
+            }
+            for line in record.lines() {
+                self.senders.take(&record.partition_key, line);
             }
         }
         Ok(self.senders.end_life(is_drained))
     }
 
     /// Fair weather: all is delivered, then judged.
-    async fn finish(&mut self, last_end: Option<End>) -> anyhow::Result<()> {
-        self.calm_down();
-        let program = self.launch()?.start()?;
+    async fn finish(&mut self, last_end: Option<End>, pair: Option<Pair>) -> anyhow::Result<()> {
+        let member = match pair {
+            Some(pair) => self.last_of(pair).await?,
+            None => {
+                self.set_weather(Weather::Fair, []);
+                self.member().await?
+            }
+        };
+        let Member { program, proxy } = member;
         let (file, offset) = self.mysql.position().await?;
-        let wanted = Value::from(format!("{file}:{offset}"));
         let deadline = Deadline::after(Duration::from_secs(600), "all to be delivered");
         let mut last = Value::Null;
-        while last.get("position_durable") != Some(&wanted) {
+        while !has_reached(&last, &file, offset) {
             deadline
                 .pause()
                 .await
@@ -198,7 +304,8 @@ impl Chaos {
             finished.code(),
             finished.text()
         );
-        let sent = self.sent(true).await?;
+        drop(proxy);
+        let sent = self.sent(true, None).await?;
         self.report.sent(last_end, sent);
         let verified = self.verify().await?;
         let changes = verified.get("changes").and_then(Value::as_u64);
@@ -222,7 +329,8 @@ impl Chaos {
             "--reads-per-sec",
             "1000",
         ];
-        let finished = Launch::new(&self.options.binary, self.folder.path(), &arguments)?
+        let finished = self
+            .launch(&arguments)?
             .setting("sink.kinesis.endpoint_url", &self.kinesis.endpoint())
             .finish(Duration::from_secs(3_600))
             .await?;
@@ -243,8 +351,17 @@ impl Chaos {
                 judge.read_record(&record)?;
             }
         }
-        Ok(judge.against(&Facts::of(&self.mysql).await?))
+        Ok(judge.against(&Facts::of(&self.mysql).await?.of_tables(&writers::NAMES)))
     }
+}
+
+/// The checkpoint's own writes may go on behind it.
+fn has_reached(status: &Value, file: &str, offset: u64) -> bool {
+    let durable = status.get("position_durable").and_then(Value::as_str);
+    durable
+        .and_then(|text| text.rsplit_once(':'))
+        .and_then(|(found, at)| Some((found, at.parse::<u64>().ok()?)))
+        .is_some_and(|found| (file, offset) <= found)
 }
 
 /// Of each table; the seed decides.

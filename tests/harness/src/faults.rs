@@ -16,6 +16,7 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -42,6 +43,7 @@ use memory::Stream;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
     pub calls: u64,
+    pub first_call_at: Option<SystemTime>,
     pub entries_max: usize,
     /// Data and keys of the largest call, and of all calls at once.
     pub call_bytes_max: usize,

@@ -30,9 +30,15 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
         length: Length::Time(Duration::from_secs(300)),
         changes_per_sec: 2_000,
         keys: 2_000,
+        standby: None,
     };
     while let Some(argument) = arguments.next() {
-        let number = arguments.next().and_then(|text| text.parse::<u64>().ok());
+        let value = arguments.next().unwrap_or_default();
+        if argument == "--standby" {
+            options.standby = Some(value.parse()?);
+            continue;
+        }
+        let number = value.parse::<u64>().ok();
         let number = number.with_context(|| format!("{argument} wants a number"))?;
         let small = || u32::try_from(number).with_context(|| format!("{argument} is too large"));
         match argument.as_str() {

@@ -8,15 +8,21 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use tokio::time::sleep;
 
-use super::{Chaos, End, weather::Weather};
-use crate::{process::Signal, program::Program, wait::Deadline, wire::Cut};
+use super::{Chaos, End, Member, pair::is_overtaken, weather::Weather};
+use crate::{
+    faults::FaultProxy,
+    process::Signal,
+    program::{Finished, Program},
+    wait::Deadline,
+    wire::Cut,
+};
 
 /// So long an incident of MySQL may take; a drain has its grace time.
-const WITHIN: Duration = Duration::from_secs(90);
+pub(super) const WITHIN: Duration = Duration::from_secs(90);
 const SIGTERM: i32 = 15;
 
 #[derive(Debug, Clone, Copy)]
-enum Incident {
+pub(super) enum Incident {
     KillsConnections,
     FlushesLogs,
     CutsConnections,
@@ -30,7 +36,7 @@ enum Incident {
 
 impl Incident {
     /// What takes seconds comes seldom.
-    fn draw(random: &mut fastrand::Rng) -> Option<Self> {
+    pub(super) fn draw(random: &mut fastrand::Rng) -> Option<Self> {
         Some(match random.u32(..100) {
             0..8 => Self::KillsConnections,
             8..16 => Self::FlushesLogs,
@@ -45,7 +51,7 @@ impl Incident {
         })
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::KillsConnections => "KILL of the dump",
             Self::FlushesLogs => "FLUSH BINARY LOGS",
@@ -65,42 +71,36 @@ impl Chaos {
     pub(super) async fn live(&mut self, last_end: Option<End>) -> anyhow::Result<End> {
         let weather = Weather::draw(&mut self.random);
         self.report.happened(weather.name());
-        self.proxy.program(|faults| *faults = weather.api());
-        self.wire.program(|faults| *faults = weather.source());
-        let calls = self.proxy.stats().calls;
-        let mut program = self.launch()?.start()?;
-        self.linger(calls).await;
+        self.set_weather(weather, []);
+        let mut member = self.member().await?;
+        self.linger(&member.proxy).await;
         let mut scene = weather.name().to_owned();
         if let Some(incident) = Incident::draw(&mut self.random) {
             self.report.happened(incident.name());
             scene = format!("{scene}, {}", incident.name());
-            self.strike(incident, &mut program).await?;
-            let calls = self.proxy.stats().calls;
-            self.linger(calls).await;
+            self.strike(incident, &mut [&mut member]).await?;
+            self.linger(&member.proxy).await;
         }
+        let Member { mut program, proxy } = member;
         self.ensure_alive(&mut program).await?;
         self.report.saw_memory(&program);
         let end = self.end(program, &scene).await?;
-        let sent = self.sent(end == End::Drained).await?;
+        let sent = self.sent(end == End::Drained, None).await?;
+        drop(proxy);
         self.report.sent(last_end, sent);
         Ok(end)
     }
 
-    pub(super) fn calm_down(&self) {
-        self.proxy.program(|faults| *faults = Weather::Fair.api());
-        self.wire.program(|faults| *faults = Weather::Fair.source());
-    }
-
     /// Until some calls have come, or not; then a moment more.
-    async fn linger(&mut self, calls: u64) {
-        let count = calls + self.random.u64(..25);
+    pub(super) async fn linger(&mut self, proxy: &FaultProxy) {
+        let count = proxy.stats().calls + self.random.u64(..25);
         let patience = match self.random.u32(..5) {
             0 => self.random.u64(..300),
             _ => self.random.u64(300..3_000),
         };
         let patience = Duration::from_millis(patience);
         // Whichever comes first: a kill must also hit a life that moves nothing.
-        drop(tokio::time::timeout(patience, self.proxy.calls_reached(count)).await);
+        drop(tokio::time::timeout(patience, proxy.calls_reached(count)).await);
         sleep(Duration::from_millis(self.random.u64(..60))).await;
     }
 
@@ -113,18 +113,33 @@ impl Chaos {
     }
 
     async fn end(&mut self, mut program: Program, scene: &str) -> anyhow::Result<End> {
-        if self.ends.is_empty() {
-            self.ends = vec![End::Killed, End::Killed, End::Killed, End::Drained];
-            self.random.shuffle(&mut self.ends);
-        }
-        if self.ends.pop() == Some(End::Killed) {
+        let ends = [End::Killed, End::Killed, End::Killed, End::Drained];
+        if self.draw_end(&ends) == End::Killed {
             program.kill9()?;
             self.report.kills += 1;
             return Ok(End::Killed);
         }
         let asked = Instant::now();
         let finished = program.drain(WITHIN).await?;
-        let end = match finished.code() {
+        let end = self.how_drained(&finished, scene)?;
+        match end {
+            End::Killed => self.report.kills += 1,
+            end => self.report.drained(end == End::Drained, asked.elapsed()),
+        }
+        Ok(end)
+    }
+
+    /// Each as often as it stands there.
+    pub(super) fn draw_end(&mut self, ends: &[End]) -> End {
+        if self.ends.is_empty() {
+            self.ends = ends.to_vec();
+            self.random.shuffle(&mut self.ends);
+        }
+        self.ends.pop().unwrap_or(End::Killed)
+    }
+
+    pub(super) fn how_drained(&mut self, finished: &Finished, scene: &str) -> anyhow::Result<End> {
+        Ok(match finished.code() {
             Some(0) => End::Drained,
             Some(3) => {
                 let last = finished.stderr.iter().rev().take(3).rev();
@@ -135,16 +150,17 @@ impl Chaos {
             }
             // So soon after its start that it did not listen yet.
             None if finished.status.signal() == Some(SIGTERM) => End::Killed,
+            _ if self.options.standby.is_some() && is_overtaken(finished) => End::Overtaken,
             code => bail!("a drain ended with {code:?}: {}", finished.text()),
-        };
-        match end {
-            End::Killed => self.report.kills += 1,
-            end => self.report.drained(end == End::Drained, asked.elapsed()),
-        }
-        Ok(end)
+        })
     }
 
-    async fn strike(&mut self, incident: Incident, program: &mut Program) -> anyhow::Result<()> {
+    /// All of them, or the first where it is about a process.
+    pub(super) async fn strike(
+        &mut self,
+        incident: Incident,
+        members: &mut [&mut Member],
+    ) -> anyhow::Result<()> {
         let moment = Duration::from_millis(self.random.u64(100..1_500));
         match incident {
             Incident::KillsConnections => self.kill_dumps().await?,
@@ -159,18 +175,26 @@ impl Chaos {
             }),
             Incident::StallsConnections => self.wire.stall(),
             Incident::Freezes => {
+                let program = &mut members.first_mut().context("freeze nobody")?.program;
                 program.signal(Signal::Stop)?;
                 sleep(moment).await;
                 program.signal(Signal::Continue)?;
             }
             Incident::TakesApiDown => {
-                self.proxy.program(|faults| faults.is_down = true);
-                sleep(moment).await;
-                self.proxy.program(|faults| faults.is_down = false);
+                for is_down in [true, false] {
+                    for member in &*members {
+                        member.proxy.program(|faults| faults.is_down = is_down);
+                    }
+                    if is_down {
+                        sleep(moment).await;
+                    }
+                }
             }
             Incident::Changes => {
                 let weather = Weather::draw(&mut self.random);
-                self.proxy.program(|faults| *faults = weather.api());
+                for member in &*members {
+                    member.proxy.program(|faults| *faults = weather.api());
+                }
             }
             Incident::RestartsMySql => {
                 self.mysql.stop().await?;

@@ -4,12 +4,15 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde_json::Value;
 
-use super::{End, Length, Options, senders::Sent};
+use super::{End, Length, Options, Store, pair::LEASE_SECS, senders::Sent};
 use crate::{check::Verdict, program::Program};
 
 /// Resident, of the whole process. The code of a build without optimisation takes some 30 MiB of it; this
 /// program and the one that it tests are built alike.
 const MEMORY_MIB_MAX: u64 = if cfg!(debug_assertions) { 112 } else { 64 };
+
+/// For a start and scheduling on a busy machine, above what is promised.
+const TAKEOVER_SLACK: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -23,6 +26,13 @@ pub struct Report {
     /// Drains whose grace time was over.
     pub grace_over: u64,
     pub drains_took: Vec<Duration>,
+    pub standby: Option<Store>,
+    /// From the end of the holder until the other one streams.
+    pub takeovers_after_kill: Vec<Duration>,
+    pub takeovers_after_drain: Vec<Duration>,
+    pub takeovers_after_stop: Vec<Duration>,
+    /// To what else happened.
+    pub leases_lost: u64,
     /// Weather and incidents.
     pub happened: BTreeMap<&'static str, u64>,
     /// Lines that the life after a kill repeated.
@@ -53,6 +63,11 @@ impl Report {
             drains: 0,
             grace_over: 0,
             drains_took: Vec::new(),
+            standby: options.standby,
+            takeovers_after_kill: Vec::new(),
+            takeovers_after_drain: Vec::new(),
+            takeovers_after_stop: Vec::new(),
+            leases_lost: 0,
             happened: BTreeMap::new(),
             repeated_per_kill: Vec::new(),
             repeated_per_drain: Vec::new(),
@@ -91,11 +106,34 @@ impl Report {
         }
     }
 
+    pub(super) fn taken_over(&mut self, end: End, took: Duration) {
+        let lease = Duration::from_secs(LEASE_SECS);
+        let (takeovers, promised) = match end {
+            End::Killed => (&mut self.takeovers_after_kill, lease),
+            End::Stopped => (&mut self.takeovers_after_stop, lease),
+            End::Drained => (&mut self.takeovers_after_drain, Duration::ZERO),
+            // Its lease was not given back.
+            End::GraceOver => return,
+            End::Overtaken => {
+                self.leases_lost += 1;
+                return;
+            }
+        };
+        takeovers.push(took);
+        if promised + TAKEOVER_SLACK < took {
+            self.finding(format!(
+                "the other process streamed only {took:?} after this: {end:?}"
+            ));
+        }
+    }
+
     /// What a life sent; `last_end` is that of the one before.
     pub(super) fn sent(&mut self, last_end: Option<End>, sent: Sent) {
         self.repeated_within += sent.within;
         match last_end {
-            Some(End::Killed | End::GraceOver) => self.repeated_per_kill.push(sent.again),
+            Some(End::Killed | End::GraceOver | End::Stopped | End::Overtaken) => {
+                self.repeated_per_kill.push(sent.again)
+            }
             Some(End::Drained) => self.repeated_per_drain.push(sent.after_drain),
             None => {}
         }
@@ -162,6 +200,16 @@ fn median(values: &[u64]) -> u64 {
 
 fn max(values: &[u64]) -> u64 {
     values.iter().copied().max().unwrap_or_default()
+}
+
+/// `n: median / max`
+fn seconds(took: &[Duration]) -> String {
+    let mut secs: Vec<f64> = took.iter().map(Duration::as_secs_f64).collect();
+    secs.sort_unstable_by(f64::total_cmp);
+    match (secs.get(secs.len() / 2), secs.last()) {
+        (Some(median), Some(max)) => format!("{median:.1} / {max:.1} s ({})", secs.len()),
+        _ => "none".to_owned(),
+    }
 }
 
 impl fmt::Display for Report {
@@ -246,6 +294,33 @@ impl fmt::Display for Report {
         writeln!(f, "| | |\n|---|---|")?;
         for (name, value) in rows {
             writeln!(f, "| {name} | {value} |")?;
+        }
+        if let Some(store) = self.standby {
+            let rows = [
+                (
+                    "two processes, one at work",
+                    format!("lease in {}, {LEASE_SECS} s", store.name()),
+                ),
+                (
+                    "takeover after a kill, median / max",
+                    seconds(&self.takeovers_after_kill),
+                ),
+                (
+                    "takeover after a drain, median / max",
+                    seconds(&self.takeovers_after_drain),
+                ),
+                (
+                    "takeover after a stop (SIGSTOP), median / max",
+                    seconds(&self.takeovers_after_stop),
+                ),
+                (
+                    "leases lost to other incidents",
+                    self.leases_lost.to_string(),
+                ),
+            ];
+            for (name, value) in rows {
+                writeln!(f, "| {name} | {value} |")?;
+            }
         }
         writeln!(f, "\n| lives and incidents | times |\n|---|---|")?;
         for (what, times) in &self.happened {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::{Chaos, Member};
 use crate::{
     faults::{Faults, ShardLimits},
     wire::WireFaults,
@@ -36,6 +37,21 @@ const ALL: [Weather; 10] = [
     Weather::SlowSource,
     Weather::All,
 ];
+
+impl Chaos {
+    /// From now on, for these and for those that start later.
+    pub(super) fn set_weather<'a>(
+        &mut self,
+        weather: Weather,
+        members: impl IntoIterator<Item = &'a Member>,
+    ) {
+        self.weather = weather;
+        self.wire.program(|faults| *faults = weather.source());
+        for member in members {
+            member.proxy.program(|faults| *faults = weather.api());
+        }
+    }
+}
 
 impl Weather {
     /// Fair every third time: a bad life moves little.

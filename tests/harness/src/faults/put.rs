@@ -1,6 +1,6 @@
 //! PutRecords and PutRecordBatch: limits first, then faults, then the backend with what is left.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -396,6 +396,7 @@ impl<'a> Flight<'a> {
         let (calls, all_bytes) = (flying.calls, flying.bytes);
         let stats = &mut flying.stats;
         stats.calls += 1;
+        stats.first_call_at.get_or_insert_with(SystemTime::now);
         stats.entries_max = stats.entries_max.max(entries.len());
         stats.call_bytes_max = stats.call_bytes_max.max(bytes);
         stats.in_flight_bytes_max = stats.in_flight_bytes_max.max(all_bytes);
