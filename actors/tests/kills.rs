@@ -3,12 +3,15 @@
 
 mod support;
 
-use headwater_actors::supervisor::End;
+use headwater_actors::{
+    ports::sink::{Content, Record, Sink},
+    supervisor::End,
+};
 use support::{
     World,
-    fixture::{Log, Op},
+    fixture::{self, Log, Op},
     recorder::breaks_at,
-    sink::Act,
+    sink::{Act, Gate, ScriptedSink},
     source, store, wait_for,
 };
 
@@ -84,6 +87,72 @@ fn a_shard_writer_that_panics_is_started_again_alone() {
     world.encoder.panics_at(402, 1);
     assert_eq!(run_counting(&world), (1, 2));
     assert_eq!(world.source.opened.borrow().len(), 1, "the Reader goes on");
+}
+
+#[test]
+fn a_lane_gets_no_new_writer_before_the_dead_one_has_let_go_of_its_record() {
+    let mut log = Log::new();
+    for number in 0..10 {
+        log.transaction(&[Op::Insert("a", vec![(number, number)])]);
+    }
+    let world = World::new(log);
+    let gate = Gate::default();
+    let first = gate.clone();
+    world.sink.does(move |call, _| match call {
+        0 => Act::Hold(first.clone()),
+        _ => Act::Take,
+    });
+    world.sink.is_left_slowly();
+    world.encoder.panics_at(9, 1);
+    let (visible, events) = (&world.source.visible, world.log.events.len());
+    visible.send_replace(events / 2);
+    let counted = run_counting_after(&world, async || {
+        let (calls, awaited) = (&world.sink.calls, &world.sink.awaited);
+        wait_for("a record in flight", awaited, |awaited| *awaited == 1).await;
+        visible.send_replace(events);
+        wait_for("the next writer", calls, |calls| *calls == 2).await;
+        gate.open();
+    });
+    assert_eq!(counted, (1, 1));
+}
+
+/// The world's own promise, as the sinks make it: else what a dead writer had handed over could follow what its
+/// successor delivers.
+#[test]
+fn a_dead_writers_record_comes_before_its_successors_whichever_thread_has_its_turn_first() {
+    let sink = ScriptedSink::default();
+    let deliver = |line: &'static str| {
+        let lane = fixture::lane("a");
+        sink.deliver(Record {
+            partition_key: lane.partition_key().into(),
+            lane,
+            bytes: line.into(),
+            explicit_hash_key: None,
+            rows: 1,
+            content: Content::Text,
+        })
+    };
+    let thread = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.expect("a runtime")
+    };
+    let turns = async || {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (dead, next) = (thread(), thread());
+    let hand_over = |runtime: &tokio::runtime::Runtime, line| {
+        let _entered = runtime.enter();
+        deliver(line)
+    };
+    drop(hand_over(&dead, "first"));
+    let second = hand_over(&next, "second");
+    next.block_on(turns());
+    assert_eq!(sink.lines(), [""; 0], "the dead one's thread had no turn");
+    dead.block_on(turns());
+    assert!(next.block_on(second).is_ok());
+    assert_eq!(sink.lines(), ["first", "second"]);
 }
 
 #[test]

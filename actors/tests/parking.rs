@@ -17,14 +17,15 @@ fn traffic(poison: &[(usize, bool)]) -> Log {
     let mut log = Log::new();
     for number in 0..40 {
         let (id, v) = (number % 5, number * 10);
-        let met = poison.iter().find(|(at, _)| *at == number as usize);
-        let bad = |table: &'static str, is_here: bool| {
+        let bad = |table: &'static str| {
+            let is_here = poison.contains(&(number as usize, table == "b"));
             is_here.then(|| Op::Insert(table, vec![(id + 20, v + 3), (id + 30, UNDECODABLE)]))
         };
         let ops = [
             Some(Op::Insert("a", vec![(id, v), (id + 5, v + 1)])),
             Some(Op::Insert("b", vec![(id, v), (id + 5, v + 1)])),
-            met.and_then(|(_, is_b)| bad(if *is_b { "b" } else { "a" }, true)),
+            bad("a"),
+            bad("b"),
             Some(Op::Insert("c", vec![(id, v), (id + 5, v + 1)])),
         ];
         log.transaction(&ops.into_iter().flatten().collect::<Vec<_>>());

@@ -2,8 +2,9 @@
 //!
 //! The contract: `deliver` resolves `Ok` only when the record is durable in the sink. It never
 //! reorders records of one lane, and holds what is in flight itself, by lane: a `deliver` on a lane whose
-//! earlier record has not settled (its writer died) waits until it has. It does not retry for the
-//! caller's sake: a transient failure comes back and the writer's twin decides when to say it again.
+//! earlier record has not settled (its writer died) waits until it has. The earlier is the one that was handed
+//! over first, whichever thread runs first. A future that is dropped hands nothing over any more. It does not
+//! retry for the caller's sake: a transient failure comes back and the writer's twin decides when to say it again.
 //! A record may be durable although an error came back (a lost reply): repeating is safe, skipping never.
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
+use actix::{ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
 
 use super::{Supervisor, generation::Running, lifecycle::Phase};
 use crate::{
@@ -33,11 +33,12 @@ impl Supervisor {
                     drained: supervisor.clone().recipient(),
                     state: supervisor.clone().recipient(),
                 },
-                watch,
+                watch.clone(),
             );
-            Checkpointer::start_in_arbiter(&self.parts.arbiter, |_| checkpointer)
+            watch.start(&self.parts.arbiter, checkpointer)
         };
         let router = {
+            let watch = watch(&supervisor, generation, ActorId::Router);
             let router = Router::new(
                 &launch.from,
                 selection.clone(),
@@ -54,9 +55,9 @@ impl Supervisor {
                     retired: supervisor.clone().recipient(),
                     parked: supervisor.clone().recipient(),
                 },
-                watch(&supervisor, generation, ActorId::Router),
+                watch.clone(),
             );
-            Router::start_in_arbiter(&self.parts.arbiter, |_| router)
+            watch.start(&self.parts.arbiter, router)
         };
         Running::new(generation, launch, selection, router, checkpointer)
     }
@@ -89,13 +90,10 @@ impl Supervisor {
             columns: Arc::clone(&checkpoint.columns),
             xa: checkpoint.xa.clone(),
         });
-        let reader = Reader::new(
-            from,
-            parts,
-            watch(&supervisor, running.number, ActorId::Reader),
-        );
+        let watch = watch(&supervisor, running.number, ActorId::Reader);
+        let reader = Reader::new(from, parts, watch.clone());
         running.born(ActorId::Reader);
-        running.reader = Some(Reader::start_in_arbiter(&self.parts.arbiter, |_| reader));
+        running.reader = Some(watch.start(&self.parts.arbiter, reader));
     }
 
     /// A new Reader goes on from what the Router last took: asked through its mailbox, behind all that the
@@ -191,13 +189,13 @@ impl Supervisor {
         };
         let actor = ActorId::ShardWriter(Arc::clone(lane));
         let watch = watch(&supervisor, running.number, actor.clone());
-        let writer = ShardWriter::new(Arc::clone(lane), parts, watch);
+        let writer = ShardWriter::new(Arc::clone(lane), parts, watch.clone());
         let arbiters = &self.parts.writer_arbiters;
         let arbiter = arbiters
             .get(self.next_arbiter % arbiters.len().max(1))
             .unwrap_or(&self.parts.arbiter);
         self.next_arbiter += 1;
-        let writer = ShardWriter::start_in_arbiter(arbiter, |_| writer);
+        let writer = watch.start(arbiter, writer);
         running.router.do_send(LaneReady {
             lane: Arc::clone(lane),
             writer: Writer {

@@ -1,11 +1,15 @@
 //! The sink: keeps what is in flight itself, by lane, and does with each put what the script says.
 //!
-//! It watches its callers too: two records of one lane at once, while the first one's caller still listens,
-//! break the contract.
+//! A lane's order is that of the calls, whichever thread's turn comes first. It watches its callers too: two
+//! records of one lane at once, while the first one's caller still listens, break the contract.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use headwater_actors::{
@@ -55,20 +59,59 @@ pub struct ScriptedSink {
     pub durable: watch::Sender<Vec<Put>>,
     /// Calls so far.
     pub calls: watch::Sender<usize>,
+    /// Calls so far whose callers wait for the answer.
+    pub awaited: watch::Sender<usize>,
     script: Arc<Mutex<Option<Script>>>,
-    lanes: Arc<Mutex<HashMap<Arc<Lane>, Settling>>>,
+    /// The newest record's end, by lane.
+    lanes: Arc<Mutex<HashMap<Arc<Lane>, Settled>>>,
     /// The newest call's caller, by lane.
     callers: Arc<Mutex<HashMap<Arc<Lane>, Arc<Caller>>>>,
+    called_again: Arc<Condvar>,
+    is_left_slowly: Arc<AtomicBool>,
     broken: Arc<Mutex<Vec<String>>>,
 }
 
-/// Held while a record of the lane has not settled.
-type Settling = Arc<tokio::sync::Mutex<()>>;
+/// Dropped before the answer has come: its caller is being taken down.
+struct Listening {
+    sink: ScriptedSink,
+    lane: Arc<Lane>,
+    caller: Arc<Caller>,
+    has_heard: bool,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let sink = &self.sink;
+        if self.has_heard || !sink.is_left_slowly.load(Ordering::Relaxed) {
+            return;
+        }
+        let callers = sink.callers.lock().expect("a whole lock");
+        let is_newest = |callers: &mut HashMap<Arc<Lane>, Arc<Caller>>| {
+            let newest = callers.get(&self.lane);
+            newest.is_some_and(|newest| Arc::ptr_eq(newest, &self.caller))
+        };
+        let waited = sink
+            .called_again
+            .wait_timeout_while(callers, LEAVING_TIME, is_newest);
+        drop(waited.expect("a whole lock"));
+    }
+}
+
+/// Long enough for another caller, were there one.
+const LEAVING_TIME: Duration = Duration::from_millis(200);
+
+/// Resolves when the record has settled: its sender is gone.
+type Settled = oneshot::Receiver<()>;
 type Caller = Mutex<Option<oneshot::Sender<Result<Delivered, Rejected>>>>;
 
 impl ScriptedSink {
     pub fn does(&self, script: impl FnMut(usize, &Record) -> Act + Send + 'static) {
         *self.script.lock().expect("a whole lock") = Some(Box::new(script));
+    }
+
+    /// Who is taken down while it listens takes its time, or goes when another calls for its lane.
+    pub fn is_left_slowly(&self) {
+        self.is_left_slowly.store(true, Ordering::Relaxed);
     }
 
     pub fn lines(&self) -> Vec<String> {
@@ -136,6 +179,7 @@ impl ScriptedSink {
             let mut broken = self.broken.lock().expect("a whole lock");
             broken.push(format!("two records of {lane} in flight"));
         }
+        self.called_again.notify_all();
     }
 }
 
@@ -144,9 +188,16 @@ impl Sink for ScriptedSink {
         let (tell, told) = oneshot::channel();
         let caller = Arc::new(Mutex::new(Some(tell)));
         self.called(&record.lane, &caller);
-        let lane = {
+        let listening = Listening {
+            sink: self.clone(),
+            lane: Arc::clone(&record.lane),
+            caller: Arc::clone(&caller),
+            has_heard: false,
+        };
+        let (settling, settled) = oneshot::channel();
+        let before = {
             let mut lanes = self.lanes.lock().expect("a whole lock");
-            Arc::clone(lanes.entry(Arc::clone(&record.lane)).or_default())
+            lanes.insert(Arc::clone(&record.lane), settled)
         };
         let mut call = 0;
         self.calls.send_modify(|calls| {
@@ -155,9 +206,11 @@ impl Sink for ScriptedSink {
         });
         let sink = self.clone();
         tokio::spawn(async move {
-            let settled = lane.lock_owned().await;
+            if let Some(before) = before {
+                assert!(before.await.is_err(), "nothing is ever sent");
+            }
             let outcome = sink.attempt(call, &record).await;
-            drop(settled);
+            drop(settling);
             let tell = caller.lock().expect("a whole lock").take();
             // A caller that has died does not listen.
             if let Some(tell) = tell
@@ -167,7 +220,12 @@ impl Sink for ScriptedSink {
             }
         });
         Box::pin(async move {
-            told.await.unwrap_or_else(|_| {
+            let mut told = told;
+            let mut listening = listening;
+            listening.sink.awaited.send_modify(|awaited| *awaited += 1);
+            let outcome = (&mut told).await;
+            listening.has_heard = true;
+            outcome.unwrap_or_else(|_| {
                 Err(Rejected {
                     failure: Failure::transient("the world has ended"),
                     throttled: false,
