@@ -4,9 +4,14 @@
 //! several times the payload in memory, and most of the time between two records of one lane. Here the
 //! body is one allocation of its exact size, it can be made while the record before it flies, and it takes
 //! the place of the SDK's own just before the request is signed. Address, headers, credentials, signature,
-//! connection and answer stay the SDK's. Not here: what stands in the body of which service.
+//! connection and answer stay the SDK's. The lease is asked for a last time when the connection stands and wants
+//! the bytes. Not here: what stands in the body of which service.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_smithy_runtime_api::{
@@ -25,6 +30,7 @@ use aws_smithy_types::{
 };
 use bytes::Bytes;
 use headwater_binlog::json::write_json_string;
+use http_body::{Frame, SizeHint};
 
 use crate::{
     lease::gate::{self, LeaseGate, Moment},
@@ -65,6 +71,13 @@ struct Lease {
 }
 
 impl Lease {
+    fn ensure_good(&self) -> Result<(), BoxError> {
+        match self.is_good() {
+            true => Ok(()),
+            false => Err("the lease in the checkpoint store has run out".into()),
+        }
+    }
+
     /// Who slept in between may have slept through more than the timeout's own clock has counted.
     fn is_good(&self) -> bool {
         let since = gate::now().saturating_sub(self.passed);
@@ -151,7 +164,10 @@ impl Intercept for Body {
         }
         let length = self.json.len().to_string();
         request.headers_mut().insert("content-length", length);
-        *request.body_mut() = SdkBody::from(self.json.clone());
+        *request.body_mut() = SdkBody::from_body_1_x(Payload {
+            json: Some(self.json.clone()),
+            lease: self.lease.clone(),
+        });
         let mut layer = Layer::new("Body");
         layer.store_put(PayloadSigningOverride::Precomputed(self.sha256.clone()));
         settings.push_layer(layer);
@@ -165,16 +181,44 @@ impl Intercept for Body {
         _components: &RuntimeComponents,
         _settings: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        match self.lease.is_good() {
-            true => Ok(()),
-            false => Err("the lease in the checkpoint store has run out".into()),
-        }
+        self.lease.ensure_good()
+    }
+}
+
+/// The body on its way: a process that was stopped while it connected gives out no byte of it.
+struct Payload {
+    json: Option<Bytes>,
+    lease: Lease,
+}
+
+impl http_body::Body for Payload {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(json) = self.json.take() else {
+            return Poll::Ready(None);
+        };
+        let good = self.lease.ensure_good();
+        Poll::Ready(Some(good.map(|()| Frame::data(json))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.json.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.json.as_ref().map_or(0, Bytes::len) as u64)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lease::Span;
 
     fn text(body: &Body) -> serde_json::Value {
         serde_json::from_slice(&body.json).expect("JSON")
@@ -207,6 +251,27 @@ mod tests {
             body.sha256,
             "905cc004e590b222e90b8c4550c64b1fdfccf9e2e92e666de34f27b8ffc2c8f2"
         );
+    }
+
+    #[test]
+    fn a_body_whose_lease_has_run_out_gives_no_byte_to_its_connection() {
+        let given = |gate: LeaseGate| {
+            let body = BodyWriter::new("A", "b", 0, 0).finish();
+            let body = body.under(gate, Duration::from_secs(1));
+            let mut payload = Payload {
+                json: Some(body.json),
+                lease: body.lease,
+            };
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            match http_body::Body::poll_frame(Pin::new(&mut payload), &mut context) {
+                Poll::Ready(Some(frame)) => frame.map(|frame| frame.into_data().ok()),
+                other => panic!("no frame: {other:?}"),
+            }
+        };
+        let all = Bytes::from_static(br#"{"A":"b","Records":[]}"#);
+        assert_eq!(given(LeaseGate::open()).ok(), Some(Some(all)));
+        let refused = given(LeaseGate::closed(Span(Duration::from_secs(5))));
+        assert!(refused.is_err_and(|error| error.to_string().contains("has run out")));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The dead-letter file: one line of JSON per change that could not be delivered, synced before it counts.
 //!
-//! A letter holds what a replay needs ([`body`]); `headwater replay-dead-letters` reads it. The file only grows;
+//! A letter holds what a replay needs (`body`); `headwater replay-dead-letters` reads it. The file only grows;
 //! whoever has dealt with it removes it while the program is stopped. `PATH.lock` keeps a second writer out as
 //! long as something is still to be written; it stays there, empty.
 

@@ -2,7 +2,7 @@
 //!
 //! Writers raise a counter in every row that they change. The program lives many short lives, each under some
 //! weather (what the API and the network do wrong) and with some incidents; most lives end by SIGKILL, some by a
-//! drain: what a drained life sent must never come again. With a standby there are always two of them ([`pair`]).
+//! drain: what a drained life sent must never come again. With a standby there are always two of them (`pair`).
 //! At the end `headwater verify` reads the stream against counters and tables, and the judge against the binlog.
 //! Everything random comes from one seed, but for how the threads of five processes meet.
 
