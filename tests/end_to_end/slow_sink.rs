@@ -169,6 +169,8 @@ async fn small_records_beside_those_of_a_mebibyte_share_a_full_shard() -> anyhow
     for id in 0..5 {
         let sql = format!("INSERT INTO shop.pages VALUES ({id}, REPEAT('x', 1047000))");
         world.mysql.exec(&sql).await?;
+        // However slow the machine is: small ones are there to flow.
+        traffic.grows(10).await?;
     }
     traffic.grows(60).await?;
     metric_reaches(&program, "headwater_sink_throttled_total", 1.0).await?;
