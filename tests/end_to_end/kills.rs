@@ -8,6 +8,7 @@ use headwater_harness::{
     orders::Load,
     process::Signal,
     program::Program,
+    wait::Deadline,
 };
 use serde_json::json;
 
@@ -163,21 +164,28 @@ async fn kills_inside_a_giant_transaction_repeat_just_what_was_not_stored() -> a
         .transaction_rows(20_000)
         .table("shop.bulk");
     load.run(&world.mysql).await?;
-    let (mut proxies, mut inside) = (Vec::new(), 0);
+    let (mut proxies, mut last) = (Vec::new(), 0);
     for round in 1..=4 {
         // Each process has its own proxy, in which its last put is held for ever.
         let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, round).await?;
         proxy.program(|faults| faults.latency = Duration::from_millis(20));
-        let mut program = world.launch_to(&proxy.url())?.start()?;
-        proxy.calls_reached(2 + round).await;
-        // The call that has just come waits for its latency, then for the hold.
+        let launch = world.launch_to(&proxy.url())?;
+        let mut program = launch
+            // So many puts that no machine is done with them before it is killed.
+            .setting("packing.record_bytes_max", "8192")
+            .start()?;
+        let deadline = Deadline::after(WITHIN, "a position inside the transaction, further on");
+        while !stored(&world).await.is_ok_and(|mark| mark.2 > last) {
+            deadline.pause().await?;
+        }
         let hold = proxy.hold();
+        proxy.calls_reached(proxy.stats().calls + 1).await;
         program.kill9()?;
         let (_, _, rows_done) = stored(&world).await?;
-        inside += u32::from(rows_done > 0);
+        assert!(rows_done > last, "{rows_done}, {last}");
+        last = rows_done;
         proxies.push((proxy, hold));
     }
-    assert!(inside > 0);
     Remains::of(&world).await?.are_repeated_once(&world).await
 }
 

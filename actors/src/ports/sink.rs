@@ -64,6 +64,7 @@ pub struct Delivered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     pub failure: Failure,
-    /// The sink asks for patience; never a reason to give up.
+    /// Never a reason to give up. The sink keeps the pace by itself, so the record is said again at once: only what
+    /// stands in its queue can have its turn.
     pub throttled: bool,
 }

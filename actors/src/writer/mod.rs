@@ -252,14 +252,16 @@ impl ShardWriter {
                 self.die(failure, ctx);
             }
             Err(rejected) => {
-                if !rejected.throttled {
+                let after = if rejected.throttled {
+                    Duration::ZERO
+                } else {
                     let lane = Arc::clone(&self.lane);
                     self.supervisor.do_send(LaneTrouble {
                         lane,
                         failure: rejected.failure,
                     });
-                }
-                let after = self.backoff.next_wait(fastrand::f64());
+                    self.backoff.next_wait(fastrand::f64())
+                };
                 if let Some(flight) = self.buffer.flying() {
                     self.hand_over(flight, after, ctx);
                 }

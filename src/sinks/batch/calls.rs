@@ -25,6 +25,8 @@ use super::{
 };
 use crate::aws::{Blame, CallFailure};
 
+/// Where units are paced together until a reply names their shards.
+const UNNAMED_SHARD: &str = "";
 /// Units without work that are remembered for their shard and last SequenceNumber.
 const IDLE_UNITS_MAX: usize = 4096;
 
@@ -34,7 +36,7 @@ pub struct Calls<T> {
     idle_units: usize,
     /// Units whose head may fly now, by the head's age.
     open: BTreeMap<u64, Unit>,
-    /// Units whose shard is paused.
+    /// Units whose shard is paused, or is another unit's for a turn.
     parked: HashMap<Arc<str>, BTreeMap<u64, Unit>>,
     pacing: Pacing,
     /// A call was throttled as a whole.
@@ -195,7 +197,7 @@ impl<T> Calls<T> {
         }
         self.parked
             .keys()
-            .filter_map(|shard| self.pacing.until(shard))
+            .filter_map(|shard| self.pacing.wake_at(shard, now))
             .min()
     }
 
@@ -246,6 +248,7 @@ impl<T> Calls<T> {
                     {
                         settled.order_violations.push(entry.unit.clone());
                     }
+                    self.pacing.end_turn(&entry.unit, now);
                     relaxed.extend(shard.clone().or_else(|| self.limits.shard.clone()));
                     let shard = shard.map(|shard| shard.to_string());
                     Ok(Delivered { shard })
@@ -259,7 +262,10 @@ impl<T> Calls<T> {
                         state.refuse(&failure, entry.age);
                         state.shard = shard.or_else(|| state.shard.take());
                         if is_throttled {
-                            throttled.extend(state.shard.clone());
+                            let shard = state.shard.get_or_insert_with(|| UNNAMED_SHARD.into());
+                            let (unit, bytes) = (&entry.unit, entry.bytes);
+                            self.pacing.give_turn(shard, unit, bytes, now);
+                            throttled.push(Arc::clone(shard));
                         }
                     }
                     Err(Rejected {
@@ -362,7 +368,7 @@ impl<T> Calls<T> {
         };
         head.age = inherited_age.unwrap_or(head.age).min(head.age);
         let ready = match &state.shard {
-            Some(shard) if self.pacing.is_paused(shard, now) => {
+            Some(shard) if self.pacing.holds(shard, &unit, now) => {
                 self.parked.entry(Arc::clone(shard)).or_default()
             }
             _ => &mut self.open,
@@ -380,7 +386,7 @@ impl<T> Calls<T> {
         for (age, unit) in std::mem::take(&mut self.open) {
             let shard = self.units.get(&unit).and_then(|state| state.shard.as_ref());
             let ready = match shard {
-                Some(shard) if self.pacing.is_paused(shard, now) => {
+                Some(shard) if self.pacing.holds(shard, &unit, now) => {
                     self.parked.entry(Arc::clone(shard)).or_default()
                 }
                 _ => &mut self.open,
@@ -393,13 +399,20 @@ impl<T> Calls<T> {
         if self.parked.is_empty() {
             return self.pacing.forget_old(now);
         }
-        let (open, pacing) = (&mut self.open, &self.pacing);
+        let (open, pacing, states) = (&mut self.open, &self.pacing, &self.units);
         self.parked.retain(|shard, units| {
-            let is_paused = pacing.is_paused(shard, now);
-            if !is_paused {
-                open.append(units);
+            if pacing.is_paused(shard, now) {
+                return true;
             }
-            is_paused
+            let Some(unit) = pacing.turn(shard, now) else {
+                open.append(units);
+                return false;
+            };
+            let head = states.get(unit).and_then(|state| state.waiting.front());
+            if let Some((age, unit)) = head.and_then(|head| units.remove_entry(&head.age)) {
+                open.insert(age, unit);
+            }
+            !units.is_empty()
         });
     }
 

@@ -3,6 +3,10 @@
 //! The pause starts at 50 ms, doubles with every throttle that follows a pause, up to a second, and ends for
 //! good with the first call that the shard takes without throttling. Replies of calls that were under way before
 //! the pause began do not lengthen it. Clock and random are passed in.
+//!
+//! A shard takes 1 MiB a second. A record that needs most of that would never find it: small ones take what has
+//! come together as soon as a pause ends. So a large record that was throttled gets a turn, in which the
+//! others of its shard wait, and they get as much time after it.
 
 use std::{
     collections::HashMap,
@@ -10,14 +14,32 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::Unit;
+
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A shard that nobody has heard of for so long (closed by a reshard) is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(30);
 
+/// What a shard has taken in during the shortest of the long pauses is enough for a smaller record.
+const LARGE_BYTES: usize = 512 * 1024;
+/// Long enough for the pauses to grow to where a shard has room for the largest record.
+const TURN: Duration = Duration::from_millis(2500);
+const AFTER_TURN: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Default)]
 pub struct Pacing {
     pauses: HashMap<Arc<str>, Pause>,
+    turns: HashMap<Arc<str>, Turn>,
+}
+
+/// A large record has its shard for itself.
+#[derive(Debug)]
+struct Turn {
+    unit: Unit,
+    until: Instant,
+    /// No other turn before.
+    next: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +88,50 @@ impl Pacing {
         self.pauses.get(shard).map(|pause| pause.until)
     }
 
+    /// The shard has throttled a record of `unit`.
+    pub fn give_turn(&mut self, shard: &Arc<str>, unit: &Unit, bytes: usize, now: Instant) {
+        let is_due = self.turns.get(shard).is_none_or(|turn| now >= turn.next);
+        if bytes >= LARGE_BYTES && is_due {
+            let until = now + TURN;
+            let turn = Turn {
+                unit: unit.clone(),
+                until,
+                next: until + AFTER_TURN,
+            };
+            self.turns.insert(Arc::clone(shard), turn);
+        }
+    }
+
+    /// A record of `unit` has been taken.
+    pub fn end_turn(&mut self, unit: &Unit, now: Instant) {
+        for turn in self.turns.values_mut() {
+            if turn.unit == *unit && now < turn.until {
+                (turn.until, turn.next) = (now, now + AFTER_TURN);
+            }
+        }
+    }
+
+    /// Who alone may fly to the shard.
+    pub fn turn(&self, shard: &str, now: Instant) -> Option<&Unit> {
+        let turn = self.turns.get(shard).filter(|turn| now < turn.until);
+        turn.map(|turn| &turn.unit)
+    }
+
+    /// The unit's records have to wait.
+    pub fn holds(&self, shard: &str, unit: &Unit, now: Instant) -> bool {
+        self.is_paused(shard, now) || self.turn(shard, now).is_some_and(|has_it| has_it != unit)
+    }
+
+    /// When somebody who waits for the shard may fly.
+    pub fn wake_at(&self, shard: &str, now: Instant) -> Option<Instant> {
+        if self.is_paused(shard, now) {
+            return self.until(shard);
+        }
+        self.turns.get(shard).map(|turn| turn.until)
+    }
+
     pub fn forget_old(&mut self, now: Instant) {
+        self.turns.retain(|_, turn| now < turn.next);
         self.pauses
             .retain(|_, pause| now < pause.until + FORGET_AFTER);
     }

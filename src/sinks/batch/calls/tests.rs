@@ -11,6 +11,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod turns;
+
 const KIB: usize = 1024;
 
 fn limits() -> Limits {
