@@ -47,38 +47,53 @@ pub fn resume_table(plan: Plan, table: &str) -> anyhow::Result<Exit> {
     let outputs = Arc::new(Outputs::new(&plan, &gate)?);
     let exit = System::new().block_on(async {
         let mut opened = open(&plan, &gate).await?;
-        let stored = opened.store.load().await?;
-        let (main, parked) = find(&stored, table)?;
-        let store = Arc::clone(&opened.store);
-        let entry = Arc::new(EntryStore::new(store, main, parked.table));
-        let events = opened.take_events();
-        let end = stream(&plan, Arc::clone(&entry), Arc::clone(&outputs), events).await?;
-        let exit = finish(&entry, end).await?;
+        let exit = resume(&plan, table, &mut opened, Arc::clone(&outputs)).await;
+        // Also after a failure: the pipeline need not wait for the lease to run out.
         opened.give_back().await;
-        Ok(exit)
+        exit
     });
     // Its threads must not end on one of theirs.
     drop(outputs);
     exit
 }
 
+async fn resume(
+    plan: &Plan,
+    table: &str,
+    opened: &mut Opened,
+    outputs: Arc<Outputs>,
+) -> anyhow::Result<Exit> {
+    let stored = opened.store.load().await?;
+    let (main, parked) = find(&stored, table)?;
+    let store = Arc::clone(&opened.store);
+    let entry = Arc::new(EntryStore::new(store, main, parked.table));
+    let events = opened.take_events();
+    let end = stream(plan, Arc::clone(&entry), outputs, events).await?;
+    finish(&entry, end).await
+}
+
 /// Forgets what the table missed: it goes on at the pipeline's position.
 pub fn discard_parked(plan: &Plan, table: &str) -> anyhow::Result<Exit> {
     System::new().block_on(async move {
         let opened = open(plan, &checkpoint::gate(&plan.checkpoint)).await?;
-        let stored = opened.store.load().await?;
-        let (main, parked) = find(&stored, table)?;
-        let entry = EntryStore::new(Arc::clone(&opened.store), main, parked.table.clone());
-        entry.remove().await?;
+        let exit = discard(table, &opened).await;
         opened.give_back().await;
-        println!(
-            "table \"{}\" is no longer parked; its changes between {} and {} are not delivered: copy the table anew",
-            parked.table,
-            parked.mark.position,
-            entry.main().mark.position
-        );
-        Ok(Exit::Drained)
+        exit
     })
+}
+
+async fn discard(table: &str, opened: &Opened) -> anyhow::Result<Exit> {
+    let stored = opened.store.load().await?;
+    let (main, parked) = find(&stored, table)?;
+    let entry = EntryStore::new(Arc::clone(&opened.store), main, parked.table.clone());
+    entry.remove().await?;
+    println!(
+        "table \"{}\" is no longer parked; its changes between {} and {} are not delivered: copy the table anew",
+        parked.table,
+        parked.mark.position,
+        entry.main().mark.position
+    );
+    Ok(Exit::Drained)
 }
 
 async fn open(plan: &Plan, gate: &LeaseGate) -> Result<Opened, Failure> {

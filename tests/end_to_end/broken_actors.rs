@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     remains::Remains,
     traffic::{Traffic, transactions},
-    world::{WITHIN, World, delivered, says, status_is},
+    world::{WITHIN, World, delivered, ends_well, says, status_is},
 };
 
 /// `run` with these faults until it ends by itself.
@@ -124,11 +124,8 @@ async fn a_shard_writer_that_breaks_while_its_put_flies_waits_for_it_to_land() -
         .metric("headwater_sink_order_violations_total", &[])
         .await?;
     assert_eq!(violations.unwrap_or_default(), 0.0);
-    let finished = program.drain(WITHIN).await?;
-    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    let verdict = ends_well(program, &world).await?;
     assert_eq!(proxy.stats().key_overlaps, 0);
-    let verdict = world.verdict().await?;
-    verdict.ensure_clean()?;
     // Only the one that flew: those that waited behind it went with their writers.
     let repeated = world.lines_of("shop.orders").await?.len() as u64;
     assert!((1..repeated).contains(&verdict.duplicates), "{verdict}");
@@ -202,10 +199,7 @@ async fn a_checkpoint_write_that_panics_is_tried_again() -> anyhow::Result<()> {
         (&status["restarts"], &status["generation"]),
         (&json!(0), &json!(1))
     );
-    let finished = program.drain(WITHIN).await?;
-    assert_eq!(finished.code(), Some(0), "{}", finished.text());
-    let verdict = world.verdict().await?;
-    verdict.ensure_clean()?;
+    let verdict = ends_well(program, &world).await?;
     assert_eq!(verdict.duplicates, 0, "{verdict}");
     Ok(())
 }

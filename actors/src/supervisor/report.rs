@@ -176,14 +176,14 @@ impl Supervisor {
         let epoch = running.launch.from.epoch;
         let effect = async move {
             let status = durable.await.ok()?;
-            let head = source.head(status.durable.position).await.ok();
+            let head = known(source.head(status.durable.position).await);
             let places = status.parked.iter();
             let places: Vec<_> = places
                 .map(|parked| (parked.home(epoch), parked.point()))
                 .collect();
             let kept = match places.is_empty() {
                 true => None,
-                false => source.kept(places).await.ok(),
+                false => known(source.kept(places).await),
             };
             Some((head, status.parked, kept))
         };
@@ -202,6 +202,13 @@ impl Supervisor {
             parked::measure(&parked, &supervisor.report.kept);
         }));
     }
+}
+
+/// A source that cannot be asked now is asked again; what it said before stays.
+fn known<T>(answer: Result<T, Failure>) -> Option<T> {
+    answer
+        .inspect_err(|error| tracing::debug!(%error, "the source was not measured"))
+        .ok()
 }
 
 const ERRORS_KEPT: usize = 20;

@@ -50,6 +50,19 @@ enum Mail {
     DeliverUpTo(BarrierSeq),
 }
 
+fn end_at(offset: u64) -> BarrierEnd {
+    BarrierEnd {
+        xa: Vec::new(),
+        mark: Mark {
+            position: fixture::at(offset),
+            rows_done: 0,
+        },
+        gtids: GtidSet::default(),
+        commit_us: 0,
+        is_quiet: false,
+    }
+}
+
 impl Model {
     fn new() -> Self {
         Self {
@@ -84,16 +97,7 @@ impl Model {
         if let Some(scope) = &fence {
             self.fences.push((seq, scope.clone()));
         }
-        let end = BarrierEnd {
-            xa: Vec::new(),
-            mark: Mark {
-                position: fixture::at(seq.0),
-                rows_done: 0,
-            },
-            gtids: GtidSet::default(),
-            commit_us: 0,
-            is_quiet: false,
-        };
+        let end = end_at(seq.0);
         let segment = Segment { end, fence, lanes };
         let mut actions = Vec::new();
         self.lanes

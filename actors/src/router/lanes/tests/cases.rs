@@ -16,18 +16,8 @@ fn a_table_is_parked_at_the_earliest_undelivered_change_of_its_lanes() {
         let mut lanes = PartList::default();
         lanes.push_block(lane(index), model.block.clone(), None);
         lanes.push_block(Lane::clone(&fixture::lane("b")), model.block.clone(), None);
-        let end = BarrierEnd {
-            xa: Vec::new(),
-            mark: Mark {
-                position: fixture::at(9),
-                rows_done: 0,
-            },
-            gtids: GtidSet::default(),
-            commit_us: 0,
-            is_quiet: false,
-        };
         let segment = Segment {
-            end,
+            end: end_at(9),
             fence: None,
             lanes,
         };
@@ -78,16 +68,6 @@ fn what_is_read_behind_a_drain_is_not_taken_in() {
     model.open(&["shop.a"], None);
     model.drain(Drain::AtCut);
     let opened = model.opened.len();
-    let end = BarrierEnd {
-        xa: Vec::new(),
-        mark: Mark {
-            position: fixture::at(9),
-            rows_done: 0,
-        },
-        gtids: GtidSet::default(),
-        commit_us: 0,
-        is_quiet: false,
-    };
     let mut lanes = PartList::default();
     lanes.push_block(
         Lane::clone(&fixture::lane("shop.a")),

@@ -24,6 +24,7 @@ const PARTS: &[&str] = &[
     "null",
     "kinesis",
     "lanes",
+    "keys",
     "transaction",
     "compressed",
     "stalled",
@@ -127,6 +128,9 @@ async fn main() -> anyhow::Result<()> {
                 throughput::measure(part, &options, &server, &from, &mut table).await?;
             }
         }
+    }
+    if options.wants("keys") {
+        throughput::changed_keys(&options, &mut table).await?;
     }
     if options.wants("transaction") {
         memory::giant_transaction(&options, Kind::Plain, &mut table).await?;

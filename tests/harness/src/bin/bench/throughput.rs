@@ -47,6 +47,37 @@ pub async fn measure(
     Ok(())
 }
 
+/// One statement changes every primary key of a table: each row leaves its lane's order for another's.
+pub async fn changed_keys(options: &Options, table: &mut Table) -> anyhow::Result<()> {
+    let server = MySql::start().await?;
+    let rows = options.changes;
+    server
+        .exec(&format!(
+            "CREATE DATABASE shop; CREATE TABLE shop.numbers (id INT PRIMARY KEY, note VARCHAR(20)); \
+             SET cte_max_recursion_depth = {rows}; \
+             INSERT INTO shop.numbers WITH RECURSIVE ids (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < {rows}) \
+             SELECT id, CONCAT('row ', id) FROM ids"
+        ))
+        .await?;
+    let (file, offset) = server.position().await?;
+    let update = "UPDATE shop.numbers SET id = id + 1 ORDER BY id DESC";
+    server.exec(update).await?;
+    let endpoint = Swallow::start()?;
+    let sink = format!("{}\n{LANES}", kinesis(endpoint.endpoint(), "swallow"));
+    let from = format!("{file}:{offset}");
+    let setup = Setup::new(&options.binary, &server, &from, &sink)?;
+    let run = setup.finish().await?;
+    table.add(
+        &format!(
+            "`UPDATE t SET id = id + 1` over {} rows, 4 lanes",
+            grouped(rows)
+        ),
+        format!("{:.1} s, {:.0} MiB", run.secs, run.peak_mib),
+        "seconds",
+    );
+    Ok(())
+}
+
 fn report(what: &str, target: &str, options: &Options, runs: &mut [Measured], table: &mut Table) {
     runs.sort_by(|one, other| one.secs.total_cmp(&other.secs));
     let rate = |run: Option<&Measured>| {
