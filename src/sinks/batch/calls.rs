@@ -20,7 +20,7 @@ use headwater_actors::{
 
 use super::{
     Limits, Reply, Unit,
-    pacing::{Pacing, Pause},
+    pacing::{Pacing, Pause, Took},
     sequence,
 };
 use crate::aws::{Blame, CallFailure};
@@ -291,7 +291,16 @@ impl<T> Calls<T> {
         }
         throttled.sort_unstable();
         throttled.dedup();
-        self.pause_shards(&throttled, now, jitter);
+        for shard in &throttled {
+            let took = match relaxed.contains(shard) {
+                true => Took::Part,
+                false => Took::Nothing,
+            };
+            self.pacing.throttle(shard, took, now, jitter());
+        }
+        if !throttled.is_empty() {
+            self.park_held(now);
+        }
         for unit in units {
             self.rest(unit, now);
         }
@@ -306,7 +315,12 @@ impl<T> Calls<T> {
         jitter: &mut dyn FnMut() -> f64,
     ) -> Settled<T> {
         if failure.throttled {
-            self.stream_pause = Some(Pause::after(self.stream_pause, now, jitter()));
+            self.stream_pause = Some(Pause::after(
+                self.stream_pause,
+                Took::Nothing,
+                now,
+                jitter(),
+            ));
         }
         let mut settled = Settled::nothing();
         for entry in entries {
@@ -376,13 +390,7 @@ impl<T> Calls<T> {
         ready.insert(head.age, unit);
     }
 
-    fn pause_shards(&mut self, shards: &[Arc<str>], now: Instant, jitter: &mut dyn FnMut() -> f64) {
-        if shards.is_empty() {
-            return;
-        }
-        for shard in shards {
-            self.pacing.throttle(shard, now, jitter());
-        }
+    fn park_held(&mut self, now: Instant) {
         for (age, unit) in std::mem::take(&mut self.open) {
             let shard = self.units.get(&unit).and_then(|state| state.shard.as_ref());
             let ready = match shard {

@@ -1,8 +1,8 @@
 //! Patience per shard: a shard that throttles is left alone for a while, the others go on.
 //!
-//! The pause starts at 50 ms, doubles with every throttle that follows a pause, up to a second, and ends for
-//! good with the first call that the shard takes without throttling. Replies of calls that were under way before
-//! the pause began do not lengthen it. Clock and random are passed in.
+//! The pause starts at 50 ms, doubles up to half a second with every call after it of which the shard takes
+//! nothing, falls to a quarter when it takes a part, and ends for good with the first call that it takes whole.
+//! Replies of calls that were under way before the pause began change nothing. Clock and random are passed in.
 //!
 //! A shard takes 1 MiB a second. A record that needs most of that would never find it: small ones take what has
 //! come together as soon as a pause ends. So a large record that was throttled gets a turn, in which the
@@ -17,12 +17,12 @@ use std::{
 use super::Unit;
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// A shard that nobody has heard of for so long (closed by a reshard) is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(30);
 
-/// What a shard has taken in during the shortest of the long pauses is enough for a smaller record.
-const LARGE_BYTES: usize = 512 * 1024;
+/// What comes together in the longest pause is enough for a smaller record.
+const LARGE_BYTES: usize = 384 * 1024;
 /// Long enough for the pauses to grow to where a shard has room for the largest record.
 const TURN: Duration = Duration::from_millis(2500);
 const AFTER_TURN: Duration = Duration::from_secs(1);
@@ -48,13 +48,21 @@ pub struct Pause {
     length: Duration,
 }
 
+/// Of a call that was throttled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Took {
+    Nothing,
+    Part,
+}
+
 impl Pause {
     /// The pause after `last`; `jitter` in 0..1 shortens it by up to a half.
-    pub fn after(last: Option<Self>, now: Instant, jitter: f64) -> Self {
-        let length = match last {
-            Some(last) if now < last.until => return last,
-            Some(last) => (last.length * 2).min(PAUSE_MAX),
-            None => PAUSE_MIN,
+    pub fn after(last: Option<Self>, took: Took, now: Instant, jitter: f64) -> Self {
+        let length = match (last, took) {
+            (Some(last), _) if now < last.until => return last,
+            (Some(last), Took::Nothing) => (last.length * 2).min(PAUSE_MAX),
+            (Some(last), Took::Part) => (last.length / 4).max(PAUSE_MIN),
+            (None, _) => PAUSE_MIN,
         };
         Self {
             until: now + length.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0),
@@ -68,8 +76,8 @@ impl Pause {
 }
 
 impl Pacing {
-    pub fn throttle(&mut self, shard: &Arc<str>, now: Instant, jitter: f64) {
-        let pause = Pause::after(self.pauses.get(shard).copied(), now, jitter);
+    pub fn throttle(&mut self, shard: &Arc<str>, took: Took, now: Instant, jitter: f64) {
+        let pause = Pause::after(self.pauses.get(shard).copied(), took, now, jitter);
         self.pauses.insert(Arc::clone(shard), pause);
     }
 
@@ -142,20 +150,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_a_second_and_start_small_after_a_success() {
+    fn pauses_double_up_to_half_a_second_shrink_with_a_part_and_end_with_a_success() {
         let shard: Arc<str> = "shard-1".into();
         let mut pacing = Pacing::default();
         let mut now = Instant::now();
         let mut lengths = Vec::new();
-        for _ in 0..6 {
-            pacing.throttle(&shard, now, 0.0);
+        for took in [Took::Nothing; 6].into_iter().chain([Took::Part; 3]) {
+            pacing.throttle(&shard, took, now, 0.0);
             let until = pacing.until(&shard).expect("just throttled");
             lengths.push((until - now).as_millis());
             now = until;
         }
-        assert_eq!(lengths, [50, 100, 200, 400, 800, 1000]);
+        assert_eq!(lengths, [50, 100, 200, 400, 500, 500, 125, 50, 50]);
+        pacing.throttle(&shard, Took::Nothing, now, 0.0);
+        let until = pacing.until(&shard).expect("just throttled");
+        assert_eq!(until - now, PAUSE_MIN * 2);
+        now = until;
         pacing.relax(&shard, now);
-        pacing.throttle(&shard, now, 1.0);
+        pacing.throttle(&shard, Took::Nothing, now, 1.0);
         assert_eq!(pacing.until(&shard), Some(now + PAUSE_MIN / 2));
     }
 
@@ -164,9 +176,9 @@ mod tests {
         let shard: Arc<str> = "shard-1".into();
         let mut pacing = Pacing::default();
         let now = Instant::now();
-        pacing.throttle(&shard, now, 0.0);
+        pacing.throttle(&shard, Took::Nothing, now, 0.0);
         let until = pacing.until(&shard);
-        pacing.throttle(&shard, now + PAUSE_MIN / 2, 0.0);
+        pacing.throttle(&shard, Took::Nothing, now + PAUSE_MIN / 2, 0.0);
         pacing.relax(&shard, now + PAUSE_MIN / 2);
         assert_eq!(pacing.until(&shard), until);
     }

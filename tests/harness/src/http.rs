@@ -1,13 +1,18 @@
 //! A small HTTP/1.1 client for loopback servers.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Method, Request, Uri};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    rt::{TokioExecutor, TokioTimer},
 };
+
+/// Servers close what was idle for 5 s; a request that crosses the close would fail.
+const IDLE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
 pub struct Http {
@@ -31,7 +36,10 @@ impl Reply {
 impl Default for Http {
     fn default() -> Self {
         Self {
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            client: Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .build_http(),
         }
     }
 }

@@ -75,7 +75,7 @@ fn what_is_read_behind_a_drain_is_not_taken_in() {
         None,
     );
     let segment = Segment {
-        end,
+        end: end_at(9),
         fence: None,
         lanes,
     };
