@@ -35,7 +35,7 @@ pub use format::{
     BigintUnsigned, Binaries, DebeziumPlan, Decimals, FormatPlan, MaxwellPlan, PartitionBy,
     Skipped, Times,
 };
-pub use native::NativeField;
+pub use native::{Documents, NativeField};
 pub use point::Target;
 pub use routes::RoutePlan;
 pub use shape::{InvalidText, ShapePlan};
@@ -198,6 +198,7 @@ pub struct NativePlan {
     pub fields: Vec<NativeField>,
     /// Name and text.
     pub constants: Vec<(String, String)>,
+    pub documents: Documents,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,6 +307,7 @@ impl Default for NativePlan {
         Self {
             fields: NativeField::usual(),
             constants: Vec::new(),
+            documents: Documents::Inline,
         }
     }
 }

@@ -62,8 +62,6 @@ struct DebeziumTable {
     /// The primary key's places, shown or not: whether it changed is told by its bytes.
     primary_key: Vec<usize>,
     origin: OriginText,
-    /// A JSON document while it becomes a string.
-    document: Vec<u8>,
 }
 
 /// What a line of a change is.
@@ -84,7 +82,6 @@ impl DebeziumTable {
             key,
             primary_key,
             origin: OriginText::default(),
-            document: Vec::new(),
             table: Arc::clone(table),
             encoder,
         }
@@ -196,7 +193,6 @@ impl DebeziumTable {
             return Ok(());
         };
         out.push(b'{');
-        let mut document = std::mem::take(&mut self.document);
         let mut cells = image.cells();
         let mut others = other.map(|other| other.cells());
         let mut is_first = true;
@@ -212,7 +208,7 @@ impl DebeziumTable {
             if is_shown && !plan.is_dropped() {
                 plan.write_label(is_first, out);
                 is_first = false;
-                self.write_value(plan, cell, &mut document, out)?;
+                self.write_value(plan, cell, out)?;
             }
             Ok(())
         };
@@ -224,8 +220,6 @@ impl DebeziumTable {
             }
         }
         out.push(b'}');
-        document.shrink_to(DOCUMENT_KEPT_BYTES_MAX);
-        self.document = document;
         walked
     }
 
@@ -233,7 +227,6 @@ impl DebeziumTable {
         &self,
         plan: &ColumnPlan,
         cell: Cell<'_>,
-        document: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let options = &self.encoder.options;
@@ -253,7 +246,7 @@ impl DebeziumTable {
                     options,
                     invalid: self.invalid_text,
                 };
-                value::write(target, bytes, document, out)?;
+                value::write(target, bytes, out)?;
             }
         }
         Ok(())
@@ -274,16 +267,13 @@ impl DebeziumTable {
             }
             key.plan.write_label(is_first, out);
             is_first = false;
-            self.write_value(&key.plan, cell, &mut Vec::new(), out)
+            self.write_value(&key.plan, cell, out)
                 .map_err(|error| columns::in_column(&self.table, key.column, error))
         })?;
         out.push(b'}');
         Ok(())
     }
 }
-
-/// Of a larger JSON document the memory is given back.
-const DOCUMENT_KEPT_BYTES_MAX: usize = 64 * 1024;
 
 impl TableEncoder for DebeziumTable {
     fn block(&mut self, block: &RowsBlock, _epoch: u32) {

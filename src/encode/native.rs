@@ -20,7 +20,7 @@ use headwater_binlog::{
     gtid::Uuid,
     json::write_json_string,
     rows::{Cell, Image, RowsBlock, RowsKind},
-    schema::Table,
+    schema::{ColumnKind, Table},
 };
 
 use super::{
@@ -28,7 +28,7 @@ use super::{
     shape::{ShapeRules, Treatment},
     value,
 };
-use crate::plan::{InvalidText, NativeField, NativePlan};
+use crate::plan::{Documents, InvalidText, NativeField, NativePlan};
 use layout::Layout;
 use origin::Origin;
 
@@ -81,8 +81,9 @@ impl Encoder for NativeEncoder {
 struct NativeTable {
     encoder: NativeEncoder,
     invalid_text: InvalidText,
-    /// Some column is left out or masked.
+    /// Some column is left out, masked, or a document that is written as text.
     is_shaped: bool,
+    documents: Documents,
     carries: Carries,
     table: Arc<Table>,
     columns: Vec<ColumnPlan>,
@@ -119,11 +120,14 @@ impl NativeTable {
     fn new(encoder: NativeEncoder, table: &Arc<Table>) -> Self {
         let (columns, key, is_shaped) = columns::plans(table, &encoder.shape);
         let layout = &encoder.layout;
+        let documents = layout.documents();
+        let has_quoted = columns.iter().any(|plan| is_quoted(plan, documents));
         let mut name = Vec::new();
         layout.write_names(&table.name.database, &table.name.table, &mut name);
         Self {
             invalid_text: encoder.shape.invalid_text(),
-            is_shaped,
+            is_shaped: is_shaped || has_quoted,
+            documents,
             carries: Carries {
                 id: layout.has(NativeField::Id),
                 seq: layout.has(NativeField::Seq),
@@ -249,7 +253,8 @@ impl NativeTable {
         column: usize,
         out: &mut Vec<u8>,
     ) -> Result<bool, Error> {
-        if SHAPED && !matches!(plan.treatment, Treatment::Keep) {
+        if SHAPED && (!matches!(plan.treatment, Treatment::Keep) || is_quoted(plan, self.documents))
+        {
             return self.write_shaped(plan, is_first, cell, column, out);
         }
         match cell {
@@ -280,18 +285,29 @@ impl NativeTable {
             Cell::Null => None,
             Cell::Bytes(bytes) => Some(bytes),
         };
-        let Treatment::Mask(mask) = &plan.treatment else {
+        if plan.is_dropped() {
             return Ok(false);
-        };
+        }
         plan.write_label(is_first, out);
-        mask.write(&plan.kind, bytes, self.invalid_text, out)
-            .map_err(|error| self.in_column(column, error))?;
+        let written = match (&plan.treatment, bytes) {
+            (Treatment::Mask(mask), _) => mask.write(&plan.kind, bytes, self.invalid_text, out),
+            (_, None) => {
+                out.extend_from_slice(b"null");
+                Ok(())
+            }
+            (_, Some(bytes)) => value::write_quoted(&plan.kind, bytes, self.invalid_text, out),
+        };
+        written.map_err(|error| self.in_column(column, error))?;
         Ok(true)
     }
 
     fn in_column(&self, column: usize, error: Error) -> Error {
         columns::in_column(&self.table, column, error)
     }
+}
+
+fn is_quoted(plan: &ColumnPlan, documents: Documents) -> bool {
+    documents == Documents::String && matches!(plan.kind, ColumnKind::Json { .. })
 }
 
 impl TableEncoder for NativeTable {

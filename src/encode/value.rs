@@ -1,12 +1,12 @@
 //! One column's value as JSON, equal to what `SELECT` prints (the table in `docs/event-format.md`).
 //!
-//! Nothing here allocates, except to decode text that is not UTF-8. What has no JSON form (text that does
+//! Nothing here allocates, except to decode text that is not UTF-8 and to quote a document. What has no JSON form (text that does
 //! not fit its character set, unless a policy says otherwise; a float that is not finite) is an error.
 
 use headwater_binlog::{
     Error,
     charset::Charset,
-    json::{self, escape_json},
+    json::{self, escape_json, write_json_string},
     schema::ColumnKind,
     value::{self, Value},
 };
@@ -23,6 +23,19 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     write_read(value::read(kind, bytes)?, invalid, out)
+}
+
+/// The same with a document as a string that holds its text.
+pub(super) fn write_quoted(
+    kind: &ColumnKind,
+    bytes: &[u8],
+    invalid: InvalidText,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    match value::read(kind, bytes)? {
+        Value::Json(document) => write_document_text(document, out),
+        other => write_read(other, invalid, out),
+    }
 }
 
 /// For formats that write most values in this way.
@@ -76,6 +89,16 @@ pub(super) fn write_float(
         return Err(Error::malformed("floating-point number", "not finite"));
     }
     out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
+    Ok(())
+}
+
+/// A JSON document as a string that holds its text.
+pub(super) fn write_document_text(document: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    let start = out.len();
+    json::write(document, out)?;
+    let text = String::from_utf8(out.split_off(start))
+        .map_err(|_| Error::malformed("JSON", "not written as UTF-8"))?;
+    write_json_string(&text, out);
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! The rows of tables as the native event writes them: by SELECT, each type by its expression.
 //!
 //! `docs/event-format.md` has the table of types, expressions and comparisons; this is its second column. A
-//! table with a type that is not there is left out, and named.
+//! table with a type that is not there is left out, and named; so is one with documents that stand in the
+//! lines as text, which would have to be spelled as they are.
 
 use headwater_actors::failure::Failure;
 use headwater_binlog::schema::TableName;
@@ -13,7 +14,7 @@ use super::{
     facts::{number, text},
     start::server,
 };
-use crate::plan::SourcePlan;
+use crate::plan::{Documents, SourcePlan};
 
 const DOING: &str = "read the source's tables";
 
@@ -60,6 +61,7 @@ pub enum TableRead<'a> {
 /// When the server does not answer, or refuses.
 pub async fn read_tables(
     plan: &SourcePlan,
+    documents: Documents,
     tables: &[TableName],
     take: &mut dyn FnMut(TableRead<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -67,7 +69,7 @@ pub async fn read_tables(
     let setup = server.conn.query_drop("SET time_zone = '+00:00'").await;
     setup.map_err(|error| server.failure(DOING, &error))?;
     for name in tables {
-        match describe(&mut server, name).await? {
+        match describe(&mut server, documents, name).await? {
             None => take(TableRead::Absent(name))?,
             Some(Err(())) => take(TableRead::NotCompared(name))?,
             Some(Ok(table)) => {
@@ -89,6 +91,7 @@ pub async fn read_tables(
 /// `Err`: it cannot be compared.
 async fn describe(
     server: &mut super::facts::Server,
+    documents: Documents,
     name: &TableName,
 ) -> Result<Option<Result<SourceTable, ()>>, Failure> {
     let sql = "SELECT column_name, data_type, column_type, \
@@ -105,7 +108,11 @@ async fn describe(
         name: name.clone(),
         columns,
     });
-    let table = table.filter(|table| table.columns.iter().any(|column| column.is_key));
+    let is_comparable =
+        |column: &Column| column.form != Form::Json || documents == Documents::Inline;
+    let table = table.filter(|table| {
+        table.columns.iter().any(|column| column.is_key) && table.columns.iter().all(is_comparable)
+    });
     Ok(Some(table.ok_or(())))
 }
 

@@ -221,7 +221,7 @@ async fn compare(plan: &Plan, audit: &mut Audit) -> Result<(), Failure> {
     tables.sort_by_key(ToString::to_string);
     let mut source = SourceReport::default();
     let mut wrong: HashMap<String, u64> = HashMap::new();
-    mysql::read_tables(&plan.source, &tables, &mut |read| {
+    mysql::read_tables(&plan.source, plan.native.documents, &tables, &mut |read| {
         match read {
             TableRead::Row(name, columns) => {
                 let name = name.to_string();

@@ -58,6 +58,15 @@ impl NativeField {
     }
 }
 
+/// How the native event shows the value of a JSON column.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Documents {
+    #[default]
+    Inline,
+    /// As a string that holds the document's text: the document `null` is not SQL's NULL there.
+    String,
+}
+
 /// Names of the event's other fields, in rows, statements and heartbeats.
 const ALWAYS: [&str; 2] = ["type", "data"];
 const OF_STATEMENTS: [&str; 5] = [
@@ -87,6 +96,11 @@ pub(super) fn native(settings: &NativeSettings) -> Result<NativePlan, Error> {
     Ok(NativePlan {
         fields,
         constants: constants(&settings.constants)?,
+        documents: choose(
+            "native.json",
+            &settings.json,
+            &[("inline", Documents::Inline), ("string", Documents::String)],
+        )?,
     })
 }
 

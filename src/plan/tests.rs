@@ -367,6 +367,7 @@ fn fields_and_constants_are_what_the_event_can_carry() {
     );
     assert!(plan.warnings().is_empty());
     assert_eq!(plan_of(&["native.fields="]).unwrap().warnings().len(), 1);
+    assert_eq!(refused_key(&["native.json=text"]), "native.json");
 }
 
 #[test]

@@ -160,6 +160,7 @@ pub struct DebeziumSettings {
 pub struct NativeSettings {
     pub fields: Vec<String>,
     pub constants: Vec<String>,
+    pub json: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -101,7 +101,7 @@ impl Log {
         self.assembler.set_keeps_queries(true);
         self.encoder = NativeEncoder::new(SERVER).with_fields(&NativePlan {
             fields: NativeField::ALL.to_vec(),
-            constants: Vec::new(),
+            ..NativePlan::default()
         });
     }
 

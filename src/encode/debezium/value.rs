@@ -3,7 +3,7 @@
 
 use headwater_binlog::{
     Error,
-    json::{self, write_json_string},
+    json::write_json_string,
     schema::ColumnKind,
     value::{self, Value},
 };
@@ -23,14 +23,9 @@ pub(super) struct Target<'a> {
     pub invalid: InvalidText,
 }
 
-/// Appends the value of a column's `bytes`. `document` is memory for a JSON column.
+/// Appends the value of a column's `bytes`.
 #[inline(never)] // one jump table for both images
-pub(super) fn write(
-    target: Target<'_>,
-    bytes: &[u8],
-    document: &mut Vec<u8>,
-    out: &mut Vec<u8>,
-) -> Result<(), Error> {
+pub(super) fn write(target: Target<'_>, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     let Target {
         kind,
         nullable,
@@ -83,13 +78,7 @@ pub(super) fn write(
         Value::Binary { bytes, pad } => write_binary(options, bytes, pad, out),
         Value::Json([]) if nullable => out.extend_from_slice(b"null"),
         Value::Json([]) => out.extend_from_slice(b"\"{}\""),
-        Value::Json(bytes) => {
-            document.clear();
-            json::write(bytes, document)?;
-            let text = std::str::from_utf8(document)
-                .map_err(|_| Error::malformed("JSON", "not written as UTF-8"))?;
-            write_json_string(text, out);
-        }
+        Value::Json(document) => shared::write_document_text(document, out)?,
         Value::Geometry(bytes) => write_geometry(bytes, out)?,
         value => shared::write_read(value, invalid, out)?,
     }

@@ -4,7 +4,7 @@
 
 use headwater_binlog::json::write_json_string;
 
-use crate::plan::{NativeField, NativePlan};
+use crate::plan::{Documents, NativeField, NativePlan};
 
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
@@ -12,6 +12,7 @@ pub(super) struct Layout {
     carried: u16,
     /// `,"env":"prod"`
     constants: Vec<u8>,
+    documents: Documents,
 }
 
 impl Layout {
@@ -26,7 +27,12 @@ impl Layout {
         Self {
             carried: plan.fields.iter().fold(0, |bits, field| bits | bit(*field)),
             constants,
+            documents: plan.documents,
         }
+    }
+
+    pub fn documents(&self) -> Documents {
+        self.documents
     }
 
     pub fn has(&self, field: NativeField) -> bool {

@@ -297,6 +297,7 @@ mod tests {
         let plan = NativePlan {
             fields: vec![NativeField::Seq],
             constants: vec![("env".into(), "prod".into())],
+            ..NativePlan::default()
         };
         let event = StatementEvent {
             statement: &truncate,

@@ -3,7 +3,10 @@
 use headwater_actors::filter::ColumnFilter;
 
 use super::*;
-use crate::{plan::ShapePlan, secret::Secret};
+use crate::{
+    plan::{Documents, ShapePlan},
+    secret::Secret,
+};
 
 fn filter(patterns: &[&str]) -> ColumnFilter {
     let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
@@ -238,6 +241,7 @@ fn with_fields(fields: &[NativeField], constants: &[(&str, &str)]) -> NativeEnco
     NativeEncoder::new(UUID).with_fields(&NativePlan {
         fields: fields.to_vec(),
         constants: constants.collect(),
+        ..NativePlan::default()
     })
 }
 
@@ -314,5 +318,42 @@ fn constants_stand_behind_the_table_in_rows_and_statements() {
     assert!(
         line.starts_with(&format!(r#"{{"type":"insert"{front}"#)),
         "{line}"
+    );
+}
+
+/// `null` as binary JSON, in front of it its length.
+const NULL_DOCUMENT: &[u8] = b"\x02\x04\0";
+
+#[test]
+fn a_document_as_a_string_is_told_from_null() {
+    let json = ColumnKind::Json { length_bytes: 1 };
+    let table = table(&[("id", INT), ("doc", json), ("more", VARCHAR)], &[0]);
+    let encoder = NativeEncoder::new(UUID).with_fields(&NativePlan {
+        fields: vec![NativeField::Key, NativeField::Old],
+        documents: Documents::String,
+        ..NativePlan::default()
+    });
+    let line = |kind, image: &[&[u8]]| line_of(&encoder, &block(&table, kind, &image.concat()));
+    let row: &[u8] = b"\0\x01\0\0\0";
+    assert_eq!(
+        line(
+            RowsKind::Update,
+            &[b"\x02\x01\0\0\0\x01x", row, NULL_DOCUMENT, b"\x01y"]
+        )
+        .as_deref(),
+        Ok(
+            r#"{"type":"update","key":{"id":1},"data":{"id":1,"doc":"null","more":"y"},"old":{"doc":null,"more":"x"}}"#
+        )
+    );
+    let document: &[u8] = b"\x0d\0\x01\0\x0c\0\x0b\0\x01\0\x05\x01\0k"; // {"k": 1}
+    assert_eq!(
+        line(RowsKind::Insert, &[row, document, b"\x01y"]).as_deref(),
+        Ok(r#"{"type":"insert","key":{"id":1},"data":{"id":1,"doc":"{\"k\":1}","more":"y"}}"#)
+    );
+    let damaged = line(RowsKind::Insert, &[row, b"\x02\x04\x09", b"\x01y"]);
+    let error = damaged.expect_err("no such literal").to_string();
+    assert!(
+        error.contains("column `doc` of table `shop.orders`"),
+        "{error}"
     );
 }

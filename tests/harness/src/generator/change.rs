@@ -120,7 +120,7 @@ impl Round<'_> {
                 continue;
             }
             let name = format!("{}.{}", table.path(), quote(&column.name));
-            let value = if column.compare == Compare::Json && self.rng.bool() {
+            let value = if column.compare.is_document() && self.rng.bool() {
                 self.document_change(&name)
             } else {
                 self.value(at, column)
@@ -272,10 +272,9 @@ impl Round<'_> {
         let file = self.folder.join(format!("load-{block}"));
         let table = self.members[at].table.clone();
         let is_plain = |column: &&Column| {
-            !matches!(
-                column.compare,
-                Compare::Base64 | Compare::Json | Compare::Vector
-            ) && column.data_type != "bit"
+            !matches!(column.compare, Compare::Base64 | Compare::Vector)
+                && !column.compare.is_document()
+                && column.data_type != "bit"
         };
         let columns = self.settable(at);
         let names: Vec<String> = columns.iter().filter(is_plain).map(named).collect();

@@ -33,11 +33,16 @@ pub fn literal(column: &Column, raw: &str) -> anyhow::Result<String> {
             None => format!("_utf8mb4 {}", hex(string(raw).bytes())),
         },
         Compare::Base64 => hex(binary(raw)?),
-        Compare::Json => format!("CAST(_utf8mb4 {} AS JSON)", hex(raw.bytes())),
+        Compare::Json => document(raw),
+        Compare::JsonText => document(&string(raw)),
         // No number at all: what a column without a default gets, and no literal gives.
         Compare::Vector if raw == "[]" => "DEFAULT".into(),
         Compare::Vector => hex(vector(raw)?),
     })
+}
+
+fn document(text: &str) -> String {
+    format!("CAST(_utf8mb4 {} AS JSON)", hex(text.bytes()))
 }
 
 /// An ENUM's label by its number, where the collation cannot tell it from another: `ENUM('A','a')`.
@@ -86,7 +91,7 @@ pub fn is_exactly(column: &Column, raw: &str) -> anyhow::Result<String> {
         Compare::Json if raw == "null" => {
             format!("NULLIF(CAST({name} AS CHAR), 'null') IS NULL")
         }
-        Compare::Json => format!(
+        Compare::Json | Compare::JsonText => format!(
             "CAST({name} AS CHAR) <=> CAST({} AS CHAR)",
             literal(column, raw)?
         ),

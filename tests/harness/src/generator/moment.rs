@@ -7,10 +7,7 @@ use super::{
     lines::{Line, Parts},
     schema::{ID, Rows, Table, shortened},
 };
-use crate::golden::{
-    compare::Compare,
-    line::{member, members},
-};
+use crate::golden::line::{member, members};
 
 /// Rows of one table around a statement.
 pub struct Touched {
@@ -164,7 +161,7 @@ impl Moment {
                 let told = old[place].as_deref();
                 let is_changed = was[place] != now[place];
                 // Index 0 of an ENUM looks like the label '', and documents may be stored in two ways.
-                let may_look_same = column.compare == Compare::Json || told == Some("\"\"");
+                let may_look_same = column.compare.is_document() || told == Some("\"\"");
                 let is_missing = is_changed && told.is_none() && !touched.is_partial;
                 let is_lost = is_changed && data[place].is_none();
                 let is_spare = told.is_some() && !is_changed && !may_look_same;

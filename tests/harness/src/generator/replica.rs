@@ -12,7 +12,10 @@ use super::{
     schema::{Column, ID, Table, quote, shortened, strings},
     session,
 };
-use crate::{golden::line::member, mysql::MySql};
+use crate::{
+    golden::{compare::Compare, line::member},
+    mysql::MySql,
+};
 
 /// What a consumer has to set: nothing is refused that the source took, no key is followed.
 const APPLYING: &str = "SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', \
@@ -20,6 +23,8 @@ const APPLYING: &str = "SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZER
 
 pub struct Replica {
     pub conn: Conn,
+    /// How the lines show JSON documents.
+    pub documents: Compare,
     tables: HashMap<(String, String), Arc<Table>>,
 }
 
@@ -31,6 +36,7 @@ impl Replica {
         conn.query_drop(APPLYING).await?;
         Ok(Self {
             conn,
+            documents: Compare::Json,
             tables: HashMap::new(),
         })
     }
@@ -156,7 +162,7 @@ impl Replica {
         if let Some(table) = self.tables.get(&key) {
             return Ok(Arc::clone(table));
         }
-        let table = Table::read(&mut self.conn, database, name).await?;
+        let table = Table::read(&mut self.conn, self.documents, database, name).await?;
         let table = Arc::new(table.context("the table is not there")?);
         self.tables.insert(key, Arc::clone(&table));
         Ok(table)

@@ -15,6 +15,7 @@ use super::{
     schema::{Rows, Table, path, shortened},
     shape::{Catalogue, Request, Shape, Source, Special},
 };
+use crate::golden::compare::Compare;
 
 /// The table of marks.
 pub const MARKS: &str = "marks.marks";
@@ -58,6 +59,8 @@ pub struct Round<'a> {
     pub is_partial: bool,
     /// Of the session: a table without a key gets one that nobody sees.
     pub has_own_key: bool,
+    /// How its lines show JSON documents.
+    documents: Compare,
     pub folder: std::path::PathBuf,
     pub in_transaction: bool,
     next_mark: u64,
@@ -70,6 +73,7 @@ impl<'a> Round<'a> {
         conn: &'a mut Conn,
         catalogue: &'a Catalogue,
         seed: u64,
+        documents: Compare,
         folder: std::path::PathBuf,
     ) -> Self {
         Self {
@@ -81,6 +85,7 @@ impl<'a> Round<'a> {
             counts: Counts::default(),
             is_partial: false,
             has_own_key: false,
+            documents,
             folder,
             in_transaction: false,
             next_mark: 1,
@@ -248,7 +253,8 @@ impl<'a> Round<'a> {
     /// When the server does not answer.
     pub async fn refresh(&mut self, at: usize) -> anyhow::Result<()> {
         let known = Arc::clone(&self.members[at].table);
-        let table = Table::read(self.conn, &known.database, &known.name).await?;
+        let read = Table::read(self.conn, self.documents, &known.database, &known.name);
+        let table = read.await?;
         let Some(table) = table else {
             self.members[at].is_there = false;
             self.members[at].rows.clear();
@@ -304,7 +310,7 @@ impl<'a> Round<'a> {
         sources: HashMap<String, Source>,
         special: Special,
     ) -> anyhow::Result<usize> {
-        let table = Table::read(self.conn, database, name).await?;
+        let table = Table::read(self.conn, self.documents, database, name).await?;
         let table = table.with_context(|| format!("no table {}", path(database, name)))?;
         let rows = table.select(self.conn, None).await?;
         self.counts.tables += 1;

@@ -65,11 +65,16 @@ impl Column {
 }
 
 impl Table {
-    /// The table as the server knows it; `None` when there is none.
+    /// The table as the server knows it; `None` when there is none. `documents` is how lines show those.
     ///
     /// # Errors
     /// When the server does not answer.
-    pub async fn read(conn: &mut Conn, database: &str, name: &str) -> anyhow::Result<Option<Self>> {
+    pub async fn read(
+        conn: &mut Conn,
+        documents: Compare,
+        database: &str,
+        name: &str,
+    ) -> anyhow::Result<Option<Self>> {
         let place = format!(
             "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
             text(database),
@@ -105,7 +110,7 @@ impl Table {
         }
         let columns: Vec<Column> = columns
             .into_iter()
-            .map(column)
+            .map(|fields| column(fields, documents))
             .collect::<anyhow::Result<_>>()?;
         let names = columns.iter().enumerate();
         Ok(Some(Self {
@@ -167,11 +172,10 @@ impl Table {
             let name = quote(&column.name);
             match column.compare {
                 Compare::Text | Compare::Base64 | Compare::Vector => format!("HEX({name})"),
-                // A document of NULL and NULL look the same in a line. What a line has no type for
-                // (decimals, dates) is read back as a number or a string.
-                Compare::Json => {
-                    format!("NULLIF(CAST(CAST(CAST({name} AS CHAR) AS JSON) AS CHAR), 'null')")
-                }
+                // What a document in a line has no type for (decimals, dates) is read back as a number or a
+                // string. Inline, a document of NULL and NULL look the same too.
+                Compare::Json => format!("NULLIF({}, 'null')", read_back(&name)),
+                Compare::JsonText => read_back(&name),
                 other => other.expression(&name),
             }
         };
@@ -183,13 +187,17 @@ impl Table {
     }
 }
 
+fn read_back(document: &str) -> String {
+    format!("CAST(CAST(CAST({document} AS CHAR) AS JSON) AS CHAR)")
+}
+
 /// `1, 2, 3`
 pub fn list(ids: &[i64]) -> String {
     let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
     ids.join(", ")
 }
 
-fn column(fields: Vec<Option<String>>) -> anyhow::Result<Column> {
+fn column(fields: Vec<Option<String>>, documents: Compare) -> anyhow::Result<Column> {
     let [name, data_type, column_type, collation, nullable, extra] = fields.as_slice() else {
         bail!("information_schema gave {} fields", fields.len());
     };
@@ -198,7 +206,7 @@ fn column(fields: Vec<Option<String>>) -> anyhow::Result<Column> {
     let extra = field(extra)?;
     Ok(Column {
         name: field(name)?,
-        compare: compare(&data_type)?,
+        compare: compare(&data_type, documents)?,
         data_type,
         column_type: field(column_type)?,
         collation: collation.clone(),
@@ -208,7 +216,7 @@ fn column(fields: Vec<Option<String>>) -> anyhow::Result<Column> {
     })
 }
 
-fn compare(data_type: &str) -> anyhow::Result<Compare> {
+fn compare(data_type: &str, documents: Compare) -> anyhow::Result<Compare> {
     Ok(match data_type {
         "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "bit" | "year" => Compare::Number,
         "float" => Compare::Float,
@@ -221,7 +229,7 @@ fn compare(data_type: &str) -> anyhow::Result<Compare> {
         "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry"
         | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
         | "multipolygon" | "geomcollection" => Compare::Base64,
-        "json" => Compare::Json,
+        "json" => documents,
         "vector" => Compare::Vector,
         other => bail!("the column type `{other}` is not known here"),
     })

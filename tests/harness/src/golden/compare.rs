@@ -17,6 +17,8 @@ pub enum Compare {
     /// Binary, geometry.
     Base64,
     Json,
+    /// A JSON document as a string: `native.json = "string"`.
+    JsonText,
     Vector,
 }
 
@@ -28,12 +30,16 @@ impl Compare {
             Self::Number | Self::Decimal => format!("{name} + 0"),
             // FLOAT itself prints six digits; as DOUBLE it has them all. (`+ 0e0` would make 0 of -0.)
             Self::Float | Self::Double => format!("{name} * 1e0"),
-            Self::Plain | Self::Json => name.to_owned(),
+            Self::Plain | Self::Json | Self::JsonText => name.to_owned(),
             Self::Text => format!("CONVERT({name} USING utf8mb4)"),
             Self::Base64 => format!("TO_BASE64({name})"),
             // VECTOR_TO_STRING prints six digits.
             Self::Vector => format!("HEX({name})"),
         }
+    }
+
+    pub fn is_document(self) -> bool {
+        matches!(self, Self::Json | Self::JsonText)
     }
 
     /// Whether `raw`, a JSON value as it is written, is what was selected.
@@ -64,6 +70,9 @@ impl Compare {
                     == Some(&*printed.replace('\n', ""))
             }
             Self::Json => raw == printed || tokens(raw) == tokens(printed),
+            Self::JsonText => {
+                raw.starts_with('"') && Self::Json.is_same(&string(raw), Some(selected))
+            }
             Self::Vector => vector(raw) == Some(floats(printed)),
         }
     }
