@@ -5,47 +5,25 @@
 //! transaction is unpacked slice by slice, each under a grant of its own; a large one comes in parts. A
 //! prepared XA transaction that is committed is read from a stream of its own, while the chunk of the commit
 //! waits. The resume point it keeps is what has left in batches, so a broken connection costs nothing and
-//! repeats nothing. Pure.
+//! repeats nothing. Pure. Not here: where it ends ([`end`]), how batches leave ([`leaving`]).
 
-use std::sync::Arc;
+mod end;
+mod leaving;
 
 use bytes::Bytes;
 use headwater_binlog::{
-    columns::{Answer, Known, Question},
-    position::Position,
-    transaction::{AssembleError, Assembler, Boundary, Item, Transaction},
+    columns::{Answer, Question},
+    transaction::{AssembleError, Assembler, Item},
     xa::{Prepared, XaPolicy},
 };
 
+pub use end::Until;
+use leaving::image_bytes;
+
 use crate::{
-    budget::Permit, checkpoint::Mark, detached, failure::Failure, messages::SourceBatch,
+    budget::Permit, checkpoint::Mark, failure::Failure, messages::SourceBatch,
     ports::source::ResumePoint, selection::Selection,
 };
-
-/// Where reading ends by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Until {
-    #[default]
-    Never,
-    /// The first boundary at or after it.
-    Position(Position),
-    /// All of these are done.
-    Gtids(headwater_binlog::gtid::GtidSet),
-    /// Exactly there, also inside a transaction.
-    Mark(Mark),
-}
-
-impl Until {
-    /// Whether the boundary `done` is at or past the end.
-    pub fn is_reached(&self, done: &ResumePoint) -> bool {
-        match self {
-            Self::Never => false,
-            Self::Position(end) => done.mark.rows_done == 0 && done.mark.position >= *end,
-            Self::Gtids(end) => end.is_subset(&done.gtid_set),
-            Self::Mark(end) => done.mark.has_passed(end),
-        }
-    }
-}
 
 /// How the log is read.
 #[derive(Debug, Clone)]
@@ -298,186 +276,10 @@ impl Intake {
         }
         Ok(self.chunk.split_to(bytes))
     }
-
-    /// Looks for boundaries among the items from `from` on.
-    fn note(&mut self, from: usize) {
-        let inside = match &self.until {
-            Until::Mark(end) if 0 < end.rows_done => self.stop_inside(from),
-            _ => None,
-        };
-        let mut index = from;
-        while let Some(item) = self.items.get(index) {
-            index += 1;
-            if let Item::Commit(boundary) | Item::Moved(boundary) = item {
-                pass(&mut self.ended, boundary);
-                self.boundary = index;
-                if self.until.is_reached(&self.ended) {
-                    self.items.truncate(index);
-                    self.chunk.clear();
-                    self.is_reached = true;
-                    return;
-                }
-            }
-        }
-        if let Some(end) = inside {
-            self.boundary = self.items.len();
-            self.ended.mark = end;
-            self.chunk.clear();
-            self.is_reached = true;
-        }
-    }
-
-    /// Drops what lies behind an end inside a transaction, among the items from `from` on. The end, if it is there.
-    fn stop_inside(&mut self, from: usize) -> Option<Mark> {
-        let Until::Mark(end) = &self.until else {
-            return None;
-        };
-        let rows = end.rows_done;
-        let is_there = |transaction: &Transaction| transaction.position() == end.position;
-        let mut kept = None;
-        for (index, item) in self.items.iter_mut().enumerate().skip(from) {
-            kept = match item {
-                Item::Rows(block)
-                    if is_there(&block.transaction)
-                        && rows <= block.first_row + u64::from(block.row_count) =>
-                {
-                    block.keep_rows(rows.saturating_sub(block.first_row));
-                    Some(index + usize::from(block.row_count > 0))
-                }
-                Item::Statement(statement)
-                    if is_there(&statement.transaction) && rows <= statement.row + 1 =>
-                {
-                    Some(index + usize::from(statement.row < rows))
-                }
-                _ => None,
-            };
-            if kept.is_some() {
-                break;
-            }
-        }
-        let open = self.assembler.transaction();
-        if kept.is_none()
-            && open.is_some_and(|open| is_there(open))
-            && rows <= self.assembler.rows_done()
-        {
-            // The last rows before it are of tables that nobody wants.
-            kept = Some(self.items.len());
-        }
-        let end = end.clone();
-        self.items.truncate(kept?);
-        Some(end)
-    }
-
-    fn finish_chunk(&mut self) -> Option<SourceBatch> {
-        let held_bytes = self
-            .items
-            .iter()
-            .skip(self.boundary)
-            .map(image_bytes)
-            .sum::<usize>();
-        if HOLD_BYTES_MAX < held_bytes {
-            return self.slice();
-        }
-        let batch = self.cut();
-        self.hold();
-        batch
-    }
-
-    /// What waits for the end of its transaction lets go of the chunk, and of the bytes that it does not need.
-    fn hold(&mut self) {
-        detached::detach(
-            self.items
-                .iter_mut()
-                .skip(self.detached)
-                .filter_map(|item| match item {
-                    Item::Rows(block) => Some(block),
-                    Item::Statement(_) | Item::Commit(_) | Item::Moved(_) => None,
-                }),
-        );
-        self.detached = self.items.len();
-        self.permit
-            .shrink_to(self.items.iter().map(image_bytes).sum());
-        self.permit.unweigh();
-    }
-
-    /// Everything up to the newest boundary.
-    fn cut(&mut self) -> Option<SourceBatch> {
-        // The end may lie behind rows that nobody wants.
-        let is_at_end = self.is_reached && self.sent != self.ended.mark;
-        if self.boundary == 0 && !is_at_end {
-            return None;
-        }
-        let held = self.items.split_off(self.boundary);
-        let items = std::mem::replace(&mut self.items, held);
-        self.boundary = 0;
-        self.detached = 0;
-        self.sent = self.ended.mark.clone();
-        let held_bytes: usize = self.items.iter().map(image_bytes).sum();
-        let mut held = self.permit.split(held_bytes + self.chunk.len());
-        held.unweigh();
-        let permit = std::mem::replace(&mut self.permit, held);
-        Some(SourceBatch {
-            items,
-            end: self.sent.clone(),
-            permit,
-            columns: self.new_columns(),
-        })
-    }
-
-    /// Everything, though the newest transaction goes on.
-    fn slice(&mut self) -> Option<SourceBatch> {
-        if self.items.len() == self.boundary {
-            return self.cut();
-        }
-        self.boundary = 0;
-        self.detached = 0;
-        if let Some(transaction) = self.assembler.transaction() {
-            self.sent = Mark {
-                position: transaction.position(),
-                rows_done: self.assembler.rows_done(),
-            };
-        }
-        Some(SourceBatch {
-            items: std::mem::take(&mut self.items),
-            end: self.sent.clone(),
-            permit: std::mem::replace(&mut self.permit, Permit::empty()),
-            columns: self.new_columns(),
-        })
-    }
-
-    fn new_columns(&mut self) -> Option<Arc<[Known]>> {
-        let changes = self.assembler.column_changes();
-        let has_changed = changes != self.column_changes;
-        self.column_changes = changes;
-        has_changed.then(|| self.assembler.columns(KEPT_BYTES_MAX))
-    }
-}
-
-fn pass(done: &mut ResumePoint, boundary: &Boundary) {
-    done.mark = Mark {
-        position: boundary.position(),
-        rows_done: 0,
-    };
-    if let Some(change) = &boundary.xa {
-        done.xa.apply(change);
-    }
-    if let Some(gtid) = &boundary.gtid {
-        done.gtid_set.add(gtid);
-    }
-}
-
-fn image_bytes(item: &Item) -> usize {
-    match item {
-        Item::Rows(block) => block.images.len(),
-        Item::Statement(statement) => statement.text.len(),
-        Item::Commit(_) | Item::Moved(_) => 0,
-    }
 }
 
 /// An open transaction up to this size waits for its end, so that its last change can be marked.
 pub(super) const HOLD_BYTES_MAX: usize = 256 * 1024;
-/// Column lists that are kept with the position.
-const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Decompressed bytes of a compressed transaction at a time.
 const SLICE_BYTES: usize = 256 * 1024;
 /// The length that the first event's header claims; `None` for less than its field.

@@ -4,7 +4,9 @@
 //! settled can be sent again, byte for byte. Two cursors run over the queue, `flown` ≤ `packed`. The record
 //! between them is open, or full and ready to fly: it can be thrown away (a drain's cut may lie inside it)
 //! by moving `packed` back.
-//! No I/O, no clock; the encoder is pure.
+//! No I/O, no clock; the encoder is pure. Not here: how changes become lines in the open record ([`filling`]).
+
+mod filling;
 
 use std::{collections::VecDeque, io, sync::Arc};
 
@@ -15,16 +17,15 @@ use super::{
     lines::Lines,
     open_record::OpenRecord,
     packing::{Aggregate, Compression, Frame, hash_key},
-    poison::{Poison, Policy},
+    poison::Policy,
 };
 use crate::{
     budget::Permit,
     failure::Failure,
     lane::Lane,
-    messages::{BarrierSeq, LaneChanges, Part},
+    messages::{BarrierSeq, LaneChanges},
     ports::{
         dead_letters::{DeadLetter, Origin},
-        encoder::{RowEvent, Written},
         sink::Record,
     },
 };
@@ -207,141 +208,6 @@ impl LaneBuffer {
         packed
     }
 
-    fn pack_into(&self, open: &mut OpenRecord, lines: &mut Lines) -> Result<(), Failure> {
-        while !open.is_closed {
-            let Some(batch) = self.batch_at(open.end) else {
-                return Ok(());
-            };
-            match batch.parts.get(open.end.part) {
-                Some(Part::Rows { .. }) => self.pack_rows(batch, open, lines)?,
-                Some(
-                    part @ Part::Statement {
-                        statement,
-                        is_shared,
-                        is_last,
-                    },
-                ) => {
-                    let table = &self.lane.table;
-                    let taken = open.append(|out, key| {
-                        self.rules.partition_key.of_statement(statement, table, key);
-                        lines.statement(statement, table, *is_shared, *is_last, out)
-                    });
-                    match taken {
-                        Ok(Some(_)) if !self.fits(open)? => {
-                            let poison = Poison::oversize_statement(part, open.len());
-                            self.poisoned(open, poison, open.end.past_part(batch))?;
-                        }
-                        Ok(Some(_)) => open.end = open.end.past_part(batch),
-                        Ok(None) => (),
-                        Err(error) if open.is_empty() => {
-                            let poison = Poison::undecodable_statement(part, &error);
-                            self.poisoned(open, poison, open.end.past_part(batch))?;
-                        }
-                        Err(_) => open.is_closed = true,
-                    }
-                }
-                None => open.end = open.end.past_part(batch),
-            }
-            if self.rules.packing == Packing::None && !open.is_empty() {
-                open.is_closed = true;
-            }
-        }
-        Ok(())
-    }
-
-    /// Packs rows of the part at `open.end` until the part ends or the record is closed.
-    fn pack_rows(
-        &self,
-        batch: &LaneChanges,
-        open: &mut OpenRecord,
-        lines: &mut Lines,
-    ) -> Result<(), Failure> {
-        let part = open.end.part;
-        let Some(Part::Rows {
-            block,
-            numbers,
-            is_last,
-        }) = batch.parts.get(part)
-        else {
-            return Ok(());
-        };
-        let encoder = lines.block(block);
-        let number = open.end.batch;
-        while open.end.part == part && open.end.batch == number {
-            let row = match block.row_at(open.end.offset) {
-                Ok(Some(row)) => row,
-                Ok(None) => {
-                    open.end = open.end.past_part(batch);
-                    break;
-                }
-                Err(error) => return Err(Poison::broken_block(block, &error)),
-            };
-            let index = numbers
-                .as_ref()
-                .and_then(|numbers| numbers.get(open.end.row).copied());
-            let n = block.first_row + index.map_or(open.end.row as u64, u64::from);
-            let last = *is_last && open.end.offset + row.bytes >= block.images.len();
-            let event = RowEvent {
-                block,
-                row,
-                n,
-                last,
-            };
-            let line = open.end.line;
-            let taken = open.append(|out, key| {
-                if self.rules.partition_key != PartitionKey::Lane {
-                    let rule = &self.rules.partition_key;
-                    rule.of_row(encoder, &event, line, key)?;
-                }
-                match line {
-                    0 => encoder.row(&event, out),
-                    line => encoder.next_line(&event, line, out),
-                }
-            });
-            let next = match taken {
-                Ok(Some(Written::More)) => open.end.past_line(),
-                _ => open.end.past_row(row.bytes, batch),
-            };
-            match taken {
-                Ok(Some(_)) if !self.fits(open)? => {
-                    let key = lines.key(block, row, n);
-                    let (offset, bytes) = (open.end.offset, open.len());
-                    let bytes_max = self.rules.sink_bytes_max;
-                    let poison = Poison::oversize_row(&event, &key, offset, bytes, bytes_max);
-                    return self.poisoned(open, poison, next);
-                }
-                Ok(Some(_)) => {
-                    open.end = next;
-                    open.image_bytes += row.bytes;
-                }
-                Ok(None) => (),
-                Err(error) if open.is_empty() => {
-                    let key = lines.key(block, row, n);
-                    let offset = open.end.offset;
-                    let poison = Poison::undecodable_row(&event, &key, offset, &error);
-                    return self.poisoned(open, poison, next);
-                }
-                // What is before it goes first; then it is looked at alone.
-                Err(_) => open.is_closed = true,
-            }
-            if open.is_closed || self.rules.packing == Packing::None {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// A change that no record can hold: a letter or the table's place to wait if the settings say so, else the end.
-    fn poisoned(&self, open: &mut OpenRecord, poison: Poison, next: Cursor) -> Result<(), Failure> {
-        let (line, key) = (open.take_line(), open.take_key());
-        let rules = &self.rules;
-        let settled = poison.settle(rules.policy, &self.lane, rules.origin, line, key);
-        (open.rows, open.is_closed) = (0, true);
-        open.poison = Some(settled?);
-        open.end = next;
-        Ok(())
-    }
-
     /// The flight has settled: everything in it is durable. The newest barrier that the lane has reached with it, if any.
     pub fn settled(&mut self) -> Option<BarrierSeq> {
         let flying = self.flying.take()?;
@@ -452,27 +318,6 @@ impl LaneBuffer {
             .saturating_add(likely / 8)
             .max(GRANT_BYTES_MIN)
             .min(self.rules.record_bytes_max)
-    }
-
-    /// Whether the sink takes the record; one of several lines was kept within its limit.
-    fn fits(&self, open: &mut OpenRecord) -> Result<bool, Failure> {
-        if open.rows != 1 {
-            return Ok(true);
-        }
-        let key_bytes = match self.rules.packing {
-            Packing::None => self.partition_key.len().max(open.key_bytes()),
-            Packing::Newline | Packing::JsonArray | Packing::Kpl => self.partition_key.len(),
-        };
-        let bytes_max = self.rules.sink_bytes_max.saturating_sub(key_bytes);
-        let compression = self.rules.compression;
-        if open.len() + compression.growth_bytes(open.len()) <= bytes_max {
-            return Ok(true);
-        }
-        if compression == Compression::None {
-            return Ok(false);
-        }
-        open.seal_within(compression, bytes_max)
-            .map_err(|error| unsealed(&error))
     }
 
     fn frame(&self) -> Frame {

@@ -2,6 +2,8 @@
 
 mod columns;
 
+use std::sync::Arc;
+
 use headwater_binlog::{
     gtid::{GtidSet, GtidSource, Uuid},
     xa::Prepared,

@@ -10,6 +10,7 @@ use super::*;
 use crate::{
     budget::ByteBudget,
     fixture::{self, DOUBLED, ENDED, LineEncoder, SKIPPED, UNDECODABLE},
+    messages::Part,
     writer::packing::{
         aggregate::tests::open as aggregated, compression::tests::decompress as decompressed,
     },

@@ -1,0 +1,118 @@
+//! Where reading ends by itself, also inside a transaction: what is beyond it is forgotten.
+
+use headwater_binlog::{
+    position::Position,
+    transaction::{Boundary, Item, Transaction},
+};
+
+use super::Intake;
+use crate::{checkpoint::Mark, ports::source::ResumePoint};
+
+/// Where reading ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Until {
+    #[default]
+    Never,
+    /// The first boundary at or after it.
+    Position(Position),
+    /// All of these are done.
+    Gtids(headwater_binlog::gtid::GtidSet),
+    /// Exactly there, also inside a transaction.
+    Mark(Mark),
+}
+
+impl Until {
+    /// Whether the boundary `done` is at or past the end.
+    pub fn is_reached(&self, done: &ResumePoint) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Position(end) => done.mark.rows_done == 0 && done.mark.position >= *end,
+            Self::Gtids(end) => end.is_subset(&done.gtid_set),
+            Self::Mark(end) => done.mark.has_passed(end),
+        }
+    }
+}
+
+impl Intake {
+    /// Looks for boundaries among the items from `from` on.
+    pub(super) fn note(&mut self, from: usize) {
+        let inside = match &self.until {
+            Until::Mark(end) if 0 < end.rows_done => self.stop_inside(from),
+            _ => None,
+        };
+        let mut index = from;
+        while let Some(item) = self.items.get(index) {
+            index += 1;
+            if let Item::Commit(boundary) | Item::Moved(boundary) = item {
+                pass(&mut self.ended, boundary);
+                self.boundary = index;
+                if self.until.is_reached(&self.ended) {
+                    self.items.truncate(index);
+                    self.chunk.clear();
+                    self.is_reached = true;
+                    return;
+                }
+            }
+        }
+        if let Some(end) = inside {
+            self.boundary = self.items.len();
+            self.ended.mark = end;
+            self.chunk.clear();
+            self.is_reached = true;
+        }
+    }
+
+    /// Drops what lies behind an end inside a transaction, among the items from `from` on. The end, if it is there.
+    fn stop_inside(&mut self, from: usize) -> Option<Mark> {
+        let Until::Mark(end) = &self.until else {
+            return None;
+        };
+        let rows = end.rows_done;
+        let is_there = |transaction: &Transaction| transaction.position() == end.position;
+        let mut kept = None;
+        for (index, item) in self.items.iter_mut().enumerate().skip(from) {
+            kept = match item {
+                Item::Rows(block)
+                    if is_there(&block.transaction)
+                        && rows <= block.first_row + u64::from(block.row_count) =>
+                {
+                    block.keep_rows(rows.saturating_sub(block.first_row));
+                    Some(index + usize::from(block.row_count > 0))
+                }
+                Item::Statement(statement)
+                    if is_there(&statement.transaction) && rows <= statement.row + 1 =>
+                {
+                    Some(index + usize::from(statement.row < rows))
+                }
+                _ => None,
+            };
+            if kept.is_some() {
+                break;
+            }
+        }
+        let open = self.assembler.transaction();
+        if kept.is_none()
+            && open.is_some_and(|open| is_there(open))
+            && rows <= self.assembler.rows_done()
+        {
+            // The last rows before it are of tables that nobody wants.
+            kept = Some(self.items.len());
+        }
+        let end = end.clone();
+        self.items.truncate(kept?);
+        Some(end)
+    }
+}
+
+fn pass(done: &mut ResumePoint, boundary: &Boundary) {
+    done.mark = Mark {
+        position: boundary.position(),
+        rows_done: 0,
+    };
+    if let Some(change) = &boundary.xa {
+        done.xa.apply(change);
+    }
+    if let Some(gtid) = &boundary.gtid {
+        done.gtid_set.add(gtid);
+    }
+}

@@ -1,0 +1,106 @@
+//! What has been read leaves in batches, each with the bytes of the budget that it needs; what waits for the end
+//! of its transaction keeps no more than it is.
+
+use std::sync::Arc;
+
+use headwater_binlog::{columns::Known, transaction::Item};
+
+use super::{HOLD_BYTES_MAX, Intake};
+use crate::{budget::Permit, checkpoint::Mark, detached, messages::SourceBatch};
+
+/// Column lists that are kept with the position.
+const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+impl Intake {
+    pub(super) fn finish_chunk(&mut self) -> Option<SourceBatch> {
+        let held_bytes = self
+            .items
+            .iter()
+            .skip(self.boundary)
+            .map(image_bytes)
+            .sum::<usize>();
+        if HOLD_BYTES_MAX < held_bytes {
+            return self.slice();
+        }
+        let batch = self.cut();
+        self.hold();
+        batch
+    }
+
+    /// What waits for the end of its transaction lets go of the chunk, and of the bytes that it does not need.
+    fn hold(&mut self) {
+        detached::detach(
+            self.items
+                .iter_mut()
+                .skip(self.detached)
+                .filter_map(|item| match item {
+                    Item::Rows(block) => Some(block),
+                    Item::Statement(_) | Item::Commit(_) | Item::Moved(_) => None,
+                }),
+        );
+        self.detached = self.items.len();
+        self.permit
+            .shrink_to(self.items.iter().map(image_bytes).sum());
+        self.permit.unweigh();
+    }
+
+    /// Everything up to the newest boundary.
+    pub(super) fn cut(&mut self) -> Option<SourceBatch> {
+        // The end may lie behind rows that nobody wants.
+        let is_at_end = self.is_reached && self.sent != self.ended.mark;
+        if self.boundary == 0 && !is_at_end {
+            return None;
+        }
+        let held = self.items.split_off(self.boundary);
+        let items = std::mem::replace(&mut self.items, held);
+        self.boundary = 0;
+        self.detached = 0;
+        self.sent = self.ended.mark.clone();
+        let held_bytes: usize = self.items.iter().map(image_bytes).sum();
+        let mut held = self.permit.split(held_bytes + self.chunk.len());
+        held.unweigh();
+        let permit = std::mem::replace(&mut self.permit, held);
+        Some(SourceBatch {
+            items,
+            end: self.sent.clone(),
+            permit,
+            columns: self.new_columns(),
+        })
+    }
+
+    /// Everything, though the newest transaction goes on.
+    pub(super) fn slice(&mut self) -> Option<SourceBatch> {
+        if self.items.len() == self.boundary {
+            return self.cut();
+        }
+        self.boundary = 0;
+        self.detached = 0;
+        if let Some(transaction) = self.assembler.transaction() {
+            self.sent = Mark {
+                position: transaction.position(),
+                rows_done: self.assembler.rows_done(),
+            };
+        }
+        Some(SourceBatch {
+            items: std::mem::take(&mut self.items),
+            end: self.sent.clone(),
+            permit: std::mem::replace(&mut self.permit, Permit::empty()),
+            columns: self.new_columns(),
+        })
+    }
+
+    fn new_columns(&mut self) -> Option<Arc<[Known]>> {
+        let changes = self.assembler.column_changes();
+        let has_changed = changes != self.column_changes;
+        self.column_changes = changes;
+        has_changed.then(|| self.assembler.columns(KEPT_BYTES_MAX))
+    }
+}
+
+pub(super) fn image_bytes(item: &Item) -> usize {
+    match item {
+        Item::Rows(block) => block.images.len(),
+        Item::Statement(statement) => statement.text.len(),
+        Item::Commit(_) | Item::Moved(_) => 0,
+    }
+}
