@@ -113,7 +113,8 @@ pub struct BarrierReached {
 }
 
 /// ShardWriter → Router: everything before a change is durable, and the change can never be delivered: its
-/// table is to be parked. The writer does nothing more.
+/// table is to be parked. The writer does nothing more. Also from the Supervisor, of a lane that broke all of
+/// its writers.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct LanePoisoned {

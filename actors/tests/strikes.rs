@@ -5,10 +5,10 @@ mod support;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use headwater_actors::{backoff::Backoff, supervisor::End};
+use headwater_actors::{backoff::Backoff, supervisor::End, writer::poison::OnError};
 use support::{
     Handle, Options, POLL_INTERVAL, World,
-    fixture::{Log, Op},
+    fixture::{self, Log, Op},
     recorder::breaks_at,
     sink::{Act, Gate},
     source, store,
@@ -219,6 +219,45 @@ fn a_writer_that_dies_once_more_with_its_put_in_flight_halts() {
     gate.open();
     assert_eq!(world.run_to_the_end(), End::Drained);
     world.assert_complete();
+}
+
+#[test]
+fn a_table_that_breaks_every_writer_is_parked_alone_if_the_settings_say_so() {
+    let mut world = world(&TABLES);
+    world.options.on_error = OnError::ParkTable;
+    let gate = dies_with_its_put_in_flight(&world, DEATHS + 1);
+    let end = world.run_in_virtual_time(async |handle| {
+        handle
+            .until("a parked table", |status| status.parked.len() == 1)
+            .await;
+        world
+            .durable_of("the other tables", |table| table != "shop.a")
+            .await;
+        // What flew lands late, and is nobody's any more: it comes again with its table.
+        gate.open();
+        handle.shut_down();
+    });
+    assert_eq!(end, End::Drained);
+    let saved = world.store.saved().expect("a checkpoint");
+    let [parked] = &*saved.parked else {
+        panic!("{:?}", saved.parked);
+    };
+    assert_eq!(parked.table, fixture::name("a"));
+    assert!(
+        parked
+            .reason
+            .contains("shard writer of shop.a died 11 times in a row"),
+        "{}",
+        parked.reason
+    );
+    let of_a = world
+        .log
+        .changes
+        .iter()
+        .filter(|change| change.table == "shop.a");
+    for change in of_a {
+        assert!(!store::covers(&parked.mark, change), "{}", change.line);
+    }
 }
 
 /// Somebody has died once and waits for long; the drain comes meanwhile.

@@ -1,13 +1,16 @@
 //! Each actor of the built program panics and fails, again and again: what must be is started again, the rest goes
 //! on, and who dies too often halts the pipeline with what to do. Growing waits: `actors/tests/strikes.rs`.
 
-use headwater_harness::{faults::FaultProxy, program::Finished};
+use headwater_harness::{
+    faults::FaultProxy,
+    program::{Finished, Launch},
+};
 use serde_json::{Value, json};
 
 use crate::{
     remains::Remains,
     traffic::{Traffic, transactions},
-    world::{WITHIN, World, delivered, ends_well, says, status_is},
+    world::{BINARY, WITHIN, World, delivered, ends_well, says, status_is},
 };
 
 /// `run` with these faults until it ends by itself.
@@ -155,6 +158,43 @@ async fn other_lanes_flow_while_a_shard_writer_dies_again_and_again() -> anyhow:
     assert_eq!(of("shop.orders"), 0);
     assert!(of("shop.items") + of("shop.log") > 0);
     Remains::of(&world).await?.are_repeated_once(&world).await
+}
+
+#[tokio::test]
+async fn a_table_that_breaks_every_writer_is_parked_if_the_settings_say_so_and_misses_nothing()
+-> anyhow::Result<()> {
+    const FAULTS: &str = "writer.pack:shop.orders=panic@1x*";
+    let world = World::new(2).await?;
+    transactions(&world.mysql, 60).await?;
+    let traffic = Traffic::with_ddl(&world.mysql);
+    let parks = |launch: Launch| launch.setting("errors.undecodable", "park_table");
+    let launch = parks(world.launch()?).env("HEADWATER_FAULTS", FAULTS);
+    let program = launch.start()?;
+    status_is(&program, "a parked table", |status| {
+        status["parked"][0]["table"] == "shop.orders"
+    })
+    .await?;
+    let status = program.status().await?;
+    let told = status["parked"][0].to_string();
+    assert!(told.contains("died 6 times in a row"), "{told}");
+    traffic.grows(20).await?;
+    traffic.stop().await?;
+    delivered(&program, &world.mysql).await?;
+    assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
+    assert!(world.lines_of("shop.orders").await?.is_empty());
+
+    let resume = || {
+        let arguments = ["resume-table", "shop.orders", "-c", "headwater.toml"];
+        Launch::new(BINARY, world.folder(), &arguments).map(parks)
+    };
+    let still_broken = resume()?.env("HEADWATER_FAULTS", FAULTS);
+    let finished = still_broken.finish(WITHIN).await?;
+    says(&finished, 1, &["the table stays parked there"]);
+    let finished = resume()?.finish(WITHIN).await?;
+    says(&finished, 0, &["table resumed"]);
+    let verdict = ends_well(world.launch()?.start()?, &world).await?;
+    assert_eq!(verdict.duplicates, 0, "{verdict}");
+    Ok(())
 }
 
 /// What is no actor, or has nobody above it: the process ends, a human or an orchestrator starts it again.

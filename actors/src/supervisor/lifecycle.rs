@@ -1,7 +1,8 @@
 //! What a death means: the Supervisor's twin.
 //!
 //! A ShardWriter or a Reader is restarted alone, a dead Router or Checkpointer ends the generation, a definite
-//! failure halts, and so does whoever dies too often in a row. Pure; the time comes in.
+//! failure halts, and so does whoever dies too often in a row, unless it is a ShardWriter and the settings park
+//! tables that cannot be delivered. Pure; the time comes in.
 
 use std::{
     collections::HashMap,
@@ -11,6 +12,7 @@ use std::{
 use crate::{
     failure::{Class, Failure},
     messages::{ActorId, Cause},
+    writer::poison::{OnError, resume_hint},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub enum Verdict {
     MoveOn {
         strikes: u32,
     },
+    /// Its lane's table is passed over, all others go on.
+    Park(Failure),
     Halt(Failure),
 }
 
@@ -50,15 +54,18 @@ pub struct Lifecycle {
     strikes_max: u32,
     /// Alive for so long after a death, an actor is forgiven.
     forgiven_after: Duration,
+    /// What becomes of a lane that breaks its writers.
+    on_broken_lane: OnError,
 }
 
 impl Lifecycle {
-    pub fn new(strikes_max: u32, forgiven_after: Duration) -> Self {
+    pub fn new(strikes_max: u32, forgiven_after: Duration, on_broken_lane: OnError) -> Self {
         Self {
             phase: Phase::Launching,
             strikes: HashMap::new(),
             strikes_max,
             forgiven_after,
+            on_broken_lane,
         }
     }
 
@@ -84,13 +91,7 @@ impl Lifecycle {
         };
         let strikes = self.strike(actor, now);
         if self.strikes_max < strikes {
-            let message = format!("{actor} died {strikes} times in a row: {failure}");
-            let hint = failure.hint.or_else(|| Some(TOO_OFTEN.to_owned()));
-            return Verdict::Halt(Failure {
-                message,
-                hint,
-                ..failure
-            });
+            return self.too_often(actor, strikes, failure);
         }
         if failure.class == Class::Superseded {
             return match (actor, self.phase) {
@@ -104,6 +105,23 @@ impl Lifecycle {
         }
     }
 
+    fn too_often(&self, actor: &ActorId, strikes: u32, failure: Failure) -> Verdict {
+        let message = format!("{actor} died {strikes} times in a row: {failure}");
+        let cure = failure.hint.as_deref().unwrap_or(TOO_OFTEN);
+        let (verdict, then): (fn(Failure) -> Verdict, _) = match (actor, self.on_broken_lane) {
+            (ActorId::ShardWriter(lane), OnError::ParkTable) => {
+                (Verdict::Park, resume_hint(&lane.table))
+            }
+            _ => (Verdict::Halt, GOES_ON.to_owned()),
+        };
+        let hint = Some(format!("{cure}; {then}"));
+        verdict(Failure {
+            message,
+            hint,
+            ..failure
+        })
+    }
+
     fn strike(&mut self, actor: &ActorId, now: Instant) -> u32 {
         let entry = self.strikes.entry(actor.clone()).or_insert((0, now));
         if self.forgiven_after < now.saturating_duration_since(entry.1) {
@@ -114,17 +132,17 @@ impl Lifecycle {
     }
 }
 
-const PANICKED: &str = "this is a defect of the program: report it with the panic that the log shows; \
-    a restart goes on from the stored position";
-const TOO_OFTEN: &str =
-    "cure what the log says of each death; a restart goes on from the stored position";
+const PANICKED: &str =
+    "this is a defect of the program: report it with the panic that the log shows";
+const TOO_OFTEN: &str = "cure what the log says of each death";
+const GOES_ON: &str = "a restart goes on from the stored position";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn lifecycle() -> Lifecycle {
-        let mut lifecycle = Lifecycle::new(3, Duration::from_secs(60));
+        let mut lifecycle = Lifecycle::new(3, Duration::from_secs(60), OnError::Halt);
         lifecycle.enter(Phase::Running);
         lifecycle
     }
@@ -147,9 +165,40 @@ mod tests {
         }
         let verdict = lifecycle.died(&ActorId::Reader, &Cause::Panicked, now);
         assert!(
-            matches!(&verdict, Verdict::Halt(failure) if failure.hint.as_deref() == Some(PANICKED)),
+            matches!(&verdict, Verdict::Halt(failure) if failure.hint.as_ref().is_some_and(|hint| hint.starts_with(PANICKED))),
             "{verdict:?}"
         );
+    }
+
+    #[test]
+    fn a_lane_that_breaks_every_writer_parks_its_table_alone_if_tables_may_be_parked() {
+        let mut lifecycle = Lifecycle::new(1, Duration::from_secs(60), OnError::ParkTable);
+        lifecycle.enter(Phase::Running);
+        let now = Instant::now();
+        let lane = crate::lane::Lane {
+            table: crate::fixture::name("orders"),
+            index: 0,
+            count: 1,
+        };
+        let writer = ActorId::ShardWriter(std::sync::Arc::new(lane));
+        for actor in [&writer, &ActorId::Reader] {
+            let verdict = lifecycle.died(actor, &Cause::Panicked, now);
+            assert_eq!(verdict, Verdict::Restart { strikes: 1 });
+        }
+        let Verdict::Park(failure) = lifecycle.died(&writer, &Cause::Panicked, now) else {
+            panic!("not parked");
+        };
+        assert!(
+            failure.message.contains("died 2 times in a row"),
+            "{failure}"
+        );
+        let hint = failure.hint.unwrap_or_default();
+        assert!(
+            hint.contains("headwater resume-table shop.orders"),
+            "{hint}"
+        );
+        let verdict = lifecycle.died(&ActorId::Reader, &Cause::Panicked, now);
+        assert!(matches!(verdict, Verdict::Halt(_)), "{verdict:?}");
     }
 
     #[test]

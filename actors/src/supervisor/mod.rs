@@ -114,7 +114,7 @@ impl Supervisor {
     /// `ended` is told how the pipeline ended.
     pub fn new(parts: Parts, ended: oneshot::Sender<End>) -> Self {
         Self {
-            lifecycle: Lifecycle::new(parts.strikes_max, FORGIVEN_AFTER),
+            lifecycle: Lifecycle::new(parts.strikes_max, FORGIVEN_AFTER, parts.policy.undecodable),
             running: None,
             generation: Generation::default(),
             launch_backoff: parts.connect_backoff.clone(),
@@ -197,6 +197,7 @@ impl Supervisor {
                 self.halt_behind_the_data(failure, ctx);
             }
             Verdict::Halt(failure) => self.halt(failure, ctx),
+            Verdict::Park(failure) => self.park(died.actor, failure),
             Verdict::Restart { strikes } => {
                 let wait = self.restarting(&died, strikes);
                 self.restart(died.actor, wait, ctx);

@@ -1,6 +1,6 @@
 //! What is told of parked tables: where they wait, and whether and how long the server keeps its log for them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use actix::{Context, Handler};
 use headwater_binlog::schema::TableName;
@@ -9,7 +9,8 @@ use super::Supervisor;
 use crate::{
     checkpoint::Parked,
     clock,
-    messages::{PassOver, TableParked},
+    failure::Failure,
+    messages::{ActorId, LaneLost, LanePoisoned, PassOver, TableParked},
     metrics as names,
     ports::source::Kept,
     status::ParkedStatus,
@@ -68,6 +69,16 @@ fn expires_in_secs(parked: &Parked, kept: &Kept) -> Option<u64> {
         .expires_after?
         .saturating_sub(clock::age(parked.commit_us));
     kept.is_kept.then_some(left.as_secs())
+}
+
+impl Supervisor {
+    /// Its writer is dead and gets no successor.
+    pub(super) fn park(&mut self, writer: ActorId, failure: Failure) {
+        if let (ActorId::ShardWriter(lane), Some(running)) = (writer, &self.running) {
+            running.router.do_send(LaneLost(Arc::clone(&lane)));
+            running.router.do_send(LanePoisoned { lane, failure });
+        }
+    }
 }
 
 impl Handler<TableParked> for Supervisor {

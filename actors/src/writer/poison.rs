@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_binlog::{Error, rows::RowsBlock};
+use headwater_binlog::{Error, rows::RowsBlock, schema::TableName};
 
 use super::buffer::Flight;
 use crate::{
@@ -161,15 +161,22 @@ impl Poison {
         ));
         let bury = format!("set {setting} = \"dead_letter\" with errors.dead_letter_path");
         match on_error {
-            OnError::ParkTable => Ok(Settled::Park(failure.with_hint(format!(
-                "{cure}, or {bury}; then stop the pipeline, run `headwater resume-table {}`, and start it again",
-                lane.table
-            )))),
+            OnError::ParkTable => {
+                let then = resume_hint(&lane.table);
+                Ok(Settled::Park(
+                    failure.with_hint(format!("{cure}, or {bury}; {then}")),
+                ))
+            }
             OnError::Halt | OnError::DeadLetter => {
                 Err(failure.with_hint(format!("{cure}, or {bury}")))
             }
         }
     }
+}
+
+/// What to do about a parked table once the cause is gone.
+pub fn resume_hint(table: &TableName) -> String {
+    format!("then stop the pipeline, run `headwater resume-table {table}`, and start it again")
 }
 
 /// The row as a block of its own.
