@@ -5,6 +5,8 @@ mod batch;
 pub mod dead_letter;
 pub mod file;
 pub mod firehose;
+#[cfg(test)]
+mod fixture;
 mod group;
 pub mod kinesis;
 mod leased;

@@ -62,38 +62,19 @@ fn failure(error: io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use headwater_actors::{lane::Lane, ports::sink::Content};
-    use headwater_binlog::schema::TableName;
-
     use super::*;
-
-    fn record(line: &'static str) -> Record {
-        let lane = Lane {
-            table: TableName {
-                database: "shop".into(),
-                table: "orders".into(),
-            },
-            index: 0,
-            count: 1,
-        };
-        Record {
-            partition_key: lane.partition_key().into(),
-            lane: Arc::new(lane),
-            bytes: line.into(),
-            explicit_hash_key: None,
-            rows: 1,
-            content: Content::Text,
-        }
-    }
+    use crate::sinks::fixture::record;
 
     #[tokio::test]
     async fn each_record_ends_its_line_and_is_written_before_it_is_acknowledged() {
         let (mut reader, writer) = io::pipe().expect("a pipe");
         let sink = StdoutSink::over(writer).expect("a thread");
-        sink.deliver(record("one\ntwo\n")).await.expect("written");
-        sink.deliver(record("three")).await.expect("written");
+        sink.deliver(record("orders", "one\ntwo\n"))
+            .await
+            .expect("written");
+        sink.deliver(record("orders", "three"))
+            .await
+            .expect("written");
         drop(sink);
         let mut text = String::new();
         io::Read::read_to_string(&mut reader, &mut text).expect("readable");
@@ -105,7 +86,10 @@ mod tests {
         let (reader, writer) = io::pipe().expect("a pipe");
         drop(reader);
         let sink = StdoutSink::over(writer).expect("a thread");
-        let rejected = sink.deliver(record("one\n")).await.expect_err("closed");
+        let rejected = sink
+            .deliver(record("orders", "one\n"))
+            .await
+            .expect_err("closed");
         assert!(rejected.failure.is_definite());
     }
 }

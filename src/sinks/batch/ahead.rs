@@ -106,31 +106,11 @@ impl Made {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use headwater_actors::{lane::Lane, ports::sink::Content};
-    use headwater_binlog::schema::TableName;
-
     use super::*;
-    use crate::aws::BodyWriter;
+    use crate::{aws::BodyWriter, sinks::fixture};
 
     fn record(table: &str, bytes: usize) -> Record {
-        let lane = Lane {
-            table: TableName {
-                database: "shop".into(),
-                table: table.into(),
-            },
-            index: 0,
-            count: 1,
-        };
-        Record {
-            partition_key: lane.partition_key().into(),
-            lane: Arc::new(lane),
-            bytes: vec![b'x'; bytes].into(),
-            explicit_hash_key: None,
-            rows: 1,
-            content: Content::Text,
-        }
+        fixture::record(table, vec![b'x'; bytes])
     }
 
     fn make(_record: Record) -> JoinHandle<Body> {

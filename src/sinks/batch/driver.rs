@@ -286,29 +286,14 @@ fn driver_ended() -> Rejected {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use headwater_actors::{lane::Lane, ports::sink::Content};
-    use headwater_binlog::schema::TableName;
-
     use super::*;
-    use crate::aws::{Body, BodyWriter};
+    use crate::{
+        aws::{Body, BodyWriter},
+        sinks::fixture,
+    };
 
     fn record() -> Record {
-        let lane = Lane {
-            table: TableName {
-                database: "shop".into(),
-                table: "orders".into(),
-            },
-            index: 0,
-            count: 1,
-        };
-        Record {
-            partition_key: lane.partition_key().into(),
-            lane: Arc::new(lane),
-            bytes: "x\n".into(),
-            explicit_hash_key: None,
-            rows: 1,
-            content: Content::Text,
-        }
+        fixture::record("orders", "x\n")
     }
 
     /// Panics in its first call.

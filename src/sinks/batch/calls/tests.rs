@@ -5,11 +5,10 @@ use std::{
     time::Duration,
 };
 
-use headwater_actors::lane::Lane;
-use headwater_binlog::schema::TableName;
 use proptest::prelude::*;
 
 use super::*;
+use crate::sinks::fixture::lane;
 
 mod turns;
 
@@ -26,15 +25,7 @@ fn limits() -> Limits {
 }
 
 fn unit(number: usize) -> Unit {
-    let table = TableName {
-        database: "shop".into(),
-        table: format!("t{number}"),
-    };
-    let lane = Lane {
-        table,
-        index: 0,
-        count: 1,
-    };
+    let lane = lane(&format!("t{number}"));
     Unit {
         partition_key: lane.partition_key().into(),
         lane: Arc::new(lane),
