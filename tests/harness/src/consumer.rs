@@ -18,6 +18,9 @@ use crate::{
     wait::Deadline,
 };
 
+/// kinesalite ends no page at 10 MiB: of many large records it would make a text too long for itself, and crash.
+const PAGE_RECORDS: u32 = 500;
+
 /// A record as a consumer got it.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -103,7 +106,7 @@ impl Consumer {
                 Some(iterator) => iterator,
                 None => open_shard(&self.service, &self.stream, id, shard).await?,
             };
-            let input = json!({"ShardIterator": iterator, "Limit": 10_000});
+            let input = json!({"ShardIterator": iterator, "Limit": PAGE_RECORDS});
             let output = match self.service.call("GetRecords", &input).await {
                 Ok(output) => output,
                 Err(error) if is_code(&error, "ExpiredIteratorException") => continue,
