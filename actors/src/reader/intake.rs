@@ -5,7 +5,7 @@
 //! transaction is unpacked slice by slice, each under a grant of its own; a large one comes in parts. A
 //! prepared XA transaction that is committed is read from a stream of its own, while the chunk of the commit
 //! waits. The resume point it keeps is what has left in batches, so a broken connection costs nothing and
-//! repeats nothing. Pure. Not here: where it ends ([`end`]), how batches leave ([`leaving`]).
+//! repeats nothing. Pure. Not here: where it ends (`end`), how batches leave (`leaving`).
 
 mod end;
 mod leaving;

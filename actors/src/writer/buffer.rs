@@ -4,7 +4,7 @@
 //! settled can be sent again, byte for byte. Two cursors run over the queue, `flown` ≤ `packed`. The record
 //! between them is open, or full and ready to fly: it can be thrown away (a drain's cut may lie inside it)
 //! by moving `packed` back.
-//! No I/O, no clock; the encoder is pure. Not here: how changes become lines in the open record ([`filling`]).
+//! No I/O, no clock; the encoder is pure. Not here: how changes become lines in the open record (`filling`).
 
 mod filling;
 
