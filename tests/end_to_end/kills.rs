@@ -168,7 +168,7 @@ async fn kills_inside_a_giant_transaction_repeat_just_what_was_not_stored() -> a
     for round in 1..=4 {
         // Each process has its own proxy, in which its last put is held for ever.
         let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, round).await?;
-        proxy.program(|faults| faults.latency = Duration::from_millis(200));
+        proxy.program(|faults| faults.latency = Duration::from_millis(20));
         let launch = world.launch_to(&proxy.url())?;
         let mut program = launch
             // So many puts that no machine is done with them before it is killed.
