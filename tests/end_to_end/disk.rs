@@ -9,6 +9,7 @@ use anyhow::Context;
 use headwater_harness::{program::Program, wait::Deadline};
 
 use crate::{
+    remains::Remains,
     traffic::Traffic,
     world::{WITHIN, World, delivered, records_grow},
 };
@@ -54,11 +55,13 @@ async fn while_the_disk_is_full_delivery_goes_on_within_a_bound_and_is_not_lost(
         failed > 0.0
     })
     .await?;
-    records_grow(&world, 10).await?;
     metric_is(&program, "headwater_state", "state=\"paused\"", |is| {
         is > 0.0
     })
     .await?;
+    // However late this is noticed: what was delivered while nothing could be stored lies beyond what is.
+    let remains = Remains::of(&world).await?;
+    assert!(remains.beyond >= 10, "{remains:?}");
     let page = program.page("/readyz").await?;
     assert_eq!(page.status, 503);
     for word in ["paused", "No space left", "make room on the disk"] {
