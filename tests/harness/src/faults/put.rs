@@ -146,6 +146,8 @@ pub async fn put(
         entries: Arc::clone(&entries),
     };
     let answer = if shared.strikes(faults.landings_delayed) {
+        // Its client gives it up; when the end of the connection is seen here, nobody can say.
+        drop(flight);
         let (shared, delay) = (Arc::clone(shared), faults.delay);
         // It goes on when the client has hung up.
         let landing = tokio::spawn(async move {
@@ -154,9 +156,10 @@ pub async fn put(
         });
         landing.await.map_err(|_| HungUp)?
     } else {
-        call.take(shared).await
+        let answer = call.take(shared).await;
+        drop(flight);
+        answer
     }?;
-    drop(flight);
     if shared.strikes(faults.replies_lost) {
         return Err(HungUp);
     }
