@@ -169,12 +169,7 @@ impl ShardWriter {
                     }
                 }
                 Step::Prepare(record) => self.sink.prepare(&record),
-                Step::Fly(flight) => {
-                    self.hand_over(flight, Duration::ZERO, ctx);
-                    if let Err(failure) = fault::at_lane("writer.flying", &self.lane) {
-                        return self.die(failure, ctx);
-                    }
-                }
+                Step::Fly(flight) => self.hand_over(flight, Duration::ZERO, ctx),
                 Step::Fail(failure) => return self.die(failure, ctx),
             }
         }
