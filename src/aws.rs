@@ -5,29 +5,27 @@
 //! assumed role on top where the plan names one; certificates to trust from the system, or SSL_CERT_FILE. The
 //! SDK's own retries are off: who repeats is decided by the caller, or order could not be kept. So is its
 //! stalled stream protection: every call has one timeout, around all of it, set by the caller. Credentials
-//! that are missing at start are definite; later any trouble with them is transient, for a role can come
-//! back and nothing is lost by waiting.
+//! that are missing or refused at start are definite; later any trouble with them is transient, for a role can
+//! come back and nothing is lost by waiting.
 
 mod body;
+mod credentials;
 pub mod json;
 
 use std::{error::Error as StdError, time::Duration};
 
 use aws_config::{
     AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig,
-    stalled_stream_protection::StalledStreamProtectionConfig, sts::AssumeRoleProvider,
-    timeout::TimeoutConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
-use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::error::{ErrorMetadata, metadata::ProvideErrorMetadata};
 use headwater_actors::failure::{Class, Failure};
 
 pub use self::body::{Body, BodyWriter};
 use crate::plan::AwsPlan;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const CREDENTIALS_HINT: &str = "give the process credentials: a task role (ECS), a service account with a role (EKS), an instance profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 
 const UNREACHABLE_HINT: &str = "check the region, the endpoint and the network path to it (VPC endpoint or NAT, security groups); delivery goes on by itself";
 
@@ -91,23 +89,15 @@ pub async fn configure(plan: &AwsPlan) -> Result<SdkConfig, Failure> {
         return Err(Failure::definite("no AWS region is set")
             .with_hint("set the sink's `region`, or AWS_REGION in the environment"));
     }
-    // STS is asked at its own address, with the SDK's retries: only then the sink's endpoint is set.
+    // By the SDK's own settings: the sink's endpoint is set below.
     let role = match &plan.role_arn {
-        Some(role_arn) => Some(
-            AssumeRoleProvider::builder(role_arn)
-                .session_name("headwater")
-                .configure(&base)
-                .build()
-                .await,
-        ),
+        Some(role_arn) => Some(credentials::assume(role_arn, &base).await),
         None => None,
     };
     let mut builder = base.into_builder();
     builder.set_retry_config(Some(RetryConfig::disabled()));
-    if let Some(role) = role {
-        builder.set_credentials_provider(Some(
-            aws_credential_types::provider::SharedCredentialsProvider::new(role),
-        ));
+    if role.is_some() {
+        builder.set_credentials_provider(role);
     }
     if let Some(url) = &plan.endpoint_url {
         ensure_url(url)?;
@@ -138,10 +128,10 @@ where
 {
     let Action { iam, kind, name } = action;
     let failed = |text: String| format!("{iam} on {kind} \"{name}\" failed: {text}");
-    if let Some(credentials) = credentials_error(error) {
-        let text = format!("no usable credentials: {}", chain(credentials));
+    if let Some(trouble) = credentials::trouble(error) {
+        let text = format!("no usable credentials: {}", trouble.text);
         return CallFailure {
-            failure: Failure::transient(failed(text)).with_hint(CREDENTIALS_HINT),
+            failure: Failure::transient(failed(text)).with_hint(trouble.hint),
             throttled: false,
             blame: Blame::Stream,
         };
@@ -184,17 +174,16 @@ where
     E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
 {
     let mut failure = judge(error, action).failure;
-    let is_missing = matches!(
-        credentials_error(error),
-        Some(CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
-    );
+    let credentials = credentials::trouble(error);
+    let is_lasting = credentials
+        .as_ref()
+        .is_some_and(|trouble| trouble.is_lasting);
     let is_refused = error
         .as_service_error()
         .and_then(ProvideErrorMetadata::code)
         .is_some_and(|code| is_about_credentials(code) && !code.starts_with("Expired"));
-    let is_unbuilt =
-        matches!(error, SdkError::ConstructionFailure(_)) && credentials_error(error).is_none();
-    if is_missing || is_refused || is_unbuilt {
+    let is_unbuilt = matches!(error, SdkError::ConstructionFailure(_)) && credentials.is_none();
+    if is_lasting || is_refused || is_unbuilt {
         failure.class = Class::Definite;
     }
     failure
@@ -264,21 +253,26 @@ fn hint(code: &str, action: Action<'_>) -> Option<String> {
         "ProvisionedThroughputExceededException" => format!(
             "the {kind} \"{name}\" is at its limit: add shards, or use on-demand mode; delivery goes on by itself"
         ),
-        code if is_about_credentials(code) => CREDENTIALS_HINT.to_owned(),
+        code if is_about_credentials(code) => credentials::HINT.to_owned(),
         _ => return None,
     })
 }
 
-fn credentials_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a CredentialsError> {
+/// The error, its cause, that one's cause.
+fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source())
-        .find_map(|error| error.downcast_ref())
 }
 
 /// The chain of causes on one line.
 fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
-    for error in std::iter::successors(Some(error), |error| (*error).source()) {
-        let text = error.to_string();
+    for error in causes(error) {
+        let text = match error.downcast_ref::<ErrorMetadata>() {
+            Some(said) => said.message().unwrap_or_default().to_owned(),
+            None => error.to_string(),
+        };
         if texts.last().is_none_or(|last| !last.contains(&text)) {
             texts.push(text);
         }

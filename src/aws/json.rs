@@ -34,7 +34,7 @@ use aws_smithy_types::{
 use headwater_actors::failure::Failure;
 use serde_json::Value;
 
-use super::{Action, CONNECT_TIMEOUT, CREDENTIALS_HINT, judge, judge_at_start};
+use super::{Action, CONNECT_TIMEOUT, credentials, judge, judge_at_start};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 
@@ -87,7 +87,7 @@ impl JsonClient {
             return Err(Failure::definite("no AWS region is set"));
         };
         let credentials = config.credentials_provider().ok_or_else(|| {
-            Failure::definite("no AWS credentials are set").with_hint(CREDENTIALS_HINT)
+            Failure::definite("no AWS credentials are set").with_hint(credentials::HINT)
         })?;
         let domain = match region.as_ref().starts_with("cn-") {
             true => "amazonaws.com.cn",

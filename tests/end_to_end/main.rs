@@ -30,6 +30,7 @@ mod refusals_source;
 mod remains;
 mod replay;
 mod reshard;
+mod roles;
 mod routes;
 mod same_server_id;
 mod shape;

@@ -13,7 +13,7 @@ mod program;
 mod put;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
@@ -72,6 +72,7 @@ struct Shared {
     faults: Mutex<Faults>,
     random: Mutex<fastrand::Rng>,
     stats: Mutex<InFlight>,
+    signers: Mutex<BTreeSet<String>>,
     calls: watch::Sender<u64>,
     holds: watch::Sender<usize>,
     tls: Option<Tls>,
@@ -138,6 +139,7 @@ impl FaultProxy {
             faults: Mutex::default(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             stats: Mutex::default(),
+            signers: Mutex::default(),
             calls: watch::Sender::new(0),
             holds: watch::Sender::new(0),
             tls,
@@ -187,6 +189,11 @@ impl FaultProxy {
 
     pub fn stats(&self) -> Stats {
         locked(&self.shared.stats).stats
+    }
+
+    /// The access keys by which put calls were signed.
+    pub fn signers(&self) -> BTreeSet<String> {
+        locked(&self.shared.signers).clone()
     }
 
     /// What an in-memory stream holds, in order of arrival; empty for an upstream.
@@ -295,6 +302,7 @@ async fn answer(
         return Err(HungUp);
     }
     if let Some(api) = api {
+        locked(&shared.signers).extend(signer(&head.headers));
         let answer = put::put(&shared, api, head, &body).await?;
         if shared.strikes(faults.replies_reset) {
             // In its head or its body.
@@ -306,6 +314,13 @@ async fn answer(
         Backend::Memory(streams) => Ok(describe(&shared, &locked(streams), &action, &body)),
         Backend::Upstream { .. } => shared.forward(&head, body).await,
     }
+}
+
+/// `AWS4-HMAC-SHA256 Credential=KEY/DATE/…`
+fn signer(headers: &hyper::HeaderMap) -> Option<String> {
+    let authorization = headers.get("authorization")?.to_str().ok()?;
+    let (_, credential) = authorization.split_once("Credential=")?;
+    Some(credential.split('/').next()?.to_owned())
 }
 
 fn describe(

@@ -1,0 +1,103 @@
+//! A role on top of the SDK's default chain, and what trouble with credentials means.
+//!
+//! Of a role that may not be assumed the SDK says no more than of a network that is down, and not which role. Here
+//! the role is named, and a refusal by STS is told from what may pass by itself. Not here: keeping credentials
+//! until they expire, which the SDK does.
+
+use std::error::Error as StdError;
+
+use aws_config::{SdkConfig, sts::AssumeRoleProvider};
+use aws_credential_types::provider::{
+    ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
+};
+use aws_smithy_types::error::ErrorMetadata;
+
+use super::{causes, chain};
+
+pub const HINT: &str = "give the process credentials: a task role (ECS), a service account with a role (EKS), an instance profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+const ROLE_HINT: &str = "allow sts:AssumeRole on this role in the IAM policy of the process's own role or user, and name that one in the role's trust policy; or correct `role_arn`";
+
+/// What STS says for ever, unless a policy or the ARN is changed.
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html#API_AssumeRole_Errors>
+const ROLE_REFUSED: [&str; 4] = [
+    "AccessDenied",
+    "InvalidClientTokenId",
+    "RegionDisabledException",
+    "ValidationError",
+];
+
+/// Takes the place of the default chain's credentials, by which STS is asked at its own address, with the SDK's
+/// retries.
+pub async fn assume(role_arn: &str, base: &SdkConfig) -> SharedCredentialsProvider {
+    let provider = AssumeRoleProvider::builder(role_arn)
+        .session_name("headwater")
+        .configure(base)
+        .build()
+        .await;
+    SharedCredentialsProvider::new(Role {
+        arn: role_arn.to_owned(),
+        provider,
+    })
+}
+
+/// Names the role in what fails.
+#[derive(Debug)]
+struct Role {
+    arn: String,
+    provider: AssumeRoleProvider,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("assume role \"{arn}\"")]
+struct RoleError {
+    arn: String,
+    source: CredentialsError,
+}
+
+impl ProvideCredentials for Role {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let assumed = self.provider.provide_credentials().await;
+            assumed.map_err(|source| {
+                let arn = self.arn.clone();
+                CredentialsError::provider_error(RoleError { arn, source })
+            })
+        })
+    }
+}
+
+/// Why there are no credentials.
+#[derive(Debug)]
+pub struct Trouble {
+    pub text: String,
+    pub hint: &'static str,
+    /// Nobody gave any, or the role is refused.
+    pub is_lasting: bool,
+}
+
+/// Of an error that is about credentials.
+pub fn trouble(error: &(dyn StdError + 'static)) -> Option<Trouble> {
+    let found = causes(error).find(|cause| cause.is::<CredentialsError>())?;
+    let is_missing = causes(found)
+        .filter_map(|cause| cause.downcast_ref())
+        .any(|error| {
+            matches!(
+                error,
+                CredentialsError::CredentialsNotLoaded(_)
+                    | CredentialsError::InvalidConfiguration(_)
+            )
+        });
+    let code = causes(found)
+        .filter_map(|cause| cause.downcast_ref::<ErrorMetadata>())
+        .find_map(ErrorMetadata::code);
+    let is_refused = causes(found).any(|cause| cause.is::<RoleError>())
+        && code.is_some_and(|code| ROLE_REFUSED.contains(&code));
+    Some(Trouble {
+        text: chain(found),
+        hint: if is_refused { ROLE_HINT } else { HINT },
+        is_lasting: is_missing || is_refused,
+    })
+}
