@@ -30,6 +30,7 @@ mod shape;
 mod sinks;
 mod source;
 mod template;
+mod values;
 
 pub use format::{
     BigintUnsigned, Binaries, DebeziumPlan, Decimals, FormatPlan, MaxwellPlan, PartitionBy,

@@ -9,9 +9,9 @@ use headwater_actors::{
 
 use super::{
     CheckpointPlan, DynamoDbStorePlan, Error, MySqlStorePlan, SourcePlan, StorePlan, address,
-    convert::{choose, duration_secs, number, optional},
     sinks,
     source::{Places, password},
+    values::{choose, duration_secs, number, optional},
 };
 use crate::settings::{CheckpointMySqlSettings, Settings};
 

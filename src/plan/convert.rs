@@ -1,12 +1,13 @@
-//! Settings → Plan: each value into its range, then the values against each other.
+//! Settings → Plan: the parts, each checked by itself, and then against each other.
 
-use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZero, path::PathBuf};
 
-use headwater_actors::{checkpoint::OrderingKey, writer::poison::OnError};
+use headwater_actors::writer::poison::OnError;
 
 use super::{
     Error, ErrorsPlan, InvalidText, LogFormat, MemoryPlan, Plan, RoutePlan, SinkPlan,
     TelemetryPlan, checkpoint, native, routes, shape, sinks, source,
+    values::{choose, duration_secs, number, optional},
 };
 use crate::settings::Settings;
 
@@ -62,18 +63,6 @@ fn name(name: &str) -> Result<String, Error> {
         ));
     }
     Ok(name.to_owned())
-}
-
-pub(super) fn ordering(settings: &Settings) -> Result<OrderingKey, Error> {
-    let lanes = number("ordering.lanes", settings.ordering.lanes, 1..=256)?;
-    choose(
-        "ordering.key",
-        &settings.ordering.key,
-        &[
-            ("table", OrderingKey::Table),
-            ("primary_key", OrderingKey::PrimaryKey { lanes }),
-        ],
-    )
 }
 
 fn errors(settings: &Settings) -> Result<ErrorsPlan, Error> {
@@ -185,60 +174,4 @@ fn threads(threads: u64) -> Result<usize, Error> {
         0 => Ok(std::thread::available_parallelism().map_or(1, NonZero::get)),
         threads => Ok(threads),
     }
-}
-
-/// One of a closed set of names.
-pub(super) fn choose<T: Clone>(
-    key: &'static str,
-    found: &str,
-    choices: &[(&str, T)],
-) -> Result<T, Error> {
-    if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == found) {
-        return Ok(choice.clone());
-    }
-    let names: Vec<String> = choices
-        .iter()
-        .map(|(name, _)| format!("\"{name}\""))
-        .collect();
-    let nearest = choices
-        .iter()
-        .map(|(name, _)| (strsim::damerau_levenshtein(found, name), *name))
-        .filter(|(distance, name)| *distance <= 1.max(name.len() / 3))
-        .min();
-    let remedy = match nearest {
-        Some((_, name)) => format!("did you mean \"{name}\"? It is one of {}", names.join(", ")),
-        None => format!("write one of {}", names.join(", ")),
-    };
-    Err(Error::new(key, format!("\"{found}\" is unknown"), remedy))
-}
-
-pub(super) fn number<T: TryFrom<u64>>(
-    key: &'static str,
-    found: u64,
-    range: RangeInclusive<u64>,
-) -> Result<T, Error> {
-    let wrong = || {
-        Error::new(
-            key,
-            format!("{found} is out of range"),
-            format!("write {} to {}", range.start(), range.end()),
-        )
-    };
-    if !range.contains(&found) {
-        return Err(wrong());
-    }
-    T::try_from(found).map_err(|_| wrong())
-}
-
-pub(super) fn duration_secs(
-    key: &'static str,
-    found: u64,
-    range: RangeInclusive<u64>,
-) -> Result<Duration, Error> {
-    number(key, found, range).map(Duration::from_secs)
-}
-
-/// Empty means not set.
-pub(super) fn optional(text: &str) -> Option<&str> {
-    Some(text).filter(|text| !text.is_empty())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Error, ShapePlan, convert::choose};
+use super::{Error, ShapePlan, values::choose};
 use crate::settings::{DebeziumSettings, FormatSettings, MaxwellSettings};
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The native event's part of the plan: which fields it carries, and which constants.
 
-use super::{Error, NativePlan, ShapePlan, convert::choose};
+use super::{Error, NativePlan, ShapePlan, values::choose};
 use crate::settings::NativeSettings;
 
 /// A field that the event may go without.

@@ -14,7 +14,7 @@ use headwater_actors::{
 };
 
 use super::{
-    Error, FormatPlan, PackingPlan, PartitionBy, RoutePlan, SinkPlan, convert::choose, sinks,
+    Error, FormatPlan, PackingPlan, PartitionBy, RoutePlan, SinkPlan, sinks, values::choose,
 };
 use crate::settings::{PackingSettings, Settings};
 

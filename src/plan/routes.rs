@@ -7,8 +7,9 @@ use headwater_actors::{
 use headwater_binlog::schema::TableName;
 
 use super::{
-    Error, FormatPlan, PackingPlan, Plan, SinkPlan, convert, packing,
+    Error, FormatPlan, PackingPlan, Plan, SinkPlan, packing,
     template::{NameError, Template},
+    values::{choose, number},
 };
 use crate::settings::{RouteSettings, Settings};
 
@@ -89,7 +90,7 @@ fn route(
     settings: &Settings,
     sink: &SinkPlan,
 ) -> Result<RoutePlan, Error> {
-    let ordering = convert::ordering(settings)?;
+    let ordering = ordering_key(settings)?;
     let format = FormatPlan::of(&settings.format, &settings.name)?;
     Ok(RoutePlan {
         number,
@@ -99,6 +100,18 @@ fn route(
         format,
         ordering,
     })
+}
+
+fn ordering_key(settings: &Settings) -> Result<OrderingKey, Error> {
+    let lanes = number("ordering.lanes", settings.ordering.lanes, 1..=256)?;
+    choose(
+        "ordering.key",
+        &settings.ordering.key,
+        &[
+            ("table", OrderingKey::Table),
+            ("primary_key", OrderingKey::PrimaryKey { lanes }),
+        ],
+    )
 }
 
 fn target(route: &RouteSettings, sink: &SinkPlan) -> Result<Option<Template>, Error> {

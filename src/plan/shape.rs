@@ -6,8 +6,8 @@ use headwater_actors::filter::ColumnFilter;
 
 use super::{
     Error,
-    convert::{number, optional},
     source::secret_in,
+    values::{number, optional},
 };
 use crate::{secret::Secret, settings::Settings};
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     AwsPlan, CheckpointPlan, Error, FilePlan, FirehosePlan, KinesisPlan, SinkPlan, StorePlan,
-    convert::{choose, duration_secs, number, optional},
+    values::{choose, duration_secs, number, optional},
 };
 use crate::{
     lease::Span,

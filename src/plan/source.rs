@@ -7,9 +7,8 @@ use std::{fs::File, io::Read, path::PathBuf};
 use headwater_binlog::xa::XaPolicy;
 
 use super::{
-    Error, SourcePlan, TlsMode, TlsPlan, UnnamedColumns, address,
-    convert::{choose, duration_secs, number, optional},
-    point,
+    Error, SourcePlan, TlsMode, TlsPlan, UnnamedColumns, address, point,
+    values::{choose, duration_secs, number, optional},
 };
 use crate::{
     secret::Secret,
