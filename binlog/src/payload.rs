@@ -22,6 +22,8 @@ use crate::{
 
 /// Windows above 2^27 bytes are refused; MySQL's highest level asks for no more.
 const WINDOW_LOG_MAX: u32 = 27;
+/// Made for an inner event at first; from then on as much again as it has.
+const ROOM_BYTES: usize = 1 << 20;
 
 /// Gives the inner events one by one.
 pub struct Payload {
@@ -222,22 +224,22 @@ impl Payload {
         Ok(bytes)
     }
 
-    /// Unpacks until the event in hand has `bytes` bytes.
+    /// Unpacks until the event in hand has `bytes` bytes. Room is made as they come: a length may lie.
     fn unpack(&mut self, bytes: usize) -> Result<Unpacked, Error> {
-        let missing = bytes.saturating_sub(self.event.len());
-        self.event.reserve_exact(missing);
-        // What was read before an error stays in the event.
-        let read = self
-            .source
-            .reader()
-            .take(missing as u64)
-            .read_to_end(&mut self.event);
-        match read {
-            Ok(_) if self.event.len() < bytes => Ok(Unpacked::Short),
-            Ok(_) => Ok(Unpacked::All),
-            Err(error) if feed::is_awaiting(&error) => Ok(Unpacked::Awaits),
-            Err(error) => Err(Error::malformed(WHAT, error)),
+        while self.event.len() < bytes {
+            let missing = bytes - self.event.len();
+            let room = missing.min(self.event.len().max(ROOM_BYTES));
+            self.event.reserve_exact(room);
+            // What was read before an error stays in the event.
+            let mut reader = self.source.reader().take(room as u64);
+            match reader.read_to_end(&mut self.event) {
+                Ok(read) if read < room => return Ok(Unpacked::Short),
+                Ok(_) => (),
+                Err(error) if feed::is_awaiting(&error) => return Ok(Unpacked::Awaits),
+                Err(error) => return Err(Error::malformed(WHAT, error)),
+            }
         }
+        Ok(Unpacked::All)
     }
 
     fn short(&self, needed: usize) -> Error {

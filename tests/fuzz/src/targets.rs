@@ -44,8 +44,9 @@ pub const TARGETS: [Target; 13] = [
     target("rows", log::rows, 1024, 64 << 10),
     target("json", json, 2048, SMALL),
     target("json_diff", json_diff, 2048, SMALL),
-    // Room is made for a mebibyte at a time, whatever an inner event claims to be.
-    target("payload", payload, 1024, 8 << 20),
+    // Room is made for a mebibyte at first, whatever an inner event claims to be, and then as bytes come. In zstd four
+    // bytes may stand for 128 KiB.
+    target("payload", payload, 96 << 10, 8 << 20),
     target("gtid_event", gtid_event, 64, SMALL),
     target("gtid_set", gtid_set, 256, SMALL),
     target("query", query, 256, SMALL),
