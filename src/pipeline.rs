@@ -26,6 +26,7 @@ use headwater_actors::{
     failure::Failure,
     ports::{dead_letters::DeadLetters, launcher::Launcher, store::CheckpointStore},
     reader::intake,
+    router,
     selection::Selection,
     supervisor::{End, Parts, Supervisor},
     writer::poison::Policy,
@@ -104,6 +105,11 @@ async fn stream(
     let mut signals = Signals::listen().context("listen for signals")?;
     let telemetry = Telemetry::start(&plan.telemetry)?;
     let mut opened = None;
+    // Files give the lines that the server gave.
+    let heartbeat = match mode.source {
+        RunSource::Server => plan.heartbeat(),
+        RunSource::Files(_) => None,
+    };
     let (launcher, store): (Arc<dyn Launcher>, Arc<dyn CheckpointStore>) = match mode.source {
         RunSource::Server => {
             let ours = standby::open(&plan, &gate, &telemetry, &mut signals).await?;
@@ -134,6 +140,7 @@ async fn stream(
         store,
         lease_events: opened.as_mut().map(Opened::take_events),
         dead_letters,
+        heartbeat,
     };
     let end = drive(&plan, task, signals, telemetry).await;
     if let Some(opened) = opened {
@@ -150,6 +157,7 @@ struct Task {
     store: Arc<dyn CheckpointStore>,
     lease_events: Option<UnboundedReceiver<LeaseEvent>>,
     dead_letters: Arc<dyn DeadLetters>,
+    heartbeat: Option<Duration>,
 }
 
 /// Runs the pipeline to its end.
@@ -178,7 +186,10 @@ async fn drive(
         raw: ByteBudget::new(plan.memory.raw_bytes),
         encoded: ByteBudget::new(plan.memory.encoded_bytes),
         checkpoint_pace: plan.checkpoint.pace,
-        lane_idle: LANE_IDLE,
+        routing: router::Pace {
+            lane_idle: LANE_IDLE,
+            heartbeat: task.heartbeat,
+        },
         grace: plan.shutdown_grace,
         delivery_backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(5)),
         connect_backoff: Backoff::new(Duration::from_millis(250), Duration::from_secs(15)),

@@ -200,6 +200,8 @@ pub struct NativePlan {
     /// Name and text.
     pub constants: Vec<(String, String)>,
     pub documents: Documents,
+    /// How often a lane at rest says up to where it is complete.
+    pub heartbeat: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -309,6 +311,7 @@ impl Default for NativePlan {
             fields: NativeField::usual(),
             constants: Vec::new(),
             documents: Documents::Inline,
+            heartbeat: None,
         }
     }
 }
@@ -316,11 +319,21 @@ impl Default for NativePlan {
 impl Plan {
     /// Whether the format has a use for the text of the statements that changed rows.
     pub fn wants_queries(&self) -> bool {
-        let mut routes = self.routes.iter().chain([&self.top]);
-        routes.any(|route| match &route.format {
+        self.formats().any(|format| match format {
             FormatPlan::Native => self.native.fields.contains(&NativeField::Query),
             format => format.query_setting().is_some(),
         })
+    }
+
+    /// How often heartbeats are wanted, where a format has any.
+    pub fn heartbeat(&self) -> Option<Duration> {
+        let has_native = self.formats().any(|format| *format == FormatPlan::Native);
+        self.native.heartbeat.filter(|_| has_native)
+    }
+
+    fn formats(&self) -> impl Iterator<Item = &FormatPlan> {
+        let routes = self.routes.iter().chain([&self.top]);
+        routes.map(|route| &route.format)
     }
 
     /// What is allowed but seldom meant, one sentence each; `check` shows them.
@@ -333,16 +346,8 @@ impl Plan {
         let lacks_order = [NativeField::Id, NativeField::Seq]
             .iter()
             .any(|field| !self.native.fields.contains(field));
-        let formats = self
-            .routes
-            .iter()
-            .chain([&self.top])
-            .map(|route| &route.format);
-        if lacks_order
-            && formats
-                .into_iter()
-                .any(|format| *format == FormatPlan::Native)
-        {
+        let mut formats = self.formats();
+        if lacks_order && formats.any(|format| *format == FormatPlan::Native) {
             warnings.push(
                 "native.fields lacks \"id\" or \"seq\": after a restart consumers cannot tell a line that \
                  comes again from a new change"

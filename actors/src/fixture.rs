@@ -14,7 +14,7 @@ use std::{
 use bytes::{BufMut, Bytes};
 use headwater_actors::{
     lane::Lane,
-    ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder, Written},
+    ports::encoder::{Encoder, HeartbeatEvent, RowEvent, StatementEvent, TableEncoder, Written},
 };
 use headwater_binlog::{
     Error,
@@ -413,6 +413,16 @@ impl Encoder for LineEncoder {
         write!(out, "{} {gtid} {} ddl", event.table, statement.row).expect("a write to memory");
         Ok(Written::Last)
     }
+
+    fn heartbeat(&self, event: &HeartbeatEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
+        write!(out, "{}", beat(event.lane, &event.heartbeat.position)).expect("a write to memory");
+        Ok(Written::Last)
+    }
+}
+
+/// The line of a heartbeat.
+pub fn beat(lane: &Lane, position: &Position) -> String {
+    format!("{lane} complete up to {position}")
 }
 
 struct LineTable {

@@ -8,6 +8,7 @@ use actix::{Message, Recipient};
 use headwater_binlog::{
     columns::Known,
     gtid::GtidSet,
+    position::Position,
     rows::RowsBlock,
     schema::TableName,
     transaction::{Item, Statement},
@@ -73,6 +74,15 @@ pub struct BarrierEnd {
     pub is_quiet: bool,
 }
 
+/// How far the source has been read, said to a lane that has delivered all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Between two transactions, or where the one begins that is being read.
+    pub position: Position,
+    /// Of the newest transaction read; 0 when none was.
+    pub commit_us: u64,
+}
+
 /// Router → ShardWriter: one lane's changes in order, all before one barrier. Shared, not copied: the
 /// Router keeps it until the lane has reached the barrier.
 #[derive(Debug, Message, Clone)]
@@ -83,6 +93,8 @@ pub struct LaneBatch(pub Arc<LaneChanges>);
 pub struct LaneChanges {
     pub seq: BarrierSeq,
     pub parts: Vec<Part>,
+    /// Where there are no parts.
+    pub heartbeat: Option<Arc<Heartbeat>>,
     /// Bytes that the parts keep alive.
     pub bytes: usize,
     pub permit: Permit,

@@ -8,13 +8,16 @@
 //! more.
 //! Not here: line ends, packing, ordering keys.
 
+mod heartbeat;
 mod layout;
 mod origin;
 mod statement;
 
 use std::sync::Arc;
 
-use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder, Written};
+use headwater_actors::ports::encoder::{
+    Encoder, HeartbeatEvent, RowEvent, StatementEvent, TableEncoder, Written,
+};
 use headwater_binlog::{
     Error,
     gtid::Uuid,
@@ -74,6 +77,10 @@ impl Encoder for NativeEncoder {
             out.truncate(start);
         }
         written.map(|()| Written::Last)
+    }
+
+    fn heartbeat(&self, event: &HeartbeatEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
+        heartbeat::write(&self.layout, event, out).map(|()| Written::Last)
     }
 }
 

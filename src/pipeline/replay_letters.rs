@@ -181,6 +181,7 @@ impl Replay {
         buffer.push(Arc::new(LaneChanges {
             seq: BarrierSeq(1),
             parts: vec![part],
+            heartbeat: None,
             bytes: 0,
             permit: Permit::empty(),
         }));

@@ -166,6 +166,7 @@ async fn stream(
         store: entry,
         lease_events: Some(lease_events),
         dead_letters,
+        heartbeat: None,
     };
     drive(plan, task, signals, telemetry).await
 }

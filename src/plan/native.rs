@@ -1,6 +1,11 @@
 //! The native event's part of the plan: which fields it carries, and which constants.
 
-use super::{Error, NativePlan, ShapePlan, values::choose};
+use std::time::Duration;
+
+use super::{
+    Error, NativePlan, ShapePlan,
+    values::{choose, duration_secs},
+};
 use crate::settings::NativeSettings;
 
 /// A field that the event may go without.
@@ -77,6 +82,9 @@ const OF_STATEMENTS: [&str; 5] = [
     "tables",
 ];
 
+const HEARTBEAT: &str = "native.heartbeat_secs";
+const OF_HEARTBEATS: [&str; 2] = ["lane", "lanes"];
+
 const CONSTANTS_MAX: usize = 32;
 const CONSTANT_BYTES_MAX: usize = 1024;
 
@@ -101,6 +109,10 @@ pub(super) fn native(settings: &NativeSettings) -> Result<NativePlan, Error> {
             &settings.json,
             &[("inline", Documents::Inline), ("string", Documents::String)],
         )?,
+        heartbeat: match duration_secs(HEARTBEAT, settings.heartbeat_secs, 0..=3600)? {
+            Duration::ZERO => None,
+            every => Some(every),
+        },
     })
 }
 
@@ -147,7 +159,8 @@ fn constants(settings: &[String]) -> Result<Vec<(String, String)>, Error> {
         }
         let is_field = NativeField::ALL.iter().any(|field| field.name() == name)
             || ALWAYS.contains(&name)
-            || OF_STATEMENTS.contains(&name);
+            || OF_STATEMENTS.contains(&name)
+            || OF_HEARTBEATS.contains(&name);
         if is_field {
             return wrong(
                 format!("\"{name}\" is a field of the event"),

@@ -299,6 +299,23 @@ fn a_statements_text_is_asked_for_by_name_and_never_beside_masks() {
 }
 
 #[test]
+fn heartbeats_are_the_native_formats_alone() {
+    let heartbeat = |sets: &[&str]| plan_of(sets).unwrap().heartbeat();
+    assert_eq!(heartbeat(&[]), None);
+    let every = ["native.heartbeat_secs=10"];
+    assert_eq!(heartbeat(&every), Some(Duration::from_secs(10)));
+    assert_eq!(heartbeat(&["format.type=maxwell", every[0]]), None);
+    assert_eq!(
+        refused_key(&["native.heartbeat_secs=3601"]),
+        "native.heartbeat_secs"
+    );
+    assert_eq!(
+        refused_key(&["native.constants=lane=1"]),
+        "native.constants"
+    );
+}
+
+#[test]
 fn the_options_of_a_format_are_checked_by_name() {
     for (wrong, key) in [
         (

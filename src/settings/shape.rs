@@ -161,6 +161,7 @@ pub struct NativeSettings {
     pub fields: Vec<String>,
     pub constants: Vec<String>,
     pub json: String,
+    pub heartbeat_secs: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

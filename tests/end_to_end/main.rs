@@ -13,6 +13,7 @@ mod failover;
 mod first_load;
 mod first_minute;
 mod formats;
+mod heartbeats;
 mod high_availability;
 mod keys;
 mod kills;

@@ -1,6 +1,6 @@
 //! A stream that changes under traffic: split, merged, deleted and created again.
 
-use headwater_harness::{check::Judge, facts::Facts, program::Program};
+use headwater_harness::{facts::Facts, program::Program};
 use serde_json::{Value, json};
 
 use crate::{
@@ -96,11 +96,7 @@ async fn ends_well(
     assert_eq!(violations.unwrap_or_default(), 0.0);
     let finished = program.drain(WITHIN).await?;
     assert_eq!(finished.code(), Some(0), "{}", finished.text());
-    let mut judge = Judge::new();
-    for record in world.records().await? {
-        judge.read_record(&record)?;
-    }
-    let verdict = judge.against(&some(Facts::of(&world.mysql).await?));
+    let verdict = world.verdict_on(some).await?;
     assert_eq!(verdict.duplicates, 0, "{verdict}");
     verdict.ensure_clean()
 }

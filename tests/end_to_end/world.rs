@@ -123,11 +123,16 @@ impl World {
 
     /// All that has arrived against all that happened.
     pub async fn verdict(&self) -> anyhow::Result<Verdict> {
+        self.verdict_on(|facts| facts).await
+    }
+
+    /// The same against some of it.
+    pub async fn verdict_on(&self, some: impl FnOnce(Facts) -> Facts) -> anyhow::Result<Verdict> {
         let mut judge = Judge::new();
         for record in self.records().await? {
             judge.read_record(&record)?;
         }
-        Ok(judge.against(&Facts::of(&self.mysql).await?))
+        Ok(judge.against(&some(Facts::of(&self.mysql).await?)))
     }
 
     /// The lines of one partition key.

@@ -163,11 +163,11 @@ impl Progress {
             let Some(Open { end, .. }) = self.open.pop_front() else {
                 break;
             };
+            self.is_moved |= self.done.mark != end.mark;
             self.done.gtid_set.union(&end.gtids);
             end.xa.iter().for_each(|change| self.done.xa.apply(change));
             self.done.commit_us = self.done.commit_us.max(end.commit_us);
             self.done.mark = end.mark;
-            self.is_moved = true;
             self.is_dirty |= !end.is_quiet || !end.xa.is_empty();
             if end.commit_us > 0 {
                 commit_times.push(end.commit_us);

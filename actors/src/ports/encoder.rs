@@ -9,6 +9,8 @@ use headwater_binlog::{
     transaction::Statement,
 };
 
+use crate::{lane::Lane, messages::Heartbeat};
+
 /// What a call appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
@@ -27,6 +29,11 @@ pub trait Encoder: Send + Sync {
 
     /// Appends one line (no line end) for a DDL, or nothing.
     fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error>;
+
+    /// Appends one line (no line end) that says how far a lane is complete, or nothing.
+    fn heartbeat(&self, _event: &HeartbeatEvent<'_>, _out: &mut Vec<u8>) -> Result<Written, Error> {
+        Ok(Written::Nothing)
+    }
 }
 
 pub trait TableEncoder: Send {
@@ -84,6 +91,13 @@ pub struct RowEvent<'a> {
     pub n: u64,
     /// The transaction's last event in this lane, where that is known.
     pub last: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct HeartbeatEvent<'a> {
+    pub heartbeat: &'a Heartbeat,
+    pub lane: &'a Lane,
+    pub epoch: u32,
 }
 
 #[derive(Debug, Clone, Copy)]

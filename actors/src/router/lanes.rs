@@ -22,7 +22,7 @@ use super::{
 use crate::{
     budget::Permit,
     lane::Lane,
-    messages::{BarrierEnd, BarrierSeq, Drain, LaneChanges},
+    messages::{BarrierEnd, BarrierSeq, Drain, Heartbeat, LaneChanges},
 };
 
 /// What the Router does next, in order.
@@ -155,11 +155,46 @@ impl Lanes {
         let changes = LaneChanges {
             seq,
             parts: parts.parts,
+            heartbeat: None,
             bytes: parts.bytes,
             permit,
         };
         state.outstanding.push_back(Arc::new(changes));
         self.unsent.insert(Arc::clone(&state.lane));
+    }
+
+    /// Tells every table's lanes that have nothing to deliver how far the source has been read: `end`. A lane has
+    /// one such message at most, and it does not keep the lane from being retired.
+    pub fn beat(&mut self, heartbeat: &Arc<Heartbeat>, end: BarrierEnd, actions: &mut Vec<Action>) {
+        let is_at_rest = |state: &&mut LaneState| {
+            state.has_writer && state.outstanding.is_empty() && !state.lane.table.table.is_empty()
+        };
+        if self.freezing.is_some() || self.cut.is_some() {
+            return;
+        }
+        let seq = BarrierSeq(self.newest.0 + 1);
+        let mut waiting = 0;
+        for state in self.lanes.values_mut().filter(is_at_rest) {
+            state.outstanding.push_back(Arc::new(LaneChanges {
+                seq,
+                parts: Vec::new(),
+                heartbeat: Some(Arc::clone(heartbeat)),
+                bytes: 0,
+                permit: Permit::empty(),
+            }));
+            self.unsent.insert(Arc::clone(&state.lane));
+            waiting += 1;
+        }
+        if waiting > 0 {
+            self.newest = seq;
+            self.barriers.push_back(Barrier {
+                seq,
+                waiting,
+                is_finished: false,
+            });
+            actions.push(Action::Open(seq, end));
+            self.send(actions);
+        }
     }
 
     /// A writer runs for the lane: it gets everything unfinished that no fence holds back.
@@ -208,7 +243,6 @@ impl Lanes {
         let Some(state) = self.lanes.get_mut(lane) else {
             return;
         };
-        state.last_active = now;
         self.newest_reached = self.newest_reached.max(seq);
         let mut passed = Vec::new();
         while state.oldest().is_some_and(|oldest| oldest <= seq) {
@@ -216,6 +250,9 @@ impl Lanes {
                 break;
             };
             state.sent = state.sent.saturating_sub(1);
+            if changes.heartbeat.is_none() {
+                state.last_active = now;
+            }
             if let Some(barrier) = find(&mut self.barriers, changes.seq) {
                 barrier.waiting = barrier.waiting.saturating_sub(1);
                 passed.push(changes.seq);

@@ -18,6 +18,7 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, Recipient};
+use headwater_binlog::gtid::GtidSet;
 
 use self::{
     lanes::{Action, Lanes},
@@ -29,10 +30,10 @@ use crate::{
     fault,
     lane::Lane,
     messages::{
-        BarrierFinished, BarrierOpened, BarrierReached, ColumnsKnown, DeliverUpTo, Drain, Freeze,
-        Frozen, GetRouterStatus, LaneBatch, LaneLost, LanePoisoned, LaneReady, LaneRetired,
-        LaneWanted, Park, ResumeFrom, RouterStatus, SourceBatch, Stop, StoreLast, TableParked,
-        Writer,
+        BarrierEnd, BarrierFinished, BarrierOpened, BarrierReached, ColumnsKnown, DeliverUpTo,
+        Drain, Freeze, Frozen, GetRouterStatus, Heartbeat, LaneBatch, LaneLost, LanePoisoned,
+        LaneReady, LaneRetired, LaneWanted, Park, ResumeFrom, RouterStatus, SourceBatch, Stop,
+        StoreLast, TableParked, Writer,
     },
     metrics as names,
     ports::source::ResumePoint,
@@ -45,13 +46,24 @@ pub struct Router {
     splitter: Splitter,
     lanes: Lanes,
     read: ResumePoint,
+    /// Of the newest transaction read.
+    commit_us: u64,
     ordering: OrderingKey,
-    lane_idle: Duration,
+    pace: Pace,
     tables: BTreeMap<String, TableStatus>,
     writers: HashMap<Arc<Lane>, Writer>,
     checkpointer: Checkpointing,
     supervisor: Supervising,
     watch: DeathWatch,
+}
+
+/// What the Router does by the clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// A lane without a change for so long is retired.
+    pub lane_idle: Duration,
+    /// How often lanes at rest are told how far the source has been read.
+    pub heartbeat: Option<Duration>,
 }
 
 /// The Checkpointer's entrances.
@@ -76,7 +88,7 @@ impl Router {
     pub fn new(
         from: &Checkpoint,
         selection: Selection,
-        lane_idle: Duration,
+        pace: Pace,
         checkpointer: Checkpointing,
         supervisor: Supervising,
         watch: DeathWatch,
@@ -90,8 +102,9 @@ impl Router {
                 columns: Arc::clone(&from.columns),
                 xa: from.xa.clone(),
             },
+            commit_us: from.commit_us,
             ordering: from.ordering.clone(),
-            lane_idle,
+            pace,
             tables: BTreeMap::new(),
             writers: HashMap::new(),
             checkpointer,
@@ -124,6 +137,9 @@ impl Router {
             self.read.gtid_set.union(&segment.end.gtids);
             let changes = segment.end.xa.iter();
             changes.for_each(|change| self.read.xa.apply(change));
+            if segment.end.commit_us > 0 {
+                self.commit_us = segment.end.commit_us;
+            }
         }
         self.observe(&segments);
         if !matches!(self.ordering, OrderingKey::PrimaryKey { .. }) {
@@ -159,6 +175,24 @@ impl Router {
             total.deletes += counted.deletes;
             total.ddl += counted.ddl;
         }
+    }
+
+    fn beat(&mut self) {
+        let mark = self.read.mark.clone();
+        let heartbeat = Arc::new(Heartbeat {
+            position: mark.position.clone(),
+            commit_us: self.commit_us,
+        });
+        let end = BarrierEnd {
+            mark,
+            gtids: GtidSet::default(),
+            commit_us: 0,
+            xa: Vec::new(),
+            is_quiet: true,
+        };
+        let mut actions = Vec::new();
+        self.lanes.beat(&heartbeat, end, &mut actions);
+        self.perform(actions);
     }
 
     fn dismiss(&self, lane: Arc<Lane>, writer: &Writer) {
@@ -210,8 +244,11 @@ impl Actor for Router {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
-        ctx.run_interval(self.lane_idle / 10, |router, _| {
-            let Some(deadline) = Instant::now().checked_sub(router.lane_idle) else {
+        if let Some(every) = self.pace.heartbeat {
+            ctx.run_interval(every, |router, _| router.beat());
+        }
+        ctx.run_interval(self.pace.lane_idle / 10, |router, _| {
+            let Some(deadline) = Instant::now().checked_sub(router.pace.lane_idle) else {
                 return;
             };
             for lane in router.lanes.retire(deadline) {

@@ -65,7 +65,10 @@ fn router(deaths: actix::Recipient<Died>, ordering: OrderingKey) -> Router {
     Router::new(
         &from,
         Selection::default(),
-        Duration::from_secs(600),
+        Pace {
+            lane_idle: Duration::from_secs(600),
+            heartbeat: None,
+        },
         Checkpointing {
             columns: listener.clone().recipient(),
             opened: listener.clone().recipient(),

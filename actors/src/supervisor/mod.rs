@@ -49,6 +49,7 @@ use crate::{
         store::CheckpointStore,
     },
     reader::intake,
+    router,
     selection::Selection,
     status::State,
     writer::poison::Policy,
@@ -79,7 +80,7 @@ pub struct Parts {
     pub raw: ByteBudget,
     pub encoded: ByteBudget,
     pub checkpoint_pace: Pace,
-    pub lane_idle: Duration,
+    pub routing: router::Pace,
     pub grace: Duration,
     /// Waits between tries: a delivery, a connection, a restart.
     pub delivery_backoff: Backoff,

@@ -9,7 +9,11 @@ use headwater_binlog::{
     transaction::Statement,
 };
 
-use crate::ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder, Written};
+use crate::{
+    lane::Lane,
+    messages::Heartbeat,
+    ports::encoder::{Encoder, HeartbeatEvent, RowEvent, StatementEvent, TableEncoder, Written},
+};
 
 pub struct Lines {
     encoder: Arc<dyn Encoder>,
@@ -58,6 +62,20 @@ impl Lines {
             last,
         };
         self.encoder.statement(&event, out)
+    }
+
+    pub fn heartbeat(
+        &self,
+        heartbeat: &Heartbeat,
+        lane: &Lane,
+        out: &mut Vec<u8>,
+    ) -> Result<Written, Error> {
+        let event = HeartbeatEvent {
+            heartbeat,
+            lane,
+            epoch: self.epoch,
+        };
+        self.encoder.heartbeat(&event, out)
     }
 
     /// The row's key as the format writes it, for the operator who must find the row.

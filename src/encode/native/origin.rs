@@ -46,12 +46,8 @@ impl Origin<'_> {
         }
         if self.layout.has(NativeField::Seq) {
             out.extend_from_slice(b",\"seq\":\"");
-            out.extend_from_slice(&hex::<8>(u64::from(self.epoch)));
-            out.push(b'.');
-            out.extend_from_slice(&hex::<8>(self.transaction.file.number));
-            out.push(b'.');
-            out.extend_from_slice(&hex::<16>(self.event_offset));
-            out.push(b'.');
+            let file_number = self.transaction.file.number;
+            write_sorted(self.epoch, file_number, self.event_offset, out);
         }
     }
 
@@ -101,6 +97,16 @@ impl Origin<'_> {
         out.push(b':');
         value::write_integer(self.transaction.offset, out);
     }
+}
+
+/// `epoch.file.offset.`, as `seq` begins.
+pub(super) fn write_sorted(epoch: u32, file_number: u64, offset: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&hex::<8>(u64::from(epoch)));
+    out.push(b'.');
+    out.extend_from_slice(&hex::<8>(file_number));
+    out.push(b'.');
+    out.extend_from_slice(&hex::<16>(offset));
+    out.push(b'.');
 }
 
 /// Both numbers have 8 digits in `seq`.

@@ -84,8 +84,12 @@ fn moves_of_the_position_alone_are_written_seldom_and_changes_soon() {
     let stored = written(&mut progress, begun + INTERVAL).expect("a change");
     assert_eq!(stored.mark, end(4).mark);
     progress.stored();
-    progress.opened(BarrierSeq(4), quiet(5));
+    // A heartbeat's barrier moves nothing.
+    progress.opened(BarrierSeq(4), quiet(4));
     progress.finished(BarrierSeq(4));
+    assert_eq!(progress.next(begun + INTERVAL * 20), Next::Nothing);
+    progress.opened(BarrierSeq(5), quiet(5));
+    progress.finished(BarrierSeq(5));
     progress.store_last(true);
     assert!(written(&mut progress, begun + INTERVAL).is_some());
 }

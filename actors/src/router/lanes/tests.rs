@@ -105,6 +105,31 @@ impl Model {
         self.perform(actions);
     }
 
+    /// Lanes that have all that they were to have are told; nobody else, and nobody in a drain.
+    fn beat(&mut self) {
+        let is_draining = self.lanes.freezing.is_some() || self.lanes.cut.is_some();
+        let seq = BarrierSeq(self.lanes.newest.0 + 1);
+        let mut told = 0;
+        for (lane, (all, durable)) in &mut self.history {
+            let is_at_rest = self.writers.contains_key(lane) && all.len() == *durable;
+            if is_at_rest && !is_draining && !lane.table.table.is_empty() {
+                all.push(seq);
+                told += 1;
+            }
+        }
+        let heartbeat = Arc::new(Heartbeat {
+            position: fixture::at(seq.0),
+            commit_us: 1,
+        });
+        let mut actions = Vec::new();
+        self.lanes.beat(&heartbeat, end_at(seq.0), &mut actions);
+        let opens = actions
+            .iter()
+            .any(|action| matches!(action, Action::Open(..)));
+        assert_eq!(opens, told > 0);
+        self.perform(actions);
+    }
+
     fn durable_of(&self, lane: &Arc<Lane>) -> &[BarrierSeq] {
         self.history
             .get(lane)
@@ -333,6 +358,7 @@ impl Model {
 enum Op {
     Open(Vec<&'static str>),
     Fence(u8),
+    Beat,
     Ready,
     Lose(usize),
     Hand(usize),
@@ -345,6 +371,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => prop::sample::subsequence(&TABLES[..], 0..=4).prop_map(Op::Open),
         1 => (0..5u8).prop_map(Op::Fence),
+        2 => Just(Op::Beat),
         3 => Just(Op::Ready),
         1 => (0..5usize).prop_map(Op::Lose),
         2 => (0..5usize).prop_map(Op::Hand),
@@ -373,6 +400,7 @@ fn apply(model: &mut Model, op: Op) {
                 }
             }
         }
+        Op::Beat => model.beat(),
         Op::Ready => model.ready(),
         Op::Lose(lane) => model.lose(lane),
         Op::Hand(lane) => model.hand(lane),

@@ -57,11 +57,34 @@ impl LaneBuffer {
                         Err(_) => open.is_closed = true,
                     }
                 }
-                None => open.end = open.end.past_part(batch),
+                None => self.pack_heartbeat(batch, open, lines)?,
             }
             if self.rules.packing == Packing::None && !open.is_empty() {
                 open.is_closed = true;
             }
+        }
+        Ok(())
+    }
+
+    /// What a batch without parts has to say, if anything.
+    fn pack_heartbeat(
+        &self,
+        batch: &LaneChanges,
+        open: &mut OpenRecord,
+        lines: &Lines,
+    ) -> Result<(), Failure> {
+        let next = open.end.past_part(batch);
+        let Some(heartbeat) = &batch.heartbeat else {
+            open.end = next;
+            return Ok(());
+        };
+        let taken = open.append(|out, _| lines.heartbeat(heartbeat, &self.lane, out));
+        let taken = taken.map_err(|error| {
+            let at = &heartbeat.position;
+            Failure::definite(format!("heartbeat of {} at {at}: {error}", self.lane))
+        })?;
+        if taken.is_some() {
+            open.end = next;
         }
         Ok(())
     }

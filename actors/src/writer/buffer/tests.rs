@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     budget::ByteBudget,
     fixture::{self, DOUBLED, ENDED, LineEncoder, SKIPPED, UNDECODABLE},
-    messages::Part,
+    messages::{Heartbeat, Part},
     writer::packing::{
         aggregate::tests::open as aggregated, compression::tests::decompress as decompressed,
     },
@@ -75,7 +75,7 @@ impl Driver {
         }
     }
 
-    /// A batch of two blocks, if there are two rows.
+    /// A batch of two blocks, if there are two rows; a heartbeat, if there is none.
     fn push(&mut self, rows: &[(i32, i32)]) {
         let seq = BarrierSeq(self.pushed.len() as u64 * 2 + 1);
         let mut log = fixture::Log::new();
@@ -107,10 +107,19 @@ impl Driver {
                 _ => vec![line()],
             }
         });
-        self.pushed.push((seq, lines.collect()));
+        let mut lines: Vec<String> = lines.collect();
+        let heartbeat = Heartbeat {
+            position: fixture::at(seq.0),
+            commit_us: 1,
+        };
+        if rows.is_empty() {
+            lines.push(fixture::beat(&self.buffer.lane, &heartbeat.position));
+        }
+        self.pushed.push((seq, lines));
         self.buffer.push(Arc::new(LaneChanges {
             seq,
             parts,
+            heartbeat: rows.is_empty().then(|| Arc::new(heartbeat)),
             bytes,
             permit: Permit::empty(),
         }));
@@ -239,7 +248,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(ENDED),
     ];
     prop_oneof![
-        4 => prop::collection::vec((0..9i32, v), 1..20).prop_map(Op::Push),
+        4 => prop::collection::vec((0..9i32, v), 0..20).prop_map(Op::Push),
         3 => Just(Op::Run),
         2 => Just(Op::Settle),
         1 => Just(Op::Reject),

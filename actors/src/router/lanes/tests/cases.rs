@@ -51,6 +51,22 @@ fn a_table_is_parked_at_the_earliest_undelivered_change_of_its_lanes() {
 }
 
 #[test]
+fn heartbeats_do_not_keep_an_idle_lane() {
+    let mut model = Model::new();
+    model.open(&["shop.a"], None);
+    model.settle();
+    let idle = model.now + Duration::from_secs(1);
+    model.now = idle;
+    model.beat();
+    assert!(
+        model.lanes.retire(idle).is_empty(),
+        "it has something to deliver"
+    );
+    model.settle();
+    assert_eq!(model.lanes.retire(idle), [fixture::lane("a")]);
+}
+
+#[test]
 fn a_drain_of_all_delivers_all_and_says_so_once() {
     let mut model = Model::new();
     model.open(&["shop.a", "shop.b"], None);

@@ -1,0 +1,102 @@
+//! Up to where a lane is complete: its position as a field and as `seq`, which sorts behind all before it.
+//!
+//! It is no change: it has no `id`, and nothing is repeated for it.
+
+use headwater_actors::ports::encoder::HeartbeatEvent;
+use headwater_binlog::{Error, json::escape_json};
+
+use super::{
+    super::value,
+    layout::Layout,
+    origin::{self, hex},
+};
+use crate::plan::NativeField;
+
+/// On an error `out` is as it was.
+pub(super) fn write(
+    layout: &Layout,
+    event: &HeartbeatEvent<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let (lane, position) = (event.lane, &event.heartbeat.position);
+    origin::ensure_sortable(position.file.number, 0)?;
+    out.extend_from_slice(b"{\"type\":\"heartbeat\"");
+    layout.write_names(&lane.table.database, &lane.table.table, out);
+    if lane.count > 1 {
+        out.extend_from_slice(b",\"lane\":");
+        value::write_integer(lane.index, out);
+        out.extend_from_slice(b",\"lanes\":");
+        value::write_integer(lane.count, out);
+    }
+    if layout.has(NativeField::TsUs) && event.heartbeat.commit_us > 0 {
+        out.extend_from_slice(b",\"ts_us\":");
+        value::write_integer(event.heartbeat.commit_us, out);
+    }
+    if layout.has(NativeField::Seq) {
+        out.extend_from_slice(b",\"seq\":\"");
+        origin::write_sorted(event.epoch, position.file.number, position.offset, out);
+        out.extend_from_slice(&hex::<8>(0));
+        out.push(b'"');
+    }
+    if layout.has(NativeField::Position) {
+        out.extend_from_slice(b",\"position\":\"");
+        escape_json(&position.file.name, out);
+        out.push(b':');
+        value::write_integer(position.offset, out);
+        out.push(b'"');
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_actors::{lane::Lane, messages::Heartbeat, ports::encoder::Encoder};
+    use headwater_binlog::{
+        gtid::Uuid,
+        position::{FileName, Position},
+        schema::TableName,
+    };
+
+    use super::*;
+    use crate::{encode::native::NativeEncoder, plan::NativePlan};
+
+    fn line(plan: &NativePlan, count: u32, commit_us: u64) -> String {
+        let heartbeat = Heartbeat {
+            position: Position::new(FileName::parse("binlog.000012").unwrap(), 2401),
+            commit_us,
+        };
+        let lane = Lane {
+            table: TableName {
+                database: "shop".into(),
+                table: "or\"ders".into(),
+            },
+            index: 0,
+            count,
+        };
+        let event = HeartbeatEvent {
+            heartbeat: &heartbeat,
+            lane: &lane,
+            epoch: 3,
+        };
+        let mut out = Vec::new();
+        let encoder = NativeEncoder::new(Uuid([0; 16])).with_fields(plan);
+        encoder.heartbeat(&event, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_heartbeat_says_up_to_where_its_lane_is_complete() {
+        let mut plan = NativePlan::default();
+        assert_eq!(
+            line(&plan, 1, 1_795_416_214_123_456),
+            r#"{"type":"heartbeat","database":"shop","table":"or\"ders","ts_us":1795416214123456,"seq":"00000003.0000000c.0000000000000961.00000000","position":"binlog.000012:2401"}"#
+        );
+        plan.constants = vec![("env".into(), "prod".into())];
+        plan.fields = vec![NativeField::Table, NativeField::Position];
+        assert_eq!(
+            line(&plan, 4, 0),
+            r#"{"type":"heartbeat","table":"or\"ders","env":"prod","lane":0,"lanes":4,"position":"binlog.000012:2401"}"#
+        );
+    }
+}
