@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     lanes::{Entry, Lanes, Step},
-    line::{Kind, Line, Unreadable},
+    line::{Heartbeat, Kind, Line, Parsed, Unreadable},
     report::{Finding, FindingKind, Report, SourceReport},
     rows::{Live, Rows, Spot, TooManyKeys},
 };
@@ -108,9 +108,9 @@ impl Audit {
     pub fn take(&mut self, place: Place<'_>, bytes: &[u8]) -> Result<Taken, TooManyKeys> {
         self.report.lines += 1;
         let line = match Line::parse(bytes, self.rules.counter.as_deref()) {
-            Ok(Some(line)) => line,
-            Ok(None) => {
-                self.report.heartbeats += 1;
+            Ok(Parsed::Change(line)) => line,
+            Ok(Parsed::Heartbeat(heartbeat)) => {
+                self.heartbeat(place, &heartbeat);
                 return Ok(Taken::Heartbeat);
             }
             Err(error) => {
@@ -251,6 +251,19 @@ impl Audit {
         }
         let rose = self.rows.change(spot, row, line.kind == Kind::Snapshot)?;
         Ok(!rose)
+    }
+
+    fn heartbeat(&mut self, place: Place<'_>, heartbeat: &Heartbeat) {
+        self.report.heartbeats += 1;
+        let lane = match (place.lane, self.rules.lane_by) {
+            (Some(name), _) => name,
+            (None, LaneBy::Table) if !heartbeat.is_of_part => &heartbeat.table,
+            (None, _) => return,
+        };
+        if let Some(seq) = heartbeat.seq {
+            let lane = self.lanes.number(lane);
+            self.lanes.complete(lane, seq);
+        }
     }
 
     fn count(&mut self, line: &Line, step: Step) {

@@ -116,6 +116,13 @@ impl Lanes {
         }
     }
 
+    /// The lane is said to hold everything up to there: what is new behind it must be later.
+    pub fn complete(&mut self, number: u32, seq: Seq) {
+        if let Some(lane) = self.lanes.get_mut(number as usize) {
+            lane.newest = lane.newest.max(Some(seq));
+        }
+    }
+
     fn forget(&mut self) {
         while self.arrivals.len() > self.window {
             let Some(number) = self.arrivals.pop_front() else {
@@ -163,7 +170,9 @@ impl Lane {
         match (has_caught_up, rises) {
             (true, true) => Step::New,
             (false, _) => Step::NewOutOfOrder("is new, but the replay before it had not caught up"),
-            (true, false) => Step::NewOutOfOrder("is new, but its `seq` does not rise"),
+            (true, false) => Step::NewOutOfOrder(
+                "is new, but its `seq` does not rise above the change or heartbeat before it",
+            ),
         }
     }
 }

@@ -16,7 +16,7 @@ mod seq;
 
 pub use audit::{Audit, LaneBy, Place, Rules, Taken};
 pub use lanes::Step;
-pub use line::{Image, Kind, Line, Unreadable, column_hash, key_hash};
+pub use line::{Heartbeat, Image, Kind, Line, Parsed, Unreadable, column_hash, key_hash};
 pub use records::{LINE_BYTES_MAX, Malformed, lines, reader};
 pub use report::{Finding, FindingKind, Report, SourceReport, TableReport};
 pub use rows::{Live, TooManyKeys};

@@ -90,6 +90,22 @@ pub struct Line {
     pub keeps_rows: bool,
 }
 
+/// What a line is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parsed {
+    Change(Line),
+    Heartbeat(Heartbeat),
+}
+
+/// Says up to where its lane is complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    pub table: String,
+    pub seq: Option<Seq>,
+    /// The table has other lanes too.
+    pub is_of_part: bool,
+}
+
 #[derive(Deserialize)]
 struct Raw {
     #[serde(rename = "type")]
@@ -104,14 +120,26 @@ struct Raw {
     data: Option<Map<String, Value>>,
     old: Option<Map<String, Value>>,
     statement: Option<String>,
+    lanes: Option<u32>,
+}
+
+impl Raw {
+    fn heartbeat(self) -> Result<Heartbeat, Unreadable> {
+        let seq = |text: String| Seq::parse(&text).ok_or(Unreadable::Seq);
+        Ok(Heartbeat {
+            table: format!("{}.{}", self.database, self.table),
+            seq: self.seq.map(seq).transpose()?,
+            is_of_part: self.lanes.is_some_and(|lanes| 1 < lanes),
+        })
+    }
 }
 
 impl Line {
-    /// `None`: a heartbeat. `counter`: the column that is read as one.
+    /// `counter`: the column that is read as one.
     ///
     /// # Errors
-    /// When it is no native event with `id` and `seq`.
-    pub fn parse(bytes: &[u8], counter: Option<&str>) -> Result<Option<Self>, Unreadable> {
+    /// When it is no native event; a change needs `id` and `seq`.
+    pub fn parse(bytes: &[u8], counter: Option<&str>) -> Result<Parsed, Unreadable> {
         let raw: Raw =
             serde_json::from_slice(bytes).map_err(|error| Unreadable::Json(error.column()))?;
         let kind = match raw.kind.as_deref().ok_or(Unreadable::Lacks("type"))? {
@@ -121,7 +149,7 @@ impl Line {
             "snapshot" => Kind::Snapshot,
             "ddl" => Kind::Ddl,
             "truncate" => Kind::Truncate,
-            "heartbeat" => return Ok(None),
+            "heartbeat" => return Ok(Parsed::Heartbeat(raw.heartbeat()?)),
             other => return Err(Unreadable::Kind(other.chars().take(32).collect())),
         };
         let id = raw.id.ok_or(Unreadable::Lacks("id"))?;
@@ -135,7 +163,7 @@ impl Line {
             Image::of(columns).hash.hash(&mut content);
         }
         let is_row = kind.is_row() || kind == Kind::Snapshot;
-        Ok(Some(Self {
+        Ok(Parsed::Change(Self {
             kind,
             row: (is_row && !key.is_empty())
                 .then(|| row(kind, &table, [&key, &data, &old], counter)),
@@ -273,11 +301,10 @@ mod tests {
             "{\"type\"",
             "{\"database\":\"d\",\"table\":\"t\",\"id\":\"u:1/0\",\"seq\":\"00000001.00000001.0000000000000004.00000000\",\"type\"",
         );
-        Line::parse(line.as_bytes(), Some("n"))
-            .unwrap()
-            .unwrap()
-            .row
-            .unwrap()
+        match Line::parse(line.as_bytes(), Some("n")).unwrap() {
+            Parsed::Change(line) => line.row.unwrap(),
+            Parsed::Heartbeat(_) => panic!("a heartbeat"),
+        }
     }
 
     #[test]

@@ -229,6 +229,7 @@ impl Chaos {
              heartbeat_secs = 1\nread_timeout_secs = 4\nconnect_timeout_secs = 5\n\
              [sink]\ntype = \"kinesis\"\n[sink.kinesis]\nstream = \"{STREAM}\"\n\
              call_timeout_secs = 10\n\
+             [native]\nheartbeat_secs = 1\n\
              [shutdown]\ngrace_secs = 20\n[checkpoint]\ninterval_ms = 100\n{}{}",
             self.wire.port(),
             self.store(),

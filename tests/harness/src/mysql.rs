@@ -324,7 +324,8 @@ impl MySql {
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         let mut process = self.process.take().context("the server is not running")?;
         process.signal(Signal::Term)?;
-        let status = process.wait_exit(STOP_WITHIN).await?;
+        let ended = process.wait_exit(STOP_WITHIN).await;
+        let status = ended.with_context(|| format!("its log ends with:{}", tail(&self.log())))?;
         ensure!(
             status.success(),
             "mysqld ended with {status}:{}",

@@ -286,6 +286,35 @@ fn event(kind: &str, n: u64, rest: &str) -> String {
 }
 
 #[test]
+fn what_comes_behind_a_heartbeat_for_the_first_time_must_be_later() {
+    let row = r#""key":{"id":1},"data":{"id":1}"#;
+    let heartbeat = |n: u64, rest: &str| {
+        format!(
+            r#"{{"type":"heartbeat","database":"shop","table":"t"{rest},"seq":"00000001.00000001.{n:016x}.00000000"}}"#
+        )
+    };
+    for (n, rest, violations) in [(3, "", 0), (5, "", 1), (5, r#","lane":1,"lanes":2"#, 0)] {
+        let mut audit = Audit::new(Rules::default());
+        let place = Place {
+            shard: "",
+            lane: None,
+        };
+        let repeated = event("insert", 1, row);
+        for line in [
+            &repeated,
+            &heartbeat(n, rest),
+            &repeated,
+            &event("delete", 4, row),
+        ] {
+            audit.take(place, line.as_bytes()).unwrap();
+        }
+        let report = audit.finish();
+        assert_eq!(report.order_violations, violations, "{report}");
+        assert_eq!((report.heartbeats, report.duplicates), (1, 1));
+    }
+}
+
+#[test]
 fn a_statement_between_two_changes_explains_other_values_also_from_another_shard() {
     let row = |n| r#""key":{"id":1},"data":{"id":1,"a":N},"old":{}"#.replace('N', n);
     for ddl_comes_last in [false, true] {
