@@ -12,6 +12,7 @@ async fn nothing_is_found(seed: u64) {
         changes_per_sec: 2_000,
         keys: 300,
         standby: None,
+        keeps: false,
     };
     let report = chaos::run(&options).await.unwrap();
     println!("{report}");
@@ -38,6 +39,7 @@ async fn nothing_is_lost_reordered_or_wrong_while_two_processes_take_over_from_e
         changes_per_sec: 1_000,
         keys: 300,
         standby: Some(Store::MySql),
+        keeps: false,
     };
     let report = chaos::run(&options).await.unwrap();
     println!("{report}");

@@ -133,7 +133,7 @@ struct VerifyArgs {
     /// Changes that are remembered to recognise repetitions by; at most 150 bytes each
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     window: usize,
-    /// Keys that may be kept, at most 200 bytes each; with more the command gives up
+    /// Keys that may be kept, at most 300 bytes each; with more the command gives up
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     keys_max: usize,
     /// As one JSON object

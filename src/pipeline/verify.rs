@@ -201,7 +201,7 @@ fn take(audit: &mut Audit, place: Place<'_>, record: &[u8]) -> Result<(), Failur
         audit.unreadable(place.shard, &malformed.to_string());
     }
     outcome.map_err(|error: TooManyKeys| {
-        Failure::definite(error.to_string()).with_hint("raise --keys-max, at most 200 bytes a key")
+        Failure::definite(error.to_string()).with_hint("raise --keys-max, at most 300 bytes a key")
     })
 }
 

@@ -23,7 +23,7 @@ pub struct Rules {
     pub lane_by: LaneBy,
     /// Changes that are remembered, to recognise repetitions; at most 150 bytes each.
     pub window: usize,
-    /// At most 200 bytes each.
+    /// At most 300 bytes each, with a counter.
     pub keys_max: usize,
 }
 
@@ -137,7 +137,6 @@ impl Audit {
         if step.is_new() {
             let spot = Spot {
                 table,
-                lane,
                 shard,
                 seq: line.seq,
                 id: &line.id,
@@ -201,20 +200,18 @@ impl Audit {
             let name = self.table_names.get(number as usize);
             name.cloned().unwrap_or_default()
         };
-        for suspect in judged.findings {
+        self.report.not_judged = judged.not_judged;
+        for misfit in judged.misfits {
+            let shard = self.shards.get(misfit.shard as usize);
             let finding = Finding {
-                kind: suspect.kind,
-                table: name(suspect.table),
-                id: suspect.id.into(),
-                seq: suspect.seq.to_string(),
-                shard: self
-                    .shards
-                    .get(suspect.shard as usize)
-                    .cloned()
-                    .unwrap_or_default(),
-                what: suspect.what.to_owned(),
+                kind: misfit.kind,
+                table: name(misfit.table),
+                id: misfit.id.into(),
+                seq: misfit.seq.to_string(),
+                shard: shard.cloned().unwrap_or_default(),
+                what: misfit.what.to_owned(),
             };
-            self.report.add(suspect.amount, finding);
+            self.report.add(misfit.amount, finding);
         }
         for number in judged.partial {
             self.report
@@ -222,17 +219,6 @@ impl Audit {
                 .entry(name(number))
                 .or_default()
                 .is_partial = true;
-        }
-        for (number, amount) in judged.overflow {
-            let finding = Finding {
-                kind: FindingKind::Missing,
-                table: name(number),
-                id: String::new(),
-                seq: String::new(),
-                shard: String::new(),
-                what: "more changes that do not fit the last one of their key".to_owned(),
-            };
-            self.report.add(amount, finding);
         }
         self.report
     }
@@ -245,12 +231,9 @@ impl Audit {
         let Some(row) = &line.row else {
             return Ok(false);
         };
-        if step != Step::New {
-            self.rows.came_late(spot.seq, row);
-            return Ok(false);
-        }
         let rose = self.rows.change(spot, row, line.kind == Kind::Snapshot)?;
-        Ok(!rose)
+        // What came where it may not is a finding of its lane's already.
+        Ok(!rose && step == Step::New)
     }
 
     fn heartbeat(&mut self, place: Place<'_>, heartbeat: &Heartbeat) {

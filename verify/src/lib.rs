@@ -2,17 +2,19 @@
 //!
 //! [`Audit`] takes native lines in the order in which a consumer got them. Three rules find what is wrong: a
 //! lane may only repeat contiguous runs (`lanes`); the changes of a key must fit each other, each one's image
-//! before being the last one's image after (`rows`); and a column that every change raises by one must have
-//! no gap. Memory is bounded: a window of changes to recognise repetitions by, and a few bytes per key.
+//! before being the last one's image after (`rows`, `ledger`); and a column that every change raises by one must
+//! have no gap. Memory is bounded: a window of changes to recognise repetitions by, and a few bytes per key.
 //! No I/O, no clock: `headwater verify` and the tests' judge feed the same code.
 
 mod audit;
 mod lanes;
+mod ledger;
 mod line;
 mod records;
 mod report;
 mod rows;
 mod seq;
+mod statements;
 
 pub use audit::{Audit, LaneBy, Place, Rules, Taken};
 pub use lanes::Step;

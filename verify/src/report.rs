@@ -66,6 +66,8 @@ pub struct Report {
     pub replays: u64,
     /// Duplicates from before the window: nothing else is known of them.
     pub duplicates_not_judged: u64,
+    /// Runs of a key's changes that may be right or wrong: a statement lies within, or they were too many.
+    pub not_judged: u64,
     /// Changes that never came, as far as the rest shows it.
     pub missing: u64,
     pub order_violations: u64,
@@ -149,6 +151,7 @@ impl fmt::Display for Report {
             ("duplicates", self.duplicates),
             ("  in replays", self.replays),
             ("  from before the window", self.duplicates_not_judged),
+            ("runs not judged", self.not_judged),
             ("missing", self.missing),
             ("order violations", self.order_violations),
             ("wrong values", self.wrong_values),

@@ -1,22 +1,26 @@
-//! The rule of keys: the changes of a key fit each other.
+//! The rule of keys: the changes of a key fit each other, each one beginning with what the one before it left.
 //!
-//! Of each key the newest state is kept: where its last change stands, the image after it, the counter. A new
-//! change of the same lane must begin with that image (and with that counter): if it does not, a change between
-//! the two is missing, or one of them is wrong. What looks so can have an innocent cause that another shard
-//! tells later: a statement on the table, a row that moved here through another lane, a change that came too
-//! late (reported as that). So it is held as a suspicion and judged at the end. Between different shards nothing
-//! is known about time, so nothing is judged there; nor in tables whose row images are partial.
+//! Of each key a [`Ledger`] of its images is kept, and one of its counter; at the end each must be even. Between
+//! changes of different shards the order of arrival tells nothing, and the ledgers do not ask for it: only for
+//! `seq`, which says which change is the first and which the last. A statement on the table may have changed the
+//! row, so images are judged from statement to statement: a change behind one opens a new ledger, and the old one is
+//! done with when it is even, else kept for what another shard still has. Not here: the end (`judge`).
+
+mod judge;
 
 use std::collections::HashMap;
 
 use crate::{
+    ledger::{Ledger, Step},
     line::{Image, Row},
-    report::FindingKind,
     seq::Seq,
+    statements::Statements,
 };
 
-const SUSPECTS_MAX: usize = 100_000;
-const PASSING_MAX: usize = 1_000_000;
+/// Old ledgers that are not even, and places at which keys ceased to be.
+const UNEVEN_MAX: usize = 100_000;
+/// Changes whose columns differ from those that the one before left, per table.
+const WITNESSES_MAX: usize = 1000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more than {0} keys came, and no more may be kept")]
@@ -26,20 +30,27 @@ pub struct TooManyKeys(pub usize);
 #[derive(Debug, Clone, Copy)]
 pub struct Spot<'a> {
     pub table: u32,
-    pub lane: u32,
     pub shard: u32,
     pub seq: Seq,
     pub id: &'a str,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct State {
-    seq: Seq,
-    after: Option<Image>,
-    counter: Option<i64>,
     table: u32,
-    lane: u32,
+    /// Of the last change.
     shard: u32,
+    last: Seq,
+    after: Option<Image>,
+    images: Ledger,
+    counter: Option<Box<Counter>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Counter {
+    ledger: Ledger,
+    /// After the last change.
+    after: u64,
 }
 
 /// A row that is there by now.
@@ -56,9 +67,7 @@ struct Touch {
     key: u64,
     before: Before,
     after: Option<Image>,
-    /// What the counter must have been.
-    counter_before: Option<i64>,
-    counter: Option<i64>,
+    counter: Option<Step>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,37 +77,31 @@ enum Before {
     Row(Image),
 }
 
-/// Perhaps a finding.
-#[derive(Debug)]
-pub struct Suspect {
-    pub table: u32,
-    pub shard: u32,
-    pub seq: Seq,
-    pub id: Box<str>,
-    pub kind: FindingKind,
-    /// So many changes.
-    pub amount: u64,
-    pub what: &'static str,
-    key: u64,
-    since: Seq,
-    cause: Cause,
+/// Where a key ceased to be even.
+#[derive(Debug, Clone)]
+struct Place {
+    seq: Seq,
+    shard: u32,
+    id: Box<str>,
+    what: &'static str,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    Counter,
-    Image,
-    /// Other columns: nothing by itself, but it shows partial images.
-    Columns,
+/// A run that a statement ended.
+#[derive(Debug)]
+struct Old {
+    table: u32,
+    ledger: Ledger,
+    last: Seq,
+    after: u64,
+    place: Option<Place>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
-    /// Place, and whether it left all rows where they were.
-    statements: Vec<(Seq, bool)>,
+    statements: Statements,
     is_partial: bool,
-    /// Suspects that found no room, by kind.
-    overflow: u64,
+    /// Between them the columns changed.
+    witnesses: Vec<(Seq, Seq)>,
 }
 
 #[derive(Debug, Default)]
@@ -109,20 +112,11 @@ pub struct Rows {
     tables: Vec<Table>,
     /// Of a table, the one that stands for its database.
     databases: Vec<u32>,
-    suspects: Vec<Suspect>,
-    /// Changes of a key that came another way, or late.
-    passing: HashMap<u64, Vec<Seq>>,
-    passing_count: usize,
-}
-
-/// What remains of the suspicions.
-#[derive(Debug, Default)]
-pub struct Judged {
-    pub findings: Vec<Suspect>,
-    /// Tables whose images are partial.
-    pub partial: Vec<u32>,
-    /// Suspicions of a table that were not looked at: too many.
-    pub overflow: Vec<(u32, u64)>,
+    /// By key.
+    places: HashMap<u64, Place>,
+    old: HashMap<u64, Vec<Old>>,
+    old_count: usize,
+    not_judged: u64,
 }
 
 impl Rows {
@@ -149,7 +143,7 @@ impl Rows {
 
     pub fn statement(&mut self, table: u32, seq: Seq, keeps_rows: bool) {
         if let Some(table) = self.tables.get_mut(table as usize) {
-            table.statements.push((seq, keeps_rows));
+            table.statements.add(seq, keeps_rows);
         }
     }
 
@@ -169,8 +163,17 @@ impl Rows {
         {
             table.is_partial = true;
         }
-        let step = i64::from(row.after.is_some());
-        let counter_before = row.before.and(row.counter).map(|counter| counter - step);
+        // An update raises it by one, a delete takes what is there.
+        let before = |counter: i64| match (row.before, row.after) {
+            (None, _) => 0,
+            (Some(_), Some(_)) => counter.wrapping_sub(1),
+            (Some(_), None) => counter,
+        };
+        let after = |counter: i64| row.after.map_or(0, |_| counter);
+        let counter = row.counter.map(|counter| Step {
+            before: before(counter).cast_unsigned(),
+            after: after(counter).cast_unsigned(),
+        });
         let touch = Touch {
             key: row.key,
             before: match row.before {
@@ -179,8 +182,7 @@ impl Rows {
                 None => Before::NoRow,
             },
             after: row.after,
-            counter_before,
-            counter: row.counter,
+            counter,
         };
         let Some(old_key) = row.old_key.filter(|old| *old != row.key) else {
             return self.touch(spot, touch);
@@ -188,21 +190,15 @@ impl Rows {
         let left = Touch {
             key: old_key,
             after: None,
+            counter: counter.map(|step| Step { after: 0, ..step }),
             ..touch
         };
         let came = Touch {
             before: Before::NoRow,
-            counter_before: None,
+            counter: counter.map(|step| Step { before: 0, ..step }),
             ..touch
         };
         Ok(self.touch(spot, left)? & self.touch(spot, came)?)
-    }
-
-    /// A change of the key that came where it may not: what it explains is no other finding.
-    pub fn came_late(&mut self, seq: Seq, row: &Row) {
-        for key in [Some(row.key), row.old_key].into_iter().flatten() {
-            self.pass(key, seq);
-        }
     }
 
     pub fn len(&self) -> u64 {
@@ -213,191 +209,238 @@ impl Rows {
     pub fn live(&self) -> impl Iterator<Item = (u32, u64, Live)> {
         self.keys.iter().filter_map(|(key, state)| {
             let image = state.after?;
-            let is_behind = |keeps: bool| {
-                let mut statements = self.statements_of(state.table);
-                statements.any(|(seq, keeps_rows)| *seq > state.seq && *keeps_rows == keeps)
-            };
             let live = Live {
                 image,
-                is_altered: is_behind(true),
+                is_altered: self
+                    .statements(state.table)
+                    .any(|all| all.is_behind(state.last)),
             };
-            (!is_behind(false)).then_some((state.table, *key, live))
+            let is_gone = self
+                .statements(state.table)
+                .any(|all| all.moves_rows_behind(state.last));
+            (!is_gone).then_some((state.table, *key, live))
         })
     }
 
     /// Those on the table and those on its database.
-    fn statements_of(&self, table: u32) -> impl Iterator<Item = &(Seq, bool)> {
+    fn statements(&self, table: u32) -> impl Iterator<Item = &Statements> {
         let database = self.databases.get(table as usize).copied();
         let tables = [Some(table), database.filter(|database| *database != table)];
         let tables = tables.into_iter().flatten();
         tables
             .filter_map(|table| self.tables.get(table as usize))
-            .flat_map(|table| &table.statements)
+            .map(|table| &table.statements)
     }
 
-    fn pass(&mut self, key: u64, seq: Seq) {
-        self.passing_count += 1;
-        if self.passing_count <= PASSING_MAX {
-            self.passing.entry(key).or_default().push(seq);
-        }
+    fn is_parted(&self, table: u32, from: Seq, to: Seq) -> bool {
+        self.statements(table).any(|all| all.is_between(from, to))
+    }
+
+    fn is_moved(&self, table: u32, from: Seq, to: Seq) -> bool {
+        self.statements(table)
+            .any(|all| all.moves_rows_between(from, to))
     }
 
     fn touch(&mut self, spot: &Spot<'_>, touch: Touch) -> Result<bool, TooManyKeys> {
-        let next = State {
-            seq: spot.seq,
-            after: touch.after,
-            counter: touch.counter,
-            table: spot.table,
-            lane: spot.lane,
-            shard: spot.shard,
-        };
-        let Some(state) = self.keys.get_mut(&touch.key) else {
+        let Some(mut state) = self.keys.remove(&touch.key) else {
             if self.keys.len() >= self.keys_max {
                 return Err(TooManyKeys(self.keys_max));
             }
-            self.keys.insert(touch.key, next);
+            self.keys.insert(touch.key, State::begin(spot, &touch));
             return Ok(true);
         };
-        let last = *state;
-        if spot.seq <= last.seq {
-            self.pass(touch.key, spot.seq);
-            return Ok(last.shard != spot.shard);
+        let rises = state.last < spot.seq;
+        let is_fitting = rises || state.shard != spot.shard;
+        self.add_image(&mut state, spot, &touch);
+        self.add_counter(&mut state, spot, &touch);
+        let misfit = rises.then(|| misfit(state.after, &touch)).flatten();
+        if rises {
+            (state.last, state.shard, state.after) = (spot.seq, spot.shard, touch.after);
         }
-        *state = next;
-        if last.lane == spot.lane {
-            self.compare(spot, &last, &touch);
-        } else {
-            self.pass(touch.key, spot.seq);
-        }
-        Ok(true)
+        self.note(&state, spot, touch.key, misfit);
+        self.keys.insert(touch.key, state);
+        Ok(is_fitting)
     }
 
-    fn compare(&mut self, spot: &Spot<'_>, last: &State, touch: &Touch) {
-        use FindingKind::{Missing, OutOfOrder, WrongValue};
-        let counters = last.counter.zip(touch.counter_before);
-        let by_counter = counters.filter(|_| last.after.is_some());
-        let (cause, kind, amount, what) = match (by_counter, last.after, touch.before) {
-            (Some((was, is)), ..) if is > was => (
-                Cause::Counter,
-                Missing,
-                is.abs_diff(was),
-                "the counter has a gap before it",
-            ),
-            (Some((was, is)), ..) if is < was => {
-                (Cause::Counter, OutOfOrder, 1, "its counter falls")
-            }
-            (.., Before::Unknown) | (_, None, Before::NoRow) => return,
-            (_, Some(_), Before::NoRow) => (
-                Cause::Image,
-                Missing,
-                1,
-                "the row was there already: what ended it is missing",
-            ),
-            (_, None, Before::Row(_)) => (
-                Cause::Image,
-                Missing,
-                1,
-                "the row was gone: what made it again is missing",
-            ),
-            (_, Some(was), Before::Row(is)) if was.columns != is.columns => {
-                (Cause::Columns, Missing, 0, "")
-            }
-            (_, Some(was), Before::Row(is)) if was == is => return,
-            (Some(_), ..) => (
-                Cause::Image,
-                WrongValue,
-                1,
-                "its values before are not those that the last change of the key left, and no change is missing between",
-            ),
-            (None, ..) => (
-                Cause::Image,
-                Missing,
-                1,
-                "its values before are not those that the last change of the key left",
-            ),
+    fn add_image(&mut self, state: &mut State, spot: &Spot<'_>, touch: &Touch) {
+        let before = match touch.before {
+            Before::Unknown => value(touch.after),
+            Before::NoRow => value(None),
+            Before::Row(image) => value(Some(image)),
         };
-        if cause != Cause::Counter && !self.judges_images {
+        let step = Step {
+            before,
+            after: value(touch.after),
+        };
+        let rises = state.last < spot.seq;
+        let begins = matches!(touch.before, Before::Unknown);
+        if rises && (begins || self.is_parted(spot.table, state.last, spot.seq)) {
+            self.put_away(state, touch.key);
+            state.images = Ledger::open(spot.seq, step);
+        } else if begins {
+        } else if spot.seq < state.images.first()
+            && self.is_parted(spot.table, spot.seq, state.images.first())
+        {
+            self.add_to_old(touch.key, spot.seq, step);
+        } else {
+            self.see_columns(state, spot, touch);
+            state.images.add(spot.seq, step);
+        }
+    }
+
+    /// A statement ends the key's run of images.
+    fn put_away(&mut self, state: &State, key: u64) {
+        let (ledger, after) = (state.images, value(state.after));
+        if ledger.gap(after) == 0 {
             return;
         }
-        let suspect = Suspect {
+        if UNEVEN_MAX <= self.old_count {
+            self.not_judged += 1;
+            return;
+        }
+        self.old_count += 1;
+        self.old.entry(key).or_default().push(Old {
+            table: state.table,
+            ledger,
+            last: state.last,
+            after,
+            place: self.places.get(&key).cloned(),
+        });
+    }
+
+    /// What lies within an old run completes it; what does not is no part of what is judged.
+    fn add_to_old(&mut self, key: u64, seq: Seq, step: Step) {
+        let Some(old) = self.old.get_mut(&key) else {
+            return;
+        };
+        let within = |old: &Old| old.ledger.first() < seq && seq < old.last;
+        if let Some(index) = old.iter().position(within)
+            && let Some(run) = old.get_mut(index)
+        {
+            run.ledger.add(seq, step);
+            if run.ledger.gap(run.after) == 0 {
+                old.swap_remove(index);
+                self.old_count -= 1;
+            }
+        }
+        if old.is_empty() {
+            self.old.remove(&key);
+        }
+    }
+
+    fn see_columns(&mut self, state: &State, spot: &Spot<'_>, touch: &Touch) {
+        if let (true, Some(was), Before::Row(is)) =
+            (state.last < spot.seq, state.after, touch.before)
+            && was.columns != is.columns
+            && let Some(table) = self.tables.get_mut(spot.table as usize)
+            && table.witnesses.len() < WITNESSES_MAX
+        {
+            table.witnesses.push((state.last, spot.seq));
+        }
+    }
+
+    fn add_counter(&mut self, state: &mut State, spot: &Spot<'_>, touch: &Touch) {
+        let rises = state.last < spot.seq;
+        let Some(step) = touch.counter else {
+            state.counter = None;
+            return;
+        };
+        let table = spot.table;
+        match &mut state.counter {
+            Some(counter) if rises && self.is_moved(table, state.last, spot.seq) => {
+                counter.ledger = Ledger::open(spot.seq, step);
+                counter.after = step.after;
+            }
+            Some(counter) => {
+                let first = counter.ledger.first();
+                if spot.seq < first && self.is_moved(table, spot.seq, first) {
+                    return;
+                }
+                counter.ledger.add(spot.seq, step);
+                if rises {
+                    counter.after = step.after;
+                }
+            }
+            None if rises => state.counter = Some(Counter::open(spot.seq, step)),
+            None => (),
+        }
+    }
+
+    /// Keeps the place where the key ceased to be even, for as long as it is not.
+    fn note(&mut self, state: &State, spot: &Spot<'_>, key: u64, misfit: Option<&'static str>) {
+        if state.is_even() {
+            self.places.remove(&key);
+        } else if let Some(what) = misfit
+            && self.places.len() < UNEVEN_MAX
+        {
+            self.places.entry(key).or_insert_with(|| Place {
+                seq: spot.seq,
+                shard: spot.shard,
+                id: spot.id.into(),
+                what,
+            });
+        }
+    }
+}
+
+impl State {
+    fn begin(spot: &Spot<'_>, touch: &Touch) -> Self {
+        let before = match touch.before {
+            Before::Unknown => touch.after,
+            Before::NoRow => None,
+            Before::Row(image) => Some(image),
+        };
+        let step = Step {
+            before: value(before),
+            after: value(touch.after),
+        };
+        Self {
             table: spot.table,
             shard: spot.shard,
-            seq: spot.seq,
-            id: spot.id.into(),
-            kind,
-            amount,
-            what,
-            key: touch.key,
-            since: last.seq,
-            cause,
-        };
-        if self.is_explained_by_statement(&suspect) {
-            return;
-        }
-        if self.suspects.len() < SUSPECTS_MAX {
-            self.suspects.push(suspect);
-        } else if let Some(table) = self.tables.get_mut(spot.table as usize) {
-            table.overflow += 1;
+            last: spot.seq,
+            after: touch.after,
+            images: Ledger::open(spot.seq, step),
+            counter: touch.counter.map(|step| Counter::open(spot.seq, step)),
         }
     }
 
-    fn is_explained_by_statement(&self, suspect: &Suspect) -> bool {
-        self.statements_of(suspect.table).any(|(seq, keeps_rows)| {
-            let is_between = suspect.since < *seq && *seq < suspect.seq;
-            is_between && (suspect.cause != Cause::Counter || !keeps_rows)
+    fn is_even(&self) -> bool {
+        let counter = self.counter.as_ref();
+        self.images.gap(value(self.after)) == 0
+            && counter.is_none_or(|counter| counter.ledger.gap(counter.after) == 0)
+    }
+}
+
+impl Counter {
+    fn open(seq: Seq, step: Step) -> Box<Self> {
+        Box::new(Self {
+            ledger: Ledger::open(seq, step),
+            after: step.after,
         })
     }
+}
 
-    /// How many changes of the key are known to lie between.
-    fn passed(&self, suspect: &Suspect) -> u64 {
-        let seqs = self.passing.get(&suspect.key).into_iter().flatten();
-        seqs.filter(|seq| suspect.since < **seq && **seq < suspect.seq)
-            .count() as u64
-    }
+const VALUES: &str = "its values before are not those that the last change of the key left";
 
-    /// The end: which suspicions hold.
-    pub fn judge(mut self) -> Judged {
-        let suspects = std::mem::take(&mut self.suspects);
-        let mut held: Vec<Suspect> = Vec::new();
-        for mut suspect in suspects {
-            let passed = self.passed(&suspect);
-            let is_explained = match suspect.cause {
-                Cause::Counter if suspect.kind == FindingKind::Missing => {
-                    suspect.amount = suspect.amount.saturating_sub(passed);
-                    suspect.amount == 0
-                }
-                _ => passed > 0,
-            };
-            if is_explained
-                || self.is_explained_by_statement(&suspect)
-                || self.passing_count > PASSING_MAX
-            {
-                continue;
-            }
-            if suspect.cause == Cause::Columns {
-                if let Some(table) = self.tables.get_mut(suspect.table as usize) {
-                    table.is_partial = true;
-                }
-                continue;
-            }
-            held.push(suspect);
-        }
-        let is_partial = |table: u32| {
-            let table = self.tables.get(table as usize);
-            table.is_some_and(|table| table.is_partial)
-        };
-        held.retain(|suspect| suspect.cause == Cause::Counter || !is_partial(suspect.table));
-        let numbered = || (0..).zip(&self.tables);
-        Judged {
-            findings: held,
-            partial: numbered()
-                .filter(|(_, table)| table.is_partial)
-                .map(|(number, _)| number)
-                .collect(),
-            overflow: numbered()
-                .filter(|(_, table)| table.overflow > 0)
-                .map(|(number, table)| (number, table.overflow))
-                .collect(),
-        }
+/// How a change begins otherwise than the last one ended.
+fn misfit(last: Option<Image>, touch: &Touch) -> Option<&'static str> {
+    match (last, touch.before) {
+        (_, Before::Unknown) | (None, Before::NoRow) => None,
+        (Some(_), Before::NoRow) => Some("the row was there already: what ended it is missing"),
+        (None, Before::Row(_)) => Some("the row was gone: what made it again is missing"),
+        (Some(was), Before::Row(is)) => (was != is).then_some(VALUES),
     }
+}
+
+/// An image as a value of the ledger: mixed, so that what two images have in common does not cancel out.
+fn value(image: Option<Image>) -> u64 {
+    let Some(Image { hash, columns }) = image else {
+        return 0;
+    };
+    // splitmix64's finaliser.
+    let mut mixed = hash ^ columns.rotate_left(32);
+    for (shift, factor) in [(30, 0xbf58_476d_1ce4_e5b9), (27, 0x94d0_49bb_1331_11eb)] {
+        mixed = (mixed ^ (mixed >> shift)).wrapping_mul(factor);
+    }
+    mixed ^ (mixed >> 31)
 }

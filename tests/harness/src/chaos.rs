@@ -56,6 +56,8 @@ pub struct Options {
     pub keys: u32,
     /// Two processes, and where their lease is.
     pub standby: Option<Store>,
+    /// Servers are left running when something was found.
+    pub keeps: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +176,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     }
     chaos.report.took = started.elapsed();
     chaos.report.settle();
+    if options.keeps && !chaos.report.is_clean() {
+        chaos.keep().await?;
+    }
     Ok(chaos.report)
 }
 
@@ -286,11 +291,12 @@ impl Chaos {
                 self.member().await?
             }
         };
-        let Member { program, proxy } = member;
+        let Member { mut program, proxy } = member;
         let (file, offset) = self.mysql.position().await?;
         let deadline = Deadline::after(Duration::from_secs(600), "all to be delivered");
         let mut last = Value::Null;
         while !has_reached(&last, &file, offset) {
+            self.ensure_alive(&mut program).await?;
             deadline
                 .pause()
                 .await
@@ -316,6 +322,18 @@ impl Chaos {
             self.report.judged(verdict);
         }
         Ok(())
+    }
+
+    /// What was found can be looked at, until Ctrl-C.
+    async fn keep(&self) -> anyhow::Result<()> {
+        eprintln!(
+            "{}\nchaos: left running until Ctrl-C: MySQL {}, Kinesis {}, headwater.toml in {}",
+            self.report,
+            self.mysql.url("root", ""),
+            self.kinesis.endpoint(),
+            self.folder.path().display()
+        );
+        tokio::signal::ctrl_c().await.context("wait for Ctrl-C")
     }
 
     async fn verify(&self) -> anyhow::Result<Value> {

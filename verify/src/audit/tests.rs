@@ -1,5 +1,7 @@
 //! The audit is audited: legal replays pass, and each single planted defect is found.
 
+mod by_lanes;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -37,13 +39,13 @@ impl Change {
         let moved = self
             .old_key
             .map_or(String::new(), |old| format!(r#""id":{old},"#));
-        let note = if was / 3 == version / 3 {
+        let old_note = if was / 3 == version / 3 {
             String::new()
         } else {
-            format!(r#","note":"x{}""#, was / 3)
+            format!(r#","note":"{note}{}""#, was / 3)
         };
         let old = match kind {
-            "update" => format!(r#","old":{{{moved}"v":{was}{note}}}"#),
+            "update" => format!(r#","old":{{{moved}"v":{was}{old_note}}}"#),
             _ => String::new(),
         };
         format!(

@@ -31,8 +31,13 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
         changes_per_sec: 2_000,
         keys: 2_000,
         standby: None,
+        keeps: false,
     };
     while let Some(argument) = arguments.next() {
+        if argument == "--keep" {
+            options.keeps = true;
+            continue;
+        }
         let value = arguments.next().unwrap_or_default();
         if argument == "--standby" {
             options.standby = Some(value.parse()?);

@@ -105,7 +105,7 @@ impl Chaos {
     }
 
     /// A program that ends by itself has halted.
-    async fn ensure_alive(&self, program: &mut Program) -> anyhow::Result<()> {
+    pub(super) async fn ensure_alive(&self, program: &mut Program) -> anyhow::Result<()> {
         if let Some(status) = program.exited()? {
             bail!("headwater ended with {status}: {}", program.tail());
         }

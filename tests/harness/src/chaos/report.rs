@@ -252,6 +252,7 @@ impl fmt::Display for Report {
             ("missing changes", self.of_verify("missing")),
             ("order violations", self.of_verify("order_violations")),
             ("wrong values", self.of_verify("wrong_values")),
+            ("runs of a key not judged", self.of_verify("not_judged")),
             (
                 "rows equal to the source's",
                 self.verified
