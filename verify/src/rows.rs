@@ -263,29 +263,19 @@ impl Rows {
     }
 
     fn add_image(&mut self, state: &mut State, spot: &Spot<'_>, touch: &Touch) {
-        let before = match touch.before {
-            Before::Unknown => value(touch.after),
-            Before::NoRow => value(None),
-            Before::Row(image) => value(Some(image)),
-        };
-        let step = Step {
-            before,
-            after: value(touch.after),
-        };
-        let rises = state.last < spot.seq;
-        let begins = matches!(touch.before, Before::Unknown);
-        if rises && (begins || self.is_parted(spot.table, state.last, spot.seq)) {
-            self.put_away(state, touch.key);
-            state.images = Ledger::open(spot.seq, step);
-        } else if begins {
-        } else if spot.seq < state.images.first()
-            && self.is_parted(spot.table, spot.seq, state.images.first())
-        {
-            self.add_to_old(touch.key, spot.seq, step);
-        } else {
+        let step = touch.image_step();
+        if state.last < spot.seq {
+            let begins = matches!(touch.before, Before::Unknown);
+            if begins || self.is_parted(spot.table, state.last, spot.seq) {
+                self.put_away(state, touch.key);
+                state.images = Ledger::open(spot.seq, step);
+                return;
+            }
             self.see_columns(state, spot, touch);
-            state.images.add(spot.seq, step);
+        } else if self.is_parted(spot.table, spot.seq, state.images.first()) {
+            return self.add_to_old(touch.key, spot.seq, step);
         }
+        state.images.add(spot.seq, step);
     }
 
     /// A statement ends the key's run of images.
@@ -329,8 +319,7 @@ impl Rows {
     }
 
     fn see_columns(&mut self, state: &State, spot: &Spot<'_>, touch: &Touch) {
-        if let (true, Some(was), Before::Row(is)) =
-            (state.last < spot.seq, state.after, touch.before)
+        if let (Some(was), Before::Row(is)) = (state.after, touch.before)
             && was.columns != is.columns
             && let Some(table) = self.tables.get_mut(spot.table as usize)
             && table.witnesses.len() < WITNESSES_MAX
@@ -383,23 +372,28 @@ impl Rows {
     }
 }
 
+impl Touch {
+    /// Before a snapshot's row there is nothing that anybody knows.
+    fn image_step(&self) -> Step {
+        Step {
+            before: match self.before {
+                Before::Unknown => value(self.after),
+                Before::NoRow => value(None),
+                Before::Row(image) => value(Some(image)),
+            },
+            after: value(self.after),
+        }
+    }
+}
+
 impl State {
     fn begin(spot: &Spot<'_>, touch: &Touch) -> Self {
-        let before = match touch.before {
-            Before::Unknown => touch.after,
-            Before::NoRow => None,
-            Before::Row(image) => Some(image),
-        };
-        let step = Step {
-            before: value(before),
-            after: value(touch.after),
-        };
         Self {
             table: spot.table,
             shard: spot.shard,
             last: spot.seq,
             after: touch.after,
-            images: Ledger::open(spot.seq, step),
+            images: Ledger::open(spot.seq, touch.image_step()),
             counter: touch.counter.map(|step| Counter::open(spot.seq, step)),
         }
     }
