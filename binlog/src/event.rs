@@ -8,7 +8,7 @@
 
 mod kind;
 
-use crate::{Error, cursor::Cursor};
+use crate::{Error, cursor::Cursor, position::FileName};
 pub use kind::EventKind;
 
 /// Written by the dump thread, not in the file.
@@ -77,7 +77,8 @@ pub struct Event<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Checksum {
-    /// No FORMAT_DESCRIPTION seen: a trailer counts when it matches.
+    /// No FORMAT_DESCRIPTION seen: a trailer counts when it matches. A ROTATE must have one, or end with the
+    /// name of a file.
     #[default]
     Undecided,
     None,
@@ -159,9 +160,13 @@ impl Framing {
             (Checksum::None, EventKind::FormatDescription) => strip_unused_trailer(bytes)?,
             (Checksum::None, _) => bytes,
             (Checksum::Crc32, kind) => verify(bytes, kind)?,
-            (Checksum::Undecided, kind @ (EventKind::Rotate | EventKind::FormatDescription)) => {
+            (Checksum::Undecided, kind @ EventKind::FormatDescription) => {
                 verify(bytes, kind).unwrap_or(bytes)
             }
+            (Checksum::Undecided, kind @ EventKind::Rotate) => match verify(bytes, kind) {
+                Err(_) if ends_with_file_name(bytes) => bytes,
+                verified => verified?,
+            },
             (Checksum::Undecided, kind) => {
                 let found = format!("{kind} before FORMAT_DESCRIPTION");
                 return Err(Error::malformed("event order", found));
@@ -299,6 +304,13 @@ fn verify(bytes: &[u8], kind: EventKind) -> Result<&[u8], Error> {
     } else {
         Err(Error::Checksum { stored, computed })
     }
+}
+
+/// Whether this ROTATE has no trailer: one would be no part of a name.
+fn ends_with_file_name(bytes: &[u8]) -> bool {
+    let name = bytes.get(HEADER_BYTES + size_of::<u64>()..);
+    let name = name.and_then(|name| std::str::from_utf8(name).ok());
+    name.is_some_and(|name| FileName::parse(name).is_ok())
 }
 
 /// The server clears "in use" in place when it closes the file, so the checksum leaves that bit out.

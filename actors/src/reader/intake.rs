@@ -136,6 +136,11 @@ impl Intake {
             .set_wanted(Box::new(move |name| tables.delivers(name)));
     }
 
+    /// What has left in batches.
+    pub fn sent(&self) -> &Mark {
+        &self.sent
+    }
+
     /// Where a new stream goes on.
     pub fn resume_point(&self) -> ResumePoint {
         ResumePoint {

@@ -170,8 +170,9 @@ impl Reader {
     /// What was read makes no sense: perhaps it does when it is read again.
     fn failed(&mut self, failure: Failure, ctx: &mut Context<Self>) {
         let doubt = &mut self.doubt;
+        let sent = self.intake.sent();
         let unreadable = self.intake.unreadable();
-        if unreadable.is_some_and(|error| doubt.reads_again(error)) {
+        if unreadable.is_some_and(|error| doubt.reads_again(error, sent)) {
             return self.lost(Failure::transient(failure.message), ctx);
         }
         self.die(failure, ctx);

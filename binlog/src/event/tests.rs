@@ -1,5 +1,7 @@
 //! Headers, framing and checksums, of events as servers write them and broken ones.
 
+use std::collections::HashSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -34,6 +36,27 @@ fn format_description_teaches_checksum_and_lengths() {
     let framing = learned(&mut Log::without_checksums());
     assert_eq!(framing.checksum(), Checksum::None);
     assert_eq!(framing.post_header_bytes(EventKind::Query), Some(13));
+}
+
+/// Nothing has been said of checksums when a server opens its stream with a ROTATE.
+#[test]
+fn no_bit_of_the_opening_rotate_flips_unseen() {
+    let whole = Log::new().artificial(4, 0, &rotate_body("binlog.000001", 4));
+    Framing::default().event(&whole).expect("a ROTATE");
+    let mut told = HashSet::new();
+    for bit in 0..whole.len() * 8 {
+        let mut bytes = whole.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let error = Framing::default().event(&bytes).expect_err("a damaged one");
+        if let Error::Checksum { .. } = error {
+            assert!(told.insert(error.to_string()), "other damage, same words");
+        }
+    }
+    assert!(told.len() > whole.len() * 6);
+    let plain = Log::without_checksums().artificial(4, 0, &rotate_body("binlog.000001", 4));
+    let event = Framing::default();
+    let event = event.event(&plain).expect("one of an old server");
+    assert_eq!(event.body, rotate_body("binlog.000001", 4));
 }
 
 #[test]
