@@ -16,9 +16,9 @@ use headwater_harness::{
 use serde_json::json;
 
 use crate::{
-    remains::{Remains, place, shown},
+    remains::{Remains, shown},
     traffic::Traffic,
-    world::{WITHIN, World, records_grow, status_is},
+    world::{WITHIN, World, delivered_so_far, records_grow, status_is},
 };
 
 /// The default grace time.
@@ -179,13 +179,7 @@ async fn a_shard_that_takes_nothing_ends_the_drain_with_code_3_and_what_was_dura
         .start()?;
     let traffic = Traffic::start(&world.mysql);
     traffic.grows(30).await?;
-    let (file, offset) = world.mysql.position().await?;
-    let durable = place(&format!("{file}:{offset}"))?;
-    status_is(&program, "the first part to be durable", |status| {
-        let told = status["position_durable"].as_str();
-        told.is_some_and(|told| place(told).is_ok_and(|told| durable <= told))
-    })
-    .await?;
+    let durable = delivered_so_far(&program, &world.mysql).await?;
     let records = world.records().await?;
     let shard_of = |key: &str| {
         let mut ours = records.iter().filter(|record| record.partition_key == key);

@@ -7,17 +7,16 @@ use headwater_harness::facts::Facts;
 use serde_json::Value;
 
 use crate::{
-    remains::place,
     traffic::Traffic,
-    world::{STREAM, WITHIN, World, delivered},
+    world::{Place, STREAM, WITHIN, World, delivered, place},
 };
 
-fn position(line: &Value) -> anyhow::Result<(u64, u64)> {
+fn position(line: &Value) -> anyhow::Result<Place> {
     place(line["position"].as_str().context("a position")?)
 }
 
 /// No change behind a heartbeat of its lane lies before the heartbeat's position, unless it comes again.
-async fn are_true(world: &World) -> anyhow::Result<HashMap<String, (u64, u64)>> {
+async fn are_true(world: &World) -> anyhow::Result<HashMap<String, Place>> {
     let (mut seen, mut complete) = (HashMap::new(), HashMap::new());
     let mut seqs: HashMap<String, String> = HashMap::new();
     for record in world.records().await? {

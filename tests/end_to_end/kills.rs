@@ -1,11 +1,8 @@
 //! `kill -9` at every phase: the next start misses nothing, keeps the order, and repeats just what lies beyond the
-//! stored position.
-
-use std::time::Duration;
+//! stored position. Inside a giant transaction: `crashes`.
 
 use headwater_harness::{
     faults::{FaultProxy, Hold},
-    orders::Load,
     process::Signal,
     program::Program,
     wait::Deadline,
@@ -13,9 +10,9 @@ use headwater_harness::{
 use serde_json::json;
 
 use crate::{
-    remains::{Remains, place, stored},
+    remains::{Remains, stored},
     traffic::{Traffic, transactions},
-    world::{WITHIN, World, delivered, status_is},
+    world::{WITHIN, World, delivered, place, status_is},
 };
 
 /// No position is stored between the start and a drain.
@@ -29,11 +26,10 @@ async fn proxied() -> anyhow::Result<(World, FaultProxy)> {
 }
 
 /// All that was written is durable, and puts are held from now on.
-async fn held(world: &World, proxy: &FaultProxy) -> anyhow::Result<(Program, Hold, u64)> {
+async fn held(world: &World, proxy: &FaultProxy) -> anyhow::Result<(Program, Hold)> {
     let program = world.launch_to(&proxy.url())?.start()?;
     delivered(&program, &world.mysql).await?;
-    let hold = proxy.hold();
-    Ok((program, hold, proxy.stats().calls))
+    Ok((program, proxy.hold()))
 }
 
 // A hold lives to the end of its test: what was under way when the process was killed never lands.
@@ -41,9 +37,9 @@ async fn held(world: &World, proxy: &FaultProxy) -> anyhow::Result<(Program, Hol
 #[tokio::test]
 async fn a_kill_while_a_put_is_in_flight_loses_nothing() -> anyhow::Result<()> {
     let (world, proxy) = proxied().await?;
-    let (mut program, _hold, calls) = held(&world, &proxy).await?;
+    let (mut program, hold) = held(&world, &proxy).await?;
     transactions(&world.mysql, 60).await?;
-    proxy.calls_reached(calls + 1).await;
+    hold.holds_one().await;
     program.kill9()?;
     Remains::of(&world).await?.are_repeated_once(&world).await
 }
@@ -59,9 +55,8 @@ async fn a_kill_before_the_reply_to_a_put_repeats_the_put() -> anyhow::Result<()
     program
         .wait_for_line("delivery failed, trying again", WITHIN)
         .await?;
-    let _hold = proxy.hold();
-    let calls = proxy.stats().calls;
-    proxy.calls_reached(calls + 1).await;
+    let hold = proxy.hold();
+    hold.holds_one().await;
     program.kill9()?;
     let remains = Remains::of(&world).await?;
     assert!(remains.beyond > 0, "{remains:?}");
@@ -87,7 +82,7 @@ async fn a_kill_behind_the_checkpoint_repeats_nothing() -> anyhow::Result<()> {
     let mut program = world.launch()?.start()?;
     let (file, offset) = world.mysql.position().await?;
     let (file, offset) = place(&format!("{file}:{offset}"))?;
-    let deadline = headwater_harness::wait::Deadline::after(WITHIN, "the position to be stored");
+    let deadline = Deadline::after(WITHIN, "the position to be stored");
     while stored(&world).await.ok() != Some((file, offset, 0)) {
         deadline.pause().await?;
     }
@@ -124,7 +119,7 @@ async fn a_kill_while_the_checkpoint_is_written_leaves_the_old_one_or_the_new_on
 #[tokio::test]
 async fn a_kill_while_a_statement_gathers_its_lanes_loses_nothing() -> anyhow::Result<()> {
     let (world, proxy) = proxied().await?;
-    let (mut program, _hold, _) = held(&world, &proxy).await?;
+    let (mut program, _hold) = held(&world, &proxy).await?;
     transactions(&world.mysql, 20).await?;
     let ddl = "ALTER TABLE shop.orders ADD COLUMN extra INT";
     world.mysql.exec(ddl).await?;
@@ -141,11 +136,11 @@ async fn a_kill_while_a_statement_gathers_its_lanes_loses_nothing() -> anyhow::R
 #[tokio::test]
 async fn a_kill_while_a_statement_is_in_flight_loses_nothing() -> anyhow::Result<()> {
     let (world, proxy) = proxied().await?;
-    let (mut program, _hold, calls) = held(&world, &proxy).await?;
+    let (mut program, hold) = held(&world, &proxy).await?;
     let ddl = "ALTER TABLE shop.orders ADD COLUMN extra INT; \
                INSERT INTO shop.orders (quantity, extra) VALUES (1, 2)";
     world.mysql.exec(ddl).await?;
-    proxy.calls_reached(calls + 1).await;
+    hold.holds_one().await;
     program.kill9()?;
     Remains::of(&world).await?.are_repeated_once(&world).await?;
     let lines = world.lines_of("shop.orders").await?;
@@ -158,43 +153,11 @@ async fn a_kill_while_a_statement_is_in_flight_loses_nothing() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn kills_inside_a_giant_transaction_repeat_just_what_was_not_stored() -> anyhow::Result<()> {
-    let world = World::new(1).await?;
-    let load = Load::new(20_000)
-        .transaction_rows(20_000)
-        .table("shop.bulk");
-    load.run(&world.mysql).await?;
-    let (mut proxies, mut last) = (Vec::new(), 0);
-    for round in 1..=2 {
-        // Each process has its own proxy, in which its last put is held for ever.
-        let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, round).await?;
-        proxy.program(|faults| faults.latency = Duration::from_millis(20));
-        let launch = world.launch_to(&proxy.url())?;
-        let mut program = launch
-            // So many puts that no machine is done with them before it is killed.
-            .setting("packing.record_bytes_max", "8192")
-            .start()?;
-        let deadline = Deadline::after(WITHIN, "a position inside the transaction, further on");
-        while !stored(&world).await.is_ok_and(|mark| mark.2 > last) {
-            deadline.pause().await?;
-        }
-        let hold = proxy.hold();
-        proxy.calls_reached(proxy.stats().calls + 1).await;
-        program.kill9()?;
-        let (_, _, rows_done) = stored(&world).await?;
-        assert!(rows_done > last, "{rows_done}, {last}");
-        last = rows_done;
-        proxies.push((proxy, hold));
-    }
-    Remains::of(&world).await?.are_repeated_once(&world).await
-}
-
-#[tokio::test]
 async fn a_kill_during_a_drain_loses_nothing() -> anyhow::Result<()> {
     let (world, proxy) = proxied().await?;
-    let (mut program, _hold, calls) = held(&world, &proxy).await?;
+    let (mut program, hold) = held(&world, &proxy).await?;
     transactions(&world.mysql, 60).await?;
-    proxy.calls_reached(calls + 1).await;
+    hold.holds_one().await;
     program.signal(Signal::Term)?;
     program.wait_for_line("draining", WITHIN).await?;
     program.kill9()?;

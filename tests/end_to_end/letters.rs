@@ -71,9 +71,9 @@ async fn dead_letters_are_replayed_as_the_changes_they_were_also_when_killed() -
 
     // A kill between the put and the note sends one twice.
     shop.raise_the_limit();
-    let (hold, calls) = (shop.proxy.hold(), shop.proxy.stats().calls);
+    let hold = shop.proxy.hold();
     let mut killed = replay(&shop, &letters)?.start()?;
-    shop.proxy.calls_reached(calls + 1).await;
+    hold.holds_one().await;
     killed.kill9()?;
     drop(hold);
     let run = replayed(&shop, &letters).await?;

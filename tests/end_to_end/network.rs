@@ -10,8 +10,8 @@ use headwater_harness::{
 };
 
 use crate::{
-    traffic::{Traffic, transactions},
-    world::{WITHIN, World, ends_well, records_grow, says},
+    traffic::{Compression, Traffic, giant_transaction, transactions},
+    world::{WITHIN, World, delivered_so_far, ends_well, records_grow, says},
 };
 
 struct Road {
@@ -127,7 +127,7 @@ async fn survives_damage(seed: u64, tls: &str, places: &[u64]) -> anyhow::Result
             deadline.pause().await?;
         }
         // Whatever it was, reading goes on behind it.
-        records_grow(&road.world, 2).await?;
+        delivered_so_far(&road.program, &road.world.mysql).await?;
     }
     road.ends_well().await
 }
@@ -186,11 +186,7 @@ async fn damage_in_the_parts_of_a_large_compressed_transaction_is_never_delivere
 -> anyhow::Result<()> {
     let world = World::new(1).await?;
     let wire = Wire::to(world.mysql.port(), 37).await?;
-    let sql = "CREATE TABLE shop.bulk (id INT PRIMARY KEY, body TEXT); \
-        SET SESSION binlog_transaction_compression = ON, cte_max_recursion_depth = 7000; \
-        INSERT INTO shop.bulk WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 7000) \
-        SELECT i, HEX(RANDOM_BYTES(800)) FROM n";
-    world.mysql.exec(sql).await?;
+    giant_transaction(&world.mysql, Compression::On).await?;
     // The first to pass so many bytes is the reading ahead; when it is done, the dump itself.
     wire.flip(3_000_000);
     let program = world

@@ -5,10 +5,10 @@
 use std::collections::HashSet;
 
 use anyhow::Context;
-use headwater_harness::{check::Verdict, facts::Facts};
+use headwater_harness::{check::Judge, facts::Facts, wait::Deadline};
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::{WITHIN, World, place};
 
 /// File number, offset, rows done.
 type Mark = (u64, u64, u64);
@@ -18,15 +18,17 @@ pub struct Remains {
     pub stored: Mark,
     /// Different lines in the stream that the stored position does not cover.
     pub beyond: u64,
-    before: Verdict,
+    /// Lines that had been repeated already.
+    duplicates: u64,
 }
 
 impl Remains {
-    /// To be asked when nothing is under way to the stream any more.
+    /// To be asked when nothing is under way to the stream any more; the source may be written to.
     pub async fn of(world: &World) -> anyhow::Result<Self> {
         let stored = stored(world).await?;
-        let mut beyond = HashSet::new();
+        let (mut beyond, mut judge) = (HashSet::new(), Judge::new());
         for record in world.records().await? {
+            judge.read_record(&record)?;
             for line in record.lines() {
                 let line: Value = serde_json::from_slice(line)?;
                 let id = text(&line, "id")?;
@@ -39,7 +41,7 @@ impl Remains {
         Ok(Self {
             stored,
             beyond: beyond.len() as u64,
-            before: world.verdict().await?,
+            duplicates: judge.verdict().duplicates,
         })
     }
 
@@ -51,7 +53,7 @@ impl Remains {
         let facts = Facts::of(&world.mysql).await?;
         assert_eq!(verdict.changes(), facts.changes.len() as u64);
         assert_eq!(
-            verdict.duplicates - self.before.duplicates,
+            verdict.duplicates - self.duplicates,
             self.beyond,
             "{verdict}"
         );
@@ -70,19 +72,19 @@ pub async fn stored(world: &World) -> anyhow::Result<Mark> {
     ))
 }
 
+/// Waits until a position inside a giant transaction is stored, further on than after `last` rows.
+pub async fn gets_further(world: &World, last: u64) -> anyhow::Result<()> {
+    let deadline = Deadline::after(WITHIN, "a position inside the transaction, further on");
+    while !stored(world).await.is_ok_and(|mark| mark.2 > last) {
+        deadline.pause().await?;
+    }
+    Ok(())
+}
+
 /// `position show --json`.
 pub async fn shown(world: &World) -> anyhow::Result<Value> {
     let shown = world.command(&["position", "show", "--json"]).await?;
     serde_json::from_str(&shown.stdout.concat()).context("read the shown position")
-}
-
-pub fn place(text: &str) -> anyhow::Result<(u64, u64)> {
-    let split = || {
-        let (file, offset) = text.rsplit_once(':')?;
-        let number = file.rsplit('.').next()?.parse().ok()?;
-        Some((number, offset.parse().ok()?))
-    };
-    split().with_context(|| format!("\"{text}\" is no position"))
 }
 
 /// The row or statement of its transaction: behind the last slash, before a table's name.

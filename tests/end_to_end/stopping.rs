@@ -76,9 +76,8 @@ async fn when_the_sink_does_not_answer_the_grace_time_ends_the_drain_and_nothing
         .setting("shutdown.grace_secs", "2")
         .start()?;
     records_grow(&world, 10).await?;
-    let calls = proxy.stats().calls;
     let hold = proxy.hold();
-    proxy.calls_reached(calls + 1).await;
+    hold.holds_one().await;
     traffic.grows(20).await?;
     let asked = Instant::now();
     program.signal(Signal::Term)?;

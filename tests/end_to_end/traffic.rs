@@ -89,6 +89,25 @@ pub async fn transactions(server: &MySql, count: u64) -> anyhow::Result<()> {
     Ok(conn.disconnect().await?)
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    Off,
+    On,
+}
+
+/// 7,000 rows of what compresses little, in a new table `shop.bulk`: 12 MB, or 5 MB as one event, more than is
+/// held at once.
+pub async fn giant_transaction(server: &MySql, compression: Compression) -> anyhow::Result<()> {
+    let compression = compression == Compression::On;
+    let sql = format!(
+        "CREATE TABLE shop.bulk (id INT PRIMARY KEY, body TEXT); \
+         SET SESSION binlog_transaction_compression = {compression}, cte_max_recursion_depth = 7000; \
+         INSERT INTO shop.bulk WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 7000) \
+         SELECT i, HEX(RANDOM_BYTES(800)) FROM n"
+    );
+    server.exec(&sql).await
+}
+
 async fn write(
     url: String,
     ddl: &[&str],

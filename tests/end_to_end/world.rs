@@ -59,7 +59,7 @@ impl World {
 
     /// The same through another endpoint, e.g. a fault proxy.
     pub fn launch_to(&self, endpoint: &str) -> anyhow::Result<Launch> {
-        Launch::run(BINARY, self.folder(), &self.config(endpoint))
+        Ok(Launch::run(BINARY, self.folder(), &self.config(endpoint))?.shown())
     }
 
     /// The same through a network between MySQL and the program, whose silence is noticed in seconds.
@@ -154,6 +154,30 @@ pub async fn delivered(program: &Program, mysql: &MySql) -> anyhow::Result<()> {
         status.get("position_durable") == Some(&Value::from(format!("{file}:{offset}")))
     })
     .await
+}
+
+/// The same while the server is written to: until what it holds at the call is durable; that place.
+pub async fn delivered_so_far(program: &Program, mysql: &MySql) -> anyhow::Result<Place> {
+    let (file, offset) = mysql.position().await?;
+    let goal = place(&format!("{file}:{offset}"))?;
+    status_is(program, "what was written to be durable", |status| {
+        let told = status["position_durable"].as_str();
+        told.is_some_and(|told| place(told).is_ok_and(|told| goal <= told))
+    })
+    .await?;
+    Ok(goal)
+}
+
+/// File number and offset, which rise with the log of one server.
+pub type Place = (u64, u64);
+
+pub fn place(text: &str) -> anyhow::Result<Place> {
+    let split = || {
+        let (file, offset) = text.rsplit_once(':')?;
+        let number = file.rsplit('.').next()?.parse().ok()?;
+        Some((number, offset.parse().ok()?))
+    };
+    split().with_context(|| format!("\"{text}\" is no position"))
 }
 
 /// Everything is delivered, the drain is one, and nothing is missing or out of order.

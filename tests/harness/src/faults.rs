@@ -75,6 +75,7 @@ struct Shared {
     signers: Mutex<BTreeSet<String>>,
     calls: watch::Sender<u64>,
     holds: watch::Sender<usize>,
+    held: watch::Sender<usize>,
     tls: Option<Tls>,
 }
 
@@ -142,6 +143,7 @@ impl FaultProxy {
             signers: Mutex::default(),
             calls: watch::Sender::new(0),
             holds: watch::Sender::new(0),
+            held: watch::Sender::new(0),
             tls,
         });
         let server = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -172,7 +174,7 @@ impl FaultProxy {
         change(&mut locked(&self.shared.faults));
     }
 
-    /// Put calls that arrive from now on wait, untaken, until the hold is dropped.
+    /// Put calls that have not been taken wait from now on, until the hold is dropped.
     pub fn hold(&self) -> Hold {
         self.shared.holds.send_modify(|holds| *holds += 1);
         Hold {
@@ -231,9 +233,29 @@ impl Drop for FaultProxy {
     }
 }
 
+impl Hold {
+    /// Waits until it holds a call.
+    pub async fn holds_one(&self) {
+        let mut held = self.shared.held.subscribe();
+        // The sender lives in `shared`.
+        drop(held.wait_for(|held| *held > 0).await);
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         self.shared.holds.send_modify(|holds| *holds -= 1);
+    }
+}
+
+/// A call that waits, until it goes on or its client is gone.
+struct Held<'a> {
+    held: &'a watch::Sender<usize>,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.held.send_modify(|held| *held -= 1);
     }
 }
 
@@ -373,6 +395,17 @@ impl Backend {
 }
 
 impl Shared {
+    async fn wait_while_held(&self) {
+        let mut holds = self.holds.subscribe();
+        if *holds.borrow() == 0 {
+            return;
+        }
+        self.held.send_modify(|held| *held += 1);
+        let _held = Held { held: &self.held };
+        // The sender lives in `self`.
+        drop(holds.wait_for(|holds| *holds == 0).await);
+    }
+
     async fn forward(
         &self,
         head: &hyper::http::request::Parts,

@@ -34,6 +34,7 @@ pub struct Launch {
     arguments: Vec<String>,
     environment: Vec<(String, Option<String>)>,
     telemetry: Arc<Port>,
+    is_shown: bool,
 }
 
 impl Launch {
@@ -56,6 +57,7 @@ impl Launch {
                 .collect(),
             environment: Vec::new(),
             telemetry: Arc::new(telemetry),
+            is_shown: false,
         };
         let listen = format!("127.0.0.1:{}", launch.telemetry_port());
         let none = folder.join("no-aws-settings").display().to_string();
@@ -105,6 +107,13 @@ impl Launch {
         self
     }
 
+    /// Its last lines are printed when it is done with: a test that fails shows them.
+    #[must_use]
+    pub fn shown(mut self) -> Self {
+        self.is_shown = true;
+        self
+    }
+
     pub fn telemetry_port(&self) -> u16 {
         self.telemetry.number()
     }
@@ -149,6 +158,7 @@ impl Launch {
             telemetry,
             http: Http::default(),
             started,
+            is_shown: self.is_shown,
         })
     }
 
@@ -192,6 +202,15 @@ pub struct Program {
     telemetry: Arc<Port>,
     http: Http,
     started: Instant,
+    is_shown: bool,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if self.is_shown {
+            println!("headwater's output ended with:{}", self.lines.tail());
+        }
+    }
 }
 
 impl Program {

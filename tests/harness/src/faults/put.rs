@@ -110,9 +110,7 @@ pub async fn put(
         return Ok(answer);
     }
     tokio::time::sleep(faults.latency).await;
-    let mut holds = shared.holds.subscribe();
-    // The sender lives in `shared`.
-    drop(holds.wait_for(|holds| *holds == 0).await);
+    shared.wait_while_held().await;
     let faults = locked(&shared.faults).clone();
     if faults.is_down {
         return Err(HungUp);
