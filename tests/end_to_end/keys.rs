@@ -115,9 +115,6 @@ async fn every_key_of_a_table_may_change_at_once_for_a_few_fences() -> anyhow::R
     let world = World::new(1).await?;
     let proxy = FaultProxy::in_memory(&[(STREAM, 4)], 5).await?;
     proxy.program(|faults| faults.entries_failed = 0.1);
-    let program = by_primary_key(world.launch_to(&proxy.url())?, "4")
-        .setting("source.tables", "shop.numbers")
-        .start()?;
     world
         .mysql
         .exec(&format!(
@@ -128,6 +125,9 @@ async fn every_key_of_a_table_may_change_at_once_for_a_few_fences() -> anyhow::R
              UPDATE shop.numbers SET id = id + 1 ORDER BY id DESC"
         ))
         .await?;
+    let program = by_primary_key(world.launch_to(&proxy.url())?, "4")
+        .setting("source.tables", "shop.numbers")
+        .start()?;
     delivered(&program, &world.mysql).await?;
     let fences = program.metric("headwater_fences_total", &[]).await?;
     assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
@@ -151,9 +151,6 @@ async fn a_key_that_changes_only_in_case_keeps_the_order_of_its_row() -> anyhow:
     let world = World::new(1).await?;
     let proxy = FaultProxy::in_memory(&[(STREAM, 4)], 7).await?;
     proxy.program(|faults| faults.entries_failed = 0.3);
-    let program = by_primary_key(world.launch_to(&proxy.url())?, "16")
-        .setting("source.tables", "shop.words")
-        .start()?;
     world
         .mysql
         .exec(
@@ -161,6 +158,9 @@ async fn a_key_that_changes_only_in_case_keeps_the_order_of_its_row() -> anyhow:
              INSERT INTO shop.words VALUES ('anna', 0), ('berta', 0), ('clara', 0), ('dora', 0)",
         )
         .await?;
+    let program = by_primary_key(world.launch_to(&proxy.url())?, "16")
+        .setting("source.tables", "shop.words")
+        .start()?;
     let mut conn = world.mysql.conn().await?;
     for n in 0..60 {
         use mysql_async::prelude::Queryable;

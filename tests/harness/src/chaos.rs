@@ -242,7 +242,9 @@ impl Chaos {
         );
         let file = self.folder.path().join("headwater.toml");
         std::fs::write(&file, config).with_context(|| format!("write {}", file.display()))?;
-        Launch::new(&self.options.binary, self.folder.path(), arguments)
+        let launch = Launch::new(&self.options.binary, self.folder.path(), arguments)?;
+        // As in the image.
+        Ok(launch.env("MALLOC_ARENA_MAX", "1"))
     }
 
     /// What the life that has just ended sent. From the first call of `next` on it was that one: there is one
