@@ -4,16 +4,10 @@ use headwater_harness::facts::Facts;
 use serde_json::{Value, json};
 
 use crate::{
+    remains::shown,
     traffic::transactions,
     world::{WITHIN, World, says},
 };
-
-/// What `position show --json` prints.
-async fn shown(world: &World) -> anyhow::Result<Value> {
-    let shown = world.command(&["position", "show", "--json"]).await?;
-    assert_eq!(shown.code(), Some(0), "{}", shown.text());
-    Ok(serde_json::from_str(&shown.stdout.concat())?)
-}
 
 /// Runs to the end of the log from `start`; answers how many changes came.
 async fn changes_from(world: &World, start: &str) -> anyhow::Result<u64> {

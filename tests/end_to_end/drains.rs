@@ -25,7 +25,7 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(25);
 
 /// Drains; it must have ended well, in time, and with nothing in the stream beyond the stored position.
-async fn drains_to_the_cut(world: &World, program: Program) -> anyhow::Result<()> {
+pub async fn drains_to_the_cut(world: &World, program: Program) -> anyhow::Result<()> {
     let asked = Instant::now();
     let finished = program.drain(WITHIN).await?;
     assert_eq!(finished.code(), Some(0), "{}", finished.text());

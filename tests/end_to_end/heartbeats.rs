@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     traffic::Traffic,
-    world::{Place, STREAM, WITHIN, World, delivered, place},
+    world::{Place, STREAM, WITHIN, World, delivered, head, place},
 };
 
 fn position(line: &Value) -> anyhow::Result<Place> {
@@ -72,8 +72,7 @@ async fn a_quiet_table_says_up_to_where_it_is_complete_also_over_kills() -> anyh
         .mysql
         .exec("INSERT INTO shop.log (text) VALUES ('x')")
         .await?;
-    let (file, offset) = world.mysql.position().await?;
-    let end = place(&format!("{file}:{offset}"))?;
+    let end = head(&world.mysql).await?;
     let mut consumer = world.kinesis.consumer(STREAM).await?;
     consumer
         .read_until(

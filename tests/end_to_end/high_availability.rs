@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::{
     traffic::Traffic,
-    world::{BINARY, WITHIN, World, says, status_is},
+    world::{BINARY, WITHIN, World, delivered_so_far, says, status_is},
 };
 
 const TABLES: [&str; 3] = ["shop.orders", "shop.items", "shop.log"];
@@ -89,20 +89,6 @@ async fn stands_by(program: &Program) -> anyhow::Result<()> {
     }
 }
 
-/// All that is committed by now is durable. (The checkpoint's own writes may go on behind it.)
-async fn delivered(program: &Program, mysql: &MySql) -> anyhow::Result<()> {
-    let (file, offset) = mysql.position().await?;
-    status_is(program, "all to be durable", |status| {
-        let durable = status.get("position_durable").and_then(Value::as_str);
-        let durable = durable.and_then(|text| text.rsplit_once(':'));
-        durable.is_some_and(|(found, at)| {
-            let at = at.parse::<u64>().unwrap_or_default();
-            (found, at) >= (&*file, offset)
-        })
-    })
-    .await
-}
-
 async fn verdict(world: &World) -> anyhow::Result<Verdict> {
     let mut judge = Judge::new();
     for record in world.records().await? {
@@ -113,7 +99,7 @@ async fn verdict(world: &World) -> anyhow::Result<Verdict> {
 
 /// Drained, with nothing missing or out of order.
 async fn ends_well(program: Program, world: &World) -> anyhow::Result<()> {
-    delivered(&program, &world.mysql).await?;
+    delivered_so_far(&program, &world.mysql).await?;
     let finished = program.drain(WITHIN).await?;
     assert_eq!(finished.code(), Some(0), "{}", finished.text());
     verdict(world).await?.ensure_clean()
@@ -171,7 +157,7 @@ async fn a_drained_holder_is_replaced_at_once(store: Store) -> anyhow::Result<()
     second.wait_ready(WITHIN).await?;
     traffic.grows(20).await?;
     traffic.stop().await?;
-    delivered(&second, &world.mysql).await?;
+    delivered_so_far(&second, &world.mysql).await?;
     let third = store.launch(world.launch()?, 600).start()?;
     stands_by(&third).await?;
     // One that stands by ends at once, and takes nothing with it.
@@ -205,7 +191,7 @@ async fn a_stopped_holder_is_replaced_and_sends_nothing_when_it_wakes(
     second.wait_ready(WITHIN).await?;
     traffic.grows(40).await?;
     traffic.stop().await?;
-    delivered(&second, &world.mysql).await?;
+    delivered_so_far(&second, &world.mysql).await?;
     let calls = proxy.stats().calls;
     first.signal(Signal::Continue)?;
     let finished = first.wait_exit(WITHIN).await?;
@@ -273,7 +259,7 @@ async fn a_stopped_holder_of_the_file_keeps_it() -> anyhow::Result<()> {
     first.signal(Signal::Continue)?;
     traffic.grows(20).await?;
     traffic.stop().await?;
-    delivered(&first, &world.mysql).await?;
+    delivered_so_far(&first, &world.mysql).await?;
     stands_by(&second).await?;
     says(&second.drain(WITHIN).await?, 0, &["standing by"]);
     ends_well(first, &world).await

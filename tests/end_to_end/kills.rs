@@ -5,14 +5,13 @@ use headwater_harness::{
     faults::{FaultProxy, Hold},
     process::Signal,
     program::Program,
-    wait::Deadline,
 };
 use serde_json::json;
 
 use crate::{
-    remains::{Remains, stored},
+    remains::{Remains, head_is_stored, stored},
     traffic::{Traffic, transactions},
-    world::{WITHIN, World, delivered, place, status_is},
+    world::{WITHIN, World, delivered, status_is},
 };
 
 /// No position is stored between the start and a drain.
@@ -80,12 +79,7 @@ async fn a_kill_behind_the_checkpoint_repeats_nothing() -> anyhow::Result<()> {
     let world = World::new(2).await?;
     transactions(&world.mysql, 60).await?;
     let mut program = world.launch()?.start()?;
-    let (file, offset) = world.mysql.position().await?;
-    let (file, offset) = place(&format!("{file}:{offset}"))?;
-    let deadline = Deadline::after(WITHIN, "the position to be stored");
-    while stored(&world).await.ok() != Some((file, offset, 0)) {
-        deadline.pause().await?;
-    }
+    head_is_stored(&world).await?;
     program.kill9()?;
     let remains = Remains::of(&world).await?;
     assert_eq!(remains.beyond, 0);

@@ -14,6 +14,7 @@ use headwater_harness::{
 use serde_json::Value;
 
 use crate::{
+    remains::shown,
     traffic::{Traffic, transactions},
     world::{BINARY, STREAM, WITHIN, World, delivered, says, status_is},
 };
@@ -63,11 +64,6 @@ impl Shop {
             judge.read_record(&record_of(record))?;
         }
         Ok(judge.against(facts))
-    }
-
-    async fn shown(&self) -> anyhow::Result<Value> {
-        let shown = self.world.command(&["position", "show", "--json"]).await?;
-        Ok(serde_json::from_str(&shown.stdout.concat())?)
     }
 
     /// The lines of a table, in order of arrival per lane.
@@ -183,7 +179,7 @@ async fn a_table_with_a_row_too_large_waits_while_the_others_flow_and_misses_not
         1,
         &["key {\"id\":2} needs 100", "the table stays parked there"],
     );
-    let parked = shop.shown().await?["parked"][0].clone();
+    let parked = shown(&shop.world).await?["parked"][0].clone();
     assert!(
         parked["reason"]
             .as_str()
@@ -194,7 +190,7 @@ async fn a_table_with_a_row_too_large_waits_while_the_others_flow_and_misses_not
     shop.raise_the_limit();
     let run = shop.resume(&["shop.pages"])?.finish(WITHIN).await?;
     says(&run, 0, &["table resumed"]);
-    assert_eq!(shop.shown().await?["parked"], serde_json::json!([]));
+    assert_eq!(shown(&shop.world).await?["parked"], serde_json::json!([]));
     let again = shop.resume(&["shop.pages"])?.finish(WITHIN).await?;
     says(&again, 1, &["is not parked; no table is"]);
     mysql.exec("UPDATE shop.pages SET body = 'after'").await?;
@@ -297,7 +293,7 @@ async fn a_table_meets_a_position_inside_a_transaction_and_repeats_little_when_k
         let landed = shop.proxy.records(STREAM).len();
         grows_to(&shop, landed + 6).await?;
         assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
-        rows_done = shop.shown().await?["rows_done"]
+        rows_done = shown(&shop.world).await?["rows_done"]
             .as_u64()
             .unwrap_or_default();
         if rows_done > 500 {
@@ -311,7 +307,7 @@ async fn a_table_meets_a_position_inside_a_transaction_and_repeats_little_when_k
     let landed = shop.proxy.records(STREAM).len();
     grows_to(&shop, landed + 6).await?;
     killed.kill9()?;
-    let shown = shop.shown().await?;
+    let shown = shown(&shop.world).await?;
     assert_eq!(shown["parked"][0]["table"], "shop.pages");
     assert_eq!(
         shown["rows_done"].as_u64(),

@@ -4,11 +4,11 @@
 
 use std::collections::HashSet;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use headwater_harness::{check::Judge, facts::Facts, wait::Deadline};
 use serde_json::Value;
 
-use crate::world::{WITHIN, World, place};
+use crate::world::{WITHIN, World, head, place};
 
 /// File number, offset, rows done.
 type Mark = (u64, u64, u64);
@@ -74,8 +74,19 @@ pub async fn stored(world: &World) -> anyhow::Result<Mark> {
 
 /// Waits until a position inside a giant transaction is stored, further on than after `last` rows.
 pub async fn gets_further(world: &World, last: u64) -> anyhow::Result<()> {
-    let deadline = Deadline::after(WITHIN, "a position inside the transaction, further on");
-    while !stored(world).await.is_ok_and(|mark| mark.2 > last) {
+    let what = "a position inside the transaction, further on";
+    stored_is(world, what, |(_, _, rows_done)| rows_done > last).await
+}
+
+/// Waits until the end of the server's log is stored.
+pub async fn head_is_stored(world: &World) -> anyhow::Result<()> {
+    let (file, offset) = head(&world.mysql).await?;
+    stored_is(world, "the position", |mark| mark == (file, offset, 0)).await
+}
+
+async fn stored_is(world: &World, what: &str, is_so: impl Fn(Mark) -> bool) -> anyhow::Result<()> {
+    let deadline = Deadline::after(WITHIN, format!("{what} to be stored"));
+    while !stored(world).await.is_ok_and(&is_so) {
         deadline.pause().await?;
     }
     Ok(())
@@ -84,6 +95,7 @@ pub async fn gets_further(world: &World, last: u64) -> anyhow::Result<()> {
 /// `position show --json`.
 pub async fn shown(world: &World) -> anyhow::Result<Value> {
     let shown = world.command(&["position", "show", "--json"]).await?;
+    ensure!(shown.code() == Some(0), "{}", shown.text());
     serde_json::from_str(&shown.stdout.concat()).context("read the shown position")
 }
 

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use headwater_harness::{faults::FaultProxy, process::Signal};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
+    remains::shown,
     traffic::{Traffic, transactions},
     world::{WITHIN, World, delivered, records_grow},
 };
@@ -19,9 +20,7 @@ async fn drains(signal: Signal) -> anyhow::Result<()> {
         program.signal(signal)?;
         let finished = program.wait_exit(WITHIN).await?;
         assert_eq!(finished.code(), Some(0), "{}", finished.text());
-        let shown = world.command(&["position", "show", "--json"]).await?;
-        let shown: Value = serde_json::from_str(&shown.stdout.concat())?;
-        assert_eq!(shown["drained"], json!(true));
+        assert_eq!(shown(&world).await?["drained"], json!(true));
         traffic.grows(50).await?;
     }
     traffic.stop().await?;
@@ -88,9 +87,7 @@ async fn when_the_sink_does_not_answer_the_grace_time_ends_the_drain_and_nothing
         "{:?}",
         asked.elapsed()
     );
-    let shown = world.command(&["position", "show", "--json"]).await?;
-    let shown: Value = serde_json::from_str(&shown.stdout.concat())?;
-    assert_eq!(shown["drained"], json!(false));
+    assert_eq!(shown(&world).await?["drained"], json!(false));
     drop(hold);
     traffic.stop().await?;
     world.catch_up().await?;

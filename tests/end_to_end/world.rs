@@ -158,8 +158,7 @@ pub async fn delivered(program: &Program, mysql: &MySql) -> anyhow::Result<()> {
 
 /// The same while the server is written to: until what it holds at the call is durable; that place.
 pub async fn delivered_so_far(program: &Program, mysql: &MySql) -> anyhow::Result<Place> {
-    let (file, offset) = mysql.position().await?;
-    let goal = place(&format!("{file}:{offset}"))?;
+    let goal = head(mysql).await?;
     status_is(program, "what was written to be durable", |status| {
         let told = status["position_durable"].as_str();
         told.is_some_and(|told| place(told).is_ok_and(|told| goal <= told))
@@ -170,6 +169,12 @@ pub async fn delivered_so_far(program: &Program, mysql: &MySql) -> anyhow::Resul
 
 /// File number and offset, which rise with the log of one server.
 pub type Place = (u64, u64);
+
+/// The end of the server's log.
+pub async fn head(mysql: &MySql) -> anyhow::Result<Place> {
+    let (file, offset) = mysql.position().await?;
+    place(&format!("{file}:{offset}"))
+}
 
 pub fn place(text: &str) -> anyhow::Result<Place> {
     let split = || {

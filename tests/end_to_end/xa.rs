@@ -6,29 +6,17 @@ use headwater_harness::{
     faults::{FaultProxy, Faults},
     mysql::MySql,
     program::Launch,
-    wait::Deadline,
 };
 use serde_json::Value;
 
 use crate::{
-    remains::{self, gets_further},
+    remains::{gets_further, head_is_stored, stored},
     world::{BINARY, WITHIN, World, delivered, says},
 };
 
 const ORDERS: &str = "shop.orders";
 
 const CHECKPOINT: &str = "headwater.checkpoint";
-
-/// Waits until the checkpoint holds the head of the log.
-async fn stored(world: &World) -> anyhow::Result<()> {
-    let (file, offset) = world.mysql.position().await?;
-    let position = format!("\"{file}:{offset}\"");
-    let deadline = Deadline::after(WITHIN, "the position to be stored");
-    while !std::fs::read_to_string(world.folder().join(CHECKPOINT))?.contains(&position) {
-        deadline.pause().await?;
-    }
-    Ok(())
-}
 
 /// Type and id of each line of the orders, in their order.
 async fn orders(world: &World) -> anyhow::Result<Vec<String>> {
@@ -164,7 +152,7 @@ async fn a_transaction_prepared_before_a_kill_is_committed_after_it() -> anyhow:
     world.mysql.exec("FLUSH BINARY LOGS").await?;
     insert(&world.mysql, 4).await?;
     delivered(&program, &world.mysql).await?;
-    stored(&world).await?;
+    head_is_stored(&world).await?;
     program.kill9()?;
     world.mysql.exec("XA COMMIT 'a'").await?;
     insert(&world.mysql, 5).await?;
@@ -185,7 +173,7 @@ async fn a_transaction_prepared_before_a_kill_is_committed_after_it() -> anyhow:
 async fn kills_and_drains_in_the_middle_of_a_large_one_lose_and_reorder_nothing()
 -> anyhow::Result<()> {
     // Wide rows, so that there are many places to go on from.
-    const ROWS: u64 = 40_000;
+    const ROWS: u64 = 100_000;
     let world = World::new(1).await?;
     let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, 3).await?;
     proxy.program(|faults| faults.latency = Duration::from_millis(20));
@@ -205,13 +193,13 @@ async fn kills_and_drains_in_the_middle_of_a_large_one_lose_and_reorder_nothing(
     let mut program = launch.start()?;
     gets_further(&world, 0).await?;
     program.kill9()?;
-    let (_, _, mut last) = remains::stored(&world).await?;
+    let (_, _, mut last) = stored(&world).await?;
     for _ in 0..2 {
         let program = launch.start()?;
         gets_further(&world, last).await?;
         let finished = program.drain(WITHIN).await?;
         assert_eq!(finished.code(), Some(0), "{}", finished.text());
-        (_, _, last) = remains::stored(&world).await?;
+        (_, _, last) = stored(&world).await?;
         assert!(last > 0, "no end of a process was inside the transaction");
     }
     proxy.program(|faults| *faults = Faults::default());
@@ -347,7 +335,7 @@ async fn a_transaction_prepared_on_the_primary_is_committed_on_the_promoted_repl
     insert(&world.mysql, 4).await?;
     replica.caught_up_with(&world.mysql).await?;
     delivered(&program, &world.mysql).await?;
-    stored(&world).await?;
+    head_is_stored(&world).await?;
     world.mysql.kill()?;
     replica.promote().await?;
     insert(&replica, 5).await?;
