@@ -32,7 +32,8 @@ pub const PASSWORD: &str = "let-it-flow";
 pub const GRANTS: &str = "REPLICATION SLAVE, REPLICATION CLIENT, SELECT";
 
 const START_WITHIN: Duration = Duration::from_secs(90);
-const STOP_WITHIN: Duration = Duration::from_secs(90);
+/// Pages are written back first: minutes where the disk is busy.
+const STOP_WITHIN: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
 pub struct MySql {
