@@ -11,6 +11,7 @@ async fn nothing_is_found(seed: u64) {
         length: Length::Lives(8),
         changes_per_sec: 2_000,
         keys: 300,
+        giant_mib: 0,
         standby: None,
         keeps: false,
     };
@@ -38,6 +39,7 @@ async fn nothing_is_lost_reordered_or_wrong_while_two_processes_take_over_from_e
         length: Length::Lives(3),
         changes_per_sec: 1_000,
         keys: 300,
+        giant_mib: 0,
         standby: Some(Store::MySql),
         keeps: false,
     };

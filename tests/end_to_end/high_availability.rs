@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use headwater_harness::{
-    check::{Judge, Verdict},
-    facts::Facts,
+    check::Verdict,
     faults::FaultProxy,
     moto::Moto,
     mysql::MySql,
@@ -90,11 +89,7 @@ async fn stands_by(program: &Program) -> anyhow::Result<()> {
 }
 
 async fn verdict(world: &World) -> anyhow::Result<Verdict> {
-    let mut judge = Judge::new();
-    for record in world.records().await? {
-        judge.read_record(&record)?;
-    }
-    Ok(judge.against(&Facts::of(&world.mysql).await?.of_tables(&TABLES)))
+    world.verdict_on(|facts| facts.of_tables(&TABLES)).await
 }
 
 /// Drained, with nothing missing or out of order.

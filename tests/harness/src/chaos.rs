@@ -6,6 +6,8 @@
 //! At the end `headwater verify` reads the stream against counters and tables, and the judge against the binlog.
 //! Everything random comes from one seed, but for how the threads of five processes meet.
 
+mod ending;
+mod giant;
 mod life;
 mod pair;
 mod report;
@@ -19,24 +21,20 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Context, bail, ensure};
-use serde_json::Value;
+use anyhow::{Context, bail};
 use tempfile::TempDir;
 
 use crate::{
-    check::{Judge, Verdict},
     consumer::{Consumer, Record},
-    facts::Facts,
     faults::FaultProxy,
     kinesis::Kinesis,
     moto::Moto,
     mysql::{MySql, PASSWORD, USER},
     program::{Launch, Program},
-    wait::Deadline,
     wire::Wire,
 };
 
-use pair::Pair;
+use giant::Giant;
 pub use report::Report;
 use senders::{Senders, Sent};
 use weather::Weather;
@@ -50,8 +48,6 @@ const SERVER: [&str; 2] = [
     "--innodb-flush-method=nosync",
     "--innodb-redo-log-capacity=512M",
 ];
-/// Beyond it the judge's memory would be what is tested.
-const JUDGED_CHANGES_MAX: u64 = 3_000_000;
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -60,6 +56,8 @@ pub struct Options {
     pub length: Length,
     pub changes_per_sec: u32,
     pub keys: u32,
+    /// One transaction of that many rows' bytes before all others; of a process without a standby.
+    pub giant_mib: u32,
     /// Two processes, and where their lease is.
     pub standby: Option<Store>,
     /// Servers are left running when something was found.
@@ -130,6 +128,7 @@ struct Chaos {
     /// Of the proxies in front of it.
     seeds: fastrand::Rng,
     weather: Weather,
+    giant: Option<Giant>,
     /// In front of MySQL.
     wire: Wire,
     moto: Option<Moto>,
@@ -203,7 +202,7 @@ impl Chaos {
             Some(Store::DynamoDb) => Some(Moto::start().await?),
             _ => None,
         };
-        let chaos = Self {
+        let mut chaos = Self {
             folder: tempfile::tempdir().context("create a folder")?,
             report: Report::new(&options, lanes(options.seed)),
             options,
@@ -213,6 +212,7 @@ impl Chaos {
             kinesis,
             seeds,
             weather: Weather::Fair,
+            giant: None,
             wire,
             moto,
             consumer,
@@ -220,6 +220,7 @@ impl Chaos {
             senders: Senders::default(),
         };
         chaos.create_store().await?;
+        chaos.commit_giant().await?;
         Ok(chaos)
     }
 
@@ -289,106 +290,6 @@ impl Chaos {
         }
         Ok(self.senders.end_life(is_drained))
     }
-
-    /// Fair weather: all is delivered, then judged.
-    async fn finish(&mut self, last_end: Option<End>, pair: Option<Pair>) -> anyhow::Result<()> {
-        let member = match pair {
-            Some(pair) => self.last_of(pair).await?,
-            None => {
-                self.set_weather(Weather::Fair, []);
-                self.member().await?
-            }
-        };
-        let Member { mut program, proxy } = member;
-        let (file, offset) = self.mysql.position().await?;
-        let deadline = Deadline::after(Duration::from_secs(600), "all to be delivered");
-        let mut last = Value::Null;
-        while !has_reached(&last, &file, offset) {
-            self.ensure_alive(&mut program).await?;
-            deadline
-                .pause()
-                .await
-                .with_context(|| format!("the last status was {last}"))?;
-            last = program.status().await.unwrap_or(last);
-        }
-        self.report.saw_memory(&program);
-        let finished = program.drain(Duration::from_secs(60)).await?;
-        ensure!(
-            finished.code() == Some(0),
-            "the last drain ended with {:?}: {}",
-            finished.code(),
-            finished.text()
-        );
-        drop(proxy);
-        let sent = self.sent(true, None).await?;
-        self.report.sent(last_end, sent);
-        let verified = self.verify().await?;
-        let changes = verified.get("changes").and_then(Value::as_u64);
-        self.report.verified(verified);
-        if changes.is_some_and(|changes| changes <= JUDGED_CHANGES_MAX) {
-            let verdict = self.judge().await?;
-            self.report.judged(verdict);
-        }
-        Ok(())
-    }
-
-    /// What was found can be looked at, until Ctrl-C.
-    async fn keep(&self) -> anyhow::Result<()> {
-        eprintln!(
-            "{}\nchaos: left running until Ctrl-C: MySQL {}, Kinesis {}, headwater.toml in {}",
-            self.report,
-            self.mysql.url("root", ""),
-            self.kinesis.endpoint(),
-            self.folder.path().display()
-        );
-        tokio::signal::ctrl_c().await.context("wait for Ctrl-C")
-    }
-
-    async fn verify(&self) -> anyhow::Result<Value> {
-        let arguments = [
-            "verify",
-            "-c",
-            "headwater.toml",
-            "--json",
-            "--counter",
-            "n",
-            "--against-source",
-            "--reads-per-sec",
-            "1000",
-        ];
-        let finished = self
-            .launch(&arguments)?
-            .setting("sink.kinesis.endpoint_url", &self.kinesis.endpoint())
-            .finish(Duration::from_secs(3_600))
-            .await?;
-        let report = serde_json::from_str(&finished.stdout.concat());
-        report.with_context(|| format!("read the verdict from: {}", finished.text()))
-    }
-
-    async fn judge(&self) -> anyhow::Result<Verdict> {
-        let mut consumer = self.kinesis.consumer(STREAM).await?;
-        let mut judge = Judge::new();
-        let mut empty_rounds = 0;
-        while empty_rounds < 3 {
-            empty_rounds = match consumer.poll().await? {
-                0 => empty_rounds + 1,
-                _ => 0,
-            };
-            for record in consumer.take() {
-                judge.read_record(&record)?;
-            }
-        }
-        Ok(judge.against(&Facts::of(&self.mysql).await?.of_tables(&writers::NAMES)))
-    }
-}
-
-/// The checkpoint's own writes may go on behind it.
-fn has_reached(status: &Value, file: &str, offset: u64) -> bool {
-    let durable = status.get("position_durable").and_then(Value::as_str);
-    durable
-        .and_then(|text| text.rsplit_once(':'))
-        .and_then(|(found, at)| Some((found, at.parse::<u64>().ok()?)))
-        .is_some_and(|found| (file, offset) <= found)
 }
 
 /// Of each table; the seed decides.

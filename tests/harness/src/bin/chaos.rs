@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use headwater_harness::chaos::{self, Length, Options};
 
 #[tokio::main]
@@ -30,6 +30,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
         length: Length::Time(Duration::from_secs(300)),
         changes_per_sec: 2_000,
         keys: 2_000,
+        giant_mib: 0,
         standby: None,
         keeps: false,
     };
@@ -53,8 +54,13 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
             "--lives" => options.length = Length::Lives(small()?),
             "--changes-per-sec" => options.changes_per_sec = small()?,
             "--keys" => options.keys = small()?,
+            "--giant-mib" => options.giant_mib = small()?,
             other => bail!("no such argument: {other}"),
         }
     }
+    ensure!(
+        options.giant_mib == 0 || options.standby.is_none(),
+        "--giant-mib goes without --standby: the position inside cannot be asked for while another process stands by"
+    );
     Ok(options)
 }

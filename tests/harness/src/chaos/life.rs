@@ -19,6 +19,8 @@ use crate::{
 
 /// So long an incident of MySQL may take; a drain has its grace time.
 pub(super) const WITHIN: Duration = Duration::from_secs(90);
+/// A life inside the giant transaction first reads what the lives before it have delivered of it.
+const GIANT_READ_WITHIN_MS: u64 = 60_000;
 const SIGTERM: i32 = 15;
 
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +90,7 @@ impl Chaos {
         let sent = self.sent(end == End::Drained, None).await?;
         drop(proxy);
         self.report.sent(last_end, sent);
+        self.left_giant(end).await?;
         Ok(end)
     }
 
@@ -96,6 +99,7 @@ impl Chaos {
         let count = proxy.stats().calls + self.random.u64(..25);
         let patience = match self.random.u32(..5) {
             0 => self.random.u64(..300),
+            _ if self.giant.is_some() => GIANT_READ_WITHIN_MS,
             _ => self.random.u64(300..3_000),
         };
         let patience = Duration::from_millis(patience);

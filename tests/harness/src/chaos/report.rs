@@ -26,6 +26,9 @@ pub struct Report {
     /// Drains whose grace time was over.
     pub grace_over: u64,
     pub drains_took: Vec<Duration>,
+    pub giant_mib: u32,
+    /// Kills, and drains, that left a position inside it.
+    pub giant_ends: (u64, u64),
     pub standby: Option<Store>,
     /// From the end of the holder until the other one streams.
     pub takeovers_after_kill: Vec<Duration>,
@@ -63,6 +66,8 @@ impl Report {
             drains: 0,
             grace_over: 0,
             drains_took: Vec::new(),
+            giant_mib: options.giant_mib,
+            giant_ends: (0, 0),
             standby: options.standby,
             takeovers_after_kill: Vec::new(),
             takeovers_after_drain: Vec::new(),
@@ -103,6 +108,13 @@ impl Report {
         match in_time {
             true => self.drains += 1,
             false => self.grace_over += 1,
+        }
+    }
+
+    pub(super) fn ended_in_giant(&mut self, end: End) {
+        match end {
+            End::Drained => self.giant_ends.1 += 1,
+            _ => self.giant_ends.0 += 1,
         }
     }
 
@@ -176,6 +188,9 @@ impl Report {
             self.finding(format!(
                 "{mib} MiB of memory are more than {MEMORY_MIB_MAX}"
             ));
+        }
+        if self.giant_mib > 0 && self.giant_ends == (0, 0) {
+            self.finding("no life ended inside the large transaction".to_owned());
         }
     }
 
@@ -295,6 +310,14 @@ impl fmt::Display for Report {
         writeln!(f, "| | |\n|---|---|")?;
         for (name, value) in rows {
             writeln!(f, "| {name} | {value} |")?;
+        }
+        if self.giant_mib > 0 {
+            let (kills, drains) = self.giant_ends;
+            writeln!(
+                f,
+                "| inside a transaction of {} MiB | {kills} kills, {drains} drains |",
+                self.giant_mib
+            )?;
         }
         if let Some(store) = self.standby {
             let rows = [

@@ -28,13 +28,14 @@ pub const TABLES: &str = "CREATE DATABASE chaos; \
     CREATE TABLE chaos.t3 LIKE chaos.t0; \
     CREATE TABLE chaos.small (id BIGINT PRIMARY KEY, n BIGINT NOT NULL, body VARCHAR(400))";
 
-pub const NAMES: [&str; 6] = [
+pub const NAMES: [&str; 7] = [
     "chaos.t0",
     "chaos.t1",
     "chaos.t2",
     "chaos.t3",
     "chaos.small",
     "chaos.passing",
+    "chaos.giant",
 ];
 
 const DDL: [&str; 8] = [
