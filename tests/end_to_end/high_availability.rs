@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use headwater_harness::{
     check::Verdict,
+    clock::Clock,
     faults::FaultProxy,
     moto::Moto,
     mysql::MySql,
@@ -100,16 +101,18 @@ async fn ends_well(program: Program, world: &World) -> anyhow::Result<()> {
     verdict(world).await?.ensure_clean()
 }
 
+/// One clock is an hour ahead, the other one an hour behind, and each has its turn.
 async fn a_killed_holder_is_replaced(store: Store) -> anyhow::Result<()> {
     const LEASE_SECS: u32 = 5;
+    let clocks = [Clock::ahead_by(3_600)?, Clock::ahead_by(-3_600)?];
     let world = World::new(2).await?;
     store.create(&world).await?;
-    let launch = || Ok::<_, anyhow::Error>(store.launch(world.launch()?, LEASE_SECS));
-    let mut holder = launch()?.start()?;
+    let launch = |clock: &Clock| clock.of(store.launch(world.launch()?, LEASE_SECS));
+    let mut holder = launch(&clocks[0])?.start()?;
     holder.wait_ready(WITHIN).await?;
     let traffic = Traffic::start(&world.mysql);
-    for _ in 0..2 {
-        let mut next = launch()?.start()?;
+    for clock in clocks.iter().rev() {
+        let mut next = launch(clock)?.start()?;
         stands_by(&next).await?;
         traffic.grows(20).await?;
         holder.kill9()?;
@@ -166,6 +169,7 @@ async fn a_drained_holder_is_replaced_at_once(store: Store) -> anyhow::Result<()
     Ok(())
 }
 
+/// To the other one's clock the lease of the first one is over from the beginning.
 async fn a_stopped_holder_is_replaced_and_sends_nothing_when_it_wakes(
     store: Store,
 ) -> anyhow::Result<()> {
@@ -175,10 +179,12 @@ async fn a_stopped_holder_is_replaced_and_sends_nothing_when_it_wakes(
     // Slow, so that the first one always has more to send.
     let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 2, 11).await?;
     proxy.program(|faults| faults.latency = Duration::from_millis(100));
+    let (behind, ahead) = (Clock::ahead_by(-3_600)?, Clock::ahead_by(3_600)?);
     let first = store.launch(world.launch_to(&proxy.url())?, LEASE_SECS);
-    let mut first = first.start()?;
+    let mut first = behind.of(first)?.start()?;
     first.wait_ready(WITHIN).await?;
-    let mut second = store.launch(world.launch()?, LEASE_SECS).start()?;
+    let second = store.launch(world.launch()?, LEASE_SECS);
+    let mut second = ahead.of(second)?.start()?;
     stands_by(&second).await?;
     let traffic = Traffic::start(&world.mysql);
     traffic.grows(40).await?;

@@ -1,16 +1,21 @@
 //! A server's limits, its operators and its clock: packets, time-outs, KILL, rotation, SET TIMESTAMP.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use headwater_harness::{
+    clock::Clock,
     faults::{FaultProxy, Hold},
     program::Program,
     wait::Deadline,
 };
 
 use crate::{
+    remains::shown,
     traffic::Traffic,
-    world::{WITHIN, World, delivered, ends_well, metric_reaches, records_grow, says, status_is},
+    world::{
+        WITHIN, World, delivered, delivered_so_far, ends_well, metric_reaches, records_grow, says,
+        status_is,
+    },
 };
 
 #[tokio::test]
@@ -174,6 +179,28 @@ async fn a_server_that_hangs_up_while_our_sink_stands_still_is_read_on_where_it_
     metric_reaches(&program, "headwater_source_reconnects_total", 1.0).await?;
     let verdict = ends_well(program, &world).await?;
     assert_eq!(verdict.duplicates, 0, "{verdict}");
+    Ok(())
+}
+
+/// The time of day in the program itself, set back and ahead by hours while rows come.
+#[tokio::test]
+async fn a_clock_of_its_own_that_is_set_back_and_ahead_breaks_nothing() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let clock = Clock::ahead_by(0)?;
+    let program = clock.of(world.launch()?)?.start()?;
+    let traffic = Traffic::start(&world.mysql);
+    for secs in [0, -7_200, -60, 3_600] {
+        clock.set_ahead_by(secs)?;
+        traffic.grows(10).await?;
+        delivered_so_far(&program, &world.mysql).await?;
+    }
+    traffic.stop().await?;
+    let verdict = ends_well(program, &world).await?;
+    assert_eq!(verdict.duplicates, 0, "{verdict}");
+    // By that clock the position was stored in the future.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let saved_us = shown(&world).await?["saved_us"].as_u64();
+    assert!(saved_us.is_some_and(|saved_us| saved_us / 1_000_000 > now.as_secs() + 3_000));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ pub fn folder() -> PathBuf {
     }
 }
 
-/// The folder of one installed thing: `mysql`, `mariadb`, `kinesis`, `moto`, `unpack`, `helm`, `deny`.
+/// The folder of one installed thing: `mysql`, `mariadb`, `kinesis`, `moto`, `faketime`, `unpack`, `helm`, `deny`.
 ///
 /// # Errors
 /// When it is not installed; says how to.

@@ -8,6 +8,7 @@ pub mod aws;
 pub mod cache;
 pub mod chaos;
 pub mod check;
+pub mod clock;
 pub mod consumer;
 pub mod facts;
 pub mod faults;

@@ -19,8 +19,10 @@ use crate::{
 
 /// So long an incident of MySQL may take; a drain has its grace time.
 pub(super) const WITHIN: Duration = Duration::from_secs(90);
-/// A life inside the giant transaction first reads what the lives before it have delivered of it.
-const GIANT_READ_WITHIN_MS: u64 = 60_000;
+/// A life inside the giant transaction first reads what the lives before it have delivered of it, and then gets
+/// so far that its kill can lie anywhere in it.
+const IN_GIANT_MS_MAX: u64 = 20_000;
+const IN_GIANT_CALLS_MAX: u64 = 200;
 const SIGTERM: i32 = 15;
 
 #[derive(Debug, Clone, Copy)]
@@ -96,11 +98,14 @@ impl Chaos {
 
     /// Until some calls have come, or not; then a moment more.
     pub(super) async fn linger(&mut self, proxy: &FaultProxy) {
-        let count = proxy.stats().calls + self.random.u64(..25);
+        let (calls_max, patience_max) = match self.giant {
+            Some(_) => (IN_GIANT_CALLS_MAX, IN_GIANT_MS_MAX),
+            None => (25, 3_000),
+        };
+        let count = proxy.stats().calls + self.random.u64(..calls_max);
         let patience = match self.random.u32(..5) {
             0 => self.random.u64(..300),
-            _ if self.giant.is_some() => GIANT_READ_WITHIN_MS,
-            _ => self.random.u64(300..3_000),
+            _ => self.random.u64(300..patience_max),
         };
         let patience = Duration::from_millis(patience);
         // Whichever comes first: a kill must also hit a life that moves nothing.
