@@ -6,14 +6,9 @@ use headwater_harness::chaos::{self, Length, Options, Store};
 
 async fn nothing_is_found(seed: u64) {
     let options = Options {
-        binary: env!("CARGO_BIN_EXE_headwater").into(),
-        seed,
         length: Length::Lives(8),
-        changes_per_sec: 2_000,
         keys: 300,
-        giant_mib: 0,
-        standby: None,
-        keeps: false,
+        ..Options::new(env!("CARGO_BIN_EXE_headwater").into(), seed)
     };
     let report = chaos::run(&options).await.unwrap();
     println!("{report}");
@@ -34,14 +29,11 @@ async fn nothing_is_lost_reordered_or_wrong_under_random_faults_with_lanes_by_pr
 #[tokio::test]
 async fn nothing_is_lost_reordered_or_wrong_while_two_processes_take_over_from_each_other() {
     let options = Options {
-        binary: env!("CARGO_BIN_EXE_headwater").into(),
-        seed: 3,
         length: Length::Lives(3),
         changes_per_sec: 1_000,
         keys: 300,
-        giant_mib: 0,
         standby: Some(Store::MySql),
-        keeps: false,
+        ..Options::new(env!("CARGO_BIN_EXE_headwater").into(), 3)
     };
     let report = chaos::run(&options).await.unwrap();
     println!("{report}");

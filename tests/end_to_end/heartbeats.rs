@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use headwater_harness::facts::Facts;
+use headwater_harness::{
+    facts::Facts,
+    place::{Place, head, place},
+};
 use serde_json::Value;
 
 use crate::{
     traffic::Traffic,
-    world::{Place, STREAM, WITHIN, World, delivered, head, place},
+    world::{STREAM, WITHIN, World, delivered},
 };
 
 fn position(line: &Value) -> anyhow::Result<Place> {

@@ -5,10 +5,15 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, ensure};
-use headwater_harness::{check::Judge, facts::Facts, wait::Deadline};
+use headwater_harness::{
+    check::Judge,
+    facts::Facts,
+    place::{head, place},
+    wait::Deadline,
+};
 use serde_json::Value;
 
-use crate::world::{WITHIN, World, head, place};
+use crate::world::{WITHIN, World};
 
 /// File number, offset, rows done.
 type Mark = (u64, u64, u64);

@@ -1,4 +1,4 @@
-//! A server's limits, its operators and its clock: packets, time-outs, KILL, rotation, SET TIMESTAMP.
+//! A server's limits and its operators: packets, time-outs, KILL, rotation; and wrong clocks, on either side.
 
 use std::time::{Duration, Instant, SystemTime};
 

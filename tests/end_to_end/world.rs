@@ -8,6 +8,7 @@ use headwater_harness::{
     facts::Facts,
     kinesis::{Kinesis, Record},
     mysql::{MySql, PASSWORD, USER},
+    place::{Place, head, is_durable},
     program::{Finished, Launch, Program},
     wait::Deadline,
     wire::Wire,
@@ -109,16 +110,13 @@ impl World {
 
     /// The same of another stream.
     pub async fn records_of(&self, stream: &str) -> anyhow::Result<Vec<Record>> {
-        let mut consumer = self.kinesis.consumer(stream).await?;
-        // A round in which a split shard ends, and one in which its children are found, bring nothing.
-        let mut empty_rounds = 0;
-        while empty_rounds < 3 {
-            empty_rounds = match consumer.poll().await? {
-                0 => empty_rounds + 1,
-                _ => 0,
-            };
-        }
-        Ok(consumer.take())
+        let (mut consumer, mut records) = (self.kinesis.consumer(stream).await?, Vec::new());
+        let keep = |record| {
+            records.push(record);
+            Ok(())
+        };
+        consumer.read_to_end(keep).await?;
+        Ok(records)
     }
 
     /// All that has arrived against all that happened.
@@ -160,29 +158,10 @@ pub async fn delivered(program: &Program, mysql: &MySql) -> anyhow::Result<()> {
 pub async fn delivered_so_far(program: &Program, mysql: &MySql) -> anyhow::Result<Place> {
     let goal = head(mysql).await?;
     status_is(program, "what was written to be durable", |status| {
-        let told = status["position_durable"].as_str();
-        told.is_some_and(|told| place(told).is_ok_and(|told| goal <= told))
+        is_durable(status, goal)
     })
     .await?;
     Ok(goal)
-}
-
-/// File number and offset, which rise with the log of one server.
-pub type Place = (u64, u64);
-
-/// The end of the server's log.
-pub async fn head(mysql: &MySql) -> anyhow::Result<Place> {
-    let (file, offset) = mysql.position().await?;
-    place(&format!("{file}:{offset}"))
-}
-
-pub fn place(text: &str) -> anyhow::Result<Place> {
-    let split = || {
-        let (file, offset) = text.rsplit_once(':')?;
-        let number = file.rsplit('.').next()?.parse().ok()?;
-        Some((number, offset.parse().ok()?))
-    };
-    split().with_context(|| format!("\"{text}\" is no position"))
 }
 
 /// Everything is delivered, the drain is one, and nothing is missing or out of order.

@@ -1,7 +1,7 @@
 //! Random tables: columns of any types in any order, keys of any shape, random rows and changes, in every
 //! kind of row image.
 
-use std::env;
+use std::env::{self, VarError};
 
 use fastrand::Rng;
 
@@ -16,8 +16,11 @@ const ROWS_PER_TABLE: usize = 30;
 
 /// A number from the environment, printed so that a failed run can be had again.
 fn setting(name: &str, otherwise: u64) -> u64 {
-    let found = env::var(name).ok();
-    let number = found.map_or(otherwise, |text| text.parse().expect("a number"));
+    let number = match env::var(name) {
+        Ok(text) => text.parse().expect("a number"),
+        Err(VarError::NotPresent) => otherwise,
+        Err(error) => panic!("{name}: {error}"),
+    };
     println!("{name}={number}");
     number
 }

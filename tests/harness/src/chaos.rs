@@ -64,6 +64,22 @@ pub struct Options {
     pub keeps: bool,
 }
 
+impl Options {
+    /// What `scripts/chaos` does unless told otherwise.
+    pub fn new(binary: PathBuf, seed: u64) -> Self {
+        Self {
+            binary,
+            seed,
+            length: Length::Time(Duration::from_secs(300)),
+            changes_per_sec: 2_000,
+            keys: 2_000,
+            giant_mib: 0,
+            standby: None,
+            keeps: false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
     /// On the source, through the same network.

@@ -136,6 +136,26 @@ impl Consumer {
         Ok(self.records.len() - before)
     }
 
+    /// Reads on until nothing more comes, and hands over each record; none of them stays.
+    ///
+    /// # Errors
+    /// When a call or `take` fails.
+    pub async fn read_to_end(
+        &mut self,
+        mut take: impl FnMut(Record) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        // A round in which a split shard ends, and one in which its children are found, bring nothing.
+        let mut empty_rounds = 0;
+        while empty_rounds < 3 {
+            empty_rounds = match self.poll().await? {
+                0 => empty_rounds + 1,
+                _ => 0,
+            };
+            self.take().into_iter().try_for_each(&mut take)?;
+        }
+        Ok(())
+    }
+
     /// Polls until `enough` is true of all records read so far.
     ///
     /// # Errors

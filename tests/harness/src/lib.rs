@@ -19,6 +19,7 @@ pub mod kinesis;
 pub mod moto;
 pub mod mysql;
 pub mod orders;
+pub mod place;
 pub mod ports;
 pub mod process;
 pub mod program;

@@ -24,16 +24,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
     let binary = PathBuf::from(&binary)
         .canonicalize()
         .with_context(|| format!("find the binary {binary}"))?;
-    let mut options = Options {
-        binary,
-        seed: fastrand::u64(..1 << 48),
-        length: Length::Time(Duration::from_secs(300)),
-        changes_per_sec: 2_000,
-        keys: 2_000,
-        giant_mib: 0,
-        standby: None,
-        keeps: false,
-    };
+    let mut options = Options::new(binary, fastrand::u64(..1 << 48));
     while let Some(argument) = arguments.next() {
         if argument == "--keep" {
             options.keeps = true;
@@ -44,8 +35,9 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
             options.standby = Some(value.parse()?);
             continue;
         }
-        let number = value.parse::<u64>().ok();
-        let number = number.with_context(|| format!("{argument} wants a number"))?;
+        let number = value.parse::<u64>();
+        let number =
+            number.with_context(|| format!("{argument} wants a number, not \"{value}\""))?;
         let small = || u32::try_from(number).with_context(|| format!("{argument} is too large"));
         match argument.as_str() {
             "--seed" => options.seed = number,

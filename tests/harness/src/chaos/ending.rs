@@ -9,6 +9,7 @@ use super::{Chaos, End, Member, STREAM, pair::Pair, weather::Weather, writers};
 use crate::{
     check::{Judge, Verdict},
     facts::Facts,
+    place::{head, is_durable},
     wait::Deadline,
 };
 
@@ -33,10 +34,11 @@ impl Chaos {
             }
         };
         let Member { mut program, proxy } = member;
-        let (file, offset) = self.mysql.position().await?;
+        let goal = head(&self.mysql).await?;
         let deadline = Deadline::after(DELIVERED_WITHIN, "all to be delivered");
         let mut last = Value::Null;
-        while !has_reached(&last, &file, offset) {
+        // The checkpoint's own writes may go on behind it.
+        while !is_durable(&last, goal) {
             self.ensure_alive(&mut program).await?;
             deadline
                 .pause()
@@ -102,28 +104,9 @@ impl Chaos {
     async fn judge(&self) -> anyhow::Result<Verdict> {
         let mut consumer = self.kinesis.consumer(STREAM).await?;
         let mut judge = Judge::new();
-        let mut empty_rounds = 0;
-        while empty_rounds < 3 {
-            empty_rounds = match consumer.poll().await? {
-                0 => empty_rounds + 1,
-                _ => 0,
-            };
-            for record in consumer.take() {
-                judge.read_record(&record)?;
-            }
-        }
+        consumer
+            .read_to_end(|record| judge.read_record(&record))
+            .await?;
         Ok(judge.against(&Facts::of(&self.mysql).await?.of_tables(&writers::NAMES)))
     }
-}
-
-/// The checkpoint's own writes may go on behind it.
-fn has_reached(status: &Value, file: &str, offset: u64) -> bool {
-    let durable = status.get("position_durable").and_then(place);
-    durable.is_some_and(|found| (file, offset) <= found)
-}
-
-/// `file:offset`
-pub(super) fn place(told: &Value) -> Option<(&str, u64)> {
-    let (file, offset) = told.as_str()?.rsplit_once(':')?;
-    Some((file, offset.parse().ok()?))
 }

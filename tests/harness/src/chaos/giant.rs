@@ -8,16 +8,14 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::Value;
 
-use super::{Chaos, End, ending::place};
+use super::{Chaos, End};
+use crate::place::{Place, head, place};
 
 /// Of the column that makes a row large.
 const BODY_BYTES: u32 = 2_048;
 
 /// Where it begins, until a position behind it is stored.
-pub(super) struct Giant {
-    file: String,
-    offset: u64,
-}
+pub(super) struct Giant(Place);
 
 impl Chaos {
     /// Before anything else is written.
@@ -29,8 +27,7 @@ impl Chaos {
         let table =
             "CREATE TABLE chaos.giant (id BIGINT PRIMARY KEY, n BIGINT NOT NULL, body TEXT)";
         self.mysql.exec(table).await?;
-        let (file, offset) = self.mysql.position().await?;
-        self.giant = Some(Giant { file, offset });
+        self.giant = Some(Giant(head(&self.mysql).await?));
         let insert = format!(
             "SET SESSION cte_max_recursion_depth = {rows}; \
              INSERT INTO chaos.giant WITH RECURSIVE k (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM k WHERE id < {rows}) \
@@ -41,7 +38,7 @@ impl Chaos {
 
     /// To be asked when the life is over and the next one has not begun.
     pub(super) async fn left_giant(&mut self, end: End) -> anyhow::Result<()> {
-        let Some(giant) = &self.giant else {
+        let Some(Giant(begins)) = self.giant else {
             return Ok(());
         };
         let shown = self
@@ -50,8 +47,9 @@ impl Chaos {
             .await?;
         let shown: Value = serde_json::from_str(&shown.stdout.concat())
             .with_context(|| format!("read the position from: {}", shown.text()))?;
-        let begins = (giant.file.as_str(), giant.offset);
-        match shown.get("position").and_then(place) {
+        // None is stored before a first life gets so far.
+        let stored = shown["position"].as_str().map(place).transpose()?;
+        match stored {
             Some(stored) if stored > begins => self.giant = None,
             Some(stored) if stored == begins && shown["rows_done"].as_u64() > Some(0) => {
                 self.report.ended_in_giant(end)

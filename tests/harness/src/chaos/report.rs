@@ -113,8 +113,9 @@ impl Report {
 
     pub(super) fn ended_in_giant(&mut self, end: End) {
         match end {
+            End::Killed => self.giant_ends.0 += 1,
             End::Drained => self.giant_ends.1 += 1,
-            _ => self.giant_ends.0 += 1,
+            End::GraceOver | End::Stopped | End::Overtaken => {}
         }
     }
 

@@ -43,7 +43,8 @@ impl Reader {
         let began = Instant::now();
         while began.elapsed() < time {
             let before = self.records.len();
-            self.poll().await?;
+            self.consumer.poll().await?;
+            self.records.append(&mut self.consumer.take());
             if is_shown {
                 self.look_at(before)?;
             }
@@ -54,15 +55,11 @@ impl Reader {
 
     /// Reads what is there.
     pub async fn catch_up(&mut self) -> anyhow::Result<()> {
-        let mut empty = 0;
-        while empty < 3 {
-            empty = if self.poll().await? == 0 {
-                empty + 1
-            } else {
-                0
-            };
-        }
-        Ok(())
+        let keep = |record| {
+            self.records.push(record);
+            Ok(())
+        };
+        self.consumer.read_to_end(keep).await
     }
 
     /// Reads until `count` different row changes have come.
@@ -73,12 +70,6 @@ impl Reader {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
-    }
-
-    async fn poll(&mut self) -> anyhow::Result<usize> {
-        let count = self.consumer.poll().await?;
-        self.records.append(&mut self.consumer.take());
-        Ok(count)
     }
 
     fn look_at(&mut self, from: usize) -> anyhow::Result<()> {
