@@ -24,12 +24,12 @@ use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
     failure::Failure,
+    on_error::Policy,
+    pace::LanePace,
     ports::{dead_letters::DeadLetters, launcher::Launcher, store::CheckpointStore},
-    reader::intake,
-    router,
+    reading::ReadRules,
     selection::Selection,
     supervisor::{End, Parts, Supervisor},
-    writer::poison::Policy,
 };
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
@@ -178,7 +178,7 @@ async fn drive(
         dead_letters: task.dead_letters,
         tables: task.tables,
         policy: task.policy,
-        reading: intake::Rules {
+        reading: ReadRules {
             event_bytes_max: plan.source.event_bytes_max,
             keeps_queries: plan.wants_queries(),
             xa: plan.source.xa,
@@ -186,8 +186,8 @@ async fn drive(
         raw: ByteBudget::new(plan.memory.raw_bytes),
         encoded: ByteBudget::new(plan.memory.encoded_bytes),
         checkpoint_pace: plan.checkpoint.pace,
-        routing: router::Pace {
-            lane_idle: LANE_IDLE,
+        lane_pace: LanePace {
+            idle: LANE_IDLE,
             heartbeat: task.heartbeat,
         },
         grace: plan.shutdown_grace,

@@ -6,13 +6,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use headwater_actors::{
     checkpoint::OrderingKey,
-    checkpointer::progress::Pace,
     filter::TableFilter,
-    writer::{
-        keys::PartitionKey,
-        packing::{Compression, Packing},
-        poison::OnError,
-    },
+    on_error::OnError,
+    pace::CheckpointPace,
+    packing::{Compression, Packing, PartitionKey},
 };
 use headwater_binlog::{gtid::GtidSet, position::Position, xa::XaPolicy};
 
@@ -225,7 +222,7 @@ pub struct ErrorsPlan {
 #[derive(Debug, Clone)]
 pub struct CheckpointPlan {
     pub store: StorePlan,
-    pub pace: Pace,
+    pub pace: CheckpointPace,
     /// A process that died is replaced within this time. A file needs none.
     pub lease: Duration,
 }

@@ -6,17 +6,12 @@ use std::sync::Arc;
 
 use actix::{Message, Recipient};
 use headwater_binlog::{
-    columns::Known,
-    gtid::GtidSet,
-    position::Position,
-    rows::RowsBlock,
-    schema::TableName,
-    transaction::{Item, Statement},
-    xa::XaChange,
+    columns::Known, gtid::GtidSet, schema::TableName, transaction::Item, xa::XaChange,
 };
 
 use crate::{
     budget::Permit,
+    changes::{Heartbeat, Part},
     checkpoint::{Mark, Parked},
     failure::Failure,
     lane::Lane,
@@ -74,15 +69,6 @@ pub struct BarrierEnd {
     pub is_quiet: bool,
 }
 
-/// How far the source has been read, said to a lane that has delivered all of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heartbeat {
-    /// Between two transactions, or where the one begins that is being read.
-    pub position: Position,
-    /// Of the newest transaction read; 0 when none was.
-    pub commit_us: u64,
-}
-
 /// Router → ShardWriter: one lane's changes in order, all before one barrier. Shared, not copied: the
 /// Router keeps it until the lane has reached the barrier.
 #[derive(Debug, Message, Clone)]
@@ -98,22 +84,6 @@ pub struct LaneChanges {
     /// Bytes that the parts keep alive.
     pub bytes: usize,
     pub permit: Permit,
-}
-
-#[derive(Debug, Clone)]
-pub enum Part {
-    Rows {
-        block: RowsBlock,
-        /// Indexes relative to `block.first_row`, one per row, when rows of other lanes were taken out.
-        numbers: Option<Arc<[u32]>>,
-        /// The block's final row is the transaction's last event in this lane.
-        is_last: bool,
-    },
-    Statement {
-        statement: Arc<Statement>,
-        is_shared: bool,
-        is_last: bool,
-    },
 }
 
 /// ShardWriter → Router: everything of the lane up to and with `seq` is durable in the sink.

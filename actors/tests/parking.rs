@@ -3,7 +3,7 @@
 
 mod support;
 
-use headwater_actors::{checkpoint::OrderingKey, supervisor::End, writer::poison::OnError};
+use headwater_actors::{checkpoint::OrderingKey, on_error::OnError, supervisor::End};
 use proptest::prelude::*;
 use support::{
     World,

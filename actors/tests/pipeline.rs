@@ -3,11 +3,8 @@
 mod support;
 
 use headwater_actors::{
-    checkpoint::OrderingKey,
-    reader::intake::Until,
-    status::State,
+    checkpoint::OrderingKey, on_error::OnError, packing::Packing, reading::Until, status::State,
     supervisor::End,
-    writer::{buffer::Packing, poison::OnError},
 };
 use std::time::{Duration, Instant};
 use support::{

@@ -5,7 +5,7 @@ mod support;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use headwater_actors::{backoff::Backoff, supervisor::End, writer::poison::OnError};
+use headwater_actors::{backoff::Backoff, on_error::OnError, supervisor::End};
 use support::{
     Handle, Options, POLL_INTERVAL, World,
     fixture::{self, Log, Op},

@@ -12,7 +12,7 @@ use headwater_actors::{
         source::Source,
         store::{CheckpointStore, Stored},
     },
-    reader::intake,
+    reading,
 };
 use headwater_binlog::gtid::Uuid;
 use tokio::sync::OnceCell;
@@ -37,7 +37,7 @@ struct Server {
     outputs: Arc<Outputs>,
     patience: Patience,
     /// "now" is the head of the first launch, for all generations.
-    end: OnceCell<intake::Until>,
+    end: OnceCell<reading::Until>,
 }
 
 impl ServerLauncher {
@@ -104,14 +104,14 @@ impl Server {
         &self,
         source: &MySqlSource,
         from: &Checkpoint,
-    ) -> Result<intake::Until, Failure> {
+    ) -> Result<reading::Until, Failure> {
         Ok(match &self.until {
-            Until::Never => intake::Until::Never,
+            Until::Never => reading::Until::Never,
             Until::Now => {
-                intake::Until::Position(source.head(from.mark.position.clone()).await?.position)
+                reading::Until::Position(source.head(from.mark.position.clone()).await?.position)
             }
-            Until::At(Target::Position(position)) => intake::Until::Position(position.clone()),
-            Until::At(Target::Gtids(gtids)) => intake::Until::Gtids(gtids.clone()),
+            Until::At(Target::Position(position)) => reading::Until::Position(position.clone()),
+            Until::At(Target::Gtids(gtids)) => reading::Until::Gtids(gtids.clone()),
         })
     }
 }
@@ -262,7 +262,7 @@ impl Launcher for FileLauncher {
             Ok(Launch {
                 routes: Arc::new(GenerationRoutes::new(&plan, outputs, from.server_uuid)),
                 from,
-                until: intake::Until::Never,
+                until: reading::Until::Never,
                 source,
             })
         })

@@ -21,6 +21,8 @@ use headwater_actors::{
     budget::{ByteBudget, Permit},
     failure::Failure,
     messages::{BarrierSeq, LaneChanges},
+    on_error::{OnError, Policy},
+    packing::PartitionKey,
     ports::{
         dead_letters::DeadLetter,
         routes::{Route, Routes},
@@ -28,9 +30,7 @@ use headwater_actors::{
     },
     writer::{
         buffer::{Flight, LaneBuffer, Rules, Step},
-        keys::PartitionKey,
         lines::Lines,
-        poison::{OnError, Policy},
     },
 };
 use headwater_binlog::gtid::Uuid;

@@ -12,15 +12,15 @@ use anyhow::Context;
 use headwater_actors::{
     checkpoint::{Checkpoint, Parked},
     failure::Failure,
+    on_error::{OnError, Policy},
     ports::{
         BoxFuture,
         launcher::{Launch, Launcher},
         store::{CheckpointStore, Stored},
     },
-    reader::intake,
+    reading::Until,
     selection::Selection,
     supervisor::End,
-    writer::poison::{OnError, Policy},
 };
 use headwater_binlog::schema::TableName;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -321,7 +321,7 @@ impl Shared {
             epoch: main.epoch,
             ..moved(from, start)
         };
-        let until = intake::Until::Mark(main.mark.clone());
+        let until = Until::Mark(main.mark.clone());
         *self.entry.locked() = main;
         self.entry.save(from.clone()).await?;
         let identity = Identity {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_actors::{
-    messages::Part,
+    changes::Part,
     ports::encoder::{Encoder, RowEvent, StatementEvent, TableEncoder, Written},
 };
 use headwater_binlog::{

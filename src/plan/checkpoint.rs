@@ -3,8 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use headwater_actors::{
-    checkpointer::progress::Pace,
     filter::{TableFilter, is_system_schema},
+    pace::CheckpointPace,
 };
 
 use super::{
@@ -48,7 +48,7 @@ pub(super) fn checkpoint(
     )?;
     Ok(CheckpointPlan {
         store,
-        pace: Pace {
+        pace: CheckpointPace {
             interval: Duration::from_millis(interval_ms),
             late_after: duration_secs(
                 "checkpoint.late_after_secs",

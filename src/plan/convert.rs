@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZero, path::PathBuf};
 
-use headwater_actors::writer::poison::OnError;
+use headwater_actors::on_error::OnError;
 
 use super::{
     Error, ErrorsPlan, InvalidText, LogFormat, MemoryPlan, Plan, RoutePlan, SinkPlan,

@@ -7,10 +7,7 @@ use std::sync::Arc;
 
 use headwater_actors::{
     checkpoint::OrderingKey,
-    writer::{
-        keys::PartitionKey,
-        packing::{Compression, Packing},
-    },
+    packing::{Compression, Packing, PartitionKey},
 };
 
 use super::{

@@ -136,8 +136,13 @@ fn crates_depend_downwards_only() {
     );
 }
 
-/// The modules of this crate that the product code of a file names: `crate::x`, `crate::{x, y::z}`.
-fn modules_used(file: &File) -> Vec<String> {
+/// The modules of its own crate that the product code of a file names: `crate::x`, `crate::{x, y::z}`.
+pub(crate) fn modules_used(file: &File) -> Vec<String> {
+    named_behind(file, "crate::")
+}
+
+/// What the product code of a file names first behind `root`.
+pub(crate) fn named_behind(file: &File, root: &str) -> Vec<String> {
     let lines: Vec<_> = file.code(Part::Product).map(|(_, line)| line).collect();
     let code = lines.join(" ");
     let name_of = |text: &str| -> String {
@@ -147,7 +152,7 @@ fn modules_used(file: &File) -> Vec<String> {
             .collect()
     };
     let mut used = Vec::new();
-    for after in code.split("crate::").skip(1) {
+    for after in code.split(root).skip(1) {
         let Some(group) = after.strip_prefix('{') else {
             used.push(name_of(after));
             continue;

@@ -17,7 +17,7 @@ use actix::{
     WrapFuture,
 };
 
-use self::progress::{Next, Pace, Progress};
+use self::progress::{Next, Progress};
 use crate::{
     backoff::Backoff,
     checkpoint::Checkpoint,
@@ -29,6 +29,7 @@ use crate::{
         GetCheckpointStatus, Park, Stop, StoreLast, StoreState,
     },
     metrics as names,
+    pace::CheckpointPace,
     ports::store::CheckpointStore,
     watch::DeathWatch,
 };
@@ -59,7 +60,7 @@ impl Checkpointer {
     pub fn new(
         generation: Generation,
         from: Checkpoint,
-        pace: Pace,
+        pace: CheckpointPace,
         backoff: Backoff,
         store: Arc<dyn CheckpointStore>,
         supervisor: Supervising,

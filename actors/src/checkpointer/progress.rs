@@ -16,6 +16,7 @@ use headwater_binlog::{columns::Known, schema::TableName};
 use crate::{
     checkpoint::{Checkpoint, Parked},
     messages::{BarrierEnd, BarrierSeq},
+    pace::CheckpointPace,
 };
 
 #[derive(Debug)]
@@ -23,14 +24,6 @@ struct Open {
     seq: BarrierSeq,
     end: BarrierEnd,
     is_finished: bool,
-}
-
-/// How often to store, and how long to go on without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    pub interval: Duration,
-    /// What would be repeated after a crash is bounded: no reading beyond this without a stored position.
-    pub late_after: Duration,
 }
 
 /// What to do next.
@@ -48,7 +41,7 @@ pub enum Next {
 pub struct Progress {
     done: Checkpoint,
     open: VecDeque<Open>,
-    pace: Pace,
+    pace: CheckpointPace,
     /// The same for moves of the position alone.
     quiet_interval: Duration,
     /// What has changed since the last write: nothing, the position alone, more.
@@ -65,7 +58,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(from: Checkpoint, pace: Pace) -> Self {
+    pub fn new(from: Checkpoint, pace: CheckpointPace) -> Self {
         let done = Checkpoint {
             drained: false,
             ..from

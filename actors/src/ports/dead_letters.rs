@@ -7,7 +7,7 @@ use bytes::Bytes;
 use headwater_binlog::{gtid::Uuid, transaction::Transaction};
 
 use super::BoxFuture;
-use crate::{failure::Failure, lane::Lane, messages::Part};
+use crate::{changes::Part, failure::Failure, lane::Lane};
 
 pub trait DeadLetters: Send + Sync {
     fn bury(&self, letter: DeadLetter) -> BoxFuture<'static, Result<(), Failure>>;

@@ -9,7 +9,7 @@ use headwater_binlog::{
     transaction::Statement,
 };
 
-use crate::{lane::Lane, messages::Heartbeat};
+use crate::{changes::Heartbeat, lane::Lane};
 
 /// What a call appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{BoxFuture, routes::Routes, source::Source};
-use crate::{checkpoint::Checkpoint, failure::Failure, reader::intake::Until};
+use crate::{checkpoint::Checkpoint, failure::Failure, reading::Until};
 
 /// Decides where a generation begins.
 pub trait Launcher: Send + Sync {

@@ -10,10 +10,7 @@ use headwater_binlog::schema::TableName;
 use super::{BoxFuture, encoder::Encoder, sink::Sink};
 use crate::{
     failure::Failure,
-    writer::{
-        keys::PartitionKey,
-        packing::{Compression, Packing},
-    },
+    packing::{Compression, Packing, PartitionKey},
 };
 
 pub trait Routes: Send + Sync {

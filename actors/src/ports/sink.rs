@@ -12,7 +12,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::BoxFuture;
-use crate::{failure::Failure, lane::Lane};
+use crate::{
+    failure::Failure,
+    lane::Lane,
+    packing::{Compression, Packing},
+};
 
 pub trait Sink: Send + Sync {
     fn deliver(&self, record: Record) -> BoxFuture<'static, Result<Delivered, Rejected>>;
@@ -45,6 +49,15 @@ pub enum Content {
     Text,
     /// Goes as it is.
     Binary,
+}
+
+impl Content {
+    pub fn of(packing: Packing, compression: Compression) -> Self {
+        match (packing, compression) {
+            (Packing::Kpl, _) | (_, Compression::Gzip | Compression::Zstd) => Self::Binary,
+            (_, Compression::None) => Self::Text,
+        }
+    }
 }
 
 impl Record {

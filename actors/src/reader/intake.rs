@@ -14,36 +14,20 @@ use bytes::Bytes;
 use headwater_binlog::{
     columns::{Answer, Question},
     transaction::{AssembleError, Assembler, Item},
-    xa::{Prepared, XaPolicy},
+    xa::Prepared,
 };
 
-pub use end::Until;
 use leaving::image_bytes;
 
 use crate::{
-    budget::Permit, checkpoint::Mark, failure::Failure, messages::SourceBatch,
-    ports::source::ResumePoint, selection::Selection,
+    budget::Permit,
+    checkpoint::Mark,
+    failure::Failure,
+    messages::SourceBatch,
+    ports::source::ResumePoint,
+    reading::{ReadRules, Until},
+    selection::Selection,
 };
-
-/// How the log is read.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// The limit of one event inside a compressed transaction.
-    pub event_bytes_max: usize,
-    /// Blocks carry the text of their statement, where the log has it.
-    pub keeps_queries: bool,
-    pub xa: XaPolicy,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            event_bytes_max: 1 << 30,
-            keeps_queries: false,
-            xa: XaPolicy::Halt,
-        }
-    }
-}
 
 /// What the Reader does next.
 #[derive(Debug)]
@@ -90,7 +74,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    pub fn new(from: ResumePoint, until: Until, rules: &Rules) -> Self {
+    pub fn new(from: ResumePoint, until: Until, rules: &ReadRules) -> Self {
         let Mark {
             position,
             rows_done,

@@ -22,7 +22,7 @@ use headwater_binlog::{columns::Question, xa::Prepared};
 
 use self::{
     doubt::Doubt,
-    intake::{Intake, Next, Rules, Until},
+    intake::{Intake, Next},
 };
 use crate::{
     backoff::Backoff,
@@ -32,6 +32,7 @@ use crate::{
     messages::{Drain, Hold, PassOver, SourceBatch, SourceEnded, SourceState, Stop},
     metrics as names,
     ports::source::{EventStream, Read, ResumePoint, Source},
+    reading::{ReadRules, Until},
     selection::Selection,
     watch::DeathWatch,
 };
@@ -40,7 +41,7 @@ pub struct Reader {
     intake: Intake,
     until: Until,
     tables: Selection,
-    rules: Rules,
+    rules: ReadRules,
     backoff: Backoff,
     doubt: Doubt,
     source: Arc<dyn Source>,
@@ -74,7 +75,7 @@ pub struct ReaderParts {
     pub source: Arc<dyn Source>,
     pub until: Until,
     pub tables: Selection,
-    pub rules: Rules,
+    pub rules: ReadRules,
     pub raw: ByteBudget,
     pub backoff: Backoff,
     /// Until a [`Hold`] says otherwise.

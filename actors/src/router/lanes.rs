@@ -21,8 +21,9 @@ use super::{
 };
 use crate::{
     budget::Permit,
+    changes::Heartbeat,
     lane::Lane,
-    messages::{BarrierEnd, BarrierSeq, Drain, Heartbeat, LaneChanges},
+    messages::{BarrierEnd, BarrierSeq, Drain, LaneChanges},
 };
 
 /// What the Router does next, in order.

@@ -14,7 +14,7 @@ pub mod split;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, Recipient};
@@ -25,17 +25,19 @@ use self::{
     split::{Counts, Segment, Splitter},
 };
 use crate::{
+    changes::Heartbeat,
     checkpoint::{Checkpoint, OrderingKey},
     failure::Failure,
     fault,
     lane::Lane,
     messages::{
         BarrierEnd, BarrierFinished, BarrierOpened, BarrierReached, ColumnsKnown, DeliverUpTo,
-        Drain, Freeze, Frozen, GetRouterStatus, Heartbeat, LaneBatch, LaneLost, LanePoisoned,
-        LaneReady, LaneRetired, LaneWanted, Park, ResumeFrom, RouterStatus, SourceBatch, Stop,
-        StoreLast, TableParked, Writer,
+        Drain, Freeze, Frozen, GetRouterStatus, LaneBatch, LaneLost, LanePoisoned, LaneReady,
+        LaneRetired, LaneWanted, Park, ResumeFrom, RouterStatus, SourceBatch, Stop, StoreLast,
+        TableParked, Writer,
     },
     metrics as names,
+    pace::LanePace,
     ports::source::ResumePoint,
     selection::Selection,
     status::{LaneStatus, TableStatus},
@@ -49,21 +51,12 @@ pub struct Router {
     /// Of the newest transaction read.
     commit_us: u64,
     ordering: OrderingKey,
-    pace: Pace,
+    pace: LanePace,
     tables: BTreeMap<String, TableStatus>,
     writers: HashMap<Arc<Lane>, Writer>,
     checkpointer: Checkpointing,
     supervisor: Supervising,
     watch: DeathWatch,
-}
-
-/// What the Router does by the clock.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// A lane without a change for so long is retired.
-    pub lane_idle: Duration,
-    /// How often lanes at rest are told how far the source has been read.
-    pub heartbeat: Option<Duration>,
 }
 
 /// The Checkpointer's entrances.
@@ -88,7 +81,7 @@ impl Router {
     pub fn new(
         from: &Checkpoint,
         selection: Selection,
-        pace: Pace,
+        pace: LanePace,
         checkpointer: Checkpointing,
         supervisor: Supervising,
         watch: DeathWatch,
@@ -247,8 +240,8 @@ impl Actor for Router {
         if let Some(every) = self.pace.heartbeat {
             ctx.run_interval(every, |router, _| router.beat());
         }
-        ctx.run_interval(self.pace.lane_idle / 10, |router, _| {
-            let Some(deadline) = Instant::now().checked_sub(router.pace.lane_idle) else {
+        ctx.run_interval(self.pace.idle / 10, |router, _| {
+            let Some(deadline) = Instant::now().checked_sub(router.pace.idle) else {
                 return;
             };
             for lane in router.lanes.retire(deadline) {

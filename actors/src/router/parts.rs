@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use headwater_binlog::rows::RowsBlock;
 
-use crate::{detached, lane::Lane, messages::Part};
+use crate::{changes::Part, detached, lane::Lane};
 
 /// One lane's parts with the bytes they keep alive.
 #[derive(Debug)]

@@ -22,9 +22,10 @@ use super::{
     parts::PartList,
 };
 use crate::{
+    changes::Part,
     checkpoint::{Mark, OrderingKey},
     lane::Lane,
-    messages::{BarrierEnd, Part},
+    messages::BarrierEnd,
     selection::Selection,
     status::TableStatus,
 };

@@ -1,6 +1,6 @@
 //! The Router itself: what ends it, and what its permits add up to.
 
-use std::sync::mpsc;
+use std::{sync::mpsc, time::Duration};
 
 use super::*;
 use crate::{
@@ -65,8 +65,8 @@ fn router(deaths: actix::Recipient<Died>, ordering: OrderingKey) -> Router {
     Router::new(
         &from,
         Selection::default(),
-        Pace {
-            lane_idle: Duration::from_secs(600),
+        LanePace {
+            idle: Duration::from_secs(600),
             heartbeat: None,
         },
         Checkpointing {

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     failure::{Class, Failure},
     messages::{ActorId, Cause},
-    writer::poison::{OnError, resume_hint},
+    on_error::{OnError, resume_hint},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

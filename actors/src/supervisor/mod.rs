@@ -34,7 +34,6 @@ use self::{
 use crate::{
     backoff::Backoff,
     budget::ByteBudget,
-    checkpointer::progress::Pace,
     failure::Failure,
     fault,
     lane::Lane,
@@ -43,16 +42,16 @@ use crate::{
         StoreLast,
     },
     metrics as names,
+    on_error::Policy,
+    pace::{CheckpointPace, LanePace},
     ports::{
         dead_letters::DeadLetters,
         launcher::{Launch, Launcher},
         store::CheckpointStore,
     },
-    reader::intake,
-    router,
+    reading::ReadRules,
     selection::Selection,
     status::State,
-    writer::poison::Policy,
 };
 
 /// How the pipeline ended.
@@ -76,11 +75,11 @@ pub struct Parts {
     pub dead_letters: Arc<dyn DeadLetters>,
     pub tables: Selection,
     pub policy: Policy,
-    pub reading: intake::Rules,
+    pub reading: ReadRules,
     pub raw: ByteBudget,
     pub encoded: ByteBudget,
-    pub checkpoint_pace: Pace,
-    pub routing: router::Pace,
+    pub checkpoint_pace: CheckpointPace,
+    pub lane_pace: LanePace,
     pub grace: Duration,
     /// Waits between tries: a delivery, a connection, a restart.
     pub delivery_backoff: Backoff,

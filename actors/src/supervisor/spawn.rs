@@ -42,7 +42,7 @@ impl Supervisor {
             let router = Router::new(
                 &launch.from,
                 selection.clone(),
-                self.parts.routing,
+                self.parts.lane_pace,
                 Checkpointing {
                     columns: checkpointer.clone().recipient(),
                     opened: checkpointer.clone().recipient(),

@@ -10,23 +10,22 @@ mod filling;
 
 use std::{collections::VecDeque, io, sync::Arc};
 
-pub use super::packing::Packing;
 use super::{
     cursor::Cursor,
-    keys::PartitionKey,
+    frame::{Aggregate, Frame, hash_key},
     lines::Lines,
     open_record::OpenRecord,
-    packing::{Aggregate, Compression, Frame, hash_key},
-    poison::Policy,
 };
 use crate::{
     budget::Permit,
     failure::Failure,
     lane::Lane,
     messages::{BarrierSeq, LaneChanges},
+    on_error::Policy,
+    packing::{Compression, Packing, PartitionKey},
     ports::{
         dead_letters::{DeadLetter, Origin},
-        sink::Record,
+        sink::{Content, Record},
     },
 };
 
@@ -273,7 +272,7 @@ impl LaneBuffer {
                 },
                 partition_key: own_key.map_or_else(|| Arc::clone(&self.partition_key), Arc::from),
                 rows,
-                content: self.rules.packing.content(self.rules.compression),
+                content: Content::of(self.rules.packing, self.rules.compression),
             }),
         };
         self.ready = Some(Flying {

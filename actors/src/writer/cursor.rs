@@ -1,6 +1,6 @@
 //! A place in a lane's queue of changes.
 
-use crate::messages::{LaneChanges, Part};
+use crate::{changes::Part, messages::LaneChanges};
 
 /// Everything before it is done. Ordered as the lane is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

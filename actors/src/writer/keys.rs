@@ -4,8 +4,6 @@
 //! shard a record lands, so it must not be coarser in what it promises than the lane (the plan sees to that).
 //! A row that has nothing to make a key of has its lane's: the text stays empty.
 
-use std::sync::Arc;
-
 use headwater_binlog::{
     Error,
     schema::TableName,
@@ -14,25 +12,9 @@ use headwater_binlog::{
 
 use crate::{
     lane::within_limit,
+    packing::PartitionKey,
     ports::encoder::{RowEvent, TableEncoder},
 };
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum PartitionKey {
-    #[default]
-    Lane,
-    Database,
-    /// `db.table`
-    Table,
-    /// As the format writes it.
-    PrimaryKey,
-    /// The GTID, or where the transaction begins.
-    TransactionId,
-    /// The values of these columns, after the change.
-    Columns(Arc<[String]>),
-    /// As the tool chooses it whose format is written.
-    Format,
-}
 
 impl PartitionKey {
     /// Writes the key of the row's line `line`; nothing where it is the lane's.

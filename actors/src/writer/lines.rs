@@ -10,8 +10,8 @@ use headwater_binlog::{
 };
 
 use crate::{
+    changes::Heartbeat,
     lane::Lane,
-    messages::Heartbeat,
     ports::encoder::{Encoder, HeartbeatEvent, RowEvent, StatementEvent, TableEncoder, Written},
 };
 

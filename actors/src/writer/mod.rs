@@ -7,10 +7,10 @@
 
 pub mod buffer;
 mod cursor;
+mod frame;
 pub mod keys;
 pub mod lines;
 mod open_record;
-pub mod packing;
 pub mod poison;
 
 use std::{sync::Arc, time::Duration};

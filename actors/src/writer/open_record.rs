@@ -4,13 +4,9 @@ use std::io;
 
 use bytes::Bytes;
 
-use crate::{budget::Permit, ports::encoder::Written};
+use crate::{budget::Permit, packing::Compression, ports::encoder::Written};
 
-use super::{
-    cursor::Cursor,
-    packing::{Compression, Frame},
-    poison::Settled,
-};
+use super::{cursor::Cursor, frame::Frame, poison::Settled};
 
 #[derive(Debug)]
 pub struct OpenRecord {

@@ -7,31 +7,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_binlog::{Error, rows::RowsBlock, schema::TableName};
+use headwater_binlog::{Error, rows::RowsBlock};
 
 use super::buffer::Flight;
 use crate::{
+    changes::Part,
     failure::Failure,
     lane::Lane,
-    messages::Part,
+    on_error::{OnError, Policy, resume_hint},
     ports::{
         dead_letters::{DeadLetter, Origin},
         encoder::RowEvent,
     },
 };
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnError {
-    Halt,
-    DeadLetter,
-    ParkTable,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
-    pub oversize: OnError,
-    pub undecodable: OnError,
-}
 
 /// What becomes of it, unless it halts.
 #[derive(Debug, Clone)]
@@ -172,11 +160,6 @@ impl Poison {
             }
         }
     }
-}
-
-/// What to do about a parked table once the cause is gone.
-pub fn resume_hint(table: &TableName) -> String {
-    format!("then stop the pipeline, run `headwater resume-table {table}`, and start it again")
 }
 
 /// The row as a block of its own.

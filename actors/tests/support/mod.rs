@@ -24,25 +24,20 @@ use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
     checkpoint::{Checkpoint, Mark, OrderingKey},
-    checkpointer::progress::Pace,
     failure::Failure,
     filter::TableFilter,
+    on_error::{OnError, Policy},
+    pace::{CheckpointPace, LanePace},
+    packing::{Compression, Packing, PartitionKey},
     ports::{
         BoxFuture,
         launcher::{Launch, Launcher},
         routes::{Route, Routes},
         store::CheckpointStore,
     },
-    reader::intake::{self, Until},
-    router,
+    reading::{ReadRules, Until},
     status::{GetStatus, Status},
     supervisor::{End, Parts, Shutdown, Supervisor},
-    writer::{
-        buffer::Packing,
-        keys::PartitionKey,
-        packing::Compression,
-        poison::{OnError, Policy},
-    },
 };
 use headwater_binlog::{
     gtid::{GtidSet, Uuid},
@@ -276,15 +271,15 @@ impl World {
                 oversize: self.options.on_error,
                 undecodable: self.options.on_error,
             },
-            reading: intake::Rules::default(),
+            reading: ReadRules::default(),
             raw,
             encoded,
-            checkpoint_pace: Pace {
+            checkpoint_pace: CheckpointPace {
                 interval: self.options.checkpoint_interval,
                 late_after: self.options.late_after,
             },
-            routing: router::Pace {
-                lane_idle: self.options.lane_idle,
+            lane_pace: LanePace {
+                idle: self.options.lane_idle,
                 heartbeat: self.options.heartbeat,
             },
             grace: self.options.grace,

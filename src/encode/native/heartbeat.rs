@@ -51,7 +51,7 @@ pub(super) fn write(
 
 #[cfg(test)]
 mod tests {
-    use headwater_actors::{lane::Lane, messages::Heartbeat, ports::encoder::Encoder};
+    use headwater_actors::{changes::Heartbeat, lane::Lane, ports::encoder::Encoder};
     use headwater_binlog::{
         gtid::Uuid,
         position::{FileName, Position},

@@ -1,6 +1,6 @@
 //! Which route a table has, and what does not go together is refused with its route.
 
-use headwater_actors::writer::packing::Packing;
+use headwater_actors::packing::Packing;
 
 use super::*;
 use crate::settings::Layers;

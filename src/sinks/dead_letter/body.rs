@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_actors::{
+    changes::Part,
     lane::Lane,
-    messages::Part,
     ports::dead_letters::{DeadLetter, Origin},
 };
 use headwater_binlog::{

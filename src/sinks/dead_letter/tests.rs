@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_actors::{lane::Lane, messages::Part, ports::dead_letters::Origin};
+use headwater_actors::{changes::Part, lane::Lane, ports::dead_letters::Origin};
 use headwater_binlog::{
     charset::Charset,
     ddl,

@@ -48,7 +48,7 @@ fn progress() -> Progress {
         columns: Arc::default(),
         parked: Default::default(),
     };
-    let pace = Pace {
+    let pace = CheckpointPace {
         interval: INTERVAL,
         late_after: LATE_AFTER,
     };

@@ -1,37 +1,9 @@
 //! Where reading ends by itself, also inside a transaction: what is beyond it is forgotten.
 
-use headwater_binlog::{
-    position::Position,
-    transaction::{Boundary, Item, Transaction},
-};
+use headwater_binlog::transaction::{Boundary, Item, Transaction};
 
 use super::Intake;
-use crate::{checkpoint::Mark, ports::source::ResumePoint};
-
-/// Where reading ends by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Until {
-    #[default]
-    Never,
-    /// The first boundary at or after it.
-    Position(Position),
-    /// All of these are done.
-    Gtids(headwater_binlog::gtid::GtidSet),
-    /// Exactly there, also inside a transaction.
-    Mark(Mark),
-}
-
-impl Until {
-    /// Whether the boundary `done` is at or past the end.
-    pub fn is_reached(&self, done: &ResumePoint) -> bool {
-        match self {
-            Self::Never => false,
-            Self::Position(end) => done.mark.rows_done == 0 && done.mark.position >= *end,
-            Self::Gtids(end) => end.is_subset(&done.gtid_set),
-            Self::Mark(end) => done.mark.has_passed(end),
-        }
-    }
-}
+use crate::{checkpoint::Mark, ports::source::ResumePoint, reading::Until};
 
 impl Intake {
     /// Looks for boundaries among the items from `from` on.

@@ -33,7 +33,7 @@ fn resume(offset: u64, rows_done: u64) -> ResumePoint {
 }
 
 fn intake(from: ResumePoint, until: Until) -> Intake {
-    Intake::new(from, until, &Rules::default())
+    Intake::new(from, until, &ReadRules::default())
 }
 
 fn concat(events: &[(u64, Bytes)]) -> Bytes {

@@ -5,17 +5,12 @@
 
 use super::{LaneBuffer, unsealed};
 use crate::{
+    changes::Part,
     failure::Failure,
-    messages::{LaneChanges, Part},
+    messages::LaneChanges,
+    packing::{Compression, Packing, PartitionKey},
     ports::encoder::{RowEvent, Written},
-    writer::{
-        cursor::Cursor,
-        keys::PartitionKey,
-        lines::Lines,
-        open_record::OpenRecord,
-        packing::{Compression, Packing},
-        poison::Poison,
-    },
+    writer::{cursor::Cursor, lines::Lines, open_record::OpenRecord, poison::Poison},
 };
 
 impl LaneBuffer {

@@ -9,12 +9,11 @@ use headwater_binlog::gtid::Uuid;
 use super::*;
 use crate::{
     budget::ByteBudget,
+    changes::{Heartbeat, Part},
     fixture::{self, DOUBLED, ENDED, LineEncoder, SKIPPED, UNDECODABLE},
-    messages::{Heartbeat, Part},
-    writer::packing::{
-        aggregate::tests::open as aggregated, compression::tests::decompress as decompressed,
-    },
-    writer::poison::OnError,
+    on_error::OnError,
+    packing::compression::tests::decompress as decompressed,
+    writer::frame::aggregate::tests::open as aggregated,
 };
 
 const RECORD_BYTES_MAX: usize = 300;

@@ -41,7 +41,7 @@ impl Compression {
 }
 
 #[cfg(test)]
-pub(in crate::writer) mod tests {
+pub(crate) mod tests {
     use std::io::Read;
 
     use proptest::prelude::*;

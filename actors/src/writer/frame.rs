@@ -6,24 +6,8 @@
 //! Not here: when a record is full, and which key it gets (`buffer`, `keys`).
 
 pub(super) mod aggregate;
-pub(super) mod compression;
 
 pub(super) use self::aggregate::{Aggregate, hash_key};
-pub use self::compression::Compression;
-use crate::ports::sink::Content;
-
-/// How lines become records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
-    /// Many lines a record, each ending in a line feed.
-    Newline,
-    /// One line, one record, no line feed.
-    None,
-    /// Many lines a record, as one JSON array.
-    JsonArray,
-    /// Many lines a record, as the user records of the Kinesis Producer Library's aggregate.
-    Kpl,
-}
 
 /// What surrounds the lines of the open record.
 #[derive(Debug)]
@@ -32,16 +16,6 @@ pub(super) enum Frame {
     Single,
     Array,
     Aggregate(Box<Aggregate>),
-}
-
-impl Packing {
-    /// What consumers that join records may do to one.
-    pub fn content(self, compression: Compression) -> Content {
-        match (self, compression) {
-            (Self::Kpl, _) | (_, Compression::Gzip | Compression::Zstd) => Content::Binary,
-            (_, Compression::None) => Content::Text,
-        }
-    }
 }
 
 impl Frame {

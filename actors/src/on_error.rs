@@ -1,0 +1,21 @@
+//! What becomes of a change that can never be delivered: the settings' choice, and what the operator does then.
+
+use headwater_binlog::schema::TableName;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    Halt,
+    DeadLetter,
+    ParkTable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    pub oversize: OnError,
+    pub undecodable: OnError,
+}
+
+/// What to do about a parked table once the cause is gone.
+pub fn resume_hint(table: &TableName) -> String {
+    format!("then stop the pipeline, run `headwater resume-table {table}`, and start it again")
+}

@@ -1,0 +1,50 @@
+//! How the log is read, and where reading ends by itself.
+
+use headwater_binlog::{gtid::GtidSet, position::Position, xa::XaPolicy};
+
+use crate::{checkpoint::Mark, ports::source::ResumePoint};
+
+/// How the log is read.
+#[derive(Debug, Clone)]
+pub struct ReadRules {
+    /// The limit of one event inside a compressed transaction.
+    pub event_bytes_max: usize,
+    /// Blocks carry the text of their statement, where the log has it.
+    pub keeps_queries: bool,
+    pub xa: XaPolicy,
+}
+
+impl Default for ReadRules {
+    fn default() -> Self {
+        Self {
+            event_bytes_max: 1 << 30,
+            keeps_queries: false,
+            xa: XaPolicy::Halt,
+        }
+    }
+}
+
+/// Where reading ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Until {
+    #[default]
+    Never,
+    /// The first boundary at or after it.
+    Position(Position),
+    /// All of these are done.
+    Gtids(GtidSet),
+    /// Exactly there, also inside a transaction.
+    Mark(Mark),
+}
+
+impl Until {
+    /// Whether the boundary `done` is at or past the end.
+    pub fn is_reached(&self, done: &ResumePoint) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Position(end) => done.mark.rows_done == 0 && done.mark.position >= *end,
+            Self::Gtids(end) => end.is_subset(&done.gtid_set),
+            Self::Mark(end) => done.mark.has_passed(end),
+        }
+    }
+}
