@@ -5,14 +5,12 @@
 //! one belongs to the default database. What cannot be read is `Unknown`, which fences everything: being
 //! too careful costs a pause, being wrong costs the order. Tables that a query only reads are not named.
 
-mod tokens;
-
 use std::collections::HashSet;
 
-use tokens::Token;
-pub(crate) use tokens::Tokens;
-
-use crate::schema::TableName;
+use crate::{
+    schema::TableName,
+    tokens::{Token, Tokens},
+};
 
 /// What a statement means for order and for the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,6 +26,7 @@ pub mod rows;
 pub mod schema;
 pub mod table_map;
 pub mod time;
+mod tokens;
 pub mod transaction;
 pub mod value;
 pub mod xa;

@@ -9,12 +9,7 @@ mod charset;
 
 use std::borrow::Cow;
 
-use crate::{Error, charset::charset_name, cursor::Cursor, ddl::Tokens};
-
-/// `"` quotes names, not strings.
-pub const SQL_MODE_ANSI_QUOTES: u64 = 1 << 2;
-/// `\` is a character like any other.
-pub const SQL_MODE_NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
+use crate::{Error, charset::charset_name, cursor::Cursor, tokens::Tokens};
 
 /// Thread id, seconds, database length, error code, status variables' length.
 const POST_HEADER_BYTES: u8 = 13;

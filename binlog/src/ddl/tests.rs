@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::query::{SQL_MODE_ANSI_QUOTES, SQL_MODE_NO_BACKSLASH_ESCAPES};
+use crate::tokens::{SQL_MODE_ANSI_QUOTES, SQL_MODE_NO_BACKSLASH_ESCAPES};
 
 fn names(text: &str, sql_mode: u64) -> Result<String, StatementClass> {
     match classify(text, "d", sql_mode) {

@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixture::{query_body, query_body_with};
+use crate::{
+    fixture::{query_body, query_body_with},
+    tokens::SQL_MODE_ANSI_QUOTES,
+};
 
 fn control(text: &str) -> Option<Control> {
     let body = query_body("shop", text);

@@ -8,12 +8,13 @@ use super::{Assembler, Open};
 use crate::{
     Error, compressed,
     cursor::Cursor,
-    ddl::{StatementClass, Tokens, classify},
+    ddl::{StatementClass, classify},
     event::{EventHeader, EventKind},
     gtid::GtidEvent,
     position::Position,
     query::{Control, Query},
     rows::{self, RowsBlock},
+    tokens::Tokens,
     transaction::{Boundary, Item, Statement, Transaction, TransactionEnd},
 };
 

@@ -2,7 +2,10 @@
 //! content is executed (`/*!50100 ... */`, taken as code whatever the version), strings, quoted names.
 //! Anything unterminated ends with the text. Source: sql/sql_lex.cc.
 
-use crate::query::{SQL_MODE_ANSI_QUOTES, SQL_MODE_NO_BACKSLASH_ESCAPES};
+/// `"` quotes names, not strings.
+pub(crate) const SQL_MODE_ANSI_QUOTES: u64 = 1 << 2;
+/// `\` is a character like any other.
+pub(crate) const SQL_MODE_NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Token<'a> {
