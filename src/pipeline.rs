@@ -29,7 +29,7 @@ use headwater_actors::{
     ports::{dead_letters::DeadLetters, launcher::Launcher, store::CheckpointStore},
     reading::ReadRules,
     selection::Selection,
-    supervisor::{End, Parts, Supervisor},
+    supervisor::{End, PipelineParts, Supervisor},
 };
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
@@ -171,7 +171,7 @@ async fn drive(
     let writer_arbiters: Vec<Arbiter> = (0..plan.writer_threads.max(1))
         .map(|_| Arbiter::new())
         .collect();
-    let parts = Parts {
+    let parts = PipelineParts {
         name: plan.name.clone(),
         launcher: task.launcher,
         store: task.store,

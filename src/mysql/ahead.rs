@@ -31,9 +31,9 @@ pub struct Home {
 
 /// What the parts of a large event must be, in their order.
 #[derive(Debug, Default)]
-pub struct Parts(VecDeque<u32>);
+pub struct PartSums(VecDeque<u32>);
 
-impl Parts {
+impl PartSums {
     /// # Errors
     /// Transient when the part is not what was read ahead.
     pub fn ensure_next(&mut self, part: &[u8]) -> Result<(), Failure> {
@@ -51,13 +51,13 @@ impl Home {
     ///
     /// # Errors
     /// Definite when the event is damaged; transient when it cannot be read again.
-    pub async fn ensure_checksum(&self, place: &Place, first: &[u8]) -> Result<Parts, Failure> {
+    pub async fn ensure_checksum(&self, place: &Place, first: &[u8]) -> Result<PartSums, Failure> {
         let header = EventHeader::parse(first).map_err(|error| unreadable(&error))?;
         let begin = header.next_offset.checked_sub(header.bytes);
         // A log without checksums has nothing to verify. Transactions begin below 4 GiB: see max_binlog_size.
         let (Checksum::Crc32, Some(file), Some(begin)) = (place.checksum(), place.file(), begin)
         else {
-            return Ok(Parts::default());
+            return Ok(PartSums::default());
         };
         let position = Position::new(file.clone(), u64::from(begin));
         // The place itself may have been damaged on its way: what the server says of it is not the last word.
@@ -88,7 +88,7 @@ impl Home {
         &self,
         position: &Position,
         first: &[u8],
-    ) -> Result<Result<Parts, Error>, Failure> {
+    ) -> Result<Result<PartSums, Error>, Failure> {
         let mut dump = self.dump_at(position).await?;
         let mut part = BytesMut::new();
         loop {
@@ -105,7 +105,7 @@ impl Home {
                 }
             }
         }
-        let (mut sum, mut parts) = (Sum::default(), Parts::default());
+        let (mut sum, mut parts) = (Sum::default(), PartSums::default());
         loop {
             sum.add(&part);
             parts.0.push_back(crc32fast::hash(&part));

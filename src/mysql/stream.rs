@@ -26,7 +26,7 @@ use headwater_binlog::{
 use tokio::sync::Mutex;
 
 use super::{
-    ahead::{Home, Parts},
+    ahead::{Home, PartSums},
     columns::Columns,
     dump::{Connection, Dump, Ready, Replica, Taken, Until},
     facts::{Server, ServerFacts},
@@ -197,7 +197,7 @@ impl Shared {
                 server_uuid,
                 patience,
             },
-            parts: Parts::default(),
+            parts: PartSums::default(),
             held_back: None,
         }))
     }
@@ -263,7 +263,7 @@ struct MySqlStream {
     dump: Dump,
     home: Home,
     /// Of the large event in hand.
-    parts: Parts,
+    parts: PartSums,
     /// What came behind events that the caller must see first.
     held_back: Option<Failure>,
 }

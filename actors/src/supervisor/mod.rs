@@ -68,7 +68,7 @@ pub enum End {
 pub struct Shutdown;
 
 /// What the pipeline is made of.
-pub struct Parts {
+pub struct PipelineParts {
     pub name: String,
     pub launcher: Arc<dyn Launcher>,
     pub store: Arc<dyn CheckpointStore>,
@@ -94,7 +94,7 @@ pub struct Parts {
 }
 
 pub struct Supervisor {
-    parts: Parts,
+    parts: PipelineParts,
     lifecycle: Lifecycle,
     running: Option<Running>,
     generation: Generation,
@@ -112,7 +112,7 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// `ended` is told how the pipeline ended.
-    pub fn new(parts: Parts, ended: oneshot::Sender<End>) -> Self {
+    pub fn new(parts: PipelineParts, ended: oneshot::Sender<End>) -> Self {
         Self {
             lifecycle: Lifecycle::new(parts.strikes_max, FORGIVEN_AFTER, parts.policy.undecodable),
             running: None,

@@ -37,7 +37,7 @@ use headwater_actors::{
     },
     reading::{ReadRules, Until},
     status::{GetStatus, Status},
-    supervisor::{End, Parts, Shutdown, Supervisor},
+    supervisor::{End, PipelineParts, Shutdown, Supervisor},
 };
 use headwater_binlog::{
     gtid::{GtidSet, Uuid},
@@ -256,10 +256,15 @@ impl World {
         })
     }
 
-    fn parts(&self, arbiters: &[ArbiterHandle; 3], raw: ByteBudget, encoded: ByteBudget) -> Parts {
+    fn parts(
+        &self,
+        arbiters: &[ArbiterHandle; 3],
+        raw: ByteBudget,
+        encoded: ByteBudget,
+    ) -> PipelineParts {
         let backoff = short_backoff();
         let [first, rest @ ..] = arbiters;
-        Parts {
+        PipelineParts {
             name: "test".into(),
             launcher: Arc::new(TestLauncher(self.clone())),
             store: Arc::new(self.store.clone()),

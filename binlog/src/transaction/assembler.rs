@@ -19,7 +19,7 @@ use bytes::{Buf, Bytes};
 
 use self::{
     kinds::{halt_reason, incident, is_passed_over, is_rows},
-    parts::Parts,
+    parts::PayloadParts,
     places::heartbeat_fields,
     prepared::Xa,
 };
@@ -71,7 +71,7 @@ pub struct Assembler {
     tables: Tables,
     payload: Option<Payload>,
     /// The payload's event, while its last part has not come.
-    parts: Option<Parts>,
+    parts: Option<PayloadParts>,
     xa: Xa,
     previous_gtids: Option<GtidSet>,
     keeps_queries: bool,

@@ -19,7 +19,7 @@ const WHAT: &str = "event in parts";
 
 /// What is still to come of the event.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct PayloadParts {
     /// Before the trailer.
     covered_left: u64,
     trailer_left: usize,
@@ -29,7 +29,7 @@ pub(super) struct Parts {
     unverified: Bytes,
 }
 
-impl Parts {
+impl PayloadParts {
     fn bytes_left(&self) -> u64 {
         self.covered_left + self.trailer_left as u64
     }
@@ -77,7 +77,7 @@ impl Parts {
 impl Assembler {
     /// Bytes of the event in parts that have not come; 0 when there is none.
     pub fn parts_left(&self) -> u64 {
-        self.parts.as_ref().map_or(0, Parts::bytes_left)
+        self.parts.as_ref().map_or(0, PayloadParts::bytes_left)
     }
 
     /// Takes a part of a TRANSACTION_PAYLOAD: the first one holds the header and all fields, but not all bytes;
@@ -127,7 +127,7 @@ impl Assembler {
             let found = format!("{} of {} bytes", header.kind, header.bytes);
             return Err(Error::malformed(WHAT, found));
         };
-        let mut parts = Parts {
+        let mut parts = PayloadParts {
             covered_left: covered_bytes,
             trailer_left: trailer_bytes,
             hasher: crc32fast::Hasher::new(),
@@ -145,7 +145,7 @@ impl Assembler {
         Ok(())
     }
 
-    fn take_part(&mut self, mut parts: Parts, part: &Bytes) -> Result<(), Error> {
+    fn take_part(&mut self, mut parts: PayloadParts, part: &Bytes) -> Result<(), Error> {
         let covered = parts.take(part)?;
         match &mut self.payload {
             Some(payload) => payload.push(&covered)?,

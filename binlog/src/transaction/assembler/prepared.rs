@@ -6,7 +6,7 @@
 //! again; their rows are those of the XA COMMIT's transaction, numbered and placed as its own. XA COMMIT ...
 //! ONE PHASE says what it is only behind its rows, so it is read twice as well.
 
-use super::{Assembler, Open, parts::Parts};
+use super::{Assembler, Open, parts::PayloadParts};
 use crate::{
     Error,
     event::{EventHeader, Framing, MAGIC},
@@ -45,7 +45,7 @@ struct Reading {
     framing: Framing,
     position: Position,
     payload: Option<Payload>,
-    parts: Option<Parts>,
+    parts: Option<PayloadParts>,
     previous_gtids: Option<GtidSet>,
     /// The commit's, until the prepared part opens.
     open: Option<Open>,

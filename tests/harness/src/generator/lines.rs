@@ -21,7 +21,7 @@ pub struct Line {
 
 /// A row's parts; columns by name, values as they are written.
 #[derive(Debug)]
-pub struct Parts<'a> {
+pub struct RowParts<'a> {
     pub data: Vec<(String, &'a str)>,
     pub key: Option<Vec<(String, &'a str)>>,
     pub old: Option<Vec<(String, &'a str)>>,
@@ -66,10 +66,10 @@ impl Line {
 
     /// # Errors
     /// When the line has no `data`.
-    pub fn parts(&self) -> anyhow::Result<Parts<'_>> {
+    pub fn parts(&self) -> anyhow::Result<RowParts<'_>> {
         let fields = members(&self.text);
         let object = |name| member(&fields, name).map(members);
-        Ok(Parts {
+        Ok(RowParts {
             data: object("data").context("a row's line has `data`")?,
             key: object("key"),
             old: object("old"),

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    lines::{Line, Parts},
+    lines::{Line, RowParts},
     schema::{ID, Rows, Table, shortened},
 };
 use crate::golden::line::{member, members};
@@ -76,7 +76,7 @@ impl Moment {
         &self,
         touched: &Touched,
         line: &Line,
-        parts: &Parts<'_>,
+        parts: &RowParts<'_>,
         seen: &mut BTreeSet<i64>,
         compared: &mut Compared,
     ) {

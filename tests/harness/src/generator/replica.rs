@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 use mysql_async::{Conn, prelude::Queryable};
 
 use super::{
-    lines::{Line, Parts},
+    lines::{Line, RowParts},
     literal::{equals, is_exactly, literal},
     schema::{Column, ID, Table, quote, shortened, strings},
     session,
@@ -138,7 +138,7 @@ impl Replica {
     }
 
     /// The conditions that hold for no row of this id, for the message.
-    async fn unmet(&mut self, table: &Table, parts: &Parts<'_>) -> anyhow::Result<Vec<String>> {
+    async fn unmet(&mut self, table: &Table, parts: &RowParts<'_>) -> anyhow::Result<Vec<String>> {
         let id = member(&parts.data, ID).unwrap_or("NULL");
         let id = parts
             .old
@@ -187,11 +187,11 @@ fn written<'a, 'b>(
 }
 
 /// Where the row is, by what it was.
-fn found(table: &Table, parts: &Parts<'_>) -> anyhow::Result<String> {
+fn found(table: &Table, parts: &RowParts<'_>) -> anyhow::Result<String> {
     Ok(conditions(table, parts)?.join(" AND "))
 }
 
-fn conditions(table: &Table, parts: &Parts<'_>) -> anyhow::Result<Vec<String>> {
+fn conditions(table: &Table, parts: &RowParts<'_>) -> anyhow::Result<Vec<String>> {
     let was = |name: &str| {
         let old = parts.old.as_ref().and_then(|old| member(old, name));
         let key = || parts.key.as_ref().and_then(|key| member(key, name));
