@@ -29,7 +29,7 @@ use headwater_actors::{
         sink::{Record, Sink},
     },
     writer::{
-        buffer::{Flight, LaneBuffer, Rules, Step},
+        buffer::{Flight, LaneBuffer, RecordRules, Step},
         lines::Lines,
     },
 };
@@ -164,7 +164,7 @@ impl Replay {
             let encoder = verbatim::encoder(letter.line, letter.partition_key);
             (encoder, key, part)
         };
-        let rules = Rules {
+        let rules = RecordRules {
             packing: route.packing,
             compression: route.compression,
             partition_key,

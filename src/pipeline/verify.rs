@@ -9,7 +9,7 @@ use actix::System;
 use headwater_actors::{checkpoint::OrderingKey, failure::Failure};
 use headwater_binlog::schema::TableName;
 use headwater_verify::{
-    Audit, Image, LaneBy, Live, Place, Rules, SourceReport, TooManyKeys, column_hash, key_hash,
+    Audit, AuditRules, Image, LaneBy, Live, Place, SourceReport, TooManyKeys, column_hash, key_hash,
 };
 
 use crate::{
@@ -113,7 +113,7 @@ fn streams(plan: &Plan, top: &KinesisPlan, named: &[String]) -> Result<Vec<Kines
 pub fn verify(plan: Option<Plan>, mode: &VerifyMode) -> anyhow::Result<Exit> {
     let input = input(plan.as_ref(), mode).map_err(Failure::definite)?;
     let is_by_key = |plan: &Plan| !matches!(plan.ordering, OrderingKey::Table);
-    let mut audit = Audit::new(Rules {
+    let mut audit = Audit::new(AuditRules {
         counter: mode.counter.clone(),
         judges_images: mode.judges_images,
         lane_by: match plan.as_ref().is_some_and(is_by_key) {

@@ -14,7 +14,7 @@ use crate::{
 
 /// What is looked at, and how much may be kept.
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub struct AuditRules {
     /// A column that an insert sets and every update raises by one.
     pub counter: Option<String>,
     /// Whether `old` must fit the last change of its key.
@@ -34,7 +34,7 @@ pub enum LaneBy {
     Key,
 }
 
-impl Default for Rules {
+impl Default for AuditRules {
     fn default() -> Self {
         Self {
             counter: None,
@@ -71,7 +71,7 @@ pub enum Taken {
 /// Takes lines in the order in which a consumer got them; ends in a [`Report`].
 #[derive(Debug)]
 pub struct Audit {
-    rules: Rules,
+    rules: AuditRules,
     lanes: Lanes,
     rows: Rows,
     tables: HashMap<String, u32>,
@@ -81,7 +81,7 @@ pub struct Audit {
 }
 
 impl Audit {
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: AuditRules) -> Self {
         Self {
             lanes: Lanes::new(rules.window),
             rows: Rows::new(rules.keys_max, rules.judges_images),

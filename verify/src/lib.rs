@@ -16,7 +16,7 @@ mod rows;
 mod seq;
 mod statements;
 
-pub use audit::{Audit, LaneBy, Place, Rules, Taken};
+pub use audit::{Audit, AuditRules, LaneBy, Place, Taken};
 pub use lanes::Step;
 pub use line::{Heartbeat, Image, Kind, Line, Parsed, Unreadable, column_hash, key_hash};
 pub use records::{LINE_BYTES_MAX, Malformed, lines, reader};

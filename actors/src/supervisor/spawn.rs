@@ -14,7 +14,7 @@ use crate::{
     reader::{self, Reader, ReaderParts},
     router::{self, Checkpointing, Router},
     watch::DeathWatch,
-    writer::{ShardWriter, WriterParts, buffer::Rules},
+    writer::{ShardWriter, WriterParts, buffer::RecordRules},
 };
 
 impl Supervisor {
@@ -166,7 +166,7 @@ impl Supervisor {
         let parts = WriterParts {
             encoder: route.encoder,
             epoch: running.launch.from.epoch,
-            rules: Rules {
+            rules: RecordRules {
                 packing: route.packing,
                 compression: route.compression,
                 partition_key: route.partition_key,

@@ -29,8 +29,9 @@ use crate::{
     },
 };
 
+/// How a lane's changes become records.
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub struct RecordRules {
     pub packing: Packing,
     pub compression: Compression,
     pub partition_key: PartitionKey,
@@ -82,7 +83,7 @@ struct Flying {
 pub struct LaneBuffer {
     lane: Arc<Lane>,
     partition_key: Arc<str>,
-    rules: Rules,
+    rules: RecordRules,
     queue: VecDeque<Arc<LaneChanges>>,
     /// The cursor's number of the queue's front.
     front: u64,
@@ -101,7 +102,7 @@ pub struct LaneBuffer {
 }
 
 impl LaneBuffer {
-    pub fn new(lane: Arc<Lane>, rules: Rules) -> Self {
+    pub fn new(lane: Arc<Lane>, rules: RecordRules) -> Self {
         let partition_key: Arc<str> = lane.partition_key().into();
         let sink_bytes_max = rules.sink_bytes_max.saturating_sub(partition_key.len());
         // A full record fits, also one that compression makes larger.
@@ -110,7 +111,7 @@ impl LaneBuffer {
                 .compression
                 .growth_bytes(sink_bytes_max)
                 .min(sink_bytes_max);
-        let rules = Rules {
+        let rules = RecordRules {
             record_bytes_max: rules.record_bytes_max.min(fitting),
             ..rules
         };

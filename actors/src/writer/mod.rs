@@ -23,7 +23,7 @@ use futures_util::FutureExt;
 use metrics::SharedString;
 
 use self::{
-    buffer::{Flight, LaneBuffer, Rules, Step},
+    buffer::{Flight, LaneBuffer, RecordRules, Step},
     lines::Lines,
 };
 use crate::{
@@ -66,7 +66,7 @@ pub struct ShardWriter {
 pub struct WriterParts {
     pub encoder: Arc<dyn Encoder>,
     pub epoch: u32,
-    pub rules: Rules,
+    pub rules: RecordRules,
     pub sink: Arc<dyn Sink>,
     pub dead_letters: Arc<dyn DeadLetters>,
     pub encoded: ByteBudget,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use headwater_verify::{Audit, Kind, Place, Rules, Taken};
+use headwater_verify::{Audit, AuditRules, Kind, Place, Taken};
 
 use crate::{facts::Facts, kinesis::Record};
 
@@ -68,10 +68,10 @@ impl Default for Judge {
 impl Judge {
     pub fn new() -> Self {
         // What is missing the facts say, for sure.
-        let rules = Rules {
+        let rules = AuditRules {
             judges_images: false,
             window: 10_000_000,
-            ..Rules::default()
+            ..AuditRules::default()
         };
         Self {
             audit: Audit::new(rules),

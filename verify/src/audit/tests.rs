@@ -123,7 +123,7 @@ fn with_replays(changes: &[Change], replays: &[(u8, u8)]) -> Vec<Change> {
     out
 }
 
-fn audited(lines: &[Change], rules: Rules) -> Report {
+fn audited(lines: &[Change], rules: AuditRules) -> Report {
     let mut audit = Audit::new(rules);
     for change in lines {
         let lane = format!("shop.t{}", change.table);
@@ -136,13 +136,13 @@ fn audited(lines: &[Change], rules: Rules) -> Report {
     audit.finish()
 }
 
-fn both_rules() -> [Rules; 2] {
+fn both_rules() -> [AuditRules; 2] {
     let counter = Some("v".to_owned());
     [
-        Rules::default(),
-        Rules {
+        AuditRules::default(),
+        AuditRules {
             counter,
-            ..Rules::default()
+            ..AuditRules::default()
         },
     ]
 }
@@ -193,7 +193,7 @@ proptest! {
 
     #[test]
     fn a_replay_from_behind_the_window_is_clean((changes, lines, _) in scenario()) {
-        let rules = Rules { window: 3, ..Rules::default() };
+        let rules = AuditRules { window: 3, ..AuditRules::default() };
         let report = audited(&lines, rules);
         prop_assert!(report.is_clean(), "{report}");
         prop_assert_eq!(report.changes, changes.len() as u64);
@@ -219,7 +219,7 @@ proptest! {
         prop_assume!(lines[first + 1..places[1]].iter().any(|line| lane(line) && line.n > n));
         let mut lines = lines.clone();
         lines.remove(first);
-        prop_assert!(audited(&lines, Rules::default()).order_violations > 0);
+        prop_assert!(audited(&lines, AuditRules::default()).order_violations > 0);
     }
 
     #[test]
@@ -230,7 +230,7 @@ proptest! {
         prop_assume!(next.is_some());
         let mut lines = lines.clone();
         lines.swap(at, next.unwrap());
-        prop_assert!(audited(&lines, Rules::default()).order_violations > 0);
+        prop_assert!(audited(&lines, AuditRules::default()).order_violations > 0);
     }
 
     #[test]
@@ -244,7 +244,7 @@ proptest! {
         let stray = lines[*earlier[earlier.len() - 2]].clone();
         let mut lines = lines.clone();
         lines.insert(at, stray);
-        prop_assert!(audited(&lines, Rules::default()).order_violations > 0);
+        prop_assert!(audited(&lines, AuditRules::default()).order_violations > 0);
     }
 
     #[test]
@@ -269,7 +269,7 @@ proptest! {
         prop_assume!(places.len() > 1);
         let mut lines = lines.clone();
         lines[places[1]].spoiled = true;
-        prop_assert!(audited(&lines, Rules::default()).wrong_values > 0);
+        prop_assert!(audited(&lines, AuditRules::default()).wrong_values > 0);
     }
 }
 
@@ -296,7 +296,7 @@ fn what_comes_behind_a_heartbeat_for_the_first_time_must_be_later() {
         )
     };
     for (n, rest, violations) in [(3, "", 0), (5, "", 1), (5, r#","lane":1,"lanes":2"#, 0)] {
-        let mut audit = Audit::new(Rules::default());
+        let mut audit = Audit::new(AuditRules::default());
         let place = Place {
             shard: "",
             lane: None,
@@ -320,7 +320,7 @@ fn what_comes_behind_a_heartbeat_for_the_first_time_must_be_later() {
 fn a_statement_between_two_changes_explains_other_values_also_from_another_shard() {
     let row = |n| r#""key":{"id":1},"data":{"id":1,"a":N},"old":{}"#.replace('N', n);
     for ddl_comes_last in [false, true] {
-        let mut audit = Audit::new(Rules::default());
+        let mut audit = Audit::new(AuditRules::default());
         let ddl = event("ddl", 2, r#""statement":"ALTER TABLE t MODIFY a TEXT""#);
         let mut lines = vec![
             ("s0", ddl),
@@ -348,9 +348,9 @@ fn a_counter_gap_is_missing_also_over_an_alter_and_not_over_a_truncate() {
         ),
         (event("truncate", 3, r#""statement":"TRUNCATE t""#), 0),
     ] {
-        let rules = Rules {
+        let rules = AuditRules {
             counter: Some("n".to_owned()),
-            ..Rules::default()
+            ..AuditRules::default()
         };
         let mut audit = Audit::new(rules);
         let old = |n: i64| format!(r#"{},"old":{{"n":{}}}"#, row(1, n), n - 1);
@@ -368,7 +368,7 @@ fn a_counter_gap_is_missing_also_over_an_alter_and_not_over_a_truncate() {
 
 #[test]
 fn partial_images_are_not_judged_by_their_values() {
-    let mut audit = Audit::new(Rules::default());
+    let mut audit = Audit::new(AuditRules::default());
     for line in [
         event("insert", 1, r#""key":{"id":1},"data":{"id":1,"a":1,"b":1}"#),
         event("update", 2, r#""key":{"id":1},"data":{"a":2},"old":{}"#),
@@ -391,7 +391,7 @@ fn a_row_that_moves_through_another_lane_is_no_finding() {
             &format!(r#""key":{{"id":5}},"data":{{"id":5,"a":{a}}}{old}"#),
         )
     };
-    let mut audit = Audit::new(Rules::default());
+    let mut audit = Audit::new(AuditRules::default());
     let lane_two = [
         of_five(1, "insert", 1, ""),
         of_five(4, "update", 9, r#","old":{"a":8}"#),
@@ -420,9 +420,9 @@ fn a_row_that_moves_through_another_lane_is_no_finding() {
 
 #[test]
 fn more_keys_than_may_be_kept_end_the_audit() {
-    let mut audit = Audit::new(Rules {
+    let mut audit = Audit::new(AuditRules {
         keys_max: 1,
-        ..Rules::default()
+        ..AuditRules::default()
     });
     let row = |id: u64| format!(r#""key":{{"id":{id}}},"data":{{"id":{id}}}"#);
     take(&mut audit, "s", "l", &event("insert", 1, &row(1)));

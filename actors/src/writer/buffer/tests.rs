@@ -19,8 +19,8 @@ use crate::{
 const RECORD_BYTES_MAX: usize = 300;
 const SINK_BYTES_MAX: usize = 5000;
 
-fn rules(packing: Packing, on_error: OnError) -> Rules {
-    Rules {
+fn rules(packing: Packing, on_error: OnError) -> RecordRules {
+    RecordRules {
         packing,
         compression: Compression::None,
         partition_key: PartitionKey::Lane,
@@ -57,7 +57,7 @@ impl Driver {
         Self::with(rules(packing, on_error))
     }
 
-    fn with(rules: Rules) -> Self {
+    fn with(rules: RecordRules) -> Self {
         let (packing, compression) = (rules.packing, rules.compression);
         Self {
             buffer: LaneBuffer::new(fixture::lane("a"), rules),
@@ -295,7 +295,7 @@ proptest! {
         ops in prop::collection::vec(op(), 1..30),
     ) {
         let compression = if is_zstd { Compression::Zstd } else { Compression::Gzip };
-        let mut driver = Driver::with(Rules { compression, ..rules(Packing::Newline, OnError::Halt) });
+        let mut driver = Driver::with(RecordRules { compression, ..rules(Packing::Newline, OnError::Halt) });
         apply(&mut driver, ops);
         driver.finish().unwrap();
         prop_assert_eq!(&driver.durable, &driver.lines_up_to(BarrierSeq(u64::MAX)));
@@ -453,7 +453,7 @@ fn a_full_record_is_prepared_while_the_one_before_it_flies() {
 
 #[test]
 fn a_record_never_outgrows_the_sink_whatever_the_settings_say() {
-    let rules = Rules {
+    let rules = RecordRules {
         record_bytes_max: 1 << 20,
         ..rules(Packing::Newline, OnError::Halt)
     };

@@ -11,13 +11,13 @@ fn lane_of(change: &Change) -> u8 {
     }
 }
 
-fn audited_changes(changes: &[Change], picks: &[u8], rules: Rules) -> Report {
+fn audited_changes(changes: &[Change], picks: &[u8], rules: AuditRules) -> Report {
     let line = |change: &Change| (lane_of(change), change.table, change.line());
     audited(changes.iter().map(line).collect(), picks, rules)
 }
 
 /// Lines with their lane and table, in the source's order; `picks` says from which shard the next is read.
-fn audited(lines: Vec<(u8, u8, String)>, picks: &[u8], rules: Rules) -> Report {
+fn audited(lines: Vec<(u8, u8, String)>, picks: &[u8], rules: AuditRules) -> Report {
     let mut shards: Vec<VecDeque<(u8, String)>> = vec![VecDeque::new(); 4];
     for (lane, table, line) in lines {
         shards[usize::from(lane)].push_back((table, line));

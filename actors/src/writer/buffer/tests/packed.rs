@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_row_that_fits_the_sink_only_compressed_passes_and_one_that_does_not_halts() {
     for compression in [Compression::Gzip, Compression::Zstd] {
-        let compressed = || Rules {
+        let compressed = || RecordRules {
             compression,
             ..rules(Packing::Newline, OnError::Halt)
         };
@@ -13,7 +13,7 @@ fn a_row_that_fits_the_sink_only_compressed_passes_and_one_that_does_not_halts()
         driver.push(&[(1, 1), (2, 20_000), (3, 3)]);
         driver.finish().unwrap();
         assert_eq!(driver.durable, driver.lines_up_to(BarrierSeq(u64::MAX)));
-        let small = Rules {
+        let small = RecordRules {
             sink_bytes_max: 40,
             ..compressed()
         };
@@ -38,7 +38,7 @@ fn a_row_of_its_own_key_leaves_the_lane_s_place() {
         (PartitionKey::PrimaryKey, "7"),
     ] {
         let is_own = partition_key != PartitionKey::Lane;
-        let rules = Rules {
+        let rules = RecordRules {
             partition_key,
             ..rules(Packing::None, OnError::Halt)
         };
@@ -56,7 +56,7 @@ fn a_row_of_its_own_key_leaves_the_lane_s_place() {
 
 #[test]
 fn an_aggregate_has_each_row_s_key_and_the_lane_s_place() {
-    let rules = Rules {
+    let rules = RecordRules {
         partition_key: PartitionKey::PrimaryKey,
         ..rules(Packing::Kpl, OnError::Halt)
     };
