@@ -56,12 +56,13 @@ use crate::{
 /// What to read and when to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunMode {
-    pub until: Until,
+    pub until: RunUntil,
     pub source: RunSource,
 }
 
+/// As the command line says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Until {
+pub enum RunUntil {
     /// SIGTERM or SIGINT.
     Never,
     /// The position that the source had at the start is durable.

@@ -17,7 +17,7 @@ use headwater_actors::failure::Failure;
 
 use crate::{
     exit::Exit,
-    pipeline::{self, Creates, RunMode, RunSource, Until, VerifyMode},
+    pipeline::{self, Creates, RunMode, RunSource, RunUntil, VerifyMode},
     plan::{self, Plan, Target},
     settings::{self, Layers, Loaded},
 };
@@ -63,7 +63,7 @@ enum Command {
         /// Stop, drained, once this point is durable: "now" (the server's position at the start), FILE:POS
         /// or a GTID set
         #[arg(long, value_name = "POINT", value_parser = until)]
-        until: Option<Until>,
+        until: Option<RunUntil>,
     },
     /// Check settings, server, checkpoint and sink as `run` does; say what to do about each failure
     Check {
@@ -223,7 +223,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
         Command::Run { until } => pipeline::run(
             plan,
             RunMode {
-                until: until.unwrap_or(Until::Never),
+                until: until.unwrap_or(RunUntil::Never),
                 source: RunSource::Server,
             },
         )?,
@@ -238,7 +238,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
         Command::Replay { binlogs } => pipeline::run(
             plan,
             RunMode {
-                until: Until::Never,
+                until: RunUntil::Never,
                 source: RunSource::Files(binlogs),
             },
         )?,
@@ -290,11 +290,11 @@ fn plan(loaded: &Loaded) -> Result<Plan, Error> {
     })
 }
 
-fn until(text: &str) -> Result<Until, String> {
+fn until(text: &str) -> Result<RunUntil, String> {
     match text {
-        "now" => Ok(Until::Now),
+        "now" => Ok(RunUntil::Now),
         point => Target::parse(point)
-            .map(Until::At)
+            .map(RunUntil::At)
             .map_err(|error| format!("{error}, or \"now\"")),
     }
 }
@@ -344,10 +344,10 @@ mod tests {
 
     #[test]
     fn until_is_now_or_a_point() {
-        assert_eq!(until("now"), Ok(Until::Now));
+        assert_eq!(until("now"), Ok(RunUntil::Now));
         assert!(matches!(
             until("binlog.000001:4"),
-            Ok(Until::At(Target::Position(_)))
+            Ok(RunUntil::At(Target::Position(_)))
         ));
         assert!(until("tomorrow").unwrap_err().contains("\"now\""));
     }

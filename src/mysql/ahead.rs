@@ -17,7 +17,7 @@ use headwater_binlog::{
     transaction::AssembleError,
 };
 
-use super::dump::{Ask, Connection, Dump, Place, Replica, Taken, Until};
+use super::dump::{Ask, AtLogEnd, Connection, Dump, Place, Replica, Taken};
 use crate::plan::{Host, SourcePlan};
 
 /// The server that a dump reads from.
@@ -127,7 +127,7 @@ impl Home {
                 &self.plan,
                 Replica::stranger(),
                 &ask,
-                Until::Head,
+                AtLogEnd::Stop,
                 self.patience,
             )
             .await

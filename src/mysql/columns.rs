@@ -21,7 +21,7 @@ use mysql_async::{Error, Row, prelude::Queryable};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
-    dump::{Connection, Replica, Taken, Until},
+    dump::{AtLogEnd, Connection, Replica, Taken},
     facts::{Server, number, text},
     resume::Route,
     start::server,
@@ -248,7 +248,7 @@ async fn read_ahead(
     let ask = (&route).into();
     let patience = plan.read_timeout;
     let mut dump = connection
-        .dump(plan, Replica::stranger(), &ask, Until::Head, patience)
+        .dump(plan, Replica::stranger(), &ask, AtLogEnd::Stop, patience)
         .await?;
     let mut bytes = BytesMut::new();
     while ahead.reached() < end {

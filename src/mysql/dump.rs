@@ -91,12 +91,13 @@ impl From<&Route> for Ask {
     }
 }
 
+/// What the server does at the end of its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
-    /// Waits for more at the end of the log.
-    Ever,
-    /// Ends at the end of the log.
-    Head,
+pub enum AtLogEnd {
+    /// Waits for more.
+    Wait,
+    /// Ends the dump.
+    Stop,
 }
 
 /// A connection that has logged in.
@@ -191,7 +192,7 @@ impl Connection {
         plan: &SourcePlan,
         replica: Replica,
         ask: &Ask,
-        until: Until,
+        at_end: AtLogEnd,
         patience: Duration,
     ) -> Result<Dump, Failure> {
         let doing = match ask {
@@ -199,7 +200,7 @@ impl Connection {
             Ask::Gtids(set) => format!("read the binary log after GTIDs {set}"),
             Ask::MariaDbGtids(set) => format!("read the binary log after GTIDs {set}"),
         };
-        let request = request(self.version, replica.server_id, ask, until)?;
+        let request = request(self.version, replica.server_id, ask, at_end)?;
         for statement in self.settings(plan, replica, ask) {
             self.execute("prepare the dump", &statement).await?;
         }
@@ -255,11 +256,11 @@ fn request(
     version: ServerVersion,
     server_id: u32,
     ask: &Ask,
-    until: Until,
+    at_end: AtLogEnd,
 ) -> Result<Vec<u8>, Failure> {
-    let mut flags = match until {
-        Until::Ever => BinlogDumpFlags::empty(),
-        Until::Head => BinlogDumpFlags::BINLOG_DUMP_NON_BLOCK,
+    let mut flags = match at_end {
+        AtLogEnd::Wait => BinlogDumpFlags::empty(),
+        AtLogEnd::Stop => BinlogDumpFlags::BINLOG_DUMP_NON_BLOCK,
     };
     if version.is_mariadb {
         // The same bit is BINLOG_SEND_ANNOTATE_ROWS_EVENT there: no gaps where those events stand.
@@ -402,7 +403,7 @@ mod tests {
                 ServerVersion::parse("9.7.0"),
                 9,
                 &Ask::Position(position),
-                Until::Ever,
+                AtLogEnd::Wait,
             )
         };
         let bytes = ask(u64::from(u32::MAX)).expect("fits");

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use super::{
     boundary::{Verdict, Walk},
     connect::connect,
-    dump::{Connection, Dump, Replica, Taken, Until},
+    dump::{AtLogEnd, Connection, Dump, Replica, Taken},
     facts::{SLOW_ANSWER, Server, ServerFacts, text},
     resume::{Route, decide_resume, ensure_gtids, is_log_of, next_epoch},
 };
@@ -194,7 +194,7 @@ async fn ensure_boundary(
         offset: FIRST_OFFSET,
     };
     let route = Route::ByPosition(begin);
-    let mut dump = inspect(plan, facts, &route, Until::Head).await?;
+    let mut dump = inspect(plan, facts, &route, AtLogEnd::Stop).await?;
     let mut walk = Walk::to(position.offset);
     let mut bytes = BytesMut::new();
     loop {
@@ -259,7 +259,7 @@ async fn locate(
         return Ok(facts.head.clone());
     }
     let route = Route::ByGtid(set.clone());
-    let mut dump = inspect(plan, facts, &route, Until::Ever).await?;
+    let mut dump = inspect(plan, facts, &route, AtLogEnd::Wait).await?;
     let mut file: Option<FileName> = None;
     let mut framing = Framing::default();
     let mut bytes = BytesMut::new();
@@ -316,7 +316,7 @@ async fn inspect(
     plan: &SourcePlan,
     facts: &ServerFacts,
     route: &Route,
-    until: Until,
+    at_end: AtLogEnd,
 ) -> Result<Dump, Failure> {
     let server = server(plan).await?;
     let mut connection = Connection::open(plan, &server.host()).await?;
@@ -327,6 +327,6 @@ async fn inspect(
         Route::ByGtid(_) => SLOW_ANSWER,
     };
     connection
-        .dump(plan, Replica::stranger(), &route.into(), until, patience)
+        .dump(plan, Replica::stranger(), &route.into(), at_end, patience)
         .await
 }

@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 use super::{
     ahead::{Home, PartSums},
     columns::Columns,
-    dump::{Connection, Dump, Ready, Replica, Taken, Until},
+    dump::{AtLogEnd, Connection, Dump, Ready, Replica, Taken},
     facts::{Server, ServerFacts},
     prepared,
     resume::{Route, bytes_ahead, decide_resume},
@@ -186,7 +186,7 @@ impl Shared {
         let heartbeats = self.plan.heartbeat.saturating_mul(HEARTBEATS_MIN);
         let patience = self.plan.read_timeout.max(heartbeats);
         let dump = connection
-            .dump(&self.plan, replica, &route.into(), Until::Ever, patience)
+            .dump(&self.plan, replica, &route.into(), AtLogEnd::Wait, patience)
             .await?;
         *self.idle.lock().await = Some(server);
         Ok(Box::new(MySqlStream {

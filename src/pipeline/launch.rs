@@ -12,12 +12,12 @@ use headwater_actors::{
         source::Source,
         store::{CheckpointStore, Stored},
     },
-    reading,
+    reading::Until,
 };
 use headwater_binlog::gtid::Uuid;
 use tokio::sync::OnceCell;
 
-use super::{Until, check, outputs::Outputs, routes::GenerationRoutes};
+use super::{RunUntil, check, outputs::Outputs, routes::GenerationRoutes};
 use crate::{
     checkpoint,
     mysql::{self, Identity, MySqlSource, Patience, Start, Verdict},
@@ -32,18 +32,18 @@ pub struct ServerLauncher {
 
 struct Server {
     plan: Plan,
-    until: Until,
+    until: RunUntil,
     store: Arc<dyn CheckpointStore>,
     outputs: Arc<Outputs>,
     patience: Patience,
     /// "now" is the head of the first launch, for all generations.
-    end: OnceCell<reading::Until>,
+    end: OnceCell<Until>,
 }
 
 impl ServerLauncher {
     pub fn new(
         plan: Plan,
-        until: Until,
+        until: RunUntil,
         store: Arc<dyn CheckpointStore>,
         outputs: Arc<Outputs>,
     ) -> Self {
@@ -100,18 +100,14 @@ impl Server {
         })
     }
 
-    async fn resolve_end(
-        &self,
-        source: &MySqlSource,
-        from: &Checkpoint,
-    ) -> Result<reading::Until, Failure> {
+    async fn resolve_end(&self, source: &MySqlSource, from: &Checkpoint) -> Result<Until, Failure> {
         Ok(match &self.until {
-            Until::Never => reading::Until::Never,
-            Until::Now => {
-                reading::Until::Position(source.head(from.mark.position.clone()).await?.position)
+            RunUntil::Never => Until::Never,
+            RunUntil::Now => {
+                Until::Position(source.head(from.mark.position.clone()).await?.position)
             }
-            Until::At(Target::Position(position)) => reading::Until::Position(position.clone()),
-            Until::At(Target::Gtids(gtids)) => reading::Until::Gtids(gtids.clone()),
+            RunUntil::At(Target::Position(position)) => Until::Position(position.clone()),
+            RunUntil::At(Target::Gtids(gtids)) => Until::Gtids(gtids.clone()),
         })
     }
 }
@@ -262,7 +258,7 @@ impl Launcher for FileLauncher {
             Ok(Launch {
                 routes: Arc::new(GenerationRoutes::new(&plan, outputs, from.server_uuid)),
                 from,
-                until: reading::Until::Never,
+                until: Until::Never,
                 source,
             })
         })
