@@ -5,7 +5,7 @@
 //! it reads stands in `launch`, what is checked in `check`.
 
 mod check;
-mod columns;
+mod column_checks;
 mod launch;
 mod outputs;
 mod position;

@@ -7,11 +7,11 @@
 //! A star never sends the match back beyond itself, so a hostile pattern costs at most its length
 //! times the name's.
 
-mod columns;
+mod column_filter;
 
 use headwater_binlog::schema::TableName;
 
-pub use columns::ColumnFilter;
+pub use column_filter::ColumnFilter;
 
 /// Schemas that belong to the server or its host, never to the user. `mysql` holds RDS's `rds_*` tables.
 const SYSTEM_SCHEMAS: [&str; 5] = [

@@ -10,9 +10,9 @@ use mysql_async::{Conn, Row, Value as Sql, prelude::Queryable};
 use serde_json::{Number, Value};
 
 use super::{
-    columns::quoted,
     facts::{number, text},
     start::server,
+    unnamed::quoted,
 };
 use crate::plan::{Documents, SourcePlan};
 

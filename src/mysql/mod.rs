@@ -9,7 +9,6 @@
 mod ahead;
 pub mod boundary;
 pub mod checks;
-mod columns;
 pub mod connect;
 pub mod dump;
 pub mod facts;
@@ -23,6 +22,7 @@ mod replication;
 pub mod resume;
 pub mod start;
 pub mod stream;
+mod unnamed;
 
 pub use dump::draw_server_id;
 pub use hosts::{Patience, choose_host};

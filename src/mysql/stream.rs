@@ -27,12 +27,12 @@ use tokio::sync::Mutex;
 
 use super::{
     ahead::{Home, PartSums},
-    columns::Columns,
     dump::{AtLogEnd, Connection, Dump, Ready, Replica, Taken},
     facts::{Server, ServerFacts},
     prepared,
     resume::{Route, bytes_ahead, decide_resume},
     start::server,
+    unnamed::Columns,
 };
 use crate::plan::{SourcePlan, UnnamedColumns};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::System;
 use headwater_actors::{failure::Failure, ports::store::Stored};
 
-use super::{columns, outputs::Outputs};
+use super::{column_checks, outputs::Outputs};
 use crate::{
     checkpoint,
     encode::shape::ShapeRules,
@@ -106,7 +106,12 @@ pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, F
     if !plan.shape.keeps_everything() {
         let seen = mysql::list_columns(&plan.source).await?;
         let rules = ShapeRules::of_plan(plan);
-        checks.extend(columns::judge(&plan.shape, &rules, &plan.tables, &seen));
+        checks.extend(column_checks::judge(
+            &plan.shape,
+            &rules,
+            &plan.tables,
+            &seen,
+        ));
     }
     Ok(match &stored.checkpoint {
         None => checks,

@@ -4,7 +4,7 @@ use headwater_actors::failure::Failure;
 
 use super::{Check, Variables};
 use crate::{
-    mysql::{columns::filtered, failure::grant_hint},
+    mysql::{failure::grant_hint, unnamed::filtered},
     plan::UnnamedColumns,
 };
 
