@@ -8,7 +8,7 @@
 
 mod kind;
 
-use crate::{Error, cursor::Cursor, position::FileName};
+use crate::{Error, cursor::Cursor, offset::LowOffset, position::FileName};
 pub use kind::EventKind;
 
 /// Written by the dump thread, not in the file.
@@ -35,8 +35,8 @@ pub struct EventHeader {
     pub server_id: u32,
     /// Of the whole event: header, body, checksum.
     pub bytes: u32,
-    /// Low 32 bits of the offset of the next event; 0 in events that are in no file.
-    pub next_offset: u32,
+    /// Of the next event; 0 in events that are in no file.
+    pub next_offset: LowOffset,
     pub flags: u16,
 }
 
@@ -48,14 +48,24 @@ impl EventHeader {
             kind: EventKind::from_code(cursor.u8()?),
             server_id: cursor.u32()?,
             bytes: cursor.u32()?,
-            next_offset: cursor.u32()?,
+            next_offset: LowOffset(cursor.u32()?),
             flags: cursor.u16()?,
         })
     }
 
     /// Whether the event stands in the file, so that its bytes move the offset.
     pub fn is_in_file(&self) -> bool {
-        self.flags & FLAG_ARTIFICIAL == 0 && self.next_offset != 0 && !self.kind.is_heartbeat()
+        self.flags & FLAG_ARTIFICIAL == 0 && self.has_offset() && !self.kind.is_heartbeat()
+    }
+
+    /// Whether the event says its place.
+    pub fn has_offset(&self) -> bool {
+        self.next_offset != LowOffset(0)
+    }
+
+    /// Where the event begins.
+    pub fn begin(&self) -> LowOffset {
+        self.next_offset.minus(self.bytes)
     }
 
     pub fn is_ignorable(&self) -> bool {
@@ -215,9 +225,7 @@ impl<'a> Cursor<'a> {
 
 /// It follows the magic bytes; so a damaged length shows even without a checksum.
 fn ensure_at_head(header: &EventHeader) -> Result<(), Error> {
-    let magic_bytes = MAGIC.len() as u32;
-    if header.next_offset.checked_sub(header.bytes) == Some(magic_bytes) || header.next_offset == 0
-    {
+    if header.begin() == LowOffset(MAGIC.len() as u32) || !header.has_offset() {
         return Ok(());
     }
     Err(Error::malformed(

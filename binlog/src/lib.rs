@@ -19,6 +19,7 @@ pub mod file;
 mod fixture;
 pub mod gtid;
 pub mod json;
+pub mod offset;
 pub mod payload;
 pub mod position;
 pub mod query;

@@ -10,7 +10,7 @@ mod tables;
 
 use std::sync::{Arc, OnceLock};
 
-pub use assembler::{AssembleError, Assembler};
+pub use assembler::{AssembleError, Assembler, Settings};
 pub use tables::Wanted;
 
 use crate::{

@@ -53,13 +53,12 @@ impl Home {
     /// Definite when the event is damaged; transient when it cannot be read again.
     pub async fn ensure_checksum(&self, place: &Place, first: &[u8]) -> Result<PartSums, Failure> {
         let header = EventHeader::parse(first).map_err(|error| unreadable(&error))?;
-        let begin = header.next_offset.checked_sub(header.bytes);
-        // A log without checksums has nothing to verify. Transactions begin below 4 GiB: see max_binlog_size.
-        let (Checksum::Crc32, Some(file), Some(begin)) = (place.checksum(), place.file(), begin)
-        else {
+        // A log without checksums has nothing to verify.
+        let (Checksum::Crc32, Some(file)) = (place.checksum(), place.file()) else {
             return Ok(PartSums::default());
         };
-        let position = Position::new(file.clone(), u64::from(begin));
+        // Transactions begin below max_binlog_size, which is 1 GiB at most; this one may end beyond 4 GiB.
+        let position = Position::new(file.clone(), u64::from(header.begin().0));
         // The place itself may have been damaged on its way: what the server says of it is not the last word.
         let read = async || {
             let outcome = self.read(&position, first).await;

@@ -226,7 +226,7 @@ async fn ensure_boundary(
 /// What follows a real ROTATE or a STOP belongs to the next file.
 fn ends_file(event: &[u8]) -> bool {
     EventHeader::parse(event).is_ok_and(|header| {
-        matches!(header.kind, EventKind::Rotate | EventKind::Stop) && header.next_offset != 0
+        matches!(header.kind, EventKind::Rotate | EventKind::Stop) && header.has_offset()
     })
 }
 
@@ -280,9 +280,10 @@ async fn locate(
                 EventKind::Rotate => file = Some(rotated_to(event.body)?),
                 EventKind::Gtid | EventKind::GtidTagged | EventKind::MariaGtid => {
                     // Transactions begin below max_binlog_size, which is 1 GiB at most.
-                    let begin = header.next_offset.checked_sub(header.bytes);
-                    if let (Some(file), Some(offset)) = (&file, begin) {
-                        return Ok(Position::new(file.clone(), u64::from(offset)));
+                    if let Some(file) = &file
+                        && header.has_offset()
+                    {
+                        return Ok(Position::new(file.clone(), u64::from(header.begin().0)));
                     }
                     break;
                 }

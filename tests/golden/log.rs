@@ -14,7 +14,7 @@ use headwater_binlog::{
     position::FileName,
     rows::{RowsBlock, RowsKind},
     schema::TableName,
-    transaction::{AssembleError, Assembler, Item, Statement},
+    transaction::{AssembleError, Assembler, Item, Settings, Statement},
 };
 use headwater_harness::mysql::MySql;
 
@@ -98,7 +98,7 @@ impl Log {
 
     /// From now on lines carry the statements' text.
     pub fn keep_queries(&mut self) {
-        self.assembler.set_keeps_queries(true);
+        self.set_keeps_queries(true);
         self.encoder = NativeEncoder::new(SERVER).with_fields(&NativePlan {
             fields: NativeField::ALL.to_vec(),
             ..NativePlan::default()
@@ -107,7 +107,16 @@ impl Log {
 
     /// They could, and the log's reader does not give them.
     pub fn forget_queries(&mut self) {
-        self.assembler.set_keeps_queries(false);
+        self.set_keeps_queries(false);
+    }
+
+    fn set_keeps_queries(&mut self, keeps_queries: bool) {
+        let settings = Settings {
+            framing: self.assembler.framing().clone(),
+            keeps_queries,
+            ..Settings::default()
+        };
+        self.assembler = Assembler::with_settings(self.assembler.position().clone(), settings);
     }
 
     /// As [`Log::read`], up to the first event that cannot be followed.

@@ -2,7 +2,7 @@
 //! no GTIDs, no names. Its columns are those that the server's information_schema listed then, and its
 //! values must be what its `SELECT` printed then. `scripts/record-55` makes both again.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, sync::Arc};
 
 use headwater::encode::native::NativeEncoder;
 use headwater_actors::ports::encoder::{Encoder, RowEvent};
@@ -11,9 +11,9 @@ use headwater_binlog::{
     event::{Checksum, EventHeader, EventKind},
     file::BinlogFile,
     gtid::Uuid,
-    position::FileName,
+    position::{FileName, Position},
     rows::RowsBlock,
-    transaction::{Assembler, Item},
+    transaction::{Assembler, Item, Settings},
 };
 
 use crate::line::{member, members, string};
@@ -68,8 +68,11 @@ fn read(answer: impl Fn(&str) -> Answer) -> Recorded {
     let bytes = fs::read(format!("{FOLDER}.binlog")).expect("the recorded log");
     let mut file = BinlogFile::open(&bytes[..], 1 << 20).expect("a log");
     let name = FileName::parse("mysql-bin.000001").expect("a name");
-    let mut assembler = Assembler::new(name, 4);
-    assembler.set_columns(&[]);
+    let settings = Settings {
+        columns: Some(Arc::default()),
+        ..Settings::default()
+    };
+    let mut assembler = Assembler::with_settings(Position::new(name, 4), settings);
     let mut recorded = Recorded {
         lines: Vec::new(),
         statements: Vec::new(),

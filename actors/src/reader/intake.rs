@@ -10,10 +10,13 @@
 mod end;
 mod leaving;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use headwater_binlog::{
     columns::{Answer, Question},
-    transaction::{AssembleError, Assembler, Item},
+    event::Framing,
+    transaction::{AssembleError, Assembler, Item, Settings},
     xa::Prepared,
 };
 
@@ -75,17 +78,17 @@ pub struct Intake {
 
 impl Intake {
     pub fn new(from: ResumePoint, until: Until, rules: &ReadRules) -> Self {
-        let Mark {
-            position,
-            rows_done,
-        } = from.mark.clone();
-        let mut assembler = Assembler::new(position.file, position.offset);
-        assembler.skip_rows(rows_done);
-        assembler.set_event_bytes_max(rules.event_bytes_max);
-        assembler.set_keeps_queries(rules.keeps_queries);
-        assembler.set_xa(rules.xa, from.xa.clone());
-        assembler.set_slice_bytes_max(SLICE_BYTES);
-        assembler.set_columns(&from.columns);
+        let settings = Settings {
+            framing: Framing::default(),
+            event_bytes_max: rules.event_bytes_max,
+            slice_bytes_max: SLICE_BYTES,
+            keeps_queries: rules.keeps_queries,
+            rows_done: from.mark.rows_done,
+            xa: rules.xa,
+            prepared: from.xa.clone(),
+            columns: Some(Arc::clone(&from.columns)),
+        };
+        let assembler = Assembler::with_settings(from.mark.position.clone(), settings);
         // Lists that have changed before a connection was lost may not have left: the first batch says all.
         let column_changes = if from.columns.is_empty() { 0 } else { u64::MAX };
         Self {

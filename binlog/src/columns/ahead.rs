@@ -19,7 +19,6 @@ use crate::{
 
 /// Above this many tables, all count as touched.
 const TABLES_MAX: usize = 100_000;
-const GAP_BYTES_MAX: u32 = 1 << 31;
 /// Of a compressed one.
 const STATEMENT_BYTES_MAX: usize = 1 << 30;
 
@@ -146,13 +145,9 @@ impl Ahead {
         let mut at = self.reached.clone();
         if header.is_in_file() && !is_head_again {
             let end = at.offset.saturating_add(u64::from(header.bytes));
-            let low = u32::try_from(end & u64::from(u32::MAX)).unwrap_or_default();
-            let gap = match header.next_offset.wrapping_sub(low) {
-                gap if gap < GAP_BYTES_MAX => u64::from(gap),
-                _ => 0,
-            };
-            at.offset = at.offset.saturating_add(gap);
-            self.reached.offset = end.saturating_add(gap);
+            let end = header.next_offset.at_or_after(end).unwrap_or(end);
+            at.offset = end.saturating_sub(u64::from(header.bytes));
+            self.reached.offset = end;
         }
         at
     }

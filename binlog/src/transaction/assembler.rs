@@ -1,8 +1,5 @@
 //! The state machine. Three layers: `push` knows offsets, checksums and errors with their place; `apply`
 //! knows which events may stand where; the steps in `changes` and `places` know what each means.
-//!
-//! The offset is counted in 64 bits from the events' lengths and checked against the 32 bits that the
-//! header has. A gap is accepted only between transactions, where a dump by GTID skips what we have.
 
 mod changes;
 mod kinds;
@@ -19,17 +16,18 @@ use bytes::{Buf, Bytes};
 
 use self::{
     kinds::{halt_reason, incident, is_passed_over, is_rows},
-    parts::PayloadParts,
-    places::heartbeat_fields,
+    places::{Place, heartbeat_fields},
     prepared::Xa,
 };
 use super::{Item, Transaction, Wanted, tables::Tables};
 use crate::{
     Error,
+    columns::Known,
     event::{EventHeader, EventKind, Framing, HEADER_BYTES, MAGIC},
     gtid::{GtidEvent, GtidSet},
     payload::{Inner, Payload},
     position::{FileName, Position},
+    xa::{XaPolicy, XaTable},
 };
 
 /// Why the log cannot be followed beyond an event, and where that is.
@@ -51,36 +49,58 @@ impl AssembleError {
     }
 }
 
+/// What an [`Assembler`] is told at its start; by default nothing is known and nothing has a limit of its own.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Of a file whose head is not pushed.
+    pub framing: Framing,
+    /// The limit of one event inside a TRANSACTION_PAYLOAD; by default MySQL's own, 1 GiB.
+    pub event_bytes_max: usize,
+    /// [`Assembler::push`] stops inside a TRANSACTION_PAYLOAD after about so many decompressed bytes;
+    /// [`Assembler::more`] goes on. By default it gives all items at once.
+    pub slice_bytes_max: usize,
+    /// Blocks carry the text of their statement, where the log has it.
+    pub keeps_queries: bool,
+    /// So many rows and DDLs of the first transaction are done: they are counted and left out.
+    pub rows_done: u64,
+    pub xa: XaPolicy,
+    /// XA transactions that are prepared already.
+    pub prepared: XaTable,
+    /// Lists of columns that are known; those that are missing are asked for. `None`: nobody answers, so the
+    /// rows of a table without column names fail.
+    pub columns: Option<Arc<[Known]>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            framing: Framing::default(),
+            event_bytes_max: EVENT_BYTES_MAX,
+            slice_bytes_max: usize::MAX,
+            keeps_queries: false,
+            rows_done: 0,
+            xa: XaPolicy::default(),
+            prepared: XaTable::default(),
+            columns: None,
+        }
+    }
+}
+
 const EVENT_BYTES_MAX: usize = 1 << 30;
-/// A backward step of the 32-bit offset looks like a gap of almost 4 GiB.
-const GAP_BYTES_MAX: u32 = 1 << 31;
 
 /// Turns events into [`Item`]s. After an error it must not be used again: make a new one at the last
 /// boundary.
 #[derive(Debug)]
 pub struct Assembler {
-    file: FileName,
-    /// Where the next event begins.
-    offset: u64,
-    /// Where the event in hand begins.
-    event_offset: u64,
-    framing: Framing,
-    /// The last boundary.
-    position: Position,
+    place: Place,
     open: Option<Open>,
     tables: Tables,
-    payload: Option<Payload>,
-    /// The payload's event, while its last part has not come.
-    parts: Option<PayloadParts>,
     xa: Xa,
-    previous_gtids: Option<GtidSet>,
     keeps_queries: bool,
     /// Of the statement whose rows come.
     query: Option<Arc<str>>,
     /// Rows of the first transaction that are not wanted again.
     skip_left: u64,
-    /// Bytes of events without an offset, counted as if they stood in the file: the next one tells.
-    unplaced_bytes: u32,
     event_bytes_max: usize,
     slice_bytes_max: usize,
 }
@@ -102,24 +122,21 @@ struct Open {
 impl Assembler {
     /// Reads from the boundary at `offset` of `file`; an artificial ROTATE may move that.
     pub fn new(file: FileName, offset: u64) -> Self {
+        Self::with_settings(Position::new(file, offset), Settings::default())
+    }
+
+    /// Reads from the boundary at `from`; an artificial ROTATE may move that.
+    pub fn with_settings(from: Position, settings: Settings) -> Self {
         Self {
-            position: Position::new(file.clone(), offset),
-            file,
-            offset,
-            event_offset: offset,
-            framing: Framing::default(),
+            place: Place::new(from, settings.framing),
             open: None,
-            tables: Tables::new(),
-            payload: None,
-            parts: None,
-            xa: Xa::default(),
-            previous_gtids: None,
-            keeps_queries: false,
+            tables: Tables::new(settings.columns.as_deref()),
+            xa: Xa::new(settings.xa, settings.prepared),
+            keeps_queries: settings.keeps_queries,
             query: None,
-            skip_left: 0,
-            unplaced_bytes: 0,
-            event_bytes_max: EVENT_BYTES_MAX,
-            slice_bytes_max: usize::MAX,
+            skip_left: settings.rows_done,
+            event_bytes_max: settings.event_bytes_max,
+            slice_bytes_max: settings.slice_bytes_max,
         }
     }
 
@@ -127,27 +144,6 @@ impl Assembler {
     /// table that cannot be parsed is no error; its rows then cannot be counted and count as none.
     pub fn set_wanted(&mut self, wanted: Wanted) {
         self.tables.set_wanted(wanted);
-    }
-
-    /// The framing of a file whose head is not pushed.
-    pub fn set_framing(&mut self, framing: Framing) {
-        self.framing = framing;
-    }
-
-    /// The limit of one event inside a TRANSACTION_PAYLOAD; 1 GiB, MySQL's own, if not set.
-    pub fn set_event_bytes_max(&mut self, event_bytes_max: usize) {
-        self.event_bytes_max = event_bytes_max;
-    }
-
-    /// [`Assembler::push`] stops inside a TRANSACTION_PAYLOAD after about so many decompressed bytes;
-    /// [`Assembler::more`] goes on. Not set: it gives all items at once.
-    pub fn set_slice_bytes_max(&mut self, slice_bytes_max: usize) {
-        self.slice_bytes_max = slice_bytes_max;
-    }
-
-    /// Leaves out the first `rows` rows and DDLs of the first transaction, which are done; they count.
-    pub fn skip_rows(&mut self, rows: u64) {
-        self.skip_left = rows;
     }
 
     pub fn is_in_transaction(&self) -> bool {
@@ -166,21 +162,21 @@ impl Assembler {
 
     /// The last boundary.
     pub fn position(&self) -> &Position {
-        &self.position
+        &self.place.position
     }
 
     /// Where the next event begins.
     pub fn offset(&self) -> u64 {
-        self.offset
+        self.place.offset
     }
 
     pub fn framing(&self) -> &Framing {
-        &self.framing
+        &self.place.framing
     }
 
     /// Of the file being read, once its PREVIOUS_GTIDS has passed.
     pub fn previous_gtids(&self) -> Option<&GtidSet> {
-        self.previous_gtids.as_ref()
+        self.place.previous_gtids.as_ref()
     }
 
     /// Goes on with another file, as a ROTATE would; for logs read from files, which may end in STOP.
@@ -199,7 +195,7 @@ impl Assembler {
         while self.more(items)? {
             self.tables.leave_unanswered();
         }
-        self.event_offset = self.offset;
+        self.place.event_offset = self.place.offset;
         let kind = EventHeader::parse(&bytes).map_or(EventKind::Unknown(0), |header| header.kind);
         self.take(&bytes, items)
             .map_err(|cause| self.error(kind, cause))?;
@@ -209,7 +205,8 @@ impl Assembler {
 
     /// Whether a TRANSACTION_PAYLOAD is not used up: [`Assembler::more`] gives the next slice.
     pub fn has_more(&self) -> bool {
-        self.payload
+        self.place
+            .payload
             .as_ref()
             .is_some_and(|payload| !payload.awaits())
     }
@@ -217,7 +214,7 @@ impl Assembler {
     /// Gives the next slice of a TRANSACTION_PAYLOAD; whether anything is left of it. A slice ends at a
     /// question too.
     pub fn more(&mut self, items: &mut Vec<Item>) -> Result<bool, AssembleError> {
-        let Some(mut payload) = self.payload.take() else {
+        let Some(mut payload) = self.place.payload.take() else {
             return Ok(false);
         };
         let mut slice_bytes = 0;
@@ -231,7 +228,7 @@ impl Assembler {
             let event = match inner {
                 Inner::Event(event) => event,
                 Inner::Awaits => {
-                    self.payload = Some(payload);
+                    self.place.payload = Some(payload);
                     return Ok(false);
                 }
                 Inner::End => return Ok(false),
@@ -242,17 +239,17 @@ impl Assembler {
             self.take_inner(&event, items)
                 .map_err(|cause| self.error(kind, cause))?;
             if std::mem::take(&mut self.xa.has_left) {
-                return Ok(self.payload.is_some());
+                return Ok(self.place.payload.is_some());
             }
         }
-        self.payload = Some(payload);
+        self.place.payload = Some(payload);
         Ok(true)
     }
 
     fn error(&self, kind: EventKind, cause: Error) -> AssembleError {
         AssembleError {
-            file: self.file.clone(),
-            offset: self.event_offset,
+            file: self.place.file.clone(),
+            offset: self.place.event_offset,
             kind,
             cause,
         }
@@ -260,10 +257,10 @@ impl Assembler {
 
     fn take(&mut self, bytes: &Bytes, items: &mut Vec<Item>) -> Result<(), Error> {
         self.ensure_no_parts()?;
-        let event = self.framing.event(bytes)?;
+        let event = self.place.framing.event(bytes)?;
         let body = bytes.slice_ref(event.body);
         if event.header.kind == EventKind::FormatDescription {
-            self.framing.learn(&event)?;
+            self.place.framing.learn(&event)?;
         }
         if self.is_counted(&event.header) {
             self.count_bytes(&event.header)?;
@@ -293,35 +290,6 @@ impl Assembler {
         self.apply(&header, body, items)
     }
 
-    /// The head of a file is sent again to readers that begin in its middle.
-    fn is_counted(&self, header: &EventHeader) -> bool {
-        let is_head_again =
-            header.kind == EventKind::FormatDescription && self.offset != MAGIC.len() as u64;
-        header.is_in_file() && !is_head_again
-    }
-
-    fn count_bytes(&mut self, header: &EventHeader) -> Result<(), Error> {
-        let end = self.offset.saturating_add(u64::from(header.bytes));
-        let low = u32::try_from(end & u64::from(u32::MAX)).unwrap_or_default();
-        let gap = header.next_offset.wrapping_sub(low);
-        if self.take_back_unplaced(low.wrapping_sub(header.next_offset)) {
-            return self.count_bytes(header);
-        }
-        if gap > 0 && (self.open.is_some() || gap >= GAP_BYTES_MAX) {
-            let begins = header.next_offset.wrapping_sub(header.bytes);
-            return Err(Error::malformed(
-                "event offset",
-                format_args!(
-                    "{begins} in the event, {} expected (modulo 4 GiB)",
-                    self.offset
-                ),
-            ));
-        }
-        self.event_offset = self.offset + u64::from(gap);
-        self.offset = end + u64::from(gap);
-        Ok(())
-    }
-
     fn apply(
         &mut self,
         header: &EventHeader,
@@ -336,7 +304,7 @@ impl Assembler {
                     return Ok(());
                 }
                 let at = self.event_position();
-                self.tables.add(&body, &self.framing, at)
+                self.tables.add(&body, &self.place.framing, at)
             }
             EventKind::Query => self.query(header, &body, items),
             EventKind::MariaQueryCompressed => {
@@ -350,14 +318,14 @@ impl Assembler {
             EventKind::MariaGtid => self.open_mariadb(header, &body),
             EventKind::XaPrepare => self.xa_prepare(header, &body, items),
             EventKind::TransactionPayload => {
-                self.payload = Some(Payload::parse(body, self.event_bytes_max)?);
+                self.place.payload = Some(Payload::parse(body, self.event_bytes_max)?);
                 Ok(())
             }
             EventKind::Rotate => self.rotate(header, &body, items),
             EventKind::FormatDescription if !self.is_counted_now(header) => Ok(()),
             EventKind::FormatDescription | EventKind::Stop => self.moved(header, items),
             EventKind::MariaGtidList => {
-                self.previous_gtids = Some(GtidSet::parse_gtid_list(&body)?);
+                self.place.previous_gtids = Some(GtidSet::parse_gtid_list(&body)?);
                 self.moved(header, items)
             }
             // A server decrypts what it sends; who reads files refuses encrypted ones.
@@ -365,16 +333,15 @@ impl Assembler {
                 self.moved(header, items)
             }
             EventKind::PreviousGtids => {
-                self.previous_gtids = Some(GtidSet::parse_previous_gtids(&body)?);
+                self.place.previous_gtids = Some(GtidSet::parse_previous_gtids(&body)?);
                 self.moved(header, items)
             }
             EventKind::Heartbeat => {
-                let low = u64::from(header.next_offset);
-                self.heartbeat(header, &FileName::from_bytes(&body)?, low, items)
+                self.heartbeat(header, &FileName::from_bytes(&body)?, None, items)
             }
             EventKind::HeartbeatV2 => {
                 let (file, offset) = heartbeat_fields(&body)?;
-                self.heartbeat(header, &file, offset, items)
+                self.heartbeat(header, &file, Some(offset), items)
             }
             // The QUERY behind it decides: with row format only DDL can follow.
             EventKind::UserVar if !self.open.as_ref().is_some_and(|open| open.has_begun) => Ok(()),
@@ -392,12 +359,5 @@ impl Assembler {
                 None => Err(Error::UnknownEvent(kind.code())),
             },
         }
-    }
-
-    /// Whether the FORMAT_DESCRIPTION in hand is the one that has just moved the offset.
-    fn is_counted_now(&self, header: &EventHeader) -> bool {
-        header.is_in_file()
-            && self.event_offset == MAGIC.len() as u64
-            && self.offset > self.event_offset
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Tables {
     wanted: Wanted,
     pub known: KnownColumns,
     /// Whether somebody answers.
-    pub asks: bool,
+    asks: bool,
     asked: Option<Asked>,
 }
 
@@ -60,12 +60,13 @@ impl fmt::Debug for Tables {
 }
 
 impl Tables {
-    pub fn new() -> Self {
+    /// With the lists of columns that are known, where somebody answers for the others.
+    pub fn new(columns: Option<&[Known]>) -> Self {
         Self {
             entries: HashMap::new(),
             wanted: Box::new(|_| true),
-            known: KnownColumns::default(),
-            asks: false,
+            known: columns.map(KnownColumns::new).unwrap_or_default(),
+            asks: columns.is_some(),
             asked: None,
         }
     }

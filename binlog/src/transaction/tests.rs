@@ -26,7 +26,11 @@ fn file() -> FileName {
 
 /// An assembler at the head of a file, which has read the file's FORMAT_DESCRIPTION.
 fn begun(log: &mut Log) -> Assembler {
-    let mut assembler = Assembler::new(file(), 4);
+    begun_with(log, Settings::default())
+}
+
+fn begun_with(log: &mut Log, settings: Settings) -> Assembler {
+    let mut assembler = Assembler::with_settings(Position::new(file(), 4), settings);
     let mut items = Vec::new();
     assembler
         .push(log.format_description(), &mut items)
@@ -275,10 +279,13 @@ fn rows_rolled_back_to_a_savepoint_halt() {
 
 #[test]
 fn a_statements_text_stands_with_its_rows_up_to_its_end_where_it_is_wanted() {
-    for keeps in [true, false] {
+    for keeps_queries in [true, false] {
         let mut log = Log::new();
-        let mut assembler = begun(&mut log);
-        assembler.set_keeps_queries(keeps);
+        let settings = Settings {
+            keeps_queries,
+            ..Settings::default()
+        };
+        let mut assembler = begun_with(&mut log, settings);
         let mut more = insert_body(5, &[1]);
         more[6] = 0; // not the statement's end
         let events = [
@@ -304,8 +311,8 @@ fn a_statements_text_stands_with_its_rows_up_to_its_end_where_it_is_wanted() {
                 _ => None,
             })
             .collect();
-        let one = keeps.then_some("INSERT one");
-        let five = keeps.then_some("INSERT five");
+        let one = keeps_queries.then_some("INSERT one");
+        let five = keeps_queries.then_some("INSERT five");
         assert_eq!(queries, [one, one, None, None, five]);
     }
 }

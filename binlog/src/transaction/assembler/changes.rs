@@ -33,8 +33,8 @@ impl Assembler {
         self.open = Some(Open {
             transaction: Arc::new(Transaction {
                 gtid: event.gtid.clone(),
-                file: self.file.clone(),
-                offset: self.event_offset,
+                file: self.place.file.clone(),
+                offset: self.place.event_offset,
                 server_id: header.server_id,
                 commit_us: event.commit_us().unwrap_or_else(|| header.timestamp_us()),
                 thread_id: None,
@@ -62,8 +62,8 @@ impl Assembler {
     pub(super) fn opened(&mut self, header: &EventHeader) -> &mut Open {
         let transaction = || Transaction {
             gtid: None,
-            file: self.file.clone(),
-            offset: self.event_offset,
+            file: self.place.file.clone(),
+            offset: self.place.event_offset,
             server_id: header.server_id,
             commit_us: header.timestamp_us(),
             thread_id: None,
@@ -92,7 +92,7 @@ impl Assembler {
         body: &Bytes,
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
-        let query = Query::parse(body, self.framing.post_header_bytes(EventKind::Query))?;
+        let query = Query::parse(body, self.place.framing.post_header_bytes(EventKind::Query))?;
         match query.control() {
             Some(Control::Begin) => {
                 let open = self.opened(header);
@@ -196,7 +196,7 @@ impl Assembler {
         body: Bytes,
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
-        let table_id_bytes = self.framing.table_id_bytes(kind);
+        let table_id_bytes = self.place.framing.table_id_bytes(kind);
         let mut cursor = Cursor::new("rows event", &body);
         let table_id = cursor.uint(table_id_bytes)?;
         let ends_statement = cursor.u16()? & FLAG_STATEMENT_END != 0;
@@ -221,7 +221,7 @@ impl Assembler {
         body: Bytes,
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
-        let post_header_bytes = self.framing.post_header_bytes_or(kind, 10);
+        let post_header_bytes = self.place.framing.post_header_bytes_or(kind, 10);
         let event_offset = self.counted_offset();
         let bytes_max = self.event_bytes_max;
         let open = self
@@ -314,7 +314,7 @@ impl Assembler {
         }
         self.tables.trim();
         self.query = None;
-        self.position = Position::new(self.file.clone(), self.offset);
+        self.place.position = Position::new(self.place.file.clone(), self.place.offset);
         let commit_us = if transaction.commit_us == 0 {
             header.timestamp_us()
         } else {

@@ -8,6 +8,7 @@ use crate::{
     Error, compressed,
     event::{EventHeader, EventKind, FLAG_ARTIFICIAL},
     gtid::{AlterPhase, MariaGtidEvent},
+    offset::LowOffset,
     query::Query,
 };
 
@@ -30,7 +31,7 @@ impl Assembler {
 
     /// The body of a QUERY event in place of a QUERY_COMPRESSED's.
     pub(super) fn expanded_query(&self, body: &[u8]) -> Result<Bytes, Error> {
-        let query = Query::parse(body, self.framing.post_header_bytes(EventKind::Query))?;
+        let query = Query::parse(body, self.place.framing.post_header_bytes(EventKind::Query))?;
         let statement = compressed::record(query.statement, self.event_bytes_max)?;
         let head = body.len() - query.statement.len();
         let head = body.get(..head).unwrap_or_default();
@@ -39,27 +40,24 @@ impl Assembler {
 
     /// An event of an open transaction that says nothing of its place.
     pub(super) fn is_unplaced(&self, header: &EventHeader) -> bool {
-        self.framing.is_mariadb()
+        self.place.framing.is_mariadb()
             && self.open.is_some()
-            && header.next_offset == 0
+            && !header.has_offset()
             && header.flags & FLAG_ARTIFICIAL == 0
             && !header.kind.is_heartbeat()
     }
 
     pub(super) fn count_unplaced_bytes(&mut self, header: &EventHeader) {
-        self.event_offset = self.offset;
-        self.offset = self.offset.saturating_add(u64::from(header.bytes));
-        self.unplaced_bytes = self.unplaced_bytes.saturating_add(header.bytes);
+        self.place.event_offset = self.place.offset;
+        self.place.offset = self.place.offset.saturating_add(u64::from(header.bytes));
+        self.place.unplaced_bytes = self.place.unplaced_bytes.saturating_add(header.bytes);
     }
 
-    /// Whether the offset stood `surplus` bytes too far, because of events that are not in the file. The
-    /// event in hand has told, so nothing is in doubt any more.
-    pub(super) fn take_back_unplaced(&mut self, surplus: u32) -> bool {
-        let unplaced = std::mem::take(&mut self.unplaced_bytes);
-        let is_explained = (1..=unplaced).contains(&surplus);
-        if is_explained {
-            self.offset = self.offset.saturating_sub(u64::from(surplus));
-        }
-        is_explained
+    /// Where the event in hand ends, if it ends before `expected` because unplaced events are not in the file.
+    /// It says its place, so all events before it have theirs.
+    pub(super) fn end_without_unplaced(&mut self, end: LowOffset, expected: u64) -> Option<u64> {
+        let unplaced = u64::from(std::mem::take(&mut self.place.unplaced_bytes));
+        let end = end.at_or_before(expected)?;
+        (expected - end <= unplaced).then_some(end)
     }
 }

@@ -77,7 +77,10 @@ impl PayloadParts {
 impl Assembler {
     /// Bytes of the event in parts that have not come; 0 when there is none.
     pub fn parts_left(&self) -> u64 {
-        self.parts.as_ref().map_or(0, PayloadParts::bytes_left)
+        self.place
+            .parts
+            .as_ref()
+            .map_or(0, PayloadParts::bytes_left)
     }
 
     /// Takes a part of a TRANSACTION_PAYLOAD: the first one holds the header and all fields, but not all bytes;
@@ -87,10 +90,10 @@ impl Assembler {
         while self.more(items)? {
             self.tables.leave_unanswered();
         }
-        let taken = match self.parts.take() {
+        let taken = match self.place.parts.take() {
             Some(parts) => self.take_part(parts, part),
             None => {
-                self.event_offset = self.offset;
+                self.place.event_offset = self.place.offset;
                 self.take_first_part(part)
             }
         };
@@ -111,7 +114,7 @@ impl Assembler {
 
     fn take_first_part(&mut self, part: &Bytes) -> Result<(), Error> {
         let header = EventHeader::parse(part)?;
-        let trailer_bytes = match self.framing.checksum() {
+        let trailer_bytes = match self.place.framing.checksum() {
             Checksum::None => 0,
             Checksum::Crc32 => CHECKSUM_BYTES,
             Checksum::Undecided => {
@@ -140,21 +143,21 @@ impl Assembler {
         }
         let body_bytes = covered_bytes - HEADER_BYTES as u64;
         let first = covered.slice(HEADER_BYTES.min(covered.len())..);
-        self.payload = Some(Payload::begin(first, body_bytes, self.event_bytes_max)?);
-        self.parts = Some(parts).filter(|parts| parts.bytes_left() > 0);
+        self.place.payload = Some(Payload::begin(first, body_bytes, self.event_bytes_max)?);
+        self.place.parts = Some(parts).filter(|parts| parts.bytes_left() > 0);
         Ok(())
     }
 
     fn take_part(&mut self, mut parts: PayloadParts, part: &Bytes) -> Result<(), Error> {
         let covered = parts.take(part)?;
-        match &mut self.payload {
+        match &mut self.place.payload {
             Some(payload) => payload.push(&covered)?,
             None if parts.bytes_left() > 0 => {
                 return Err(Error::malformed(WHAT, "it ends before its parts"));
             }
             None => (),
         }
-        self.parts = Some(parts).filter(|parts| parts.bytes_left() > 0);
+        self.place.parts = Some(parts).filter(|parts| parts.bytes_left() > 0);
         Ok(())
     }
 }

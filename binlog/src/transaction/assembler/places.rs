@@ -1,24 +1,97 @@
-//! The steps between transactions: the position moves within the file or to another one.
+//! Where the log is read, and the steps between transactions, which move that within the file or to another one.
+//!
+//! The offset is counted in 64 bits from the events' lengths and checked against the 32 bits that the
+//! header has. A gap is accepted only between transactions, where a dump by GTID skips what we have.
 
-use super::{Assembler, GAP_BYTES_MAX};
+use super::{Assembler, parts::PayloadParts};
 use crate::{
     Error,
     cursor::Cursor,
-    event::{EventHeader, EventKind, FLAG_ARTIFICIAL},
-    gtid::Gtid,
+    event::{EventHeader, EventKind, FLAG_ARTIFICIAL, Framing, MAGIC},
+    gtid::{Gtid, GtidSet},
+    payload::Payload,
     position::{FileName, Position},
     transaction::{Boundary, Item},
 };
 
+/// A place in the log, with what the log has said of it so far. Another part of the log is read from another one.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub file: FileName,
+    /// Where the next event begins.
+    pub offset: u64,
+    /// Where the event in hand begins.
+    pub event_offset: u64,
+    /// Bytes of events without an offset, counted as if they stood in the file: the next one tells.
+    pub unplaced_bytes: u32,
+    /// The last boundary.
+    pub position: Position,
+    pub framing: Framing,
+    pub previous_gtids: Option<GtidSet>,
+    pub payload: Option<Payload>,
+    /// The payload's event, while its last part has not come.
+    pub parts: Option<PayloadParts>,
+}
+
+impl Place {
+    pub fn new(position: Position, framing: Framing) -> Self {
+        Self {
+            file: position.file.clone(),
+            offset: position.offset,
+            event_offset: position.offset,
+            unplaced_bytes: 0,
+            position,
+            framing,
+            previous_gtids: None,
+            payload: None,
+            parts: None,
+        }
+    }
+}
+
 impl Assembler {
     pub(super) fn boundary(&self, gtid: Option<Gtid>, commit_us: u64) -> Boundary {
         Boundary {
-            file: self.file.clone(),
-            offset: self.offset,
+            file: self.place.file.clone(),
+            offset: self.place.offset,
             gtid,
             commit_us,
             xa: None,
         }
+    }
+
+    /// The head of a file is sent again to readers that begin in its middle.
+    pub(super) fn is_counted(&self, header: &EventHeader) -> bool {
+        let is_head_again =
+            header.kind == EventKind::FormatDescription && self.place.offset != MAGIC.len() as u64;
+        header.is_in_file() && !is_head_again
+    }
+
+    /// Whether the FORMAT_DESCRIPTION in hand is the one that has just moved the offset.
+    pub(super) fn is_counted_now(&self, header: &EventHeader) -> bool {
+        header.is_in_file()
+            && self.place.event_offset == MAGIC.len() as u64
+            && self.place.offset > self.place.event_offset
+    }
+
+    pub(super) fn count_bytes(&mut self, header: &EventHeader) -> Result<(), Error> {
+        let expected = self.place.offset.saturating_add(u64::from(header.bytes));
+        let end = self
+            .end_without_unplaced(header.next_offset, expected)
+            .or_else(|| header.next_offset.at_or_after(expected));
+        let Some(end) = end.filter(|end| *end <= expected || self.open.is_none()) else {
+            return Err(Error::malformed(
+                "event offset",
+                format_args!(
+                    "{} in the event, {} expected (modulo 4 GiB)",
+                    header.begin(),
+                    self.place.offset
+                ),
+            ));
+        };
+        self.place.event_offset = end.saturating_sub(u64::from(header.bytes));
+        self.place.offset = end;
+        Ok(())
     }
 
     pub(super) fn moved(
@@ -27,7 +100,7 @@ impl Assembler {
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
         self.ensure_closed()?;
-        self.position = Position::new(self.file.clone(), self.offset);
+        self.place.position = Position::new(self.place.file.clone(), self.place.offset);
         if !self.is_in_prepared() {
             items.push(Item::Moved(self.boundary(None, header.timestamp_us())));
         }
@@ -43,7 +116,7 @@ impl Assembler {
         let mut cursor = Cursor::new("ROTATE event", body);
         let offset = cursor.u64()?;
         let file = FileName::from_bytes(cursor.rest())?;
-        let is_here = file == self.file && offset == self.offset;
+        let is_here = file == self.place.file && offset == self.place.offset;
         if is_here && header.flags & FLAG_ARTIFICIAL != 0 {
             return Ok(());
         }
@@ -59,39 +132,30 @@ impl Assembler {
     ) -> Result<(), Error> {
         self.ensure_closed()?;
         self.tables.clear();
-        self.previous_gtids = None;
-        self.file = file;
-        self.offset = offset;
-        self.event_offset = offset;
-        self.position = Position::new(self.file.clone(), offset);
+        self.place.previous_gtids = None;
+        self.place.file = file;
+        self.place.offset = offset;
+        self.place.event_offset = offset;
+        self.place.position = Position::new(self.place.file.clone(), offset);
         if !self.is_in_prepared() {
             items.push(Item::Moved(self.boundary(None, time_us)));
         }
         Ok(())
     }
 
-    /// `offset` may lack its upper 32 bits.
+    /// `offset` is the full one, where the event has it.
     pub(super) fn heartbeat(
         &mut self,
         header: &EventHeader,
         file: &FileName,
-        offset: u64,
+        offset: Option<u64>,
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
-        if self.open.is_some() || *file != self.file {
+        if self.open.is_some() || *file != self.place.file {
             return Ok(());
         }
-        if header.kind == EventKind::HeartbeatV2 {
-            self.offset = self.offset.max(offset);
-        } else {
-            let low = u32::try_from(self.offset & u64::from(u32::MAX)).unwrap_or_default();
-            let gap = header.next_offset.wrapping_sub(low);
-            self.offset += if gap < GAP_BYTES_MAX {
-                u64::from(gap)
-            } else {
-                0
-            };
-        }
+        let offset = offset.or_else(|| header.next_offset.at_or_after(self.place.offset));
+        self.place.offset = self.place.offset.max(offset.unwrap_or_default());
         self.moved(header, items)
     }
 }

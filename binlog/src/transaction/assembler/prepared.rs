@@ -6,13 +6,11 @@
 //! again; their rows are those of the XA COMMIT's transaction, numbered and placed as its own. XA COMMIT ...
 //! ONE PHASE says what it is only behind its rows, so it is read twice as well.
 
-use super::{Assembler, Open, parts::PayloadParts};
+use super::{Assembler, Open, places::Place};
 use crate::{
     Error,
     event::{EventHeader, Framing, MAGIC},
-    gtid::GtidSet,
-    payload::Payload,
-    position::{FileName, Position},
+    position::Position,
     query::Query,
     transaction::Item,
     xa::{Prepared, XaChange, XaPolicy, XaPrepareEvent, XaTable, Xid},
@@ -34,30 +32,29 @@ pub(super) struct Xa {
     pub has_left: bool,
 }
 
-/// What waits while the prepared part is read: the place behind the commit.
+/// What waits while the prepared part is read.
 #[derive(Debug)]
 struct Reading {
     xid: Xid,
     header: EventHeader,
-    file: FileName,
-    offset: u64,
-    event_offset: u64,
-    framing: Framing,
-    position: Position,
-    payload: Option<Payload>,
-    parts: Option<PayloadParts>,
-    previous_gtids: Option<GtidSet>,
+    /// The place behind the commit.
+    place: Place,
     /// The commit's, until the prepared part opens.
     open: Option<Open>,
 }
 
-impl Assembler {
+impl Xa {
     /// What becomes of XA transactions, and those that are prepared already.
-    pub fn set_xa(&mut self, policy: XaPolicy, table: XaTable) {
-        self.xa.policy = policy;
-        self.xa.table = table;
+    pub fn new(policy: XaPolicy, table: XaTable) -> Self {
+        Self {
+            policy,
+            table,
+            ..Self::default()
+        }
     }
+}
 
+impl Assembler {
     /// The part of the log that must be read before anything else is pushed.
     pub fn wanted(&self) -> Option<&Prepared> {
         self.xa.wanted.as_ref().map(|(prepared, _)| prepared)
@@ -71,18 +68,12 @@ impl Assembler {
         self.tables.clear();
         let position = prepared
             .position
-            .unwrap_or_else(|| Position::new(self.file.clone(), MAGIC.len() as u64));
+            .unwrap_or_else(|| Position::new(self.place.file.clone(), MAGIC.len() as u64));
+        let part = Place::new(position, Framing::default());
         self.xa.reading = Some(Box::new(Reading {
             xid: prepared.xid,
             header,
-            file: std::mem::replace(&mut self.file, position.file),
-            offset: std::mem::replace(&mut self.offset, position.offset),
-            event_offset: self.event_offset,
-            framing: std::mem::take(&mut self.framing),
-            position: self.position.clone(),
-            payload: self.payload.take(),
-            parts: self.parts.take(),
-            previous_gtids: self.previous_gtids.take(),
+            place: std::mem::replace(&mut self.place, part),
             open: self.open.take(),
         }));
     }
@@ -94,7 +85,9 @@ impl Assembler {
     /// Where the rows in hand count: at the commit's event.
     pub(super) fn counted_offset(&self) -> u64 {
         let reading = self.xa.reading.as_ref();
-        reading.map_or(self.event_offset, |reading| reading.event_offset)
+        reading.map_or(self.place.event_offset, |reading| {
+            reading.place.event_offset
+        })
     }
 
     /// The commit's transaction in place of the prepared part's own.
@@ -230,15 +223,7 @@ impl Assembler {
         let Some(reading) = self.xa.reading.take().filter(|_| is_ours && open.is_some()) else {
             return Err(elsewhere(xid));
         };
-        let reading = *reading;
-        self.file = reading.file;
-        self.offset = reading.offset;
-        self.event_offset = reading.event_offset;
-        self.framing = reading.framing;
-        self.position = reading.position;
-        self.payload = reading.payload;
-        self.parts = reading.parts;
-        self.previous_gtids = reading.previous_gtids;
+        self.place = reading.place;
         self.tables.clear();
         self.xa.has_left = true;
         if self.xa.table.get(xid).is_some() {

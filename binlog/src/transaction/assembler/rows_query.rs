@@ -9,11 +9,6 @@ use super::Assembler;
 use crate::event::EventKind;
 
 impl Assembler {
-    /// Blocks carry the statement's text, where the log has it.
-    pub fn set_keeps_queries(&mut self, keeps_queries: bool) {
-        self.keeps_queries = keeps_queries;
-    }
-
     pub(super) fn rows_query(&mut self, kind: EventKind, body: &[u8]) {
         // ROWS_QUERY begins with a length of one byte, which is wrong for a longer text: the event's counts.
         let text = match kind {

@@ -1,23 +1,17 @@
 //! Columns of tables that are logged without names: asked for, one table at a time, before their rows.
 //!
-//! Off unless [`Assembler::set_columns`] was called: then such a table's rows fail. While a question is open
+//! Off without [`Settings::columns`](super::Settings::columns): then such a table's rows fail. While a question is open
 //! the caller pushes nothing: what is pushed all the same leaves it unanswered.
 
 use std::sync::Arc;
 
 use super::Assembler;
 use crate::{
-    columns::{Answer, Known, KnownColumns, Question},
+    columns::{Answer, Known, Question},
     position::Position,
 };
 
 impl Assembler {
-    /// Goes on with these lists, and asks for those that are missing.
-    pub fn set_columns(&mut self, kept: &[Known]) {
-        self.tables.known = KnownColumns::new(kept);
-        self.tables.asks = true;
-    }
-
     /// What must be answered before the next event, or the next slice of a payload.
     pub fn question(&self) -> Option<Question> {
         let (table, at) = self.tables.asked()?;
@@ -47,6 +41,6 @@ impl Assembler {
 
     /// Where the event in hand begins.
     pub(super) fn event_position(&self) -> Position {
-        Position::new(self.file.clone(), self.event_offset)
+        Position::new(self.place.file.clone(), self.place.event_offset)
     }
 }

@@ -31,8 +31,11 @@ fn a_compressed_transaction_is_read_from_inside_its_payload() {
 
     // The same in slices.
     let mut log = Log::new();
-    let mut assembler = begun(&mut log);
-    assembler.set_slice_bytes_max(100);
+    let settings = Settings {
+        slice_bytes_max: 100,
+        ..Settings::default()
+    };
+    let mut assembler = begun_with(&mut log, settings);
     let mut sliced = push(&mut assembler, [log.gtid(9), log.event(40, &body)]);
     let mut slices = 1;
     assert!(sliced.len() < 11 && assembler.is_in_transaction());
@@ -154,19 +157,18 @@ proptest! {
     #[test]
     fn parts_give_what_the_whole_gives(
         sizes in prop::collection::vec(1usize..400, 1..5),
-        slice_bytes in 50usize..2000,
+        slice_bytes_max in 50usize..2000,
         has_checksums: bool,
-        skipped in 0u64..51,
+        rows_done in 0u64..51,
     ) {
         let mut log = if has_checksums { Log::new() } else { Log::without_checksums() };
-        let mut whole = begun(&mut log);
-        let mut parted = whole_again(&log);
+        let settings = Settings { rows_done, ..Settings::default() };
+        let mut whole = begun_with(&mut log, settings.clone());
+        let mut again = Log { offset: 4, ..log.clone() };
+        let mut parted = begun_with(&mut again, Settings { slice_bytes_max, ..settings });
         let [gtid, event] = transaction(&mut log);
-        whole.skip_rows(skipped);
         let mut expected = push(&mut whole, [gtid.clone(), event.clone()]);
         while whole.more(&mut expected).expect("a slice") {}
-        parted.skip_rows(skipped);
-        parted.set_slice_bytes_max(slice_bytes);
         push(&mut parted, [gtid]);
         let items = push_parts(&mut parted, &event, &sizes).expect("parts");
         prop_assert_eq!(told(&items), told(&expected));

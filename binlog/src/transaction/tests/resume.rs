@@ -36,6 +36,13 @@ fn rows_of_tables_that_are_not_wanted_are_counted_and_not_given() {
     );
 }
 
+fn done(rows_done: u64) -> Settings {
+    Settings {
+        rows_done,
+        ..Settings::default()
+    }
+}
+
 #[test]
 fn a_skip_leaves_out_exactly_the_first_rows_and_only_of_the_first_transaction() {
     let rows_of = |items: &[Item]| {
@@ -69,8 +76,7 @@ fn a_skip_leaves_out_exactly_the_first_rows_and_only_of_the_first_transaction() 
     ];
     for skipped in 0..=7 {
         let mut log = Log::new();
-        let mut assembler = begun(&mut log);
-        assembler.skip_rows(skipped);
+        let mut assembler = begun_with(&mut log, done(skipped));
         let items = push(&mut assembler, transaction(&mut log));
         assert_eq!(rows_of(&items), all[skipped as usize..], "{skipped}");
     }
@@ -79,8 +85,7 @@ fn a_skip_leaves_out_exactly_the_first_rows_and_only_of_the_first_transaction() 
 #[test]
 fn a_skip_beyond_the_transaction_halts() {
     let mut log = Log::new();
-    let mut assembler = begun(&mut log);
-    assembler.skip_rows(8);
+    let mut assembler = begun_with(&mut log, done(8));
     let events = transaction(&mut log);
     push(&mut assembler, events[..8].to_vec());
     assert!(matches!(

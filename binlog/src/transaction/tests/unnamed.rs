@@ -1,7 +1,7 @@
 //! Questions of the assembler: when they are asked, and what their answers serve for.
 
 use super::*;
-use crate::columns::{Answer, ColumnList, ListedColumn};
+use crate::columns::{Answer, ColumnList, Known, ListedColumn};
 
 /// The fixture's table, without its names and key.
 fn bare_map(id: u64, table: &str) -> Vec<u8> {
@@ -28,9 +28,14 @@ fn list(name: &str, column_type: &str) -> Answer {
 }
 
 fn asking(log: &mut Log) -> Assembler {
-    let mut assembler = begun(log);
-    assembler.set_columns(&[]);
-    assembler
+    begun_with(log, known(Arc::default()))
+}
+
+fn known(columns: Arc<[Known]>) -> Settings {
+    Settings {
+        columns: Some(columns),
+        ..Settings::default()
+    }
 }
 
 /// The name under which a transaction's rows come out; `answer` when it is asked for.
@@ -118,10 +123,11 @@ fn a_list_that_does_not_fit_fails_when_rows_need_it_and_is_not_kept() {
 fn without_anyone_to_ask_or_without_an_answer_rows_fail() {
     for asks in [false, true] {
         let mut log = Log::new();
-        let mut assembler = begun(&mut log);
-        if asks {
-            assembler.set_columns(&[]);
-        }
+        let settings = Settings {
+            columns: asks.then(Arc::default),
+            ..Settings::default()
+        };
+        let mut assembler = begun_with(&mut log, settings);
         push(
             &mut assembler,
             [
@@ -177,7 +183,6 @@ fn kept_lists_serve_a_new_assembler_from_their_own_place_on() {
     let kept = assembler.columns(usize::MAX);
     // The same events again: the table map stands where the list begins.
     let mut log = Log::new();
-    let mut again = begun(&mut log);
-    again.set_columns(&kept);
+    let mut again = begun_with(&mut log, known(kept));
     assert_eq!(name_of_rows(&mut again, &mut log, 1, None), "id");
 }

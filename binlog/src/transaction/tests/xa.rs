@@ -47,9 +47,19 @@ fn compressed(log: &mut Log, number: u64, is_one_phase: bool) -> Vec<Bytes> {
     vec![log.gtid(number), log.event(40, &body)]
 }
 
+fn settings() -> Settings {
+    Settings {
+        xa: XaPolicy::AtCommit,
+        ..Settings::default()
+    }
+}
+
 fn at_commit(log: &mut Log) -> (Assembler, Bytes) {
-    let mut assembler = Assembler::new(file(), 4);
-    assembler.set_xa(XaPolicy::AtCommit, XaTable::default());
+    at_commit_with(log, settings())
+}
+
+fn at_commit_with(log: &mut Log, settings: Settings) -> (Assembler, Bytes) {
+    let mut assembler = Assembler::with_settings(Position::new(file(), 4), settings);
     let head = log.format_description();
     push(&mut assembler, [head.clone()]);
     (assembler, head)
@@ -88,8 +98,11 @@ fn change(items: &[Item]) -> Option<XaChange> {
 fn rows_count_at_the_commit_and_stand_there() {
     for make in [prepared, compressed] {
         let mut log = Log::new();
-        let (mut assembler, head) = at_commit(&mut log);
-        assembler.set_slice_bytes_max(1);
+        let slices = Settings {
+            slice_bytes_max: 1,
+            ..settings()
+        };
+        let (mut assembler, head) = at_commit_with(&mut log, slices);
         let begin = log.offset;
         let part = make(&mut log, 1, false);
         let mut items = push(&mut assembler, part.clone());
@@ -215,10 +228,13 @@ fn rows_that_are_done_are_left_out_and_counted() {
     let commit = [log.gtid(2), log.query("", &format!("XA COMMIT {ONE}"))];
 
     // A new start in the middle of the commit's rows, with the table that was stored.
-    let mut assembler = Assembler::new(file(), commit_at);
-    assembler.set_framing(assembler_framing(&head));
-    assembler.set_xa(XaPolicy::AtCommit, XaTable::new(vec![open]));
-    assembler.skip_rows(2);
+    let stored = Settings {
+        framing: assembler.framing().clone(),
+        prepared: XaTable::new(vec![open]),
+        rows_done: 2,
+        ..settings()
+    };
+    let mut assembler = Assembler::with_settings(Position::new(file(), commit_at), stored);
     push(&mut assembler, commit);
     let items = read_again(&mut assembler, &head, &part);
     assert_eq!(
@@ -228,14 +244,6 @@ fn rows_that_are_done_are_left_out_and_counted() {
             format!("commit 2 {}", log.offset)
         ]
     );
-}
-
-fn assembler_framing(head: &Bytes) -> crate::event::Framing {
-    let mut framing = crate::event::Framing::default();
-    let event = framing.clone();
-    let event = event.event(head).expect("a format description");
-    framing.learn(&event).expect("a known format");
-    framing
 }
 
 #[test]

@@ -8,10 +8,10 @@ use headwater_binlog::{
     event::{EventHeader, HEADER_BYTES, MAGIC},
     file::BinlogFile,
     json,
-    position::FileName,
+    position::{FileName, Position},
     rows::{self, Cell, RowsBlock},
     table_map,
-    transaction::{Assembler, Item, Transaction},
+    transaction::{Assembler, Item, Settings, Transaction},
     value::{self, Value},
 };
 
@@ -31,8 +31,12 @@ pub fn file(input: &[u8]) -> usize {
 /// Frames put right: lengths are cut to what is there, offsets follow each other, checksums are right.
 pub fn stream(input: &[u8]) -> usize {
     let name = FileName::parse("binlog.000001").expect("a log's name");
-    let mut assembler = Assembler::new(name, MAGIC.len() as u64);
-    assembler.set_event_bytes_max(EVENT_BYTES_MAX);
+    let settings = Settings {
+        event_bytes_max: EVENT_BYTES_MAX,
+        ..Settings::default()
+    };
+    let head = Position::new(name, MAGIC.len() as u64);
+    let mut assembler = Assembler::with_settings(head, settings);
     let mut rest = input.strip_prefix(&MAGIC[..]).unwrap_or(input);
     let mut offset = MAGIC.len();
     let mut produced = 0;
