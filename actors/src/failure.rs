@@ -3,7 +3,7 @@
 //! Every adapter error ends as one [`Failure`]: *transient* (the same data may pass later) or
 //! *definite* (the same data fails for ever), with a sentence for the operator.
 
-use headwater_binlog::transaction::AssembleError;
+use headwater_binlog::assembler::AssembleError;
 
 /// Whether the same data may pass later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,11 +18,11 @@ use headwater_actors::{
 };
 use headwater_binlog::{
     Error,
+    assembler::{Assembler, Item},
     columns::{ColumnList, ListedColumn},
     position::{FileName, Position},
     rows::{RowsBlock, RowsKind},
     schema::{Table, TableName},
-    transaction::{Assembler, Item},
 };
 
 pub const SOURCE: [u8; 16] = [7; 16];

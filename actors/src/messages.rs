@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix::{Message, Recipient};
 use headwater_binlog::{
-    columns::Known, gtid::GtidSet, schema::TableName, transaction::Item, xa::XaChange,
+    assembler::Item, columns::Known, gtid::GtidSet, schema::TableName, xa::XaChange,
 };
 
 use crate::{

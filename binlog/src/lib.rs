@@ -6,6 +6,7 @@
 //! [`value::Value`]s that point into them, and no tree is built in between.
 //! Not here: files, sockets, clocks, threads.
 
+pub mod assembler;
 pub mod charset;
 pub mod columns;
 mod compressed;

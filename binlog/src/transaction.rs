@@ -1,22 +1,10 @@
-//! From events to transactions: the state machine that knows where a transaction begins and ends.
-//!
-//! The [`Assembler`] takes one whole event (header, body, checksum) at a time and appends what it means
-//! to a list of [`Item`]s. It keeps the table maps (they die with ROTATE), counts rows before any
-//! filter, and halts with the reason at every event that it may not skip. Statements about accounts,
-//! routines or maintenance give no item: their text, which may hold secrets, does not leave this crate.
-
-mod assembler;
-mod tables;
+//! A transaction of the log: where it comes from, its statements, and where it ends.
 
 use std::sync::{Arc, OnceLock};
-
-pub use assembler::{AssembleError, Assembler, Settings};
-pub use tables::Wanted;
 
 use crate::{
     gtid::Gtid,
     position::{FileName, Position},
-    rows::RowsBlock,
     xa::XaChange,
 };
 
@@ -87,16 +75,3 @@ pub struct Boundary {
     /// What the transaction means for the table of prepared XA transactions.
     pub xa: Option<Box<XaChange>>,
 }
-
-#[derive(Debug, Clone)]
-pub enum Item {
-    Rows(RowsBlock),
-    Statement(Statement),
-    /// The transaction's last event has been read.
-    Commit(Boundary),
-    /// The position moved outside any transaction.
-    Moved(Boundary),
-}
-
-#[cfg(test)]
-mod tests;

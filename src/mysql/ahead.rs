@@ -11,10 +11,10 @@ use bytes::BytesMut;
 use headwater_actors::failure::{Class, Failure};
 use headwater_binlog::{
     Error,
+    assembler::AssembleError,
     event::{CHECKSUM_BYTES, Checksum, EventHeader},
     gtid::Uuid,
     position::Position,
-    transaction::AssembleError,
 };
 
 use super::dump::{Ask, AtLogEnd, Connection, Dump, Place, Replica, Taken};

@@ -4,12 +4,13 @@ use std::{fs::File, io::BufReader};
 
 use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, Written};
 use headwater_binlog::{
+    assembler::{Assembler, Item},
     ddl::StatementClass,
     file::BinlogFile,
     position::FileName,
     rows::RowsBlock,
     schema::TableName,
-    transaction::{Assembler, Item, Statement},
+    transaction::Statement,
 };
 use headwater_harness::mysql::MySql;
 

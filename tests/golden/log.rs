@@ -9,12 +9,13 @@ use headwater::{
 };
 use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent};
 use headwater_binlog::{
+    assembler::{AssembleError, Assembler, Item, Settings},
     file::BinlogFile,
     gtid::Uuid,
     position::FileName,
     rows::{RowsBlock, RowsKind},
     schema::TableName,
-    transaction::{AssembleError, Assembler, Item, Settings, Statement},
+    transaction::Statement,
 };
 use headwater_harness::mysql::MySql;
 

@@ -7,13 +7,13 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 use headwater::encode::native::NativeEncoder;
 use headwater_actors::ports::encoder::{Encoder, RowEvent};
 use headwater_binlog::{
+    assembler::{Assembler, Item, Settings},
     columns::{Answer, ColumnList, ListedColumn},
     event::{Checksum, EventHeader, EventKind},
     file::BinlogFile,
     gtid::Uuid,
     position::{FileName, Position},
     rows::RowsBlock,
-    transaction::{Assembler, Item, Settings},
 };
 
 use crate::line::{member, members, string};

@@ -5,7 +5,7 @@
 //! patience cures. Other faults in that place speak of the way there, and have a limit too. Whatever could be
 //! sent on in between ends the doubt: the server opens every stream with events of an early place. Pure.
 
-use headwater_binlog::{Error, position::Position, transaction::AssembleError};
+use headwater_binlog::{Error, assembler::AssembleError, position::Position};
 
 use crate::checkpoint::Mark;
 

@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_binlog::{
+    assembler::{AssembleError, Assembler, Item, Settings},
     columns::{Answer, Question},
     event::Framing,
-    transaction::{AssembleError, Assembler, Item, Settings},
     xa::Prepared,
 };
 

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use headwater_binlog::{
     Error,
+    assembler::Item,
     ddl::StatementClass,
     gtid::GtidSet,
     rows::{RowsBlock, RowsKind},
     schema::TableName,
-    transaction::{Boundary, Item, Statement},
+    transaction::{Boundary, Statement},
     xa::XaChange,
 };
 

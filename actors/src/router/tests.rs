@@ -10,8 +10,8 @@ use crate::{
     messages::{ActorId, Cause, Died, Generation},
 };
 use headwater_binlog::{
+    assembler::Item,
     gtid::{GtidSet, Uuid},
-    transaction::Item,
 };
 
 /// Takes whatever the Router says.

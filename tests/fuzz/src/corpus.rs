@@ -8,12 +8,12 @@ use std::{
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use headwater_binlog::{
+    assembler::{Assembler, Item},
     event::HEADER_BYTES,
     file::BinlogFile,
     payload::{Inner, Payload},
     position::FileName,
     rows::{Cell, RowsBlock},
-    transaction::{Assembler, Item},
     value::{self, Value},
 };
 

@@ -1,6 +1,9 @@
 //! Where reading ends by itself, also inside a transaction: what is beyond it is forgotten.
 
-use headwater_binlog::transaction::{Boundary, Item, Transaction};
+use headwater_binlog::{
+    assembler::Item,
+    transaction::{Boundary, Transaction},
+};
 
 use super::Intake;
 use crate::{checkpoint::Mark, ports::source::ResumePoint, reading::Until};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use headwater_binlog::{columns::Known, transaction::Item};
+use headwater_binlog::{assembler::Item, columns::Known};
 
 use super::{HOLD_BYTES_MAX, Intake};
 use crate::{budget::Permit, checkpoint::Mark, detached, messages::SourceBatch};

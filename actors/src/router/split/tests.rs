@@ -1,7 +1,7 @@
 //! Segments in words: lanes, fences, marks, numbers.
 
 use bytes::Bytes;
-use headwater_binlog::transaction::Assembler;
+use headwater_binlog::assembler::Assembler;
 use proptest::prelude::*;
 
 use super::*;

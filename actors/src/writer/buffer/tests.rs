@@ -86,7 +86,7 @@ impl Driver {
             .items()
             .into_iter()
             .filter_map(|item| match item {
-                headwater_binlog::transaction::Item::Rows(block) => Some(Part::Rows {
+                headwater_binlog::assembler::Item::Rows(block) => Some(Part::Rows {
                     block,
                     numbers: None,
                     is_last: true,

@@ -5,13 +5,14 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use headwater_binlog::{
+    assembler::{Assembler, Item, Settings},
     event::{EventHeader, HEADER_BYTES, MAGIC},
     file::BinlogFile,
     json,
     position::{FileName, Position},
     rows::{self, Cell, RowsBlock},
     table_map,
-    transaction::{Assembler, Item, Settings, Transaction},
+    transaction::Transaction,
     value::{self, Value},
 };
 

@@ -17,7 +17,8 @@ use crate::{
     Error,
     event::MAGIC,
     fixture::{Log, UUID, insert_body, payload_body, query_body, rotate_body, table_map_body},
-    gtid::{GtidSource, Uuid},
+    gtid::{Gtid, GtidSource, Uuid},
+    transaction::TransactionEnd,
 };
 
 fn file() -> FileName {

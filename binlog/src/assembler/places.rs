@@ -3,7 +3,7 @@
 //! The offset is counted in 64 bits from the events' lengths and checked against the 32 bits that the
 //! header has. A gap is accepted only between transactions, where a dump by GTID skips what we have.
 
-use super::{Assembler, parts::PayloadParts};
+use super::{Assembler, Item, parts::PayloadParts};
 use crate::{
     Error,
     cursor::Cursor,
@@ -11,7 +11,7 @@ use crate::{
     gtid::{Gtid, GtidSet},
     payload::Payload,
     position::{FileName, Position},
-    transaction::{Boundary, Item},
+    transaction::Boundary,
 };
 
 /// A place in the log, with what the log has said of it so far. Another part of the log is read from another one.

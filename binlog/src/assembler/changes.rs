@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, Bytes};
 
-use super::{Assembler, Open};
+use super::{Assembler, Item, Open};
 use crate::{
     Error, compressed,
     cursor::Cursor,
@@ -15,7 +15,7 @@ use crate::{
     query::{Control, Query},
     rows::{self, RowsBlock},
     tokens::Tokens,
-    transaction::{Boundary, Item, Statement, Transaction, TransactionEnd},
+    transaction::{Boundary, Statement, Transaction, TransactionEnd},
 };
 
 /// On rows events: the statement ends, and with it the use of its table maps.

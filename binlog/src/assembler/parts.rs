@@ -7,12 +7,11 @@
 
 use bytes::Bytes;
 
-use super::{AssembleError, Assembler};
+use super::{AssembleError, Assembler, Item};
 use crate::{
     Error,
     event::{CHECKSUM_BYTES, Checksum, EventHeader, EventKind, HEADER_BYTES},
     payload::Payload,
-    transaction::Item,
 };
 
 const WHAT: &str = "event in parts";

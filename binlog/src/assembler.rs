@@ -1,5 +1,11 @@
-//! The state machine. Three layers: `push` knows offsets, checksums and errors with their place; `apply`
-//! knows which events may stand where; the steps in `changes` and `places` know what each means.
+//! From events to transactions: the state machine that knows where a transaction begins and ends.
+//!
+//! The [`Assembler`] takes one whole event (header, body, checksum) at a time and appends what it means
+//! to a list of [`Item`]s. It keeps the table maps (they die with ROTATE), counts rows before any
+//! filter, and halts with the reason at every event that it may not skip. Statements about accounts,
+//! routines or maintenance give no item: their text, which may hold secrets, does not leave this crate.
+//! Three layers: `push` knows offsets, checksums and errors with their place; `apply` knows which events may
+//! stand where; the steps in `changes` and `places` know what each means.
 
 mod changes;
 mod kinds;
@@ -8,18 +14,20 @@ mod parts;
 mod places;
 mod prepared;
 mod rows_query;
+mod tables;
 mod unnamed;
 
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
+pub use self::tables::Wanted;
 use self::{
     kinds::{halt_reason, incident, is_passed_over, is_rows},
     places::{Place, heartbeat_fields},
     prepared::Xa,
+    tables::Tables,
 };
-use super::{Item, Transaction, Wanted, tables::Tables};
 use crate::{
     Error,
     columns::Known,
@@ -27,8 +35,20 @@ use crate::{
     gtid::{GtidEvent, GtidSet},
     payload::{Inner, Payload},
     position::{FileName, Position},
+    rows::RowsBlock,
+    transaction::{Boundary, Statement, Transaction},
     xa::{XaPolicy, XaTable},
 };
+
+#[derive(Debug, Clone)]
+pub enum Item {
+    Rows(RowsBlock),
+    Statement(Statement),
+    /// The transaction's last event has been read.
+    Commit(Boundary),
+    /// The position moved outside any transaction.
+    Moved(Boundary),
+}
 
 /// Why the log cannot be followed beyond an event, and where that is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -361,3 +381,6 @@ impl Assembler {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,13 +6,12 @@
 //! again; their rows are those of the XA COMMIT's transaction, numbered and placed as its own. XA COMMIT ...
 //! ONE PHASE says what it is only behind its rows, so it is read twice as well.
 
-use super::{Assembler, Open, places::Place};
+use super::{Assembler, Item, Open, places::Place};
 use crate::{
     Error,
     event::{EventHeader, Framing, MAGIC},
     position::Position,
     query::Query,
-    transaction::Item,
     xa::{Prepared, XaChange, XaPolicy, XaPrepareEvent, XaTable, Xid},
 };
 
