@@ -1,4 +1,4 @@
-//! One generation: the addresses of its actors and who of them is alive.
+//! One generation: the addresses of its actors. Who of them is alive is the twin's to know.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,8 +24,6 @@ pub struct Running {
     pub router: Addr<Router>,
     pub checkpointer: Addr<Checkpointer>,
     pub writers: HashMap<Arc<Lane>, Addr<ShardWriter>>,
-    /// How many: a retired writer may still be ending when the lane's next one runs.
-    alive: HashMap<ActorId, u32>,
 }
 
 impl Running {
@@ -44,22 +42,11 @@ impl Running {
             router,
             checkpointer,
             writers: HashMap::new(),
-            alive: HashMap::from([(ActorId::Router, 1), (ActorId::Checkpointer, 1)]),
         }
     }
 
-    pub fn born(&mut self, actor: ActorId) {
-        *self.alive.entry(actor).or_default() += 1;
-    }
-
-    pub fn died(&mut self, actor: &ActorId) {
-        if let Some(count) = self.alive.get_mut(actor) {
-            *count -= 1;
-            if *count > 0 {
-                return;
-            }
-        }
-        self.alive.remove(actor);
+    /// Nothing of it is left.
+    pub fn forget(&mut self, actor: &ActorId) {
         match actor {
             ActorId::Reader => self.reader = None,
             ActorId::ShardWriter(lane) => {
@@ -72,14 +59,6 @@ impl Running {
     /// The Router has told the lane's writer to stop; it may want another.
     pub fn retired(&mut self, lane: &Arc<Lane>) {
         self.writers.remove(lane);
-    }
-
-    pub fn is_alive(&self, actor: &ActorId) -> bool {
-        self.alive.contains_key(actor)
-    }
-
-    pub fn is_dead(&self) -> bool {
-        self.alive.is_empty()
     }
 
     /// Tells everyone to end now.

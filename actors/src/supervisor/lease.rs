@@ -4,7 +4,7 @@
 
 use actix::{Context, Handler, Message};
 
-use super::Supervisor;
+use super::{Supervisor, lifecycle::Event};
 use crate::failure::Failure;
 
 /// Outside → Supervisor: the lease was not renewed and is being tried again; sinks wait when it runs out.
@@ -29,6 +29,6 @@ impl Handler<LeaseLost> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, LeaseLost(failure): LeaseLost, ctx: &mut Context<Self>) {
-        self.halt(failure, ctx);
+        self.on(Event::LeaseLost(failure), ctx);
     }
 }

@@ -1,6 +1,6 @@
 //! What is told of parked tables: where they wait, and whether and how long the server keeps its log for them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use actix::{Context, Handler};
 use headwater_binlog::schema::TableName;
@@ -9,8 +9,7 @@ use super::Supervisor;
 use crate::{
     checkpoint::Parked,
     clock,
-    failure::Failure,
-    messages::{ActorId, LaneLost, LanePoisoned, PassOver, TableParked},
+    messages::{PassOver, TableParked},
     metrics as names,
     ports::source::Kept,
     status::ParkedStatus,
@@ -71,16 +70,6 @@ fn expires_in_secs(parked: &Parked, kept: &Kept) -> Option<u64> {
     kept.is_kept.then_some(left.as_secs())
 }
 
-impl Supervisor {
-    /// Its writer is dead and gets no successor.
-    pub(super) fn park(&mut self, writer: ActorId, failure: Failure) {
-        if let (ActorId::ShardWriter(lane), Some(running)) = (writer, &self.running) {
-            running.router.do_send(LaneLost(Arc::clone(&lane)));
-            running.router.do_send(LanePoisoned { lane, failure });
-        }
-    }
-}
-
 impl Handler<TableParked> for Supervisor {
     type Result = ();
 
@@ -89,9 +78,7 @@ impl Handler<TableParked> for Supervisor {
         self.report.error(&format!("table {table}"), &failure);
         if let Some(running) = &mut self.running {
             running.selection.park(table.clone());
-            if let Some(reader) = &running.reader {
-                reader.do_send(PassOver(table));
-            }
         }
+        self.to_reader(PassOver(table));
     }
 }

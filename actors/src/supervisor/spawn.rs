@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix::{ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
 
-use super::{Supervisor, generation::Running, lifecycle::Phase};
+use super::{Supervisor, generation::Running, lifecycle::Event};
 use crate::{
     backoff::Backoff,
     checkpointer::{self, Checkpointer},
@@ -18,8 +18,13 @@ use crate::{
 };
 
 impl Supervisor {
-    pub(super) fn spawn_generation(&mut self, launch: Launch, ctx: &mut Context<Self>) -> Running {
-        let (generation, supervisor) = (self.generation, ctx.address());
+    pub(super) fn spawn_generation(
+        &mut self,
+        generation: Generation,
+        launch: Launch,
+        ctx: &mut Context<Self>,
+    ) -> Running {
+        let supervisor = ctx.address();
         let selection = self.parts.tables.clone().without(&launch.from.parked);
         let checkpointer = {
             let watch = watch(&supervisor, generation, ActorId::Checkpointer);
@@ -35,6 +40,7 @@ impl Supervisor {
                 },
                 watch.clone(),
             );
+            self.lifecycle.born(ActorId::Checkpointer);
             watch.start(&self.parts.arbiter, checkpointer)
         };
         let router = {
@@ -57,6 +63,7 @@ impl Supervisor {
                 },
                 watch.clone(),
             );
+            self.lifecycle.born(ActorId::Router);
             watch.start(&self.parts.arbiter, router)
         };
         Running::new(generation, launch, selection, router, checkpointer)
@@ -92,7 +99,7 @@ impl Supervisor {
         });
         let watch = watch(&supervisor, running.number, ActorId::Reader);
         let reader = Reader::new(from, parts, watch.clone());
-        running.born(ActorId::Reader);
+        self.lifecycle.born(ActorId::Reader);
         running.reader = Some(watch.start(&self.parts.arbiter, reader));
     }
 
@@ -100,19 +107,13 @@ impl Supervisor {
     /// dead one had sent.
     pub(super) fn resume_reader(&mut self, ctx: &mut Context<Self>) {
         let Some(running) = &self.running else { return };
-        if self.lifecycle.phase() != Phase::Running {
-            return;
-        }
         let generation = running.number;
         let ask = running.router.send(ResumeFrom).into_actor(self);
         ctx.spawn(ask.map(move |answer, supervisor, ctx| {
-            let is_same = supervisor
-                .running
-                .as_ref()
-                .is_some_and(|running| running.number == generation)
-                && supervisor.lifecycle.phase() == Phase::Running;
+            let lifecycle = &supervisor.lifecycle;
+            let is_wanted = lifecycle.is_live(generation) && lifecycle.is_reading();
             match answer {
-                Ok(from) if is_same => supervisor.spawn_reader(Some(from), ctx),
+                Ok(from) if is_wanted => supervisor.spawn_reader(Some(from), ctx),
                 // The Router is gone: its own death ends the generation. Or a drain has begun without a Reader.
                 Ok(_) | Err(_) => (),
             }
@@ -129,37 +130,26 @@ impl Supervisor {
         let Some(running) = &self.running else { return };
         let generation = running.number;
         let asked = running.launch.routes.route(&lane.table).into_actor(self);
-        ctx.spawn(asked.map(move |answer, supervisor, ctx| {
-            let is_live = matches!(
-                supervisor.lifecycle.phase(),
-                Phase::Running | Phase::Draining
-            ) && supervisor
-                .running
-                .as_ref()
-                .is_some_and(|running| running.number == generation);
-            match answer {
-                _ if !is_live => (),
-                Ok(route) => supervisor.spawn_writer(&lane, route, ctx),
-                Err(failure) if failure.is_definite() => supervisor.halt(failure, ctx),
-                Err(failure) => {
-                    supervisor.lane_troubled(&lane, &failure);
-                    let wait = backoff.next_wait(fastrand::f64());
-                    supervisor.later(wait, generation, ctx, |supervisor, ctx| {
-                        supervisor.ask_route(lane, backoff, ctx);
-                    });
-                }
+        ctx.spawn(asked.map(move |answer, supervisor, ctx| match answer {
+            _ if !supervisor.lifecycle.is_live(generation) => (),
+            Ok(route) => supervisor.spawn_writer(&lane, route, ctx),
+            Err(failure) if failure.is_definite() => {
+                supervisor.on(Event::RouteRefused(failure), ctx);
+            }
+            Err(failure) => {
+                supervisor.lane_troubled(&lane, &failure);
+                let wait = backoff.next_wait(fastrand::f64());
+                supervisor.later(wait, ctx, |supervisor, ctx| {
+                    supervisor.ask_route(lane, backoff, ctx);
+                });
             }
         }));
     }
 
-    /// A lane has one writer, and a generation that ends gets no more of them: nobody would stop it.
+    /// A lane has one writer.
     fn spawn_writer(&mut self, lane: &Arc<Lane>, route: Route, ctx: &mut Context<Self>) {
-        let is_live = matches!(self.lifecycle.phase(), Phase::Running | Phase::Draining);
-        let Some(running) = self
-            .running
-            .as_mut()
-            .filter(|running| is_live && !running.writers.contains_key(lane))
-        else {
+        let running = self.running.as_mut();
+        let Some(running) = running.filter(|running| !running.writers.contains_key(lane)) else {
             return;
         };
         let supervisor = ctx.address();
@@ -205,7 +195,7 @@ impl Supervisor {
                 stop: writer.clone().recipient(),
             },
         });
-        running.born(actor);
+        self.lifecycle.born(actor);
         running.writers.insert(Arc::clone(lane), writer);
         self.weigh();
     }
