@@ -306,7 +306,7 @@ fn the_page_of_metrics_lists_every_metric_as_the_program_has_it() {
             let kind = match metric.kind {
                 Kind::Counter => "counter",
                 Kind::Gauge => "gauge",
-                Kind::Histogram => "histogram",
+                Kind::Histogram { .. } => "histogram",
             };
             let labels: Vec<_> = metric
                 .labels

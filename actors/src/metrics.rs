@@ -1,56 +1,21 @@
-//! Every metric's name, kind, unit, labels and help, in one place; `docs/metrics.md` lists the same and a
-//! test keeps the two alike.
+//! Every metric as one constant: name, kind with the buckets of a histogram, unit, labels, help. `docs/metrics.md`
+//! lists the same and a test keeps the two alike.
 //!
 //! Count per batch, not per row. A label never holds a row value, a key or an error's text. Gauges with
 //! a `lane` or `table` label vanish when idle (see [`Metric::is_dropped_when_idle`]): name them afresh at
 //! each update (`gauge!(LANE_BACKLOG_BYTES, ...)`), a handle kept for longer may write into nothing.
-//! Not here: the recorder, and the buckets of the histograms.
+//! Not here: the recorder.
 
 use metrics::{KeyName, SharedString, Unit, with_recorder};
 
-pub const UP: &str = "headwater_up";
-pub const STATE: &str = "headwater_state";
-pub const BUILD_INFO: &str = "headwater_build_info";
-pub const GENERATION: &str = "headwater_generation";
-pub const ACTOR_RESTARTS_TOTAL: &str = "headwater_actor_restarts_total";
-pub const CHANGES_TOTAL: &str = "headwater_changes_total";
-pub const SOURCE_CONNECTED: &str = "headwater_source_connected";
-pub const SOURCE_RECONNECTS_TOTAL: &str = "headwater_source_reconnects_total";
-pub const SOURCE_BYTES_TOTAL: &str = "headwater_source_bytes_total";
-pub const SOURCE_LAG_SECONDS: &str = "headwater_source_lag_seconds";
-pub const SOURCE_LAG_BYTES: &str = "headwater_source_lag_bytes";
-pub const COMMIT_TO_DURABLE_SECONDS: &str = "headwater_commit_to_durable_seconds";
-pub const LANE_BACKLOG_BYTES: &str = "headwater_lane_backlog_bytes";
-pub const SINK_RECORDS_TOTAL: &str = "headwater_sink_records_total";
-pub const SINK_BYTES_TOTAL: &str = "headwater_sink_bytes_total";
-pub const SINK_REQUEST_SECONDS: &str = "headwater_sink_request_seconds";
-pub const SINK_THROTTLED_TOTAL: &str = "headwater_sink_throttled_total";
-pub const SINK_ORDER_VIOLATIONS_TOTAL: &str = "headwater_sink_order_violations_total";
-pub const SINK_IN_FLIGHT_BYTES: &str = "headwater_sink_in_flight_bytes";
-pub const CHECKPOINT_AGE_SECONDS: &str = "headwater_checkpoint_age_seconds";
-pub const CHECKPOINT_WRITES_TOTAL: &str = "headwater_checkpoint_writes_total";
-pub const CHECKPOINT_WRITE_SECONDS: &str = "headwater_checkpoint_write_seconds";
-pub const LEASE_HELD: &str = "headwater_lease_held";
-pub const LEASE_TERM: &str = "headwater_lease_term";
-pub const LEASE_TAKEOVERS_TOTAL: &str = "headwater_lease_takeovers_total";
-pub const MEMORY_BUDGET_BYTES_IN_USE: &str = "headwater_memory_budget_bytes_in_use";
-pub const MEMORY_BUDGET_BYTES_TOTAL: &str = "headwater_memory_budget_bytes_total";
-pub const BACKPRESSURE_SECONDS_TOTAL: &str = "headwater_backpressure_seconds_total";
-pub const DEAD_LETTERS_TOTAL: &str = "headwater_dead_letters_total";
-pub const TABLES_PARKED: &str = "headwater_tables_parked";
-pub const PARKED_TABLE_KEPT: &str = "headwater_parked_table_kept";
-pub const PARKED_TABLE_LOG_BYTES: &str = "headwater_parked_table_log_bytes";
-pub const PARKED_TABLE_EXPIRY_SECONDS: &str = "headwater_parked_table_expiry_seconds";
-pub const INVALID_TEXT_TOTAL: &str = "headwater_invalid_text_total";
-pub const FENCES_TOTAL: &str = "headwater_fences_total";
-/// The one name that is not ours: what Prometheus' own client libraries call it.
-pub const PROCESS_RESIDENT_MEMORY_BYTES: &str = "process_resident_memory_bytes";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     Counter,
     Gauge,
-    Histogram,
+    /// The upper bounds of its buckets, in its unit.
+    Histogram {
+        bounds: &'static [f64],
+    },
 }
 
 /// What is known of a metric before its first value.
@@ -76,260 +41,353 @@ impl Metric {
     }
 }
 
+/// So that `counter!` and its like take the constant itself.
+impl From<Metric> for SharedString {
+    fn from(metric: Metric) -> Self {
+        Self::const_str(metric.name)
+    }
+}
+
+pub const UP: Metric = Metric {
+    name: "headwater_up",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+    help: "1 while the pipeline streams, else 0; set at each scrape",
+};
+
+pub const STATE: Metric = Metric {
+    name: "headwater_state",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &["state"],
+    help: "1 for the state that the pipeline is in (standby, starting, streaming, backing_off, paused, draining, stopped, halted), 0 for the others; set at each scrape",
+};
+
+pub const BUILD_INFO: Metric = Metric {
+    name: "headwater_build_info",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &["version"],
+    help: "Always 1; the label tells the version",
+};
+
+pub const GENERATION: Metric = Metric {
+    name: "headwater_generation",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Number of the running generation of actors; rises when the Router or the Checkpointer had to be started anew",
+};
+
+pub const ACTOR_RESTARTS_TOTAL: Metric = Metric {
+    name: "headwater_actor_restarts_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &["actor", "cause"],
+    help: "Actors started anew, by actor (reader, router, shard_writer, checkpointer) and cause (failure, panic)",
+};
+
+pub const CHANGES_TOTAL: Metric = Metric {
+    name: "headwater_changes_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &["table", "kind"],
+    help: "Changes of included tables read, by table and kind (insert, update, delete, ddl); what a new generation reads again counts again",
+};
+
+pub const SOURCE_CONNECTED: Metric = Metric {
+    name: "headwater_source_connected",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+    help: "1 while a stream of events from the source is open, else 0",
+};
+
+pub const SOURCE_RECONNECTS_TOTAL: Metric = Metric {
+    name: "headwater_source_reconnects_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Streams of events opened after the first one",
+};
+
+pub const SOURCE_BYTES_TOTAL: Metric = Metric {
+    name: "headwater_source_bytes_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Bytes),
+    labels: &[],
+    help: "Bytes of binlog events read, also those of excluded tables",
+};
+
+pub const SOURCE_LAG_SECONDS: Metric = Metric {
+    name: "headwater_source_lag_seconds",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Seconds),
+    labels: &[],
+    help: "Age of the oldest change that was read and is not durable in the sink; 0 when there is none",
+};
+
+pub const SOURCE_LAG_BYTES: Metric = Metric {
+    name: "headwater_source_lag_bytes",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Bytes),
+    labels: &[],
+    help: "Bytes of binlog between what is durable and the source's head",
+};
+
+pub const COMMIT_TO_DURABLE_SECONDS: Metric = Metric {
+    name: "headwater_commit_to_durable_seconds",
+    kind: Kind::Histogram {
+        bounds: &[
+            0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            60.0, 300.0, 1800.0, 7200.0,
+        ],
+    },
+    unit: Some(Unit::Seconds),
+    labels: &[],
+    help: "From commit in the source to durable in the sink, one sample per batch read: its newest transaction. The clocks of both machines count",
+};
+
+pub const LANE_BACKLOG_BYTES: Metric = Metric {
+    name: "headwater_lane_backlog_bytes",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Bytes),
+    labels: &["lane"],
+    help: "Bytes that a lane holds and has not yet delivered; a lane without an update for ten minutes is no longer shown",
+};
+
+pub const SINK_RECORDS_TOTAL: Metric = Metric {
+    name: "headwater_sink_records_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &["outcome"],
+    help: "Records handed to the sink, by outcome (delivered; throttled and failed: they come again; rejected for good)",
+};
+
+pub const SINK_BYTES_TOTAL: Metric = Metric {
+    name: "headwater_sink_bytes_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Bytes),
+    labels: &["outcome"],
+    help: "Bytes of the records handed to the sink, by the same outcomes",
+};
+
+pub const SINK_REQUEST_SECONDS: Metric = Metric {
+    name: "headwater_sink_request_seconds",
+    kind: Kind::Histogram {
+        bounds: &[
+            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+        ],
+    },
+    unit: Some(Unit::Seconds),
+    labels: &[],
+    help: "Time of one call to the sink, whatever its outcome",
+};
+
+pub const SINK_THROTTLED_TOTAL: Metric = Metric {
+    name: "headwater_sink_throttled_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Records that the sink asked to send again later",
+};
+
+pub const SINK_ORDER_VIOLATIONS_TOTAL: Metric = Metric {
+    name: "headwater_sink_order_violations_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Sequence numbers that did not rise within a lane and shard; must stay 0",
+};
+
+pub const SINK_IN_FLIGHT_BYTES: Metric = Metric {
+    name: "headwater_sink_in_flight_bytes",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Bytes),
+    labels: &[],
+    help: "Bytes of the calls to the sink that have no reply yet",
+};
+
+pub const CHECKPOINT_AGE_SECONDS: Metric = Metric {
+    name: "headwater_checkpoint_age_seconds",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Seconds),
+    labels: &[],
+    help: "Time since a checkpoint was last stored",
+};
+
+pub const CHECKPOINT_WRITES_TOTAL: Metric = Metric {
+    name: "headwater_checkpoint_writes_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &["outcome"],
+    help: "Writes of the checkpoint, by outcome (stored, failed)",
+};
+
+pub const CHECKPOINT_WRITE_SECONDS: Metric = Metric {
+    name: "headwater_checkpoint_write_seconds",
+    kind: Kind::Histogram {
+        bounds: &[
+            0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
+        ],
+    },
+    unit: Some(Unit::Seconds),
+    labels: &[],
+    help: "Time of one write of the checkpoint, durable at its end",
+};
+
+pub const LEASE_HELD: Metric = Metric {
+    name: "headwater_lease_held",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &[],
+    help: "1 while this process holds the pipeline's lease (for a file: its lock), 0 while it stands by or could not renew it",
+};
+
+pub const LEASE_TERM: Metric = Metric {
+    name: "headwater_lease_term",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Term of the lease that this process took last; rises with every taking. Not with checkpoint.type = file",
+};
+
+pub const LEASE_TAKEOVERS_TOTAL: Metric = Metric {
+    name: "headwater_lease_takeovers_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Times that this process took the lease from another that had not given it back",
+};
+
+pub const MEMORY_BUDGET_BYTES_IN_USE: Metric = Metric {
+    name: "headwater_memory_budget_bytes_in_use",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Bytes),
+    labels: &["pool"],
+    help: "Bytes taken of a memory budget, by pool (raw, encoded)",
+};
+
+pub const MEMORY_BUDGET_BYTES_TOTAL: Metric = Metric {
+    name: "headwater_memory_budget_bytes_total",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Bytes),
+    labels: &["pool"],
+    help: "Bytes of a memory budget, by pool (raw, encoded)",
+};
+
+pub const BACKPRESSURE_SECONDS_TOTAL: Metric = Metric {
+    name: "headwater_backpressure_seconds_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Seconds),
+    labels: &[],
+    help: "Time that the Reader waited for memory instead of reading, in whole seconds",
+};
+
+pub const DEAD_LETTERS_TOTAL: Metric = Metric {
+    name: "headwater_dead_letters_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Changes put aside into the dead-letter file; each line of it says why",
+};
+
+pub const TABLES_PARKED: Metric = Metric {
+    name: "headwater_tables_parked",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Tables that are passed over since a change of them could not be delivered (errors.oversize, errors.undecodable = park_table)",
+};
+
+pub const PARKED_TABLE_KEPT: Metric = Metric {
+    name: "headwater_parked_table_kept",
+    kind: Kind::Gauge,
+    unit: None,
+    labels: &["table"],
+    help: "1 while the server's log still has the place where a parked table goes on, 0 once it has been purged",
+};
+
+pub const PARKED_TABLE_LOG_BYTES: Metric = Metric {
+    name: "headwater_parked_table_log_bytes",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Bytes),
+    labels: &["table"],
+    help: "Bytes of binlog between the place where a parked table goes on and the source's head",
+};
+
+pub const PARKED_TABLE_EXPIRY_SECONDS: Metric = Metric {
+    name: "headwater_parked_table_expiry_seconds",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Seconds),
+    labels: &["table"],
+    help: "Time for which the server keeps the place of a parked table at least, by binlog_expire_logs_seconds; none where that is 0",
+};
+
+pub const INVALID_TEXT_TOTAL: Metric = Metric {
+    name: "headwater_invalid_text_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Times that text which its character set does not have was written as errors.invalid_text says; what is encoded again counts again",
+};
+
+pub const FENCES_TOTAL: Metric = Metric {
+    name: "headwater_fences_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Times that lanes waited for each other because of a DDL or a changed primary key",
+};
+
+/// The one name that is not ours: what Prometheus' own client libraries call it.
+pub const PROCESS_RESIDENT_MEMORY_BYTES: Metric = Metric {
+    name: "process_resident_memory_bytes",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Bytes),
+    labels: &[],
+    help: "Resident memory of the process; set at each scrape",
+};
+
 /// All metrics, in the order in which `docs/metrics.md` lists them.
 pub const ALL: &[Metric] = &[
-    Metric {
-        name: UP,
-        kind: Kind::Gauge,
-        unit: None,
-        labels: &[],
-        help: "1 while the pipeline streams, else 0; set at each scrape",
-    },
-    Metric {
-        name: STATE,
-        kind: Kind::Gauge,
-        unit: None,
-        labels: &["state"],
-        help: "1 for the state that the pipeline is in (standby, starting, streaming, backing_off, paused, draining, stopped, halted), 0 for the others; set at each scrape",
-    },
-    Metric {
-        name: BUILD_INFO,
-        kind: Kind::Gauge,
-        unit: None,
-        labels: &["version"],
-        help: "Always 1; the label tells the version",
-    },
-    Metric {
-        name: GENERATION,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Count),
-        labels: &[],
-        help: "Number of the running generation of actors; rises when the Router or the Checkpointer had to be started anew",
-    },
-    Metric {
-        name: ACTOR_RESTARTS_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Count),
-        labels: &["actor", "cause"],
-        help: "Actors started anew, by actor (reader, router, shard_writer, checkpointer) and cause (failure, panic)",
-    },
-    Metric {
-        name: CHANGES_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Count),
-        labels: &["table", "kind"],
-        help: "Changes of included tables read, by table and kind (insert, update, delete, ddl); what a new generation reads again counts again",
-    },
-    Metric {
-        name: SOURCE_CONNECTED,
-        kind: Kind::Gauge,
-        unit: None,
-        labels: &[],
-        help: "1 while a stream of events from the source is open, else 0",
-    },
-    Metric {
-        name: SOURCE_RECONNECTS_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Count),
-        labels: &[],
-        help: "Streams of events opened after the first one",
-    },
-    Metric {
-        name: SOURCE_BYTES_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Bytes),
-        labels: &[],
-        help: "Bytes of binlog events read, also those of excluded tables",
-    },
-    Metric {
-        name: SOURCE_LAG_SECONDS,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Seconds),
-        labels: &[],
-        help: "Age of the oldest change that was read and is not durable in the sink; 0 when there is none",
-    },
-    Metric {
-        name: SOURCE_LAG_BYTES,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Bytes),
-        labels: &[],
-        help: "Bytes of binlog between what is durable and the source's head",
-    },
-    Metric {
-        name: COMMIT_TO_DURABLE_SECONDS,
-        kind: Kind::Histogram,
-        unit: Some(Unit::Seconds),
-        labels: &[],
-        help: "From commit in the source to durable in the sink, one sample per batch read: its newest transaction. The clocks of both machines count",
-    },
-    Metric {
-        name: LANE_BACKLOG_BYTES,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Bytes),
-        labels: &["lane"],
-        help: "Bytes that a lane holds and has not yet delivered; a lane without an update for ten minutes is no longer shown",
-    },
-    Metric {
-        name: SINK_RECORDS_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Count),
-        labels: &["outcome"],
-        help: "Records handed to the sink, by outcome (delivered; throttled and failed: they come again; rejected for good)",
-    },
-    Metric {
-        name: SINK_BYTES_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Bytes),
-        labels: &["outcome"],
-        help: "Bytes of the records handed to the sink, by the same outcomes",
-    },
-    Metric {
-        name: SINK_REQUEST_SECONDS,
-        kind: Kind::Histogram,
-        unit: Some(Unit::Seconds),
-        labels: &[],
-        help: "Time of one call to the sink, whatever its outcome",
-    },
-    Metric {
-        name: SINK_THROTTLED_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Count),
-        labels: &[],
-        help: "Records that the sink asked to send again later",
-    },
-    Metric {
-        name: SINK_ORDER_VIOLATIONS_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Count),
-        labels: &[],
-        help: "Sequence numbers that did not rise within a lane and shard; must stay 0",
-    },
-    Metric {
-        name: SINK_IN_FLIGHT_BYTES,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Bytes),
-        labels: &[],
-        help: "Bytes of the calls to the sink that have no reply yet",
-    },
-    Metric {
-        name: CHECKPOINT_AGE_SECONDS,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Seconds),
-        labels: &[],
-        help: "Time since a checkpoint was last stored",
-    },
-    Metric {
-        name: CHECKPOINT_WRITES_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Count),
-        labels: &["outcome"],
-        help: "Writes of the checkpoint, by outcome (stored, failed)",
-    },
-    Metric {
-        name: CHECKPOINT_WRITE_SECONDS,
-        kind: Kind::Histogram,
-        unit: Some(Unit::Seconds),
-        labels: &[],
-        help: "Time of one write of the checkpoint, durable at its end",
-    },
-    Metric {
-        name: LEASE_HELD,
-        kind: Kind::Gauge,
-        unit: None,
-        labels: &[],
-        help: "1 while this process holds the pipeline's lease (for a file: its lock), 0 while it stands by or could not renew it",
-    },
-    Metric {
-        name: LEASE_TERM,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Count),
-        labels: &[],
-        help: "Term of the lease that this process took last; rises with every taking. Not with checkpoint.type = file",
-    },
-    Metric {
-        name: LEASE_TAKEOVERS_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Count),
-        labels: &[],
-        help: "Times that this process took the lease from another that had not given it back",
-    },
-    Metric {
-        name: MEMORY_BUDGET_BYTES_IN_USE,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Bytes),
-        labels: &["pool"],
-        help: "Bytes taken of a memory budget, by pool (raw, encoded)",
-    },
-    Metric {
-        name: MEMORY_BUDGET_BYTES_TOTAL,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Bytes),
-        labels: &["pool"],
-        help: "Bytes of a memory budget, by pool (raw, encoded)",
-    },
-    Metric {
-        name: BACKPRESSURE_SECONDS_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Seconds),
-        labels: &[],
-        help: "Time that the Reader waited for memory instead of reading, in whole seconds",
-    },
-    Metric {
-        name: DEAD_LETTERS_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Count),
-        labels: &[],
-        help: "Changes put aside into the dead-letter file; each line of it says why",
-    },
-    Metric {
-        name: TABLES_PARKED,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Count),
-        labels: &[],
-        help: "Tables that are passed over since a change of them could not be delivered (errors.oversize, errors.undecodable = park_table)",
-    },
-    Metric {
-        name: PARKED_TABLE_KEPT,
-        kind: Kind::Gauge,
-        unit: None,
-        labels: &["table"],
-        help: "1 while the server's log still has the place where a parked table goes on, 0 once it has been purged",
-    },
-    Metric {
-        name: PARKED_TABLE_LOG_BYTES,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Bytes),
-        labels: &["table"],
-        help: "Bytes of binlog between the place where a parked table goes on and the source's head",
-    },
-    Metric {
-        name: PARKED_TABLE_EXPIRY_SECONDS,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Seconds),
-        labels: &["table"],
-        help: "Time for which the server keeps the place of a parked table at least, by binlog_expire_logs_seconds; none where that is 0",
-    },
-    Metric {
-        name: INVALID_TEXT_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Count),
-        labels: &[],
-        help: "Times that text which its character set does not have was written as errors.invalid_text says; what is encoded again counts again",
-    },
-    Metric {
-        name: FENCES_TOTAL,
-        kind: Kind::Counter,
-        unit: Some(Unit::Count),
-        labels: &[],
-        help: "Times that lanes waited for each other because of a DDL or a changed primary key",
-    },
-    Metric {
-        name: PROCESS_RESIDENT_MEMORY_BYTES,
-        kind: Kind::Gauge,
-        unit: Some(Unit::Bytes),
-        labels: &[],
-        help: "Resident memory of the process; set at each scrape",
-    },
+    UP,
+    STATE,
+    BUILD_INFO,
+    GENERATION,
+    ACTOR_RESTARTS_TOTAL,
+    CHANGES_TOTAL,
+    SOURCE_CONNECTED,
+    SOURCE_RECONNECTS_TOTAL,
+    SOURCE_BYTES_TOTAL,
+    SOURCE_LAG_SECONDS,
+    SOURCE_LAG_BYTES,
+    COMMIT_TO_DURABLE_SECONDS,
+    LANE_BACKLOG_BYTES,
+    SINK_RECORDS_TOTAL,
+    SINK_BYTES_TOTAL,
+    SINK_REQUEST_SECONDS,
+    SINK_THROTTLED_TOTAL,
+    SINK_ORDER_VIOLATIONS_TOTAL,
+    SINK_IN_FLIGHT_BYTES,
+    CHECKPOINT_AGE_SECONDS,
+    CHECKPOINT_WRITES_TOTAL,
+    CHECKPOINT_WRITE_SECONDS,
+    LEASE_HELD,
+    LEASE_TERM,
+    LEASE_TAKEOVERS_TOTAL,
+    MEMORY_BUDGET_BYTES_IN_USE,
+    MEMORY_BUDGET_BYTES_TOTAL,
+    BACKPRESSURE_SECONDS_TOTAL,
+    DEAD_LETTERS_TOTAL,
+    TABLES_PARKED,
+    PARKED_TABLE_KEPT,
+    PARKED_TABLE_LOG_BYTES,
+    PARKED_TABLE_EXPIRY_SECONDS,
+    INVALID_TEXT_TOTAL,
+    FENCES_TOTAL,
+    PROCESS_RESIDENT_MEMORY_BYTES,
 ];
 
 /// The metric of that name.
@@ -346,77 +404,11 @@ pub fn describe_all() {
             match metric.kind {
                 Kind::Counter => recorder.describe_counter(name, metric.unit, help),
                 Kind::Gauge => recorder.describe_gauge(name, metric.unit, help),
-                Kind::Histogram => recorder.describe_histogram(name, metric.unit, help),
+                Kind::Histogram { .. } => recorder.describe_histogram(name, metric.unit, help),
             }
         }
     });
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    /// `(constant, name)` of each `pub const X: &str = "..."` of this file.
-    fn constants() -> Vec<(&'static str, &'static str)> {
-        include_str!("metrics.rs")
-            .lines()
-            .filter_map(|line| line.strip_prefix("pub const ")?.split_once(": &str = \""))
-            .map(|(constant, rest)| (constant, rest.trim_end_matches("\";")))
-            .collect()
-    }
-
-    #[test]
-    fn every_constant_is_in_the_table_once() {
-        let named: Vec<_> = constants().iter().map(|(_, name)| *name).collect();
-        let listed: Vec<_> = ALL.iter().map(|metric| metric.name).collect();
-        assert_eq!(named, listed);
-        assert_eq!(listed.iter().collect::<BTreeSet<_>>().len(), listed.len());
-    }
-
-    #[test]
-    fn a_constant_is_called_as_its_metric() {
-        for (constant, name) in constants() {
-            let short = name.strip_prefix("headwater_").unwrap_or(name);
-            assert_eq!(constant.to_lowercase(), short);
-        }
-    }
-
-    #[test]
-    fn a_name_ends_as_its_kind_and_unit_say() {
-        for metric in ALL {
-            let name = metric.name;
-            let base = name.strip_suffix("_total").unwrap_or(name);
-            if metric.kind == Kind::Counter {
-                assert_ne!(base, name, "counter `{name}` must end in _total");
-            }
-            match metric.unit {
-                Some(Unit::Seconds) => assert!(base.ends_with("_seconds"), "`{name}`"),
-                Some(Unit::Bytes) => assert!(base.contains("_bytes"), "`{name}`"),
-                _ => assert!(
-                    !base.contains("_bytes") && !base.contains("_seconds"),
-                    "`{name}`"
-                ),
-            }
-        }
-    }
-
-    #[test]
-    fn only_gauges_of_lanes_and_tables_vanish() {
-        let vanishing: Vec<_> = ALL
-            .iter()
-            .filter(|metric| metric.is_dropped_when_idle())
-            .map(|metric| metric.name)
-            .collect();
-        assert_eq!(
-            vanishing,
-            [
-                LANE_BACKLOG_BYTES,
-                PARKED_TABLE_KEPT,
-                PARKED_TABLE_LOG_BYTES,
-                PARKED_TABLE_EXPIRY_SECONDS
-            ]
-        );
-    }
-}
+mod tests;

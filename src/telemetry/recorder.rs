@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use headwater_actors::{
     metrics::{
-        BUILD_INFO, CHECKPOINT_WRITE_SECONDS, COMMIT_TO_DURABLE_SECONDS, Metric,
-        PROCESS_RESIDENT_MEMORY_BYTES, SINK_REQUEST_SECONDS, STATE, UP, describe_all, find,
+        ALL, BUILD_INFO, Kind, Metric, PROCESS_RESIDENT_MEMORY_BYTES, STATE, UP, describe_all, find,
     },
     status::State,
 };
@@ -27,29 +26,6 @@ use super::Error;
 
 /// A lane without an update for this long leaves the page.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// Upper bounds in seconds.
-const BUCKETS: &[(&str, &[f64])] = &[
-    (
-        COMMIT_TO_DURABLE_SECONDS,
-        &[
-            0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-            60.0, 300.0, 1800.0, 7200.0,
-        ],
-    ),
-    (
-        SINK_REQUEST_SECONDS,
-        &[
-            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-        ],
-    ),
-    (
-        CHECKPOINT_WRITE_SECONDS,
-        &[
-            0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
-        ],
-    ),
-];
 
 const STATES: [State; 8] = [
     State::Standby,
@@ -111,10 +87,13 @@ pub fn install() -> Result<MetricsPage, Error> {
 /// A recorder that is not installed, and its page.
 pub fn build(idle_timeout: Duration) -> Result<(SplitRecorder, MetricsPage), Error> {
     let mut lasting = PrometheusBuilder::new();
-    for (name, bounds) in BUCKETS.iter().copied() {
-        lasting = lasting
-            .set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds)
-            .map_err(|_| Error::Buckets { name })?;
+    for metric in ALL {
+        if let Kind::Histogram { bounds } = metric.kind {
+            let name = metric.name;
+            lasting = lasting
+                .set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds)
+                .map_err(|_| Error::Buckets { name })?;
+        }
     }
     let vanishing =
         PrometheusBuilder::new().idle_timeout(MetricKindMask::GAUGE, Some(idle_timeout));
@@ -197,7 +176,7 @@ fn resident_kibibytes() -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use headwater_actors::metrics::{
-        ALL, CHANGES_TOTAL, GENERATION, Kind, LANE_BACKLOG_BYTES, SINK_RECORDS_TOTAL,
+        CHANGES_TOTAL, GENERATION, LANE_BACKLOG_BYTES, SINK_RECORDS_TOTAL, SINK_REQUEST_SECONDS,
     };
     use metrics::{counter, histogram, with_local_recorder};
 
@@ -209,18 +188,6 @@ mod tests {
             describe_all();
             count(&page)
         })
-    }
-
-    #[test]
-    fn every_histogram_has_buckets() {
-        let histograms = ALL.iter().filter(|metric| metric.kind == Kind::Histogram);
-        for metric in histograms {
-            assert!(
-                BUCKETS.iter().any(|(name, _)| *name == metric.name),
-                "`{}`",
-                metric.name
-            );
-        }
     }
 
     #[test]

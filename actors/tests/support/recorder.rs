@@ -54,7 +54,7 @@ impl Recorder for BrokenRecorder {
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         let table = key.labels().find(|label| label.key() == "table");
         match table {
-            Some(table) if key.name() == names::CHANGES_TOTAL => {
+            Some(table) if key.name() == names::CHANGES_TOTAL.name => {
                 Counter::from_arc(Arc::new(Fuse(table.value().into())))
             }
             _ => Counter::noop(),

@@ -1,0 +1,90 @@
+//! No constant is left out of the list, and names say kind and unit.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// `(constant, name)` of each `pub const X: Metric` of this file.
+fn constants() -> Vec<(&'static str, &'static str)> {
+    let mut lines = include_str!("../metrics.rs").lines();
+    let mut constants = Vec::new();
+    while let Some(line) = lines.next() {
+        if let Some(rest) = line.strip_prefix("pub const ")
+            && let Some((constant, _)) = rest.split_once(": Metric = ")
+        {
+            let name = lines.next().unwrap_or_default().trim();
+            let name = name
+                .strip_prefix("name: \"")
+                .expect("the name stands first");
+            constants.push((constant, name.trim_end_matches("\",")));
+        }
+    }
+    constants
+}
+
+#[test]
+fn every_constant_is_in_the_table_once() {
+    let named: Vec<_> = constants().iter().map(|(_, name)| *name).collect();
+    let listed: Vec<_> = ALL.iter().map(|metric| metric.name).collect();
+    assert_eq!(named, listed);
+    assert_eq!(listed.iter().collect::<BTreeSet<_>>().len(), listed.len());
+}
+
+#[test]
+fn a_constant_is_called_as_its_metric() {
+    for (constant, name) in constants() {
+        let short = name.strip_prefix("headwater_").unwrap_or(name);
+        assert_eq!(constant.to_lowercase(), short);
+    }
+}
+
+#[test]
+fn the_buckets_of_a_histogram_rise() {
+    for metric in ALL {
+        if let Kind::Histogram { bounds } = metric.kind {
+            assert!(!bounds.is_empty(), "`{}`", metric.name);
+            assert!(
+                bounds.is_sorted_by(|one, next| one < next),
+                "`{}`",
+                metric.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_name_ends_as_its_kind_and_unit_say() {
+    for metric in ALL {
+        let name = metric.name;
+        let base = name.strip_suffix("_total").unwrap_or(name);
+        if metric.kind == Kind::Counter {
+            assert_ne!(base, name, "counter `{name}` must end in _total");
+        }
+        match metric.unit {
+            Some(Unit::Seconds) => assert!(base.ends_with("_seconds"), "`{name}`"),
+            Some(Unit::Bytes) => assert!(base.contains("_bytes"), "`{name}`"),
+            _ => assert!(
+                !base.contains("_bytes") && !base.contains("_seconds"),
+                "`{name}`"
+            ),
+        }
+    }
+}
+
+#[test]
+fn only_gauges_of_lanes_and_tables_vanish() {
+    let vanishing: Vec<_> = ALL
+        .iter()
+        .filter(|metric| metric.is_dropped_when_idle())
+        .map(|metric| metric.name)
+        .collect();
+    assert_eq!(
+        vanishing,
+        [
+            LANE_BACKLOG_BYTES.name,
+            PARKED_TABLE_KEPT.name,
+            PARKED_TABLE_LOG_BYTES.name,
+            PARKED_TABLE_EXPIRY_SECONDS.name
+        ]
+    );
+}
