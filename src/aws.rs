@@ -11,6 +11,7 @@
 mod body;
 mod credentials;
 pub mod json;
+mod options;
 
 use std::{error::Error as StdError, time::Duration};
 
@@ -22,8 +23,10 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::{ErrorMetadata, metadata::ProvideErrorMetadata};
 use headwater_actors::failure::{Class, Failure};
 
-pub use self::body::{Body, BodyWriter};
-use crate::plan::AwsPlan;
+pub use self::{
+    body::{Body, BodyWriter},
+    options::{AwsOptions, AwsPlan},
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -1,53 +1,70 @@
-//! Settings checked as a whole: values that cannot be wrong any more, in the shape that the adapters take.
+//! Settings composed and checked as a whole: each component's own plan, and that they fit together.
 //!
-//! Each error names the key and the remedy. Not here: anything that needs a server (see `check`).
+//! What one component's options may be stands in its folder; those of no single component (packing, errors, routes,
+//! memory) stand here. Each error names the key and the remedy. Not here: anything that needs a server (see `check`).
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use headwater_actors::{
-    checkpoint::OrderingKey,
-    filter::TableFilter,
-    on_error::OnError,
-    pace::CheckpointPace,
-    packing::{Compression, Packing, PartitionKey},
+use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
+use serde::Deserialize;
+
+pub use crate::options::Error;
+use crate::{
+    encode::{
+        Format, FormatOptions,
+        native::{NativeOptions, NativePlan},
+        shape::{ColumnsOptions, MaskOptions, ShapePlan},
+    },
+    settings::Loaded,
+    sinks::{SinkOptions, SinkPlan},
+    telemetry::{TelemetryOptions, TelemetryPlan},
 };
-use headwater_binlog::{gtid::GtidSet, position::Position, xa::XaPolicy};
-
-use crate::secret::Secret;
 
 mod address;
 mod checkpoint;
-mod convert;
-mod format;
-mod native;
+mod errors;
 mod packing;
 mod point;
+mod resources;
 mod routes;
-mod shape;
-mod sinks;
 mod source;
-mod template;
-mod values;
 
-pub use format::{
-    BigintUnsigned, Binaries, DebeziumPlan, Decimals, FormatPlan, MaxwellPlan, PartitionBy,
-    Skipped, Times,
+use self::{checkpoint::CheckpointOptions, source::SourceOptions};
+pub use self::{
+    checkpoint::{CheckpointPlan, DynamoDbStorePlan, MySqlStorePlan, StorePlan},
+    errors::ErrorsPlan,
+    packing::PackingPlan,
+    point::{StartPlan, Target},
+    resources::MemoryPlan,
+    routes::RoutePlan,
+    source::{Host, SourcePlan, TlsMode, TlsPlan, UnnamedColumns},
 };
-pub use native::{Documents, NativeField};
-pub use point::Target;
-pub use routes::RoutePlan;
-pub use shape::{InvalidText, ShapePlan};
-pub use template::{NameError, Template};
+use self::{
+    errors::ErrorsOptions,
+    packing::PackingOptions,
+    resources::{MemoryOptions, ShutdownOptions, WorkersOptions},
+    routes::{OrderingOptions, Routed},
+};
 
-/// What is wrong with the settings taken together: key, what was found, what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("setting `{}`: {problem}; {remedy}", self.full_key())]
-pub struct Error {
-    pub key: &'static str,
-    /// The key is that of `routes[number]`.
-    pub route: Option<usize>,
-    pub problem: String,
-    pub remedy: String,
+/// The tree of `config/default.toml`: each section as its component reads it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    name: String,
+    source: SourceOptions,
+    sink: SinkOptions,
+    format: FormatOptions,
+    native: NativeOptions,
+    columns: ColumnsOptions,
+    mask: MaskOptions,
+    packing: PackingOptions,
+    ordering: OrderingOptions,
+    errors: ErrorsOptions,
+    checkpoint: CheckpointOptions,
+    telemetry: TelemetryOptions,
+    shutdown: ShutdownOptions,
+    memory: MemoryOptions,
+    workers: WorkersOptions,
 }
 
 #[derive(Debug, Clone)]
@@ -62,7 +79,8 @@ pub struct Plan {
     pub top: RoutePlan,
     /// Of all tables.
     pub shape: ShapePlan,
-    pub native: NativePlan,
+    /// Of all tables whose format it is.
+    pub native: Arc<NativePlan>,
     pub ordering: OrderingKey,
     pub errors: ErrorsPlan,
     pub checkpoint: CheckpointPlan,
@@ -73,262 +91,68 @@ pub struct Plan {
     pub writer_threads: usize,
 }
 
-#[derive(Debug, Clone)]
-pub struct SourcePlan {
-    /// The server of `source.url` first, then `source.hosts`.
-    pub hosts: Vec<Host>,
-    pub user: String,
-    pub password: Secret,
-    pub tls: TlsPlan,
-    pub start: StartPlan,
-    /// 0: drawn at random once, kept with the checkpoint.
-    pub server_id: u32,
-    pub event_bytes_max: usize,
-    pub connect_timeout: Duration,
-    /// The server sends a heartbeat after this much silence.
-    pub heartbeat: Duration,
-    /// No bytes for this long while reading: the connection is dead.
-    pub read_timeout: Duration,
-    /// A server that lacks what has been read, but replicates, is waited for.
-    pub catch_up: Duration,
-    pub unnamed_columns: UnnamedColumns,
-    pub xa: XaPolicy,
-}
-
-impl SourcePlan {
-    /// The first host alone: what is asked of it is answered by no other.
-    #[must_use]
-    pub fn only_first(&self) -> Self {
-        Self {
-            hosts: self.hosts.iter().take(1).cloned().collect(),
-            ..self.clone()
-        }
-    }
-}
-
-/// What becomes of columns whose names are neither in the log nor to be had from the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnnamedColumns {
-    Refuse,
-    /// All columns that the log does not name are `@1`, `@2`, …
-    Positional,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host {
-    pub name: String,
-    pub port: u16,
-}
-
-#[derive(Debug, Clone)]
-pub struct TlsPlan {
-    pub mode: TlsMode,
-    pub ca_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsMode {
-    Disabled,
-    /// TLS when the server offers it, certificate not verified.
-    Preferred,
-    Required,
-    VerifyCa,
-    VerifyIdentity,
-}
-
-/// Where to begin without a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StartPlan {
-    Now,
-    Earliest,
-    At(Position),
-    /// "Have these already."
-    After(GtidSet),
-}
-
-#[derive(Debug, Clone)]
-pub enum SinkPlan {
-    Kinesis(KinesisPlan),
-    Firehose(FirehosePlan),
-    File(FilePlan),
-    Stdout,
-    Null,
-}
-
-#[derive(Debug, Clone)]
-pub struct KinesisPlan {
-    pub stream: String,
-    pub aws: AwsPlan,
-    /// Bytes of one PutRecords call, about.
-    pub call_bytes: usize,
-    /// Bytes of all calls that fly at once.
-    pub in_flight_bytes_max: usize,
-    pub call_timeout: Duration,
-}
-
-#[derive(Debug, Clone)]
-pub struct FirehosePlan {
-    pub delivery_stream: String,
-    pub aws: AwsPlan,
-    pub call_bytes: usize,
-    pub in_flight_bytes_max: usize,
-    pub call_timeout: Duration,
-}
-
-/// Empty fields: the SDK's default chain decides.
-#[derive(Debug, Clone, Default)]
-pub struct AwsPlan {
-    pub region: Option<String>,
-    pub endpoint_url: Option<String>,
-    pub role_arn: Option<String>,
-}
-
-#[derive(Debug, Clone)]
-pub struct FilePlan {
-    pub path: PathBuf,
-    /// The file is closed and a new one begun at this size.
-    pub rotate_bytes: u64,
-}
-
-/// What the native event carries beside `type` and `data`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NativePlan {
-    pub fields: Vec<NativeField>,
-    /// Name and text.
-    pub constants: Vec<(String, String)>,
-    pub documents: Documents,
-    /// How often a lane at rest says up to where it is complete.
-    pub heartbeat: Option<Duration>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackingPlan {
-    pub kind: Packing,
-    /// Records are filled up to this, before they are compressed.
-    pub record_bytes_max: usize,
-    pub compression: Compression,
-    pub partition_key: PartitionKey,
-}
-
-#[derive(Debug, Clone)]
-pub struct ErrorsPlan {
-    pub oversize: OnError,
-    pub undecodable: OnError,
-    pub invalid_text: InvalidText,
-    /// Set whenever one of the two is `DeadLetter`.
-    pub dead_letter_path: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone)]
-pub struct CheckpointPlan {
-    pub store: StorePlan,
-    pub pace: CheckpointPace,
-    /// A process that died is replaced within this time. A file needs none.
-    pub lease: Duration,
-}
-
-#[derive(Debug, Clone)]
-pub enum StorePlan {
-    File(PathBuf),
-    MySql(Box<MySqlStorePlan>),
-    DynamoDb(DynamoDbStorePlan),
-}
-
-#[derive(Debug, Clone)]
-pub struct MySqlStorePlan {
-    /// How to connect; the source's own unless `checkpoint.mysql.url` says otherwise.
-    pub server: SourcePlan,
-    pub database: String,
-    pub table: String,
-}
-
-#[derive(Debug, Clone)]
-pub struct DynamoDbStorePlan {
-    pub table: String,
-    pub aws: AwsPlan,
-}
-
-impl MySqlStorePlan {
-    pub fn full_name(&self) -> String {
-        format!("{}.{}", self.database, self.table)
-    }
-
-    /// For SQL.
-    pub fn quoted(&self) -> String {
-        format!("`{}`.`{}`", self.database, self.table)
-    }
-}
-
-#[derive(Debug, Clone)]
-pub struct TelemetryPlan {
-    pub listen: Option<SocketAddr>,
-    pub log_format: LogFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
-/// How `memory.budget_bytes` is split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemoryPlan {
-    pub raw_bytes: usize,
-    pub encoded_bytes: usize,
-}
-
-impl Error {
-    fn new(key: &'static str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            key,
-            route: None,
-            problem: problem.into(),
-            remedy: remedy.into(),
-        }
-    }
-
-    /// With the route in front.
-    pub fn full_key(&self) -> String {
-        match self.route {
-            Some(number) => format!("routes[{number}].{}", self.key),
-            None => self.key.to_owned(),
-        }
-    }
-
-    fn in_route(self, number: usize) -> Self {
-        let route = Some(number);
-        Self { route, ..self }
-    }
-}
-
-impl Default for NativePlan {
-    fn default() -> Self {
-        Self {
-            fields: NativeField::usual(),
-            constants: Vec::new(),
-            documents: Documents::Inline,
-            heartbeat: None,
-        }
-    }
-}
-
 impl Plan {
-    /// Whether the format has a use for the text of the statements that changed rows.
-    pub fn wants_queries(&self) -> bool {
-        self.formats().any(|format| match format {
-            FormatPlan::Native => self.native.fields.contains(&NativeField::Query),
-            format => format.query_setting().is_some(),
+    /// Reads and checks all settings, and `source.password_file`.
+    pub fn from_settings(loaded: &Loaded) -> Result<Self, Error> {
+        let settings: Settings = loaded.read()?;
+        let name = name(&settings.name)?;
+        let sink = settings.sink.plan()?;
+        let native = Arc::new(settings.native.plan()?);
+        let common = routes::Common {
+            sink: &sink,
+            native: &native,
+            pipeline: &name,
+        };
+        let top = Routed {
+            sink: settings.sink,
+            format: settings.format,
+            packing: settings.packing,
+            ordering: settings.ordering,
+        };
+        let top = top.plan(&common)?;
+        let routes = routes::routes(loaded, &common)?;
+        let source = settings.source.plan()?;
+        let checkpoint = settings.checkpoint.plan(&source)?;
+        let tables = checkpoint.tables_sent(settings.source.tables())?;
+        let sink = match checkpoint.call_max() {
+            Some(longest) => sink.with_calls_of_at_most(longest),
+            None => sink,
+        };
+        let shape = ShapePlan::of(&settings.columns, &settings.mask)?;
+        native.ensure_query_shows_nothing_hidden(&shape)?;
+        for route in routes.iter().chain([&top]) {
+            route.format.ensure_query_shows_nothing_hidden(&shape)?;
+        }
+        Ok(Self {
+            name,
+            source,
+            tables,
+            shape,
+            native,
+            ordering: routes::ordering(&routes, &top),
+            errors: settings.errors.plan()?,
+            checkpoint,
+            telemetry: settings.telemetry.plan()?,
+            shutdown_grace: settings.shutdown.grace()?,
+            memory: settings.memory.plan(&sink, routes.iter().chain([&top]))?,
+            writer_threads: settings.workers.threads()?,
+            sink,
+            routes,
+            top,
         })
+    }
+
+    /// Whether a format has a use for the text of the statements that changed rows.
+    pub fn wants_queries(&self) -> bool {
+        self.formats().any(Format::shows_query)
     }
 
     /// How often heartbeats are wanted, where a format has any.
     pub fn heartbeat(&self) -> Option<Duration> {
-        let has_native = self.formats().any(|format| *format == FormatPlan::Native);
-        self.native.heartbeat.filter(|_| has_native)
+        self.formats().find_map(Format::heartbeat)
     }
 
-    fn formats(&self) -> impl Iterator<Item = &FormatPlan> {
+    fn formats(&self) -> impl Iterator<Item = &Format> {
         let routes = self.routes.iter().chain([&self.top]);
         routes.map(|route| &route.format)
     }
@@ -340,22 +164,23 @@ impl Plan {
             let place = format!("{}: ", route.place());
             warnings.extend(packing::warnings(&place, route));
         }
-        let lacks_order = [NativeField::Id, NativeField::Seq]
-            .iter()
-            .any(|field| !self.native.fields.contains(field));
-        let mut formats = self.formats();
-        if lacks_order && formats.any(|format| *format == FormatPlan::Native) {
-            warnings.push(
-                "native.fields lacks \"id\" or \"seq\": after a restart consumers cannot tell a line that \
-                 comes again from a new change"
-                    .to_owned(),
-            );
-        }
-        if matches!(self.sink, SinkPlan::Null) {
-            warnings.push("sink.type = \"null\" counts changes and drops them".to_owned());
-        }
+        let format = self.formats().find_map(Format::warning);
+        let others = [format, self.sink.warning()];
+        warnings.extend(others.into_iter().flatten().map(str::to_owned));
         warnings
     }
+}
+
+fn name(name: &str) -> Result<String, Error> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(is_allowed) {
+        return Err(Error::new(
+            "name",
+            format!("\"{name}\" is no name for a pipeline"),
+            "write 1 to 64 letters, digits, \"_\", \".\", \"-\"",
+        ));
+    }
+    Ok(name.to_owned())
 }
 
 #[cfg(test)]

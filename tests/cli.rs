@@ -397,7 +397,7 @@ fn every_file_in_config_is_a_plan() {
             ..Layers::default()
         };
         let loaded = layers.load().unwrap_or_else(|error| panic!("{error}"));
-        let plan = Plan::from_settings(&loaded.settings);
+        let plan = Plan::from_settings(&loaded);
         assert!(plan.is_ok(), "{}: {plan:?}", path.display());
         files += 1;
     }

@@ -19,8 +19,8 @@ use aws_config::SdkConfig;
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use bytes::Bytes;
 use headwater::{
-    plan::{AwsPlan, FirehosePlan, KinesisPlan},
-    sinks::{firehose::FirehoseSink, kinesis::KinesisSink},
+    aws::AwsPlan,
+    sinks::{firehose::FirehoseSink, kinesis::KinesisSink, stream::StreamPlan},
 };
 use headwater_actors::{
     failure::Failure,
@@ -41,19 +41,9 @@ fn aws(proxy: &FaultProxy) -> AwsPlan {
     }
 }
 
-fn kinesis_plan(proxy: &FaultProxy) -> KinesisPlan {
-    KinesisPlan {
+fn stream_plan(proxy: &FaultProxy) -> StreamPlan {
+    StreamPlan {
         stream: STREAM.to_owned(),
-        aws: aws(proxy),
-        call_bytes: 1 << 20,
-        in_flight_bytes_max: 4 << 20,
-        call_timeout: Duration::from_secs(30),
-    }
-}
-
-fn firehose_plan(proxy: &FaultProxy) -> FirehosePlan {
-    FirehosePlan {
-        delivery_stream: STREAM.to_owned(),
         aws: aws(proxy),
         call_bytes: 1 << 20,
         in_flight_bytes_max: 4 << 20,
@@ -144,14 +134,14 @@ async fn config(proxy: &FaultProxy) -> SdkConfig {
         .build()
 }
 
-async fn kinesis(proxy: &FaultProxy, plan: &KinesisPlan) -> Arc<KinesisSink> {
+async fn kinesis(proxy: &FaultProxy, plan: &StreamPlan) -> Arc<KinesisSink> {
     let (sink, _) = KinesisSink::connect_with(config(proxy).await, plan, &Handle::current())
         .await
         .expect("the stream is there");
     Arc::new(sink)
 }
 
-async fn firehose(proxy: &FaultProxy, plan: &FirehosePlan) -> Arc<FirehoseSink> {
+async fn firehose(proxy: &FaultProxy, plan: &StreamPlan) -> Arc<FirehoseSink> {
     let (sink, _) = FirehoseSink::connect_with(config(proxy).await, plan, &Handle::current())
         .await
         .expect("the stream is there");

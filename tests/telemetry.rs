@@ -10,13 +10,10 @@ use std::{
 };
 
 use actix::{Actor, Context, Handler, MessageResult};
-use headwater::{
-    plan::{LogFormat, TelemetryPlan},
-    telemetry::{
-        Error, Telemetry,
-        http::{Server, SupervisorSlot, bind},
-        recorder::{IDLE_TIMEOUT, MetricsPage, build},
-    },
+use headwater::telemetry::{
+    Error, LogFormat, Telemetry, TelemetryPlan,
+    http::{Server, SupervisorSlot, bind},
+    recorder::{IDLE_TIMEOUT, MetricsPage, build},
 };
 use headwater_actors::{
     metrics::{ALL, Kind},

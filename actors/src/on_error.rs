@@ -1,8 +1,10 @@
 //! What becomes of a change that can never be delivered: the settings' choice, and what the operator does then.
 
 use headwater_binlog::schema::TableName;
+use serde::Deserialize;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnError {
     Halt,
     DeadLetter,

@@ -4,12 +4,14 @@
 
 pub(crate) mod compression;
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 pub use self::compression::Compression;
 
 /// How lines become records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Packing {
     /// Many lines a record, each ending in a line feed.
     Newline,

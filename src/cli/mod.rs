@@ -278,14 +278,13 @@ fn load(sources: &Sources) -> Result<Loaded, settings::Error> {
 }
 
 fn plan(loaded: &Loaded) -> Result<Plan, Error> {
-    Plan::from_settings(&loaded.settings).map_err(|error| {
-        let key = error.full_key();
+    Plan::from_settings(loaded).map_err(|error| {
         let plan::Error {
-            problem, remedy, ..
-        } = &error;
-        // What a route does not set comes from the top level.
-        let origin = loaded.origin(&key).or_else(|| loaded.origin(error.key));
-        let origin = origin.unwrap_or("default");
+            key,
+            problem,
+            remedy,
+        } = error;
+        let origin = loaded.origin(&key).unwrap_or("default");
         Error::Plan(format!("setting `{key}` ({origin}): {problem}; {remedy}"))
     })
 }

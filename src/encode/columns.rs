@@ -11,10 +11,9 @@ use headwater_binlog::{
 };
 
 use super::{
-    shape::{self, ShapeRules, TableShape, Treatment},
+    shape::{self, InvalidText, ShapeRules, TableShape, Treatment},
     value::write_integer,
 };
-use crate::plan::InvalidText;
 
 const LABEL_BYTES: usize = 32;
 

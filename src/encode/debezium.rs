@@ -7,6 +7,7 @@
 //! followed by an empty line, the tombstone: a change has up to three lines.
 //! Not here: snapshots, transaction metadata, heartbeats, schemas.
 
+mod options;
 mod origin;
 mod statement;
 mod temporal;
@@ -22,22 +23,22 @@ use headwater_binlog::{
     schema::Table,
 };
 
+pub use self::options::{BigintUnsigned, Binaries, DebeziumOptions, Decimals, Skipped, Times};
 use super::{
     columns::{self, ColumnPlan, KeyColumn, KeyWalk, next_cell},
-    shape::{ShapeRules, Treatment},
+    shape::{InvalidText, ShapeRules, Treatment},
 };
-use crate::plan::{DebeziumPlan, InvalidText};
 use origin::{Op, Origin, OriginText};
 
 /// Writes Debezium's JSON.
 #[derive(Debug, Clone)]
 pub struct DebeziumEncoder {
-    options: Arc<DebeziumPlan>,
+    options: Arc<DebeziumOptions>,
     shape: ShapeRules,
 }
 
 impl DebeziumEncoder {
-    pub fn new(options: Arc<DebeziumPlan>, shape: ShapeRules) -> Self {
+    pub fn new(options: Arc<DebeziumOptions>, shape: ShapeRules) -> Self {
         Self { options, shape }
     }
 }

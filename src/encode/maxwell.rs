@@ -6,6 +6,7 @@
 //! Not here: Maxwell's bootstrap, its encryption, `push_ts` (the clock), `schema_id` (there is no schema store).
 
 mod geometry;
+mod options;
 mod partition;
 mod statement;
 mod value;
@@ -21,22 +22,22 @@ use headwater_binlog::{
     transaction::Transaction,
 };
 
+pub use self::options::{MaxwellOptions, PartitionBy, PartitionFallback};
 use super::{
     columns::{self, ColumnPlan, KeyColumn, OLD_KEPT_BYTES_MAX, next_cell},
-    shape::{ShapeRules, Treatment},
+    shape::{InvalidText, ShapeRules, Treatment},
     value::write_integer,
 };
-use crate::plan::{InvalidText, MaxwellPlan};
 
 /// Writes Maxwell's JSON.
 #[derive(Debug, Clone)]
 pub struct MaxwellEncoder {
-    options: Arc<MaxwellPlan>,
+    options: Arc<MaxwellOptions>,
     shape: ShapeRules,
 }
 
 impl MaxwellEncoder {
-    pub fn new(options: Arc<MaxwellPlan>, shape: ShapeRules) -> Self {
+    pub fn new(options: Arc<MaxwellOptions>, shape: ShapeRules) -> Self {
         Self { options, shape }
     }
 }
@@ -345,7 +346,12 @@ fn key_names(table: &Table, key: &[KeyColumn]) -> Vec<u8> {
 }
 
 /// `,"position":"FILE:OFFSET","gtid":"..."`, as far as the options want them.
-fn write_origin(options: &MaxwellPlan, transaction: &Transaction, offset: u64, out: &mut Vec<u8>) {
+fn write_origin(
+    options: &MaxwellOptions,
+    transaction: &Transaction,
+    offset: u64,
+    out: &mut Vec<u8>,
+) {
     if options.output_position {
         out.extend_from_slice(b",\"position\":\"");
         escape_json(&transaction.file.name, out);

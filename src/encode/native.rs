@@ -10,6 +10,7 @@
 
 mod heartbeat;
 mod layout;
+mod options;
 mod origin;
 mod statement;
 
@@ -26,12 +27,12 @@ use headwater_binlog::{
     schema::{ColumnKind, Table},
 };
 
+pub use self::options::{Documents, NativeField, NativeOptions, NativePlan};
 use super::{
     columns::{self, ColumnPlan, KeyColumn, OLD_KEPT_BYTES_MAX, next_cell},
-    shape::{ShapeRules, Treatment},
+    shape::{InvalidText, ShapeRules, Treatment},
     value,
 };
-use crate::plan::{Documents, InvalidText, NativeField, NativePlan};
 use layout::Layout;
 use origin::Origin;
 

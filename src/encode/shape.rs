@@ -16,10 +16,11 @@ use headwater_binlog::{
 };
 
 use super::{text, value as json};
-use crate::{
-    plan::{InvalidText, Plan, ShapePlan},
-    sha256::Sha256,
-};
+use crate::sha256::Sha256;
+
+mod options;
+
+pub use self::options::{ColumnsOptions, InvalidText, MaskOptions, ShapePlan};
 
 /// The rules for all tables. Cheap to clone. The default writes every column as it is and takes no text that
 /// is not text.
@@ -70,10 +71,6 @@ impl std::fmt::Debug for Salted {
 }
 
 impl ShapeRules {
-    pub fn of_plan(plan: &Plan) -> Self {
-        Self::new(&plan.shape, plan.errors.invalid_text)
-    }
-
     pub fn new(plan: &ShapePlan, invalid_text: InvalidText) -> Self {
         let hash = (!plan.hash.is_nothing()).then(|| Salted::new(plan.hash_salt.reveal()));
         Self {

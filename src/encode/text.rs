@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use headwater_actors::metrics::INVALID_TEXT_TOTAL;
 use headwater_binlog::{Error, charset::Charset, json::write_json_string};
 
-use crate::plan::InvalidText;
+use super::shape::InvalidText;
 
 /// Appends a column's text as a JSON string; bytes that are not text of `charset` as `invalid` says.
 #[inline]

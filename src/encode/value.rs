@@ -11,8 +11,7 @@ use headwater_binlog::{
     value::{self, Value},
 };
 
-use super::text;
-use crate::plan::InvalidText;
+use super::{shape::InvalidText, text};
 
 /// Appends the value of a column's `bytes`, as [`value::cut`] gave them.
 #[inline(never)] // one jump table, shared by key, data and old

@@ -14,7 +14,7 @@ use super::{
     start::server,
     unnamed::quoted,
 };
-use crate::plan::{Documents, SourcePlan};
+use crate::plan::SourcePlan;
 
 const DOING: &str = "read the source's tables";
 
@@ -55,13 +55,21 @@ pub enum TableRead<'a> {
     Absent(&'a TableName),
 }
 
+/// What is done about columns whose JSON the lines may hold as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JsonColumns {
+    Compared,
+    /// A table that has one is not compared.
+    PassedOver,
+}
+
 /// Reads the tables, row by row, in one connection.
 ///
 /// # Errors
 /// When the server does not answer, or refuses.
 pub async fn read_tables(
     plan: &SourcePlan,
-    documents: Documents,
+    json: JsonColumns,
     tables: &[TableName],
     take: &mut dyn FnMut(TableRead<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -69,7 +77,7 @@ pub async fn read_tables(
     let setup = server.conn.query_drop("SET time_zone = '+00:00'").await;
     setup.map_err(|error| server.failure(DOING, &error))?;
     for name in tables {
-        match describe(&mut server, documents, name).await? {
+        match describe(&mut server, json, name).await? {
             None => take(TableRead::Absent(name))?,
             Some(Err(())) => take(TableRead::NotCompared(name))?,
             Some(Ok(table)) => {
@@ -91,7 +99,7 @@ pub async fn read_tables(
 /// `Err`: it cannot be compared.
 async fn describe(
     server: &mut super::facts::Server,
-    documents: Documents,
+    json: JsonColumns,
     name: &TableName,
 ) -> Result<Option<Result<SourceTable, ()>>, Failure> {
     let sql = "SELECT column_name, data_type, column_type, \
@@ -109,7 +117,7 @@ async fn describe(
         columns,
     });
     let is_comparable =
-        |column: &Column| column.form != Form::Json || documents == Documents::Inline;
+        |column: &Column| column.form != Form::Json || json == JsonColumns::Compared;
     let table = table.filter(|table| {
         table.columns.iter().any(|column| column.is_key) && table.columns.iter().all(is_comparable)
     });

@@ -26,7 +26,7 @@ mod unnamed;
 
 pub use dump::draw_server_id;
 pub use hosts::{Patience, choose_host};
-pub use images::{SourceTable, TableRead, read_tables};
+pub use images::{JsonColumns, SourceTable, TableRead, read_tables};
 pub use listing::{SeenColumn, list_columns};
 pub use preflight::{Check, Verdict, preflight};
 pub use prepared::{ensure_xa, recoverable};

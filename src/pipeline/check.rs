@@ -105,7 +105,7 @@ pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, F
     checks.push(mysql::ensure_xa(&recoverable, plan.source.xa, known));
     if !plan.shape.keeps_everything() {
         let seen = mysql::list_columns(&plan.source).await?;
-        let rules = ShapeRules::of_plan(plan);
+        let rules = ShapeRules::new(&plan.shape, plan.errors.invalid_text);
         checks.extend(column_checks::judge(
             &plan.shape,
             &rules,

@@ -7,9 +7,8 @@ use std::collections::BTreeSet;
 use headwater_actors::filter::{ColumnFilter, TableFilter};
 
 use crate::{
-    encode::shape::{Mask, ShapeRules, Treatment},
+    encode::shape::{Mask, ShapePlan, ShapeRules, Treatment},
     mysql::{Check, SeenColumn},
-    plan::ShapePlan,
 };
 
 const PATTERNS: &str = "columns and mask";
@@ -95,7 +94,7 @@ mod tests {
     use headwater_binlog::schema::TableName;
 
     use super::*;
-    use crate::{mysql::Verdict, plan::InvalidText, secret::Secret};
+    use crate::{encode::shape::InvalidText, mysql::Verdict, secret::Secret};
 
     fn filter(patterns: &[&str]) -> ColumnFilter {
         let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();

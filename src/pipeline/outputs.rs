@@ -15,31 +15,22 @@ use headwater_actors::{
     },
 };
 use headwater_binlog::schema::TableName;
-use tokio::{
-    runtime::{Builder, Runtime},
-    sync::{Mutex, OnceCell},
-};
+use tokio::sync::{Mutex, OnceCell};
 
 use super::routes::Formats;
 use crate::{
     lease::gate::LeaseGate,
-    plan::{Plan, SinkPlan, Template},
-    sinks::{
-        LeasedSink, StreamDescription, dead_letter::DeadLetterFile, file::FileSink,
-        firehose::FirehoseSink, kinesis::KinesisSink, null::NullSink, stdout::StdoutSink,
-        stream::Streams,
-    },
+    plan::Plan,
+    sinks::{Shared, SinkPlan, Template, dead_letter::DeadLetterFile},
 };
 
 /// The sinks, each connected once and kept for every generation, with the threads that AWS calls run on.
 pub struct Outputs {
     plan: Plan,
-    gate: LeaseGate,
-    streams: Option<Streams>,
     /// By target.
     sinks: Mutex<HashMap<String, Arc<SinkCell>>>,
-    /// Ends last: the calls of all sinks run on it.
-    _runtime: Option<Runtime>,
+    /// Ends last: the calls of all sinks run on its threads.
+    shared: Shared,
 }
 
 type SinkCell = OnceCell<Arc<dyn Sink>>;
@@ -47,34 +38,11 @@ type SinkCell = OnceCell<Arc<dyn Sink>>;
 impl Outputs {
     /// Nothing is sent but under `gate`.
     pub fn new(plan: &Plan, gate: &LeaseGate) -> anyhow::Result<Self> {
-        let in_flight_bytes_max = match &plan.sink {
-            SinkPlan::Kinesis(kinesis) => Some(kinesis.in_flight_bytes_max),
-            SinkPlan::Firehose(firehose) => Some(firehose.in_flight_bytes_max),
-            SinkPlan::File(_) | SinkPlan::Stdout | SinkPlan::Null => None,
-        };
-        let runtime = match in_flight_bytes_max {
-            Some(_) => {
-                let mut builder = Builder::new_multi_thread();
-                builder
-                    .worker_threads(AWS_THREADS)
-                    .thread_name("aws")
-                    .enable_all();
-                Some(builder.build().context("start the threads for AWS")?)
-            }
-            None => None,
-        };
-        let streams = runtime
-            .as_ref()
-            .zip(in_flight_bytes_max)
-            .map(|(runtime, bytes_max)| {
-                Streams::new(runtime.handle(), bytes_max).behind(gate.clone())
-            });
+        let shared = Shared::new(&plan.sink, gate).context("start the threads for AWS")?;
         Ok(Self {
             plan: plan.clone(),
-            gate: gate.clone(),
-            streams,
             sinks: Mutex::default(),
-            _runtime: runtime,
+            shared,
         })
     }
 
@@ -123,45 +91,17 @@ impl Outputs {
 
     /// The target's sink; the first call connects. Targets do not wait for each other.
     async fn sink(&self, plan: &SinkPlan) -> Result<Arc<dyn Sink>, Failure> {
-        let target = match plan {
-            SinkPlan::Kinesis(kinesis) => kinesis.stream.clone(),
-            SinkPlan::Firehose(firehose) => firehose.delivery_stream.clone(),
-            SinkPlan::File(file) => file.path.display().to_string(),
-            SinkPlan::Stdout | SinkPlan::Null => String::new(),
-        };
+        let target = plan.target();
         let cell = Arc::clone(self.sinks.lock().await.entry(target).or_default());
-        let sink = cell.get_or_try_init(|| self.open(plan)).await?;
+        let sink = cell.get_or_try_init(|| plan.open(&self.shared)).await?;
         Ok(Arc::clone(sink))
-    }
-
-    async fn open(&self, plan: &SinkPlan) -> Result<Arc<dyn Sink>, Failure> {
-        Ok(match plan {
-            SinkPlan::Kinesis(plan) => {
-                let (sink, description) = KinesisSink::connect(plan, self.streams()?).await?;
-                describe("kinesis", &description);
-                Arc::new(sink)
-            }
-            SinkPlan::Firehose(plan) => {
-                let (sink, description) = FirehoseSink::connect(plan, self.streams()?).await?;
-                describe("firehose", &description);
-                Arc::new(sink)
-            }
-            SinkPlan::File(plan) => LeasedSink::around(Arc::new(FileSink::open(plan)?), &self.gate),
-            SinkPlan::Stdout => LeasedSink::around(Arc::new(StdoutSink::start()?), &self.gate),
-            SinkPlan::Null => Arc::new(NullSink),
-        })
-    }
-
-    fn streams(&self) -> Result<&Streams, Failure> {
-        let streams = self.streams.as_ref();
-        streams.ok_or_else(|| Failure::definite("no threads for AWS were started"))
     }
 
     /// What `check` says of each target, without opening anything for writing.
     pub async fn describe(&self) -> Vec<Result<String, Failure>> {
         let mut found = Vec::new();
         for (route, plan) in self.known_targets() {
-            let described = self.describe_one(&plan).await;
+            let described = plan.describe(&self.shared).await;
             found.push(match route {
                 None => described,
                 Some(route) => described
@@ -181,23 +121,6 @@ impl Outputs {
         }
         found
     }
-
-    async fn describe_one(&self, plan: &SinkPlan) -> Result<String, Failure> {
-        let description = match plan {
-            SinkPlan::Kinesis(plan) => KinesisSink::describe(plan, self.streams()?).await?,
-            SinkPlan::Firehose(plan) => FirehoseSink::describe(plan, self.streams()?).await?,
-            SinkPlan::File(plan) => return Ok(format!("file {}", plan.path.display())),
-            SinkPlan::Stdout => return Ok("stdout".into()),
-            SinkPlan::Null => return Ok("null".into()),
-        };
-        let shards = description
-            .open_shards
-            .map_or_else(String::new, |shards| format!(", {shards} open shards"));
-        Ok(format!(
-            "{} is {}{shards}, records up to {} bytes",
-            description.name, description.status, description.record_bytes_max
-        ))
-    }
 }
 
 /// The top level's own failures name their stream already.
@@ -207,17 +130,6 @@ fn named(place: Option<&str>, failure: Failure) -> Failure {
         message: format!("{place}: {}", failure.message),
         ..failure
     }
-}
-
-fn describe(kind: &str, description: &StreamDescription) {
-    tracing::info!(
-        sink = kind,
-        stream = description.name,
-        status = description.status,
-        open_shards = description.open_shards,
-        record_bytes_max = description.record_bytes_max,
-        "sink connected"
-    );
 }
 
 /// The dead-letter file where the settings name one.
@@ -253,5 +165,3 @@ impl CheckpointStore for Forgetful {
         Box::pin(async { Ok(()) })
     }
 }
-
-const AWS_THREADS: usize = 2;

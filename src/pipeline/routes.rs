@@ -16,11 +16,8 @@ use headwater_binlog::{gtid::Uuid, schema::TableName};
 
 use super::outputs::Outputs;
 use crate::{
-    encode::{
-        debezium::DebeziumEncoder, maxwell::MaxwellEncoder, native::NativeEncoder,
-        shape::ShapeRules,
-    },
-    plan::{FormatPlan, NativePlan, Plan},
+    encode::{Format, shape::ShapeRules},
+    plan::Plan,
 };
 
 pub struct GenerationRoutes {
@@ -32,19 +29,14 @@ pub struct GenerationRoutes {
 pub struct Formats {
     server_uuid: Uuid,
     shape: ShapeRules,
-    native: NativePlan,
 }
 
 impl GenerationRoutes {
     pub fn new(plan: &Plan, outputs: Arc<Outputs>, server_uuid: Uuid) -> Self {
-        let shape = ShapeRules::of_plan(plan);
+        let shape = ShapeRules::new(&plan.shape, plan.errors.invalid_text);
         Self {
             outputs,
-            formats: Arc::new(Formats {
-                server_uuid,
-                shape,
-                native: plan.native.clone(),
-            }),
+            formats: Arc::new(Formats { server_uuid, shape }),
         }
     }
 }
@@ -58,20 +50,7 @@ impl Routes for GenerationRoutes {
 }
 
 impl Formats {
-    pub fn encoder(&self, format: &FormatPlan) -> Arc<dyn Encoder> {
-        let shape = self.shape.clone();
-        match format {
-            FormatPlan::Native => Arc::new(
-                NativeEncoder::new(self.server_uuid)
-                    .with_shape(shape)
-                    .with_fields(&self.native),
-            ),
-            FormatPlan::Maxwell(options) => {
-                Arc::new(MaxwellEncoder::new(Arc::clone(options), shape))
-            }
-            FormatPlan::Debezium(options) => {
-                Arc::new(DebeziumEncoder::new(Arc::clone(options), shape))
-            }
-        }
+    pub fn encoder(&self, format: &Format) -> Arc<dyn Encoder> {
+        format.encoder(self.server_uuid, self.shape.clone())
     }
 }

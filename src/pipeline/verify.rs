@@ -13,12 +13,15 @@ use headwater_verify::{
 };
 
 use crate::{
+    encode::native::Documents,
     exit::Exit,
-    mysql::{self, TableRead},
-    plan::{FormatPlan, KinesisPlan, Plan, SinkPlan},
-    verify::{
-        files,
-        kinesis::{self, Reading},
+    mysql::{self, JsonColumns, TableRead},
+    plan::Plan,
+    sinks::{
+        file::rotated,
+        kinesis::reading::{self, Reading},
+        read_back::{self, ReadBack},
+        stream::StreamPlan,
     },
 };
 
@@ -41,7 +44,7 @@ pub struct VerifyMode {
 
 enum Input {
     Files(Vec<PathBuf>),
-    Streams(Vec<KinesisPlan>),
+    Streams(Vec<StreamPlan>),
 }
 
 /// Whether the settings say what to read, in a form that can be judged; the text says what to do.
@@ -51,7 +54,7 @@ pub fn ensure_verifiable(plan: Option<&Plan>, mode: &VerifyMode) -> Result<(), S
         return Ok(());
     };
     let mut routes = plan.routes.iter().chain([&plan.top]);
-    let other = routes.find(|route| route.format != FormatPlan::Native);
+    let other = routes.find(|route| !route.format.is_verifiable());
     if let Some(route) = other.filter(|_| mode.files.is_empty() && mode.streams.is_empty()) {
         return Err(format!(
             "the format of {} is not \"native\", and no other can be verified; name the streams that are, with --stream",
@@ -71,21 +74,21 @@ fn input(plan: Option<&Plan>, mode: &VerifyMode) -> Result<Input, String> {
     let Some(plan) = plan.filter(|_| mode.files.is_empty()) else {
         return Ok(Input::Files(mode.files.clone()));
     };
-    match &plan.sink {
-        SinkPlan::Kinesis(kinesis) => streams(plan, kinesis, &mode.streams).map(Input::Streams),
-        SinkPlan::File(file) => {
-            let files = files::rotated(&file.path).map_err(|failure| failure.message)?;
+    match plan.sink.read_back() {
+        Some(ReadBack::Stream(top)) => streams(plan, &top, &mode.streams).map(Input::Streams),
+        Some(ReadBack::Rotated(path)) => {
+            let files = rotated(&path).map_err(|failure| failure.message)?;
             Ok(Input::Files(files))
         }
-        SinkPlan::Firehose(_) | SinkPlan::Stdout | SinkPlan::Null => Err(
+        None => Err(
             "what this sink.type wrote cannot be read back; name files, as `headwater verify FILE…`"
                 .to_owned(),
         ),
     }
 }
 
-fn streams(plan: &Plan, top: &KinesisPlan, named: &[String]) -> Result<Vec<KinesisPlan>, String> {
-    let of_name = |name: &String| KinesisPlan {
+fn streams(plan: &Plan, top: &StreamPlan, named: &[String]) -> Result<Vec<StreamPlan>, String> {
+    let of_name = |name: &String| StreamPlan {
         stream: name.clone(),
         ..top.clone()
     };
@@ -94,8 +97,9 @@ fn streams(plan: &Plan, top: &KinesisPlan, named: &[String]) -> Result<Vec<Kines
     }
     let mut streams = vec![top.clone()];
     for route in plan.routes.iter().filter(|route| route.target.is_some()) {
-        match route.literal_sink(&plan.sink) {
-            Some(SinkPlan::Kinesis(kinesis)) => streams.push(kinesis),
+        let sink = route.literal_sink(&plan.sink);
+        match sink.and_then(|sink| sink.read_back()) {
+            Some(ReadBack::Stream(stream)) => streams.push(stream),
             _ => {
                 return Err(format!(
                     "the stream of {} has a placeholder; name all streams to read with --stream",
@@ -156,7 +160,7 @@ fn read_files(paths: &[PathBuf], audit: &mut Audit) -> Result<(), Failure> {
         lane: None,
     };
     for path in paths {
-        files::read(path, &mut |line| {
+        read_back::read_lines(path, &mut |line| {
             audit.count_record();
             take(audit, place, line)
         })?;
@@ -166,16 +170,16 @@ fn read_files(paths: &[PathBuf], audit: &mut Audit) -> Result<(), Failure> {
 
 /// Several streams have shards of the same names.
 async fn read_stream(
-    stream: &KinesisPlan,
+    stream: &StreamPlan,
     is_one_of_many: bool,
     mode: &VerifyMode,
     audit: &mut Audit,
 ) -> Result<(), Failure> {
-    let reading = Reading {
+    let pace = Reading {
         reads_per_sec: mode.reads_per_sec,
         until_idle: mode.until_idle,
     };
-    kinesis::read(stream, reading, &mut |record| {
+    reading::read(stream, pace, &mut |record| {
         audit.count_record();
         let shard = match is_one_of_many {
             true => format!("{}/{}", stream.stream, record.shard),
@@ -221,7 +225,11 @@ async fn compare(plan: &Plan, audit: &mut Audit) -> Result<(), Failure> {
     tables.sort_by_key(ToString::to_string);
     let mut source = SourceReport::default();
     let mut wrong: HashMap<String, u64> = HashMap::new();
-    mysql::read_tables(&plan.source, plan.native.documents, &tables, &mut |read| {
+    let json = match plan.native.documents {
+        Documents::Inline => JsonColumns::Compared,
+        Documents::String => JsonColumns::PassedOver,
+    };
+    mysql::read_tables(&plan.source, json, &tables, &mut |read| {
         match read {
             TableRead::Row(name, columns) => {
                 let name = name.to_string();

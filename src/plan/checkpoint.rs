@@ -1,4 +1,4 @@
-//! The checkpoint's part of the plan: which store, its lease, and that its own writes are never sent.
+//! `[checkpoint]`: which store, its lease, and that its own writes are never sent.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,58 +6,130 @@ use headwater_actors::{
     filter::{TableFilter, is_system_schema},
     pace::CheckpointPace,
 };
+use serde::Deserialize;
 
 use super::{
-    CheckpointPlan, DynamoDbStorePlan, Error, MySqlStorePlan, SourcePlan, StorePlan, address,
-    sinks,
+    Error, SourcePlan, address,
     source::{Places, password},
-    values::{choose, duration_secs, number, optional},
 };
-use crate::settings::{CheckpointMySqlSettings, Settings};
+use crate::{
+    aws::{AwsOptions, AwsPlan},
+    lease::Span,
+    options::{duration_secs, number, optional},
+    secret::Secret,
+};
 
 const TABLE: &str = "checkpoint.mysql.table";
 const TABLE_SHAPE: &str =
     "write \"DATABASE.TABLE\" of letters, digits, \"_\" and \"$\", a database for Headwater alone";
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointOptions {
+    #[serde(rename = "type")]
+    kind: Kind,
+    interval_ms: u64,
+    late_after_secs: u64,
+    lease_secs: u64,
+    file: FileOptions,
+    mysql: MySqlOptions,
+    dynamodb: DynamoDbOptions,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum Kind {
     File,
     MySql,
     DynamoDb,
 }
 
-pub(super) fn checkpoint(
-    settings: &Settings,
-    source: &SourcePlan,
-) -> Result<CheckpointPlan, Error> {
-    let kinds = [
-        ("file", Kind::File),
-        ("mysql", Kind::MySql),
-        ("dynamodb", Kind::DynamoDb),
-    ];
-    let checkpoint = &settings.checkpoint;
-    let store = match choose("checkpoint.type", &checkpoint.kind, &kinds)? {
-        Kind::File => file(&checkpoint.file.path)?,
-        Kind::MySql => mysql(&checkpoint.mysql, source)?,
-        Kind::DynamoDb => dynamodb(settings)?,
-    };
-    let interval_ms = number(
-        "checkpoint.interval_ms",
-        checkpoint.interval_ms,
-        10..=3_600_000,
-    )?;
-    Ok(CheckpointPlan {
-        store,
-        pace: CheckpointPace {
-            interval: Duration::from_millis(interval_ms),
-            late_after: duration_secs(
-                "checkpoint.late_after_secs",
-                checkpoint.late_after_secs,
-                1..=86_400,
-            )?,
-        },
-        lease: duration_secs("checkpoint.lease_secs", checkpoint.lease_secs, 2..=3600)?,
-    })
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileOptions {
+    path: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MySqlOptions {
+    /// May hold a password.
+    url: Secret,
+    /// Only from the environment.
+    password: Secret,
+    password_file: String,
+    table: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DynamoDbOptions {
+    table: String,
+    #[serde(flatten)]
+    aws: AwsOptions,
+}
+
+#[derive(Debug, Clone)]
+pub struct CheckpointPlan {
+    pub store: StorePlan,
+    pub pace: CheckpointPace,
+    /// A process that died is replaced within this time. A file needs none.
+    pub lease: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub enum StorePlan {
+    File(PathBuf),
+    MySql(Box<MySqlStorePlan>),
+    DynamoDb(DynamoDbStorePlan),
+}
+
+#[derive(Debug, Clone)]
+pub struct MySqlStorePlan {
+    /// How to connect; the source's own unless `checkpoint.mysql.url` says otherwise.
+    pub server: SourcePlan,
+    pub database: String,
+    pub table: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct DynamoDbStorePlan {
+    pub table: String,
+    pub aws: AwsPlan,
+}
+
+impl MySqlStorePlan {
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.database, self.table)
+    }
+
+    /// For SQL.
+    pub fn quoted(&self) -> String {
+        format!("`{}`.`{}`", self.database, self.table)
+    }
+}
+
+impl CheckpointOptions {
+    pub fn plan(&self, source: &SourcePlan) -> Result<CheckpointPlan, Error> {
+        let store = match self.kind {
+            Kind::File => file(&self.file.path)?,
+            Kind::MySql => mysql(&self.mysql, source)?,
+            Kind::DynamoDb => dynamodb(&self.dynamodb)?,
+        };
+        let interval_ms = number("checkpoint.interval_ms", self.interval_ms, 10..=3_600_000)?;
+        Ok(CheckpointPlan {
+            store,
+            pace: CheckpointPace {
+                interval: Duration::from_millis(interval_ms),
+                late_after: duration_secs(
+                    "checkpoint.late_after_secs",
+                    self.late_after_secs,
+                    1..=86_400,
+                )?,
+            },
+            lease: duration_secs("checkpoint.lease_secs", self.lease_secs, 2..=3600)?,
+        })
+    }
 }
 
 fn file(path: &str) -> Result<StorePlan, Error> {
@@ -71,7 +143,7 @@ fn file(path: &str) -> Result<StorePlan, Error> {
     Ok(StorePlan::File(PathBuf::from(path)))
 }
 
-fn mysql(settings: &CheckpointMySqlSettings, source: &SourcePlan) -> Result<StorePlan, Error> {
+fn mysql(settings: &MySqlOptions, source: &SourcePlan) -> Result<StorePlan, Error> {
     const KEY: &str = "checkpoint.mysql.url";
     let (database, table) = table_name(&settings.table)?;
     let places = Places {
@@ -132,9 +204,8 @@ fn table_name(text: &str) -> Result<(String, String), Error> {
     }
 }
 
-fn dynamodb(settings: &Settings) -> Result<StorePlan, Error> {
+fn dynamodb(dynamodb: &DynamoDbOptions) -> Result<StorePlan, Error> {
     const KEY: &str = "checkpoint.dynamodb.table";
-    let dynamodb = &settings.checkpoint.dynamodb;
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     if !(3..=255).contains(&dynamodb.table.len()) || !dynamodb.table.bytes().all(is_allowed) {
         return Err(Error::new(
@@ -143,50 +214,51 @@ fn dynamodb(settings: &Settings) -> Result<StorePlan, Error> {
             "write the name alone, not the ARN: 3 to 255 letters, digits, \"_\", \".\", \"-\"",
         ));
     }
-    let aws = sinks::aws(
-        [
-            "checkpoint.dynamodb.endpoint_url",
-            "checkpoint.dynamodb.role_arn",
-        ],
-        [&dynamodb.region, &dynamodb.endpoint_url, &dynamodb.role_arn],
-    )?;
+    let aws = dynamodb.aws.plan();
     Ok(StorePlan::DynamoDb(DynamoDbStorePlan {
         table: dynamodb.table.clone(),
-        aws,
+        aws: aws.map_err(|error| error.under("checkpoint.dynamodb"))?,
     }))
 }
 
-/// `source.tables` without the database of the checkpoint's table: each save would be a change to send.
-pub(super) fn tables(
-    patterns: &[String],
-    checkpoint: &CheckpointPlan,
-) -> Result<TableFilter, Error> {
-    let wrong = |error: headwater_actors::filter::FilterError| {
-        Error::new(
-            "source.tables",
-            error.to_string(),
-            "see config/default.toml",
-        )
-    };
-    let written = TableFilter::new(patterns).map_err(wrong)?;
-    let StorePlan::MySql(store) = &checkpoint.store else {
-        return Ok(written);
-    };
-    let database = &store.database;
-    let names_it = |pattern: &&String| {
-        let literal = format!("`{database}`.");
-        pattern.starts_with(&format!("{database}.")) || pattern.starts_with(&literal)
-    };
-    if patterns.iter().any(|pattern| names_it(&pattern)) {
-        return Err(Error::new(
-            TABLE,
-            format!("lies in \"{database}\", whose tables source.tables wants"),
-            "give the checkpoint a database of its own",
-        ));
+impl CheckpointPlan {
+    /// The longest call to a sink: with a lease none may outlive it.
+    pub fn call_max(&self) -> Option<Duration> {
+        match &self.store {
+            StorePlan::File(_) => None,
+            StorePlan::MySql(_) | StorePlan::DynamoDb(_) => Some(Span(self.lease).put_max()),
+        }
     }
-    let mut patterns = patterns.to_vec();
-    patterns.push(format!("!`{database}`.*"));
-    TableFilter::new(&patterns).map_err(wrong)
+
+    /// `source.tables` without the database of the checkpoint's table: each save would be a change to send.
+    pub fn tables_sent(&self, patterns: &[String]) -> Result<TableFilter, Error> {
+        let wrong = |error: headwater_actors::filter::FilterError| {
+            Error::new(
+                "source.tables",
+                error.to_string(),
+                "see config/default.toml",
+            )
+        };
+        let written = TableFilter::new(patterns).map_err(wrong)?;
+        let StorePlan::MySql(store) = &self.store else {
+            return Ok(written);
+        };
+        let database = &store.database;
+        let names_it = |pattern: &&String| {
+            let literal = format!("`{database}`.");
+            pattern.starts_with(&format!("{database}.")) || pattern.starts_with(&literal)
+        };
+        if patterns.iter().any(|pattern| names_it(&pattern)) {
+            return Err(Error::new(
+                TABLE,
+                format!("lies in \"{database}\", whose tables source.tables wants"),
+                "give the checkpoint a database of its own",
+            ));
+        }
+        let mut patterns = patterns.to_vec();
+        patterns.push(format!("!`{database}`.*"));
+        TableFilter::new(&patterns).map_err(wrong)
+    }
 }
 
 #[cfg(test)]
@@ -194,10 +266,7 @@ mod tests {
     use headwater_binlog::schema::TableName;
 
     use super::*;
-    use crate::{
-        plan::{Plan, SinkPlan},
-        settings::Layers,
-    };
+    use crate::{plan::Plan, settings::Layers, sinks::SinkPlan};
 
     fn plan_of(sets: &[&str]) -> Result<Plan, Error> {
         let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
@@ -205,10 +274,10 @@ mod tests {
             sets: &sets,
             ..Layers::default()
         };
-        Plan::from_settings(&layers.load().expect("settings").settings)
+        Plan::from_settings(&layers.load().expect("settings"))
     }
 
-    fn refused_key(sets: &[&str]) -> &'static str {
+    fn refused_key(sets: &[&str]) -> String {
         plan_of(sets).expect_err("refused").key
     }
 

@@ -2,7 +2,7 @@
 
 use headwater_binlog::{gtid::GtidSet, position::Position};
 
-use super::{Error, StartPlan};
+use super::Error;
 
 const SHAPE: &str =
     "write FILE:POS (as binlog.000001:4) or a GTID set (as UUID:1-5, of MariaDB 0-1-100)";
@@ -41,6 +41,16 @@ impl std::fmt::Display for Target {
             Self::Gtids(gtids) => gtids.fmt(formatter),
         }
     }
+}
+
+/// Where to begin without a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartPlan {
+    Now,
+    Earliest,
+    At(Position),
+    /// "Have these already."
+    After(GtidSet),
 }
 
 pub(super) fn start(text: &str) -> Result<StartPlan, Error> {

@@ -1,17 +1,36 @@
 //! What each table gets: the routes in their order, the top level behind them.
 
+use std::sync::Arc;
+
 use headwater_actors::{
     checkpoint::{OrderingKey, RouteOrdering},
     filter::TableFilter,
 };
 use headwater_binlog::schema::TableName;
+use serde::Deserialize;
 
-use super::{
-    Error, FormatPlan, PackingPlan, Plan, SinkPlan, packing,
-    template::{NameError, Template},
-    values::{choose, number},
+use super::{Error, PackingPlan, Plan, packing::PackingOptions};
+use crate::{
+    encode::{Format, FormatOptions, native::NativePlan},
+    options::number,
+    settings::{Loaded, Route},
+    sinks::{self, Facts, NameError, SinkOptions, SinkPlan, TargetSetting, Template},
 };
-use crate::settings::{RouteSettings, Settings};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderingOptions {
+    key: OrderingChoice,
+    lanes: u64,
+}
+
+/// As `ordering.key` has them.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OrderingChoice {
+    Table,
+    PrimaryKey,
+}
 
 /// One `[[routes]]`, or the top level.
 #[derive(Debug, Clone)]
@@ -21,7 +40,7 @@ pub struct RoutePlan {
     pub tables: TableFilter,
     /// Where the route's own target stands; else the top level's counts.
     pub target: Option<Template>,
-    pub format: FormatPlan,
+    pub format: Format,
     pub packing: PackingPlan,
     pub ordering: OrderingKey,
 }
@@ -40,13 +59,13 @@ impl RoutePlan {
         let Some(template) = &self.target else {
             return Ok(top.clone());
         };
-        Ok(with_target(top, template.of(table)?))
+        Ok(top.clone().with_target(template.of(table)?))
     }
 
     /// The same, where the target needs no table.
     pub fn literal_sink(&self, top: &SinkPlan) -> Option<SinkPlan> {
         let name = self.target.as_ref()?.literal()?;
-        Some(with_target(top, name.to_owned()))
+        Some(top.clone().with_target(name.to_owned()))
     }
 
     /// A statement about a whole database has no table to make a name of: it passes such a route by.
@@ -65,101 +84,86 @@ impl Plan {
     }
 }
 
-pub(super) fn top(settings: &Settings, sink: &SinkPlan) -> Result<RoutePlan, Error> {
-    route(None, TableFilter::default(), None, settings, sink)
+/// What a route may have otherwise than the top level.
+#[derive(Deserialize)]
+pub(super) struct Routed {
+    pub(super) sink: SinkOptions,
+    pub(super) format: FormatOptions,
+    pub(super) packing: PackingOptions,
+    pub(super) ordering: OrderingOptions,
 }
 
-pub(super) fn routes(settings: &Settings, sink: &SinkPlan) -> Result<Vec<RoutePlan>, Error> {
-    let planned = settings.routes.iter().enumerate().map(|(number, found)| {
+/// What all routes have in common.
+pub(super) struct Common<'a> {
+    pub(super) sink: &'a SinkPlan,
+    pub(super) native: &'a Arc<NativePlan>,
+    pub(super) pipeline: &'a str,
+}
+
+pub(super) fn routes(loaded: &Loaded, common: &Common<'_>) -> Result<Vec<RoutePlan>, Error> {
+    let planned = loaded.routes.iter().enumerate().map(|(number, route)| {
         let planned = || {
-            let tables = TableFilter::new(&found.tables).map_err(|error| {
+            let tables = TableFilter::new(route.tables()).map_err(|error| {
                 Error::new("tables", error.to_string(), "see config/default.toml")
             })?;
-            let target = target(found, sink)?;
-            route(Some(number), tables, target, &found.settings, sink)
+            let routed: Routed = loaded.read_route(route)?;
+            let target = target(route, &routed.sink, common.sink)?;
+            Ok(RoutePlan {
+                number: Some(number),
+                tables,
+                target,
+                ..routed.plan(common)?
+            })
         };
-        planned().map_err(|error| error.in_route(number))
+        planned().map_err(|error: Error| error.under(&format!("routes[{number}]")))
     });
     planned.collect()
 }
 
-fn route(
-    number: Option<usize>,
-    tables: TableFilter,
-    target: Option<Template>,
-    settings: &Settings,
+impl Routed {
+    pub(super) fn plan(self, common: &Common<'_>) -> Result<RoutePlan, Error> {
+        let ordering = self.ordering.plan()?;
+        let format = self.format.plan(common.native, common.pipeline)?;
+        Ok(RoutePlan {
+            number: None,
+            tables: TableFilter::default(),
+            target: None,
+            packing: self.packing.plan(common.sink, &ordering, &format)?,
+            format,
+            ordering,
+        })
+    }
+}
+
+impl OrderingOptions {
+    fn plan(&self) -> Result<OrderingKey, Error> {
+        let lanes = number("ordering.lanes", self.lanes, 1..=256)?;
+        Ok(match self.key {
+            OrderingChoice::Table => OrderingKey::Table,
+            OrderingChoice::PrimaryKey => OrderingKey::PrimaryKey { lanes },
+        })
+    }
+}
+
+/// The route's own target; one of another kind of sink is refused.
+fn target(
+    route: &Route,
+    options: &SinkOptions,
     sink: &SinkPlan,
-) -> Result<RoutePlan, Error> {
-    let ordering = ordering_key(settings)?;
-    let format = FormatPlan::of(&settings.format, &settings.name)?;
-    Ok(RoutePlan {
-        number,
-        tables,
-        target,
-        packing: packing::packing(settings, sink, &ordering, &format)?,
-        format,
-        ordering,
-    })
-}
-
-fn ordering_key(settings: &Settings) -> Result<OrderingKey, Error> {
-    let lanes = number("ordering.lanes", settings.ordering.lanes, 1..=256)?;
-    choose(
-        "ordering.key",
-        &settings.ordering.key,
-        &[
-            ("table", OrderingKey::Table),
-            ("primary_key", OrderingKey::PrimaryKey { lanes }),
-        ],
-    )
-}
-
-fn target(route: &RouteSettings, sink: &SinkPlan) -> Result<Option<Template>, Error> {
-    const STREAM: &str = "sink.kinesis.stream";
-    const DELIVERY_STREAM: &str = "sink.firehose.delivery_stream";
-    const PATH: &str = "sink.file.path";
-    let own = match sink {
-        SinkPlan::Kinesis(_) => Some(STREAM),
-        SinkPlan::Firehose(_) => Some(DELIVERY_STREAM),
-        SinkPlan::File(_) => Some(PATH),
-        SinkPlan::Stdout | SinkPlan::Null => None,
-    };
-    let other = [STREAM, DELIVERY_STREAM, PATH]
-        .into_iter()
-        .find(|key| Some(*key) != own && route.given.contains(*key));
-    if let Some(key) = other {
+) -> Result<Option<Template>, Error> {
+    let Facts { name, target, .. } = sink.facts();
+    let given = |setting: &TargetSetting| route.gives(setting.key);
+    if let Some(other) = sinks::targets().find(|other| Some(*other) != *target && given(other)) {
         return Err(Error::new(
-            key,
-            format!(
-                "has no effect with sink.type = \"{}\"",
-                route.settings.sink.kind
-            ),
+            other.key,
+            format!("has no effect with sink.type = \"{name}\""),
             "all routes have the sink of the top level; remove the key",
         ));
     }
-    let Some(key) = own.filter(|key| route.given.contains(*key)) else {
-        return Ok(None);
-    };
-    let settings = &route.settings.sink;
-    let template = match sink {
-        SinkPlan::Kinesis(_) => Template::stream(key, &settings.kinesis.stream, 128)?,
-        SinkPlan::Firehose(_) => Template::stream(key, &settings.firehose.delivery_stream, 64)?,
-        SinkPlan::File(_) | SinkPlan::Stdout | SinkPlan::Null => {
-            Template::path(key, &settings.file.path)?
-        }
-    };
-    Ok(Some(template))
-}
-
-fn with_target(top: &SinkPlan, name: String) -> SinkPlan {
-    let mut sink = top.clone();
-    match &mut sink {
-        SinkPlan::Kinesis(kinesis) => kinesis.stream = name,
-        SinkPlan::Firehose(firehose) => firehose.delivery_stream = name,
-        SinkPlan::File(file) => file.path = name.into(),
-        SinkPlan::Stdout | SinkPlan::Null => (),
+    match target.as_ref().filter(|own| given(own)) {
+        Some(_) => options.template(),
+        None => Ok(None),
     }
-    sink
 }
 
 /// The order of all tables as one rule.

@@ -1,88 +1,179 @@
-//! The source's part of the plan: servers, password, TLS, start, timeouts.
+//! `[source]`: servers, password, TLS, start, timeouts.
 //!
 //! The password comes from one place: which of two wins would be a guess.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{path::PathBuf, time::Duration};
 
 use headwater_binlog::xa::XaPolicy;
+use serde::{Deserialize, Serialize};
 
-use super::{
-    Error, SourcePlan, TlsMode, TlsPlan, UnnamedColumns, address, point,
-    values::{choose, duration_secs, number, optional},
-};
+use super::{Error, StartPlan, address, point};
 use crate::{
+    options::{duration_secs, number, optional, quoted},
     secret::Secret,
-    settings::{SourceSettings, TlsSettings},
 };
 
-const SECRET_FILE_BYTES_MAX: u64 = 4096;
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceOptions {
+    /// May hold a password.
+    url: Secret,
+    /// Only from the environment.
+    password: Secret,
+    hosts: Vec<String>,
+    password_file: String,
+    tables: Vec<String>,
+    start: String,
+    server_id: u64,
+    event_bytes_max: u64,
+    connect_timeout_secs: u64,
+    heartbeat_secs: u64,
+    read_timeout_secs: u64,
+    catch_up_secs: u64,
+    unnamed_columns: UnnamedColumns,
+    #[serde(with = "XaChoice")]
+    xa: XaPolicy,
+    tls: TlsOptions,
+}
 
-pub(super) fn source(settings: &SourceSettings) -> Result<SourcePlan, Error> {
-    let address = address::url(settings.url.reveal())?;
-    let mut hosts = vec![address.host];
-    hosts.extend(address::hosts(&settings.hosts)?);
-    let heartbeat = duration_secs("source.heartbeat_secs", settings.heartbeat_secs, 1..=3600)?;
-    let read_timeout = duration_secs(
-        "source.read_timeout_secs",
-        settings.read_timeout_secs,
-        2..=86_400,
-    )?;
-    if read_timeout <= heartbeat {
-        return Err(Error::new(
-            "source.read_timeout_secs",
-            "is not more than source.heartbeat_secs, so a quiet server would look dead",
-            "write at least twice source.heartbeat_secs",
-        ));
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsOptions {
+    mode: TlsMode,
+    ca_file: String,
+}
+
+/// As `source.xa` has them.
+#[derive(Deserialize)]
+#[serde(remote = "XaPolicy", rename_all = "snake_case")]
+enum XaChoice {
+    Halt,
+    AtCommit,
+}
+
+#[derive(Debug, Clone)]
+pub struct SourcePlan {
+    /// The server of `source.url` first, then `source.hosts`.
+    pub hosts: Vec<Host>,
+    pub user: String,
+    pub password: Secret,
+    pub tls: TlsPlan,
+    pub start: StartPlan,
+    /// 0: drawn at random once, kept with the checkpoint.
+    pub server_id: u32,
+    pub event_bytes_max: usize,
+    pub connect_timeout: Duration,
+    /// The server sends a heartbeat after this much silence.
+    pub heartbeat: Duration,
+    /// No bytes for this long while reading: the connection is dead.
+    pub read_timeout: Duration,
+    /// A server that lacks what has been read, but replicates, is waited for.
+    pub catch_up: Duration,
+    pub unnamed_columns: UnnamedColumns,
+    pub xa: XaPolicy,
+}
+
+impl SourcePlan {
+    /// The first host alone: what is asked of it is answered by no other.
+    #[must_use]
+    pub fn only_first(&self) -> Self {
+        Self {
+            hosts: self.hosts.iter().take(1).cloned().collect(),
+            ..self.clone()
+        }
     }
-    Ok(SourcePlan {
-        hosts,
-        user: address.user,
-        password: password(
-            &Places {
-                keys: [
-                    "source.url",
-                    "HEADWATER__SOURCE__PASSWORD",
-                    "source.password_file",
-                ],
-                in_environment: &settings.password,
-                in_file: &settings.password_file,
-            },
-            address.password,
-        )?,
-        tls: tls(&settings.tls)?,
-        start: point::start(&settings.start)?,
-        server_id: number(
-            "source.server_id",
-            settings.server_id,
-            0..=u64::from(u32::MAX),
-        )?,
-        event_bytes_max: number(
-            "source.event_bytes_max",
-            settings.event_bytes_max,
-            1 << 20..=1 << 30,
-        )?,
-        connect_timeout: duration_secs(
-            "source.connect_timeout_secs",
-            settings.connect_timeout_secs,
-            1..=600,
-        )?,
-        heartbeat,
-        read_timeout,
-        catch_up: duration_secs("source.catch_up_secs", settings.catch_up_secs, 0..=86_400)?,
-        unnamed_columns: choose(
-            "source.unnamed_columns",
-            &settings.unnamed_columns,
-            &[
-                ("refuse", UnnamedColumns::Refuse),
-                ("positional", UnnamedColumns::Positional),
-            ],
-        )?,
-        xa: choose(
-            "source.xa",
-            &settings.xa,
-            &[("halt", XaPolicy::Halt), ("at_commit", XaPolicy::AtCommit)],
-        )?,
-    })
+}
+
+/// What becomes of columns whose names are neither in the log nor to be had from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnnamedColumns {
+    Refuse,
+    /// All columns that the log does not name are `@1`, `@2`, …
+    Positional,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    pub name: String,
+    pub port: u16,
+}
+
+#[derive(Debug, Clone)]
+pub struct TlsPlan {
+    pub mode: TlsMode,
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TlsMode {
+    Disabled,
+    /// TLS when the server offers it, certificate not verified.
+    Preferred,
+    Required,
+    VerifyCa,
+    VerifyIdentity,
+}
+
+impl SourceOptions {
+    /// Patterns of the tables that are wanted.
+    pub fn tables(&self) -> &[String] {
+        &self.tables
+    }
+
+    pub fn plan(&self) -> Result<SourcePlan, Error> {
+        let address = address::url(self.url.reveal())?;
+        let mut hosts = vec![address.host];
+        hosts.extend(address::hosts(&self.hosts)?);
+        let heartbeat = duration_secs("source.heartbeat_secs", self.heartbeat_secs, 1..=3600)?;
+        let read_timeout = duration_secs(
+            "source.read_timeout_secs",
+            self.read_timeout_secs,
+            2..=86_400,
+        )?;
+        if read_timeout <= heartbeat {
+            return Err(Error::new(
+                "source.read_timeout_secs",
+                "is not more than source.heartbeat_secs, so a quiet server would look dead",
+                "write at least twice source.heartbeat_secs",
+            ));
+        }
+        Ok(SourcePlan {
+            hosts,
+            user: address.user,
+            password: password(
+                &Places {
+                    keys: [
+                        "source.url",
+                        "HEADWATER__SOURCE__PASSWORD",
+                        "source.password_file",
+                    ],
+                    in_environment: &self.password,
+                    in_file: &self.password_file,
+                },
+                address.password,
+            )?,
+            tls: self.tls.plan()?,
+            start: point::start(&self.start)?,
+            server_id: number("source.server_id", self.server_id, 0..=u64::from(u32::MAX))?,
+            event_bytes_max: number(
+                "source.event_bytes_max",
+                self.event_bytes_max,
+                1 << 20..=1 << 30,
+            )?,
+            connect_timeout: duration_secs(
+                "source.connect_timeout_secs",
+                self.connect_timeout_secs,
+                1..=600,
+            )?,
+            heartbeat,
+            read_timeout,
+            catch_up: duration_secs("source.catch_up_secs", self.catch_up_secs, 0..=86_400)?,
+            unnamed_columns: self.unnamed_columns,
+            xa: self.xa,
+        })
+    }
 }
 
 /// Where a password may come from, beside its URL.
@@ -113,58 +204,22 @@ pub(super) fn password(places: &Places<'_>, in_url: Option<Secret>) -> Result<Se
     match (in_url, in_environment, in_file) {
         (Some(password), _, _) => Ok(password),
         (_, Some(password), _) => Ok(password.clone()),
-        (_, _, Some(path)) => secret_in(file_key, path, "the password"),
+        (_, _, Some(path)) => Secret::in_file(file_key, path, "the password"),
         (None, None, None) => Ok(Secret::default()),
     }
 }
 
-/// The one line of a file; `what` it is, for the message.
-pub(super) fn secret_in(key: &'static str, path: &str, what: &str) -> Result<Secret, Error> {
-    let wrong = |problem: String, remedy: &str| {
-        Err(Error::new(
-            key,
-            format!("file \"{path}\" {problem}"),
-            remedy,
-        ))
-    };
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| {
-        file.take(SECRET_FILE_BYTES_MAX + 1)
-            .read_to_string(&mut text)
-    });
-    if let Err(error) = read {
-        return wrong(
-            format!("cannot be read: {error}"),
-            "mount the secret there, readable by this user",
-        );
+impl TlsOptions {
+    fn plan(&self) -> Result<TlsPlan, Error> {
+        let mode = self.mode;
+        let ca_file = optional(&self.ca_file).map(PathBuf::from);
+        if ca_file.is_some() && !matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity) {
+            return Err(Error::new(
+                "source.tls.ca_file",
+                format!("has no effect with source.tls.mode = {}", quoted(&mode)),
+                "set the mode to \"verify_ca\" or \"verify_identity\", or remove the file",
+            ));
+        }
+        Ok(TlsPlan { mode, ca_file })
     }
-    let secret = text.strip_suffix('\n').unwrap_or(&text);
-    let secret = secret.strip_suffix('\r').unwrap_or(secret);
-    if secret.is_empty() || secret.contains('\n') || text.len() as u64 > SECRET_FILE_BYTES_MAX {
-        return wrong(
-            "does not hold one line".to_owned(),
-            &format!("write {what} into it and nothing else"),
-        );
-    }
-    Ok(Secret::new(secret))
-}
-
-fn tls(settings: &TlsSettings) -> Result<TlsPlan, Error> {
-    let modes = [
-        ("disabled", TlsMode::Disabled),
-        ("preferred", TlsMode::Preferred),
-        ("required", TlsMode::Required),
-        ("verify_ca", TlsMode::VerifyCa),
-        ("verify_identity", TlsMode::VerifyIdentity),
-    ];
-    let mode = choose("source.tls.mode", &settings.mode, &modes)?;
-    let ca_file = optional(&settings.ca_file).map(PathBuf::from);
-    if ca_file.is_some() && !matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity) {
-        return Err(Error::new(
-            "source.tls.ca_file",
-            format!("has no effect with source.tls.mode = \"{}\"", settings.mode),
-            "set the mode to \"verify_ca\" or \"verify_identity\", or remove the file",
-        ));
-    }
-    Ok(TlsPlan { mode, ca_file })
 }

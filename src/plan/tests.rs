@@ -2,8 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
+use headwater_actors::on_error::OnError;
+
 use super::*;
-use crate::settings::Layers;
+use crate::{encode::shape::InvalidText, settings::Layers};
 
 fn plan_of(sets: &[&str]) -> Result<Plan, Error> {
     let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
@@ -11,10 +13,10 @@ fn plan_of(sets: &[&str]) -> Result<Plan, Error> {
         sets: &sets,
         ..Layers::default()
     };
-    Plan::from_settings(&layers.load().unwrap().settings)
+    Plan::from_settings(&layers.load().unwrap())
 }
 
-fn refused_key(sets: &[&str]) -> &'static str {
+fn refused_key(sets: &[&str]) -> String {
     plan_of(sets).unwrap_err().key
 }
 
@@ -272,7 +274,7 @@ fn a_hash_needs_its_salt_from_one_place() {
         sets: &sets,
         ..Layers::default()
     };
-    let error = Plan::from_settings(&layers.load().unwrap().settings).unwrap_err();
+    let error = Plan::from_settings(&layers.load().unwrap()).unwrap_err();
     assert_eq!(error.key, "mask.hash_salt_file");
     std::fs::write(&path, "").unwrap();
     let error = plan_of(&[&file]).unwrap_err();
@@ -342,13 +344,13 @@ fn the_options_of_a_format_are_checked_by_name() {
         assert_eq!(plan_of(&[wrong]).unwrap_err().key, key);
     }
     let plan = plan_of(&["format.type=debezium", "name=shop"]).unwrap();
-    let FormatPlan::Debezium(options) = &plan.top.format else {
+    let Format::Debezium(options) = &plan.top.format else {
         panic!("{:?}", plan.top.format)
     };
     assert_eq!(options.name, "shop");
     assert!(options.skipped.truncate && !options.skipped.delete);
     let named = plan_of(&["format.type=debezium", "format.debezium.name=topic"]).unwrap();
-    assert!(matches!(&named.top.format, FormatPlan::Debezium(it) if it.name == "topic"));
+    assert!(matches!(&named.top.format, Format::Debezium(it) if it.name == "topic"));
 }
 
 #[test]
@@ -433,7 +435,7 @@ fn every_example_is_a_plan() {
         let loaded = layers
             .load()
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        if let Err(error) = Plan::from_settings(&loaded.settings) {
+        if let Err(error) = Plan::from_settings(&loaded) {
             panic!("{name}: {error}");
         }
     }

@@ -3,26 +3,28 @@
 //! `config/default.toml` is the reference and the schema at once: a key that does not stand there is
 //! unknown, and its default's type is the type that every layer must give. Each value remembers where it
 //! came from, so that a complaint can say so. All problems of all layers are reported together.
-//! A password never reaches an error or a printout. Not here: whether values fit together (`plan`).
+//! A password never reaches an error or a printout. Not here: the options of a component, which it has itself and
+//! [`Loaded::read`] reads; whether values fit together (`plan`).
 
 mod layers;
 mod print;
+mod read;
 mod routes;
 mod schema;
-mod shape;
+mod value;
 
 use std::{
-    collections::HashMap,
     ffi::{OsStr, OsString},
     path::Path,
 };
 
-use config::{Config, Map, Source, Value, ValueKind};
+use serde::Deserialize;
 
-use layers::Layer;
-use routes::Route;
+pub use routes::Route;
 use schema::Schema;
-pub use shape::*;
+use value::{Layer, Value};
+
+use crate::options;
 
 /// The reference: every key with its default and comment.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
@@ -48,12 +50,18 @@ pub struct Layers<'a> {
 }
 
 /// Settings with the origin of each.
-#[derive(Debug)]
 pub struct Loaded {
-    pub settings: Settings,
     schema: Schema,
-    values: HashMap<String, Value>,
-    routes: Vec<Route>,
+    values: Layer,
+    /// In the file's order.
+    pub routes: Vec<Route>,
+}
+
+/// As TOML: secrets hidden.
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.to_toml())
+    }
 }
 
 /// One thing that is wrong with a layer.
@@ -92,8 +100,6 @@ pub enum Problem {
     Secret { key: String, origin: String },
     #[error("--set wants key=value, found no \"=\" after \"{key}\"")]
     NotPair { key: String },
-    #[error("settings: {0}")]
-    Merge(String),
 }
 
 /// Everything that is wrong, one problem a line.
@@ -116,72 +122,27 @@ impl Layers<'_> {
     pub fn load(&self) -> Result<Loaded, Error> {
         let (schema, defaults) = Schema::of_defaults();
         let mut problems = Vec::new();
-        let mut merged = vec![defaults];
+        let mut values = defaults;
         let mut routes = Vec::new();
         if let Some(path) = self.file {
             let layer;
             (layer, routes) = layers::file(path, &schema, &mut problems);
-            merged.push(layer);
+            values.extend(layer);
         }
-        merged.push(layers::environment(
+        values.extend(layers::environment(
             &self.environment,
             &schema,
             &mut problems,
         ));
-        merged.push(layers::sets(self.sets, &schema, &mut problems));
+        values.extend(layers::sets(self.sets, &schema, &mut problems));
         if !problems.is_empty() {
             return Err(Error { problems });
         }
-        merge(merged, routes, schema).map_err(|error| Error {
-            problems: vec![Problem::Merge(error.to_string())],
+        Ok(Loaded {
+            schema,
+            values,
+            routes,
         })
-    }
-}
-
-fn merge(
-    layers: Vec<Layer>,
-    routes: Vec<Route>,
-    schema: Schema,
-) -> Result<Loaded, config::ConfigError> {
-    let builder = layers
-        .into_iter()
-        .fold(Config::builder(), |builder, layer| {
-            builder.add_source(layer)
-        });
-    let config = builder.clone().build()?;
-    let mut values = HashMap::new();
-    flatten("", config.collect()?, &mut values);
-    let mut settings: Settings = config.try_deserialize()?;
-    for (number, route) in routes.iter().enumerate() {
-        let config = builder.clone().add_source(route.layer()).build()?;
-        settings.routes.push(RouteSettings {
-            tables: route.tables.clone().try_deserialize()?,
-            given: route.values.keys().cloned().collect(),
-            settings: config.try_deserialize()?,
-        });
-        let key = |key: &str| format!("routes[{number}].{key}");
-        values.insert(key("tables"), route.tables.clone());
-        for (name, value) in &route.values {
-            values.insert(key(name), value.clone());
-        }
-    }
-    Ok(Loaded {
-        settings,
-        schema,
-        values,
-        routes,
-    })
-}
-
-fn flatten(prefix: &str, table: Map<String, Value>, values: &mut HashMap<String, Value>) {
-    for (name, value) in table {
-        let key = join(prefix, &name);
-        match value.kind {
-            ValueKind::Table(table) => flatten(&key, table, values),
-            _ => {
-                values.insert(key, value);
-            }
-        }
     }
 }
 
@@ -197,9 +158,33 @@ fn join(prefix: &str, name: &str) -> String {
 }
 
 impl Loaded {
-    /// Where a key's value came from; `None` for the default and for no such key.
+    /// The top level as the types that components have for their options.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, options::Error> {
+        read::read(&self.values)
+    }
+
+    /// The same for the tables of a route: what it sets, over the top level.
+    pub fn read_route<T: for<'a> Deserialize<'a>>(
+        &self,
+        route: &Route,
+    ) -> Result<T, options::Error> {
+        let mut values = self.values.clone();
+        values.extend(route.values.clone());
+        read::read(&values)
+    }
+
+    /// Where a key's value came from, of a route's too; `None` for the default and for no such key.
     pub fn origin(&self, key: &str) -> Option<&str> {
-        self.values.get(key).and_then(Value::origin)
+        let of_route = routes::split(key).and_then(|(number, key)| {
+            let route = self.routes.get(number)?;
+            Some((key, route.get(key)))
+        });
+        match of_route {
+            Some((_, Some(value))) => value.origin(),
+            // What a route does not set comes from the top level.
+            Some((key, None)) => self.origin(key),
+            None => self.values.get(key).and_then(Value::origin),
+        }
     }
 
     /// The effective settings as TOML, with origins; secrets hidden.

@@ -4,57 +4,68 @@
 //! concerns one table's way out can be routed. Routes stand in the file only: their order matters, and an environment
 //! cannot say it well.
 
-use std::collections::BTreeMap;
-
-use config::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::{
     Problem, join,
-    layers::{FileWalk, Layer, convert, found},
+    layers::{FileWalk, convert, found},
     schema::{Kind, Schema},
+    value::{Layer, Literal, Value},
 };
+use crate::sinks;
+
+/// Sections that a route may set, beside the sink's target.
+const ROUTABLE: [&str; 3] = ["format.", "packing.", "ordering."];
 
 /// Keys, or beginnings of keys, that a route may set.
-const ROUTABLE: &[&str] = &[
-    "sink.kinesis.stream",
-    "sink.firehose.delivery_stream",
-    "sink.file.path",
-    "format.",
-    "packing.",
-    "ordering.",
-];
+fn routable() -> impl Iterator<Item = &'static str> {
+    sinks::targets().map(|target| target.key).chain(ROUTABLE)
+}
 
 /// One route as the file has it.
 #[derive(Debug, Clone)]
-pub(super) struct Route {
+pub struct Route {
     pub(super) tables: Value,
     /// By the key of the top level.
-    pub(super) values: BTreeMap<String, Value>,
+    pub(super) values: Layer,
 }
 
 impl Route {
-    pub(super) fn layer(&self) -> Layer {
-        let mut layer = Layer::default();
-        for (key, value) in &self.values {
-            layer.insert(key, value.clone());
+    /// Which tables it is for, as it has them.
+    pub fn tables(&self) -> &[String] {
+        match &self.tables.literal {
+            Literal::List(patterns) => patterns,
+            _ => &[],
         }
-        layer
+    }
+
+    /// The route itself sets the key of the top level.
+    pub fn gives(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        match key {
+            "tables" => Some(&self.tables),
+            key => self.values.get(key),
+        }
     }
 }
 
+/// The number and the key in `routes[number].key`.
+pub(super) fn split(key: &str) -> Option<(usize, &str)> {
+    let (number, key) = key.strip_prefix("routes[")?.split_once("].")?;
+    Some((number.parse().ok()?, key))
+}
+
 fn is_routable(key: &str) -> bool {
-    ROUTABLE
-        .iter()
-        .any(|allowed| key == *allowed || (allowed.ends_with('.') && key.starts_with(allowed)))
+    routable().any(|allowed| key == allowed || (allowed.ends_with('.') && key.starts_with(allowed)))
 }
 
 /// Some key below it can be routed.
 fn leads_to_routable(section: &str) -> bool {
     let section = format!("{section}.");
-    ROUTABLE
-        .iter()
-        .any(|allowed| allowed.starts_with(&section) || section.starts_with(allowed))
+    routable().any(|allowed| allowed.starts_with(&section) || section.starts_with(allowed))
 }
 
 impl FileWalk<'_> {
@@ -79,7 +90,7 @@ impl FileWalk<'_> {
             });
         };
         for (number, (start, table)) in tables.into_iter().enumerate() {
-            let mut route = BTreeMap::new();
+            let mut route = Layer::new();
             self.route(number, "", table, &mut route);
             match route.remove("tables") {
                 Some(tables) => self.routes.push(Route {
@@ -99,13 +110,7 @@ impl FileWalk<'_> {
         }
     }
 
-    fn route(
-        &mut self,
-        number: usize,
-        prefix: &str,
-        table: &DeTable<'_>,
-        route: &mut BTreeMap<String, Value>,
-    ) {
+    fn route(&mut self, number: usize, prefix: &str, table: &DeTable<'_>, route: &mut Layer) {
         for (name, value) in table {
             let key = join(prefix, name.get_ref());
             let full = format!("routes[{number}].{key}");
@@ -174,11 +179,10 @@ fn suggestion(schema: &Schema, number: usize, key: &str) -> String {
 
 /// What a route may set, for messages.
 pub(super) fn names() -> String {
-    let names: Vec<String> = ROUTABLE
-        .iter()
+    let names: Vec<String> = routable()
         .map(|allowed| match allowed.strip_suffix('.') {
             Some(section) => format!("[{section}]"),
-            None => (*allowed).to_owned(),
+            None => allowed.to_owned(),
         })
         .collect();
     names.join(", ")

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use config::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::{DEFAULT_TOML, SECRETS, join, layers::Layer};
+use super::{
+    DEFAULT_TOML, SECRETS, join,
+    value::{Layer, Literal, Value},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -50,7 +52,8 @@ impl Schema {
         schema.order = leaves.into_iter().map(|(_, key)| key).collect();
         for (secret, _) in SECRETS {
             schema.kinds.insert(secret.to_owned(), Kind::Text);
-            defaults.insert(secret, Value::new(None, ""));
+            let none = Literal::Text(String::new());
+            defaults.insert(secret.to_owned(), Value::new(none, None));
         }
         (schema, defaults)
     }
@@ -75,7 +78,7 @@ impl Schema {
                 _ => Kind::Text,
             };
             if let Some(value) = super::layers::convert(value.get_ref(), kind, None) {
-                defaults.insert(&key, value);
+                defaults.insert(key.clone(), value);
             }
             leaves.push((name.span().start, key.clone()));
             self.kinds.insert(key, kind);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::*;
+use super::{value::Literal, *};
 
 fn loaded(file: &str, environment: &[(&str, &str)], sets: &[&str]) -> Result<Loaded, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -23,6 +23,39 @@ fn loaded(file: &str, environment: &[(&str, &str)], sets: &[&str]) -> Result<Loa
             .to_string()
             .replace(&path.display().to_string(), "h.toml")
     })
+}
+
+fn literal(loaded: &Loaded, key: &str) -> Literal {
+    loaded.values[key].literal.clone()
+}
+
+fn text(text: &str) -> Literal {
+    Literal::Text(text.to_owned())
+}
+
+fn list(items: &[&str]) -> Literal {
+    Literal::List(items.iter().map(ToString::to_string).collect())
+}
+
+/// Without origins.
+fn literals(loaded: &Loaded) -> Vec<(String, Literal)> {
+    let of_routes = loaded
+        .routes
+        .iter()
+        .enumerate()
+        .flat_map(|(number, route)| {
+            let tables = (format!("{number}.tables"), &route.tables);
+            let values = route.values.iter();
+            let values = values.map(move |(key, value)| (format!("{number}.{key}"), value));
+            std::iter::once(tables).chain(values)
+        });
+    let all = loaded
+        .values
+        .iter()
+        .map(|(key, value)| (key.clone(), value));
+    all.chain(of_routes)
+        .map(|(key, value)| (key, value.literal.clone()))
+        .collect()
 }
 
 fn problem(file: &str) -> String {
@@ -58,13 +91,16 @@ fn later_layers_win() {
         ("HEADWATER_SERVICE_HOST", "not ours"),
     ];
     let loaded = loaded(file, &environment, &["shutdown.grace_secs=3"]).unwrap();
-    let settings = &loaded.settings;
-    assert_eq!(settings.name, "e");
-    assert_eq!(settings.source.start, "earliest");
-    assert_eq!(settings.source.server_id, 7);
-    assert_eq!(settings.source.tls.mode, "required");
-    assert_eq!(settings.shutdown.grace_secs, 3);
-    assert_eq!(settings.memory.budget_bytes, 33_554_432);
+    for (key, wanted) in [
+        ("name", text("e")),
+        ("source.start", text("earliest")),
+        ("source.server_id", Literal::Count(7)),
+        ("source.tls.mode", text("required")),
+        ("shutdown.grace_secs", Literal::Count(3)),
+        ("memory.budget_bytes", Literal::Count(33_554_432)),
+    ] {
+        assert_eq!(literal(&loaded, key), wanted, "{key}");
+    }
     assert_eq!(loaded.origin("name"), Some("environment HEADWATER__NAME"));
     assert_eq!(loaded.origin("shutdown.grace_secs"), Some("--set"));
     assert_eq!(loaded.origin("memory.budget_bytes"), None);
@@ -80,23 +116,14 @@ fn later_layers_win() {
 fn a_list_replaces_the_list_before_it() {
     let file = "[source]\ntables = [\"a.*\", \"b.*\", \"c.*\"]\n";
     let environment = [("HEADWATER__SOURCE__TABLES", "d.*, !d.x")];
+    let of_environment = loaded(file, &environment, &[]).unwrap();
     assert_eq!(
-        loaded(file, &environment, &[])
-            .unwrap()
-            .settings
-            .source
-            .tables,
-        ["d.*", "!d.x"]
+        literal(&of_environment, "source.tables"),
+        list(&["d.*", "!d.x"])
     );
     let sets = ["source.tables=[\"a.`x,y`\"]"];
-    assert_eq!(
-        loaded(file, &environment, &sets)
-            .unwrap()
-            .settings
-            .source
-            .tables,
-        ["a.`x,y`"]
-    );
+    let of_set = loaded(file, &environment, &sets).unwrap();
+    assert_eq!(literal(&of_set, "source.tables"), list(&["a.`x,y`"]));
 }
 
 #[test]
@@ -160,6 +187,59 @@ fn routes_are_written_in_the_file_only() {
     assert!(error.contains(elsewhere), "{error}");
 }
 
+#[derive(serde::Deserialize)]
+struct Sections {
+    packing: Packing,
+    ordering: Ordering,
+}
+
+#[derive(serde::Deserialize)]
+struct Packing {
+    #[serde(rename = "type")]
+    kind: String,
+    record_bytes_max: u64,
+    partition_key: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Ordering {
+    key: String,
+}
+
+#[test]
+fn what_cannot_be_read_names_its_whole_key() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Top {
+        #[serde(rename = "source")]
+        _source: Source,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    struct Source {
+        #[serde(rename = "tls")]
+        _tls: Tls,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    struct Tls {
+        #[serde(rename = "mode")]
+        _mode: Mode,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Mode {
+        Disabled,
+        Required,
+    }
+    let sets = ["source.tls.mode=require"];
+    let error = loaded("", &[], &sets).unwrap().read::<Top>().unwrap_err();
+    assert_eq!(error.key, "source.tls.mode");
+    assert!(
+        error.remedy.contains("did you mean \"required\"?"),
+        "{error}"
+    );
+    let sets = ["source.tls.mode=disabled"];
+    assert!(loaded("", &[], &sets).unwrap().read::<Top>().is_ok());
+}
+
 const ROUTES: &str = "[packing]\nrecord_bytes_max = 1000\n\
     [[routes]]\ntables = [\"a.*\", \"!a.x\"]\npacking.type = \"kpl\"\nsink.kinesis.stream = \"a-{table}\"\n\
     [[routes]]\ntables = [\"b.*\"]\n[routes.ordering]\nkey = \"primary_key\"\n";
@@ -167,24 +247,26 @@ const ROUTES: &str = "[packing]\nrecord_bytes_max = 1000\n\
 #[test]
 fn a_route_has_its_own_keys_over_those_of_the_top_level() {
     let loaded = loaded(ROUTES, &[], &["packing.partition_key=table"]).unwrap();
-    let settings = &loaded.settings;
-    let [first, second] = &settings.routes[..] else {
-        panic!("{:?}", settings.routes)
+    let [first, second] = &loaded.routes[..] else {
+        panic!("{:?}", loaded.routes)
     };
-    assert_eq!(first.tables, ["a.*", "!a.x"]);
-    assert_eq!(first.settings.packing.kind, "kpl");
-    assert_eq!(first.settings.packing.record_bytes_max, 1000);
-    assert_eq!(first.settings.packing.partition_key, "table");
-    assert_eq!(first.settings.sink.kinesis.stream, "a-{table}");
-    let given: Vec<&str> = first.given.iter().map(String::as_str).collect();
-    assert_eq!(given, ["packing.type", "sink.kinesis.stream"]);
-    assert_eq!(second.settings.ordering.key, "primary_key");
-    assert_eq!(second.settings.packing.kind, "newline");
+    assert_eq!(first.tables(), ["a.*", "!a.x"]);
+    assert!(first.gives("packing.type") && first.gives("sink.kinesis.stream"));
+    assert!(!first.gives("packing.record_bytes_max"));
+    let read = |route: &Route| {
+        let Sections { packing, ordering } = loaded.read_route(route).unwrap();
+        let Packing {
+            kind,
+            record_bytes_max,
+            partition_key,
+        } = packing;
+        format!("{kind} {record_bytes_max} {partition_key} {}", ordering.key)
+    };
+    assert_eq!(read(first), "kpl 1000 table table");
+    assert_eq!(read(second), "newline 1000 table primary_key");
+    let top: Sections = loaded.read().unwrap();
     assert_eq!(
-        (
-            settings.packing.kind.as_str(),
-            settings.ordering.key.as_str()
-        ),
+        (top.packing.kind.as_str(), top.ordering.key.as_str()),
         ("newline", "table")
     );
     let origin = loaded.origin("routes[0].packing.type").unwrap();
@@ -232,10 +314,7 @@ fn routes_that_are_printed_can_be_used_again() {
     );
     assert!(printed.contains("\npacking.type = \"kpl\" # "), "{printed}");
     let second = loaded(&printed, &[], &[]).unwrap();
-    assert_eq!(
-        format!("{:?}", first.settings),
-        format!("{:?}", second.settings)
-    );
+    assert_eq!(literals(&first), literals(&second));
 }
 
 #[test]
@@ -244,7 +323,7 @@ fn a_password_is_never_shown() {
     let file = "[source]\nurl = \"mysql://u:swordfish@h\"\n";
     let loaded_settings = loaded(file, &environment, &[]).unwrap();
     let toml = loaded_settings.to_toml();
-    let shown = format!("{:?}{toml}", loaded_settings.settings);
+    let shown = format!("{loaded_settings:?}{toml}");
     assert!(
         !shown.contains("hunter2") && !shown.contains("swordfish"),
         "{shown}"
@@ -273,7 +352,7 @@ fn a_salt_is_a_secret_too() {
     let environment = [("HEADWATER__MASK__HASH_SALT", "pepper")];
     let loaded_settings = loaded("", &environment, &[]).unwrap();
     let toml = loaded_settings.to_toml();
-    assert!(!format!("{:?}{toml}", loaded_settings.settings).contains("pepper"));
+    assert!(!format!("{loaded_settings:?}{toml}").contains("pepper"));
     assert!(
         toml.contains("# hash_salt: ***, environment HEADWATER__MASK__HASH_SALT"),
         "{toml}"
@@ -297,10 +376,7 @@ fn what_is_printed_can_be_used_again() {
     let first = loaded("", &[], &sets).unwrap();
     let printed = first.to_toml();
     let second = loaded(&printed, &[], &[]).unwrap();
-    assert_eq!(
-        format!("{:?}", first.settings),
-        format!("{:?}", second.settings)
-    );
+    assert_eq!(literals(&first), literals(&second));
     assert!(printed.contains("threads = 2 # --set"), "{printed}");
 }
 

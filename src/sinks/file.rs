@@ -18,11 +18,61 @@ use headwater_actors::{
     },
 };
 
-use super::{RECORD_BYTES_UNLIMITED, append::AppendFile, group::Group};
+use serde::Deserialize;
+
+use super::{
+    RECORD_BYTES_UNLIMITED, append::AppendFile, group::Group, kinds::Facts, template::TargetSetting,
+};
 use crate::{
     durable::{self, Lock, beside, folder},
-    plan::FilePlan,
+    options::{Error, number, optional},
 };
+
+pub const FACTS: Facts = Facts {
+    name: "file",
+    target: Some(TargetSetting {
+        key: "sink.file.path",
+        name_length_max: None,
+    }),
+    record_bytes_max: None,
+    opens_aggregates: false,
+    needs_line_ends: true,
+};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileOptions {
+    path: String,
+    rotate_bytes: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct FilePlan {
+    pub path: PathBuf,
+    /// The file is closed and a new one begun at this size.
+    pub rotate_bytes: u64,
+}
+
+impl FileOptions {
+    /// As it is written, which in a route may have placeholders.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub fn plan(&self) -> Result<FilePlan, Error> {
+        let path = optional(&self.path).ok_or_else(|| {
+            Error::new(
+                "sink.file.path",
+                "is empty",
+                "name the file to write to, or choose another sink.type",
+            )
+        })?;
+        Ok(FilePlan {
+            path: PathBuf::from(path),
+            rotate_bytes: number("sink.file.rotate_bytes", self.rotate_bytes, 1024..=1 << 40)?,
+        })
+    }
+}
 
 /// Small records are written together, larger ones as they are.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -66,7 +116,7 @@ impl RotatingFile {
         let lock = lock(&plan.path)?;
         Ok(Self {
             file: AppendFile::open(&plan.path)?,
-            next_number: greatest_number(&plan.path)? + 1,
+            next_number: closed(&plan.path)?.last().map_or(0, |(number, _)| *number) + 1,
             path: plan.path.clone(),
             rotate_bytes: plan.rotate_bytes,
             buffer: Vec::new(),
@@ -135,22 +185,51 @@ fn lock(path: &Path) -> Result<File, Failure> {
     }
 }
 
-/// Of the files `PATH.NUMBER`; 0 when there is none.
-fn greatest_number(path: &Path) -> Result<u64, Failure> {
+/// The files that were written to `path`, the oldest first.
+pub fn rotated(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let closed = closed(path)?.into_iter().map(|(_, path)| path);
+    Ok(closed.chain([path.to_owned()]).collect())
+}
+
+/// The files `PATH.NUMBER` by their number.
+fn closed(path: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
     let folder = folder(path);
     let failed = |error: std::io::Error| {
         Failure::definite(format!("list folder \"{}\": {error}", folder.display()))
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut greatest = 0;
+    let mut closed = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let other = entry.map_err(failed)?.file_name();
+        let entry = entry.map_err(failed)?;
+        let other = entry.file_name();
         let number = other
             .to_string_lossy()
             .strip_prefix(&*name)
-            .and_then(|rest| rest.strip_prefix('.'))
-            .and_then(|digits| digits.parse().ok());
-        greatest = greatest.max(number.unwrap_or(0));
+            .and_then(|rest| rest.strip_prefix('.')?.parse().ok());
+        closed.extend(number.map(|number| (number, entry.path())));
     }
-    Ok(greatest)
+    closed.sort_unstable();
+    Ok(closed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotated_files_come_in_the_order_in_which_they_were_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in [
+            "out",
+            "out.000002",
+            "out.000010",
+            "out.lock",
+            "other.000001",
+        ] {
+            std::fs::write(path(name), name).unwrap();
+        }
+        let files = rotated(&path("out")).unwrap();
+        assert_eq!(files, [path("out.000002"), path("out.000010"), path("out")]);
+    }
 }

@@ -16,11 +16,18 @@ use headwater_actors::{failure::Failure, ports::sink::Record};
 use super::{
     StreamDescription,
     batch::{PutBatch, Reply, unanswered},
-    stream::{self, StreamApi, StreamSink, Terms},
+    kinds::Facts,
+    stream::{self, Service, StreamApi, StreamSink},
+    template::TargetSetting,
 };
-use crate::{
-    aws::{self, Action, Body, BodyWriter, CallFailure},
-    plan::FirehosePlan,
+use crate::aws::{self, Action, Body, BodyWriter, CallFailure};
+
+pub const FACTS: Facts = Facts {
+    name: "firehose",
+    target: Some(Firehose::SERVICE.target),
+    record_bytes_max: Some(RECORD_BYTES_MAX),
+    opens_aggregates: false,
+    needs_line_ends: false,
 };
 
 /// 1,000 KiB (AWS API reference, PutRecordBatch).
@@ -45,22 +52,18 @@ impl Firehose {
 }
 
 impl StreamApi for Firehose {
-    type Plan = FirehosePlan;
-    const SERVICE: &'static str = "Firehose";
     /// PutRecordBatch takes 500 records and 4 MiB (AWS API reference, PutRecordBatch).
-    const ENTRIES_MAX: usize = 500;
-    const CALL_BYTES_MAX: usize = 4 << 20;
-    const WHOLE_STREAM: Option<&'static str> = Some("delivery stream");
-
-    fn terms(plan: &FirehosePlan) -> Terms<'_> {
-        Terms {
-            aws: &plan.aws,
-            stream: &plan.delivery_stream,
-            call_bytes: plan.call_bytes,
-            in_flight_bytes_max: plan.in_flight_bytes_max,
-            call_timeout: plan.call_timeout,
-        }
-    }
+    const SERVICE: Service = Service {
+        name: "Firehose",
+        section: "sink.firehose",
+        target: TargetSetting {
+            key: "sink.firehose.delivery_stream",
+            name_length_max: Some(64),
+        },
+        entries_max: 500,
+        call_bytes_max: 4 << 20,
+        whole_stream: Some("delivery stream"),
+    };
 
     fn new(config: &SdkConfig, stream: Arc<str>) -> Self {
         Self {

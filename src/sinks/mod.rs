@@ -1,4 +1,6 @@
 //! Where records go: adapters behind `headwater_actors::ports::sink`, and the dead-letter file.
+//!
+//! Which kinds of sink there are stands in `kinds`, and what each can do: outside this folder nobody asks for a kind.
 
 pub mod append;
 mod batch;
@@ -8,13 +10,20 @@ pub mod firehose;
 #[cfg(test)]
 mod fixture;
 mod group;
+mod kinds;
 pub mod kinesis;
 mod leased;
 pub mod null;
+pub mod read_back;
 pub mod stdout;
 pub mod stream;
+mod template;
 
-pub use leased::LeasedSink;
+pub use self::{
+    kinds::{Facts, Shared, SinkOptions, SinkPlan, targets},
+    template::{NameError, TargetSetting, Template},
+};
+use leased::LeasedSink;
 
 use headwater_actors::{
     failure::Failure,
@@ -36,6 +45,16 @@ pub struct StreamDescription {
     pub open_shards: Option<u32>,
     /// One record, partition key included.
     pub record_bytes_max: usize,
+}
+
+impl std::fmt::Display for StreamDescription {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} is {}", self.name, self.status)?;
+        if let Some(shards) = self.open_shards {
+            write!(formatter, ", {shards} open shards")?;
+        }
+        write!(formatter, ", records up to {} bytes", self.record_bytes_max)
+    }
 }
 
 /// What became of a record, as the metrics' label `outcome`.

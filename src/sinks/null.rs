@@ -6,7 +6,15 @@ use headwater_actors::ports::{
     sink::{Delivered, Record, Rejected, Sink},
 };
 
-use super::{Outcome, RECORD_BYTES_UNLIMITED, count};
+use super::{Outcome, RECORD_BYTES_UNLIMITED, count, kinds::Facts};
+
+pub const FACTS: Facts = Facts {
+    name: "null",
+    target: None,
+    record_bytes_max: None,
+    opens_aggregates: true,
+    needs_line_ends: false,
+};
 
 #[derive(Debug, Default)]
 pub struct NullSink;

@@ -13,7 +13,15 @@ use headwater_actors::{
     },
 };
 
-use super::{RECORD_BYTES_UNLIMITED, group::Group};
+use super::{RECORD_BYTES_UNLIMITED, group::Group, kinds::Facts};
+
+pub const FACTS: Facts = Facts {
+    name: "stdout",
+    target: None,
+    record_bytes_max: None,
+    opens_aggregates: false,
+    needs_line_ends: true,
+};
 
 pub struct StdoutSink {
     group: Group<Record>,

@@ -3,7 +3,9 @@
 //! Only the API differs: which calls, which limits, what an entry's error means. All of it runs on the runtime that
 //! the caller names, because connections live where they were opened.
 
-use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
+mod options;
+
+use std::{future::Future, io, marker::PhantomData, sync::Arc, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
@@ -15,33 +17,29 @@ use headwater_actors::{
         sink::{Delivered, Record, Rejected, Sink},
     },
 };
-use tokio::{runtime::Handle, sync::OnceCell};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::OnceCell,
+};
 
 use super::{
     StreamDescription,
     batch::{InFlight, Limits, PutBatch, driver::BatchSink},
 };
 use crate::{
-    aws::{self, Action},
+    aws::{self, Action, AwsPlan},
     lease::gate::LeaseGate,
-    plan::AwsPlan,
 };
 
+pub use self::options::{Service, StreamOptions, StreamPlan};
+
+const THREADS: usize = 2;
 /// So many calls fly at once however large they are.
 const CALLS_MIN: usize = 4;
 
 /// The stream API of one AWS service.
 pub trait StreamApi: PutBatch + Sized {
-    type Plan;
-    /// For messages, as in `Kinesis`.
-    const SERVICE: &'static str;
-    /// Of one call, as AWS limits it.
-    const ENTRIES_MAX: usize;
-    const CALL_BYTES_MAX: usize;
-    /// The one thing that is paced where replies name no shard.
-    const WHOLE_STREAM: Option<&'static str>;
-
-    fn terms(plan: &Self::Plan) -> Terms<'_>;
+    const SERVICE: Service;
 
     fn new(config: &SdkConfig, stream: Arc<str>) -> Self;
 
@@ -52,29 +50,37 @@ pub trait StreamApi: PutBatch + Sized {
     ) -> impl Future<Output = Result<StreamDescription, Failure>> + Send;
 }
 
-/// What every plan of a stream says.
-pub struct Terms<'a> {
-    pub aws: &'a AwsPlan,
-    pub stream: &'a str,
-    pub call_bytes: usize,
-    pub in_flight_bytes_max: usize,
-    pub call_timeout: Duration,
-}
-
 /// What all streams of one process share: threads, the SDK's configuration, and the bytes that fly at once.
 pub struct Streams {
     runtime: Handle,
     config: OnceCell<SdkConfig>,
     in_flight: InFlight,
+    /// Behind [`Streams::start`]. Must outlive the sinks: their calls run on it.
+    _own: Option<Runtime>,
 }
 
 impl Streams {
+    /// With threads of their own, which end when this is dropped.
+    pub fn start(in_flight_bytes_max: usize) -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("aws")
+            .enable_all()
+            .build()?;
+        let streams = Self::new(runtime.handle(), in_flight_bytes_max);
+        Ok(Self {
+            _own: Some(runtime),
+            ..streams
+        })
+    }
+
     /// `in_flight_bytes_max` is that of all streams together.
     pub fn new(runtime: &Handle, in_flight_bytes_max: usize) -> Self {
         Self {
             runtime: runtime.clone(),
             config: OnceCell::new(),
             in_flight: InFlight::new(in_flight_bytes_max),
+            _own: None,
         }
     }
 
@@ -101,44 +107,43 @@ impl<A: StreamApi> StreamSink<A> {
     /// Asks for the stream and starts the sink on `runtime`. A missing stream is definite; one that is being
     /// created or deleted is transient.
     pub async fn connect(
-        plan: &A::Plan,
+        plan: &StreamPlan,
         streams: &Streams,
     ) -> Result<(Self, StreamDescription), Failure> {
-        let config = streams.config(A::terms(plan).aws).await?;
+        let config = streams.config(&plan.aws).await?;
         Self::start(config, plan, &streams.runtime, streams.in_flight.clone()).await
     }
 
     /// The same with a configuration of the SDK that is there already; the plan's `aws` is not read.
     pub async fn connect_with(
         config: SdkConfig,
-        plan: &A::Plan,
+        plan: &StreamPlan,
         runtime: &Handle,
     ) -> Result<(Self, StreamDescription), Failure> {
-        let in_flight = InFlight::new(A::terms(plan).in_flight_bytes_max);
+        let in_flight = InFlight::new(plan.in_flight_bytes_max);
         Self::start(config, plan, runtime, in_flight).await
     }
 
     async fn start(
         config: SdkConfig,
-        plan: &A::Plan,
+        plan: &StreamPlan,
         runtime: &Handle,
         in_flight: InFlight,
     ) -> Result<(Self, StreamDescription), Failure> {
-        let terms = A::terms(plan);
-        let (api, description) = open::<A>(config, &terms, runtime).await?;
-        let call_bytes = terms.call_bytes.clamp(1, A::CALL_BYTES_MAX);
+        let (api, description) = open::<A>(config, plan, runtime).await?;
+        let call_bytes = plan.call_bytes.clamp(1, A::SERVICE.call_bytes_max);
         let limits = Limits {
-            entries_max: A::ENTRIES_MAX,
+            entries_max: A::SERVICE.entries_max,
             call_bytes,
-            in_flight_bytes_max: terms.in_flight_bytes_max,
-            calls_max: (terms.in_flight_bytes_max / call_bytes).max(CALLS_MIN),
-            shard: A::WHOLE_STREAM.map(Into::into),
+            in_flight_bytes_max: plan.in_flight_bytes_max,
+            calls_max: (plan.in_flight_bytes_max / call_bytes).max(CALLS_MIN),
+            shard: A::SERVICE.whole_stream.map(Into::into),
         };
         let batch = BatchSink::start(
             runtime,
             api,
             (limits, in_flight),
-            terms.call_timeout,
+            plan.call_timeout,
             description.record_bytes_max,
         );
         let sink = Self {
@@ -149,10 +154,12 @@ impl<A: StreamApi> StreamSink<A> {
     }
 
     /// Asks for the stream only: for `check`.
-    pub async fn describe(plan: &A::Plan, streams: &Streams) -> Result<StreamDescription, Failure> {
-        let terms = A::terms(plan);
-        let config = streams.config(terms.aws).await?;
-        let (_, description) = open::<A>(config, &terms, &streams.runtime).await?;
+    pub async fn describe(
+        plan: &StreamPlan,
+        streams: &Streams,
+    ) -> Result<StreamDescription, Failure> {
+        let config = streams.config(&plan.aws).await?;
+        let (_, description) = open::<A>(config, plan, &streams.runtime).await?;
         Ok(description)
     }
 }
@@ -173,18 +180,18 @@ impl<A: StreamApi> Sink for StreamSink<A> {
 
 async fn open<A: StreamApi>(
     config: SdkConfig,
-    terms: &Terms<'_>,
+    plan: &StreamPlan,
     runtime: &Handle,
 ) -> Result<(A, StreamDescription), Failure> {
-    let stream = terms.stream.into();
-    let timeout = terms.call_timeout;
+    let stream = plan.stream.as_str().into();
+    let timeout = plan.call_timeout;
     let opening = runtime.spawn(async move {
         let api = A::new(&config, stream);
         let description = api.describe(timeout).await?;
         Ok((api, description))
     });
     opening.await.unwrap_or_else(|error| {
-        let text = format!("connect to {}: {error}", A::SERVICE);
+        let text = format!("connect to {}: {error}", A::SERVICE.name);
         Err(Failure::transient(text))
     })
 }

@@ -9,8 +9,7 @@ use std::{io::IsTerminal, panic::PanicHookInfo};
 use tracing::Subscriber;
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
-use super::Error;
-use crate::plan::LogFormat;
+use super::{Error, LogFormat};
 
 /// The SDK warns of every place where it finds no credentials or region; what is missing is our own error.
 /// Covers `headwater`, `headwater_actors` and `headwater_binlog`: a directive matches by prefix.

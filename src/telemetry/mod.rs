@@ -7,6 +7,7 @@
 
 pub mod http;
 pub mod logs;
+mod options;
 pub mod recorder;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -14,7 +15,7 @@ use std::{net::SocketAddr, sync::Arc};
 use actix::Recipient;
 use headwater_actors::status::GetStatus;
 
-use crate::plan::TelemetryPlan;
+pub use self::options::{LogFormat, TelemetryOptions, TelemetryPlan};
 
 /// Why the process cannot show itself; each names the key and the remedy.
 #[derive(Debug, thiserror::Error)]

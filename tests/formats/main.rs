@@ -15,12 +15,9 @@ use std::{
     sync::Arc,
 };
 
-use headwater::{
-    encode::{debezium::DebeziumEncoder, maxwell::MaxwellEncoder, shape::ShapeRules},
-    plan::{FormatPlan, Plan},
-    settings::Layers,
-};
+use headwater::{encode::shape::ShapeRules, plan::Plan, settings::Layers};
 use headwater_actors::ports::encoder::Encoder;
+use headwater_binlog::gtid::Uuid;
 use headwater_harness::mysql::MySql;
 use mysql_async::{Conn, Row, Value as Sql, prelude::Queryable};
 use serde_json::Value;
@@ -42,13 +39,9 @@ fn encoder(options: &[&str]) -> Arc<dyn Encoder> {
         sets: &sets,
         ..Layers::default()
     };
-    let plan = Plan::from_settings(&layers.load().unwrap().settings).unwrap();
-    let shape = ShapeRules::of_plan(&plan);
-    match &plan.top.format {
-        FormatPlan::Maxwell(options) => Arc::new(MaxwellEncoder::new(Arc::clone(options), shape)),
-        FormatPlan::Debezium(options) => Arc::new(DebeziumEncoder::new(Arc::clone(options), shape)),
-        FormatPlan::Native => panic!("not the format of this test"),
-    }
+    let plan = Plan::from_settings(&layers.load().unwrap()).unwrap();
+    let shape = ShapeRules::new(&plan.shape, plan.errors.invalid_text);
+    plan.top.format.encoder(Uuid([0; 16]), shape)
 }
 
 fn formats() -> Vec<Format> {

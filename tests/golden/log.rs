@@ -3,10 +3,7 @@
 
 use std::{fs::File, io::BufReader};
 
-use headwater::{
-    encode::native::NativeEncoder,
-    plan::{NativeField, NativePlan},
-};
+use headwater::encode::native::{NativeEncoder, NativeField, NativePlan};
 use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent};
 use headwater_binlog::{
     assembler::{AssembleError, Assembler, Item, Settings},

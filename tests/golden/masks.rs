@@ -1,8 +1,10 @@
 //! Columns left out and masked: the log's lines show what the server itself would make of the values.
 
 use headwater::{
-    encode::{native::NativeEncoder, shape::ShapeRules},
-    plan::{InvalidText, ShapePlan},
+    encode::{
+        native::NativeEncoder,
+        shape::{InvalidText, ShapePlan, ShapeRules},
+    },
     secret::Secret,
 };
 use headwater_actors::filter::ColumnFilter;

@@ -23,9 +23,9 @@ async fn stormy(
     let proxy = FaultProxy::in_memory(&[(STREAM, 2)], seed)
         .await
         .expect("a free port");
-    let plan = KinesisPlan {
+    let plan = StreamPlan {
         call_timeout,
-        ..kinesis_plan(&proxy)
+        ..stream_plan(&proxy)
     };
     let sink = kinesis(&proxy, &plan).await;
     proxy.program(program);
@@ -100,7 +100,7 @@ async fn an_entry_that_fails_for_ever_keeps_only_its_own_lane() {
         .await
         .expect("a free port");
     proxy.program(|faults| faults.failed_keys = vec!["shop.bad".to_owned()]);
-    let sink = kinesis(&proxy, &kinesis_plan(&proxy)).await;
+    let sink = kinesis(&proxy, &stream_plan(&proxy)).await;
     let bad = tokio::spawn({
         let sink = Arc::clone(&sink);
         async move { deliver_until_taken(&*sink, record(&lane("bad"), "x\n")).await }
@@ -124,9 +124,9 @@ async fn a_connection_that_stalls_half_open_is_given_up_at_the_timeout() {
         .into_builder()
         .endpoint_url(format!("http://127.0.0.1:{}", wire.port()))
         .build();
-    let plan = KinesisPlan {
+    let plan = StreamPlan {
         call_timeout: Duration::from_millis(300),
-        ..kinesis_plan(&proxy)
+        ..stream_plan(&proxy)
     };
     let (sink, _) = KinesisSink::connect_with(config, &plan, &Handle::current())
         .await

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Instant};
 
-use headwater::{plan::FilePlan, sinks::file::FileSink};
+use headwater::sinks::file::{FilePlan, FileSink};
 
 use super::*;
 

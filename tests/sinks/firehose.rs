@@ -17,7 +17,7 @@ async fn order_is_kept_when_entries_fail_and_replies_are_lost() {
         faults.calls_failed = 0.1;
         faults.replies_lost = 0.1;
     });
-    let sink = firehose(&proxy, &firehose_plan(&proxy)).await;
+    let sink = firehose(&proxy, &stream_plan(&proxy)).await;
     deliver_lanes(sink, 8, 20).await;
     assert_lanes_in_order(&proxy.records(STREAM), 8, 20);
 }
@@ -25,7 +25,7 @@ async fn order_is_kept_when_entries_fail_and_replies_are_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_ends_its_line_and_its_limit_is_firehoses_own() {
     let proxy = proxy().await;
-    let sink = firehose(&proxy, &firehose_plan(&proxy)).await;
+    let sink = firehose(&proxy, &stream_plan(&proxy)).await;
     assert_eq!(sink.record_bytes_max(), 1_024_000);
     let lane = lane("orders");
     for line in ["one\n", "two"] {
@@ -49,9 +49,9 @@ async fn a_record_ends_its_line_and_its_limit_is_firehoses_own() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_delivery_stream_is_named_with_the_remedy() {
     let proxy = proxy().await;
-    let plan = FirehosePlan {
-        delivery_stream: "nowhere".to_owned(),
-        ..firehose_plan(&proxy)
+    let plan = StreamPlan {
+        stream: "nowhere".to_owned(),
+        ..stream_plan(&proxy)
     };
     let failure = FirehoseSink::connect_with(config(&proxy).await, &plan, &Handle::current())
         .await

@@ -31,7 +31,7 @@ async fn order_is_kept_when_half_of_the_entries_fail_and_replies_are_lost() {
         faults.calls_failed = 0.1;
         faults.replies_lost = 0.1;
     });
-    let sink = kinesis(&proxy, &kinesis_plan(&proxy)).await;
+    let sink = kinesis(&proxy, &stream_plan(&proxy)).await;
     deliver_lanes(sink, 12, 25).await;
     assert_lanes_in_order(&proxy.records(STREAM), 12, 25);
     assert_eq!(proxy.stats().key_overlaps, 0);
@@ -41,7 +41,7 @@ async fn order_is_kept_when_half_of_the_entries_fail_and_replies_are_lost() {
 async fn a_definite_error_hits_only_the_guilty_lane() {
     let proxy = proxy(2).await;
     proxy.program(|faults| faults.poison_keys = vec!["shop.bad".to_owned()]);
-    let sink = kinesis(&proxy, &kinesis_plan(&proxy)).await;
+    let sink = kinesis(&proxy, &stream_plan(&proxy)).await;
     // Four calls are held, so that what comes now gathers in one call with the guilty record.
     let hold = proxy.hold();
     let mut first = JoinSet::new();
@@ -90,7 +90,7 @@ async fn a_throttled_shard_does_not_starve_another() {
     let hot_shard = proxy
         .shard_of(STREAM, &hot.partition_key())
         .expect("in memory");
-    let sink = kinesis(&proxy, &kinesis_plan(&proxy)).await;
+    let sink = kinesis(&proxy, &stream_plan(&proxy)).await;
     deliver_until_taken(&*sink, record(&hot, "hot 0\n"))
         .await
         .expect("nothing is wrong yet");
@@ -120,7 +120,7 @@ async fn a_large_record_passes_a_full_shard_among_small_ones() {
             bytes_per_sec: 300_000.0,
         });
     });
-    let sink = kinesis(&proxy, &kinesis_plan(&proxy)).await;
+    let sink = kinesis(&proxy, &stream_plan(&proxy)).await;
     let is_large_taken = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
     for number in 0..8 {
@@ -151,7 +151,7 @@ async fn a_large_record_passes_a_full_shard_among_small_ones() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_callers_record_holds_its_lane_until_it_has_settled() {
     let proxy = proxy(1).await;
-    let sink = kinesis(&proxy, &kinesis_plan(&proxy)).await;
+    let sink = kinesis(&proxy, &stream_plan(&proxy)).await;
     let lane = lane("orders");
     let hold = proxy.hold();
     let dead = tokio::spawn(sink.deliver(record(&lane, "first\n")));
@@ -181,10 +181,10 @@ async fn a_dead_callers_record_holds_its_lane_until_it_has_settled() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_limits_of_calls_and_of_what_flies_are_never_exceeded() {
     let proxy = proxy(4).await;
-    let plan = KinesisPlan {
+    let plan = StreamPlan {
         call_bytes: 64 << 10,
         in_flight_bytes_max: 256 << 10,
-        ..kinesis_plan(&proxy)
+        ..stream_plan(&proxy)
     };
     let sink = kinesis(&proxy, &plan).await;
     let hold = proxy.hold();
@@ -214,7 +214,7 @@ async fn the_limits_of_calls_and_of_what_flies_are_never_exceeded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_of_one_lane_with_different_keys_share_a_call() {
     let proxy = proxy(1).await;
-    let sink = kinesis(&proxy, &kinesis_plan(&proxy)).await;
+    let sink = kinesis(&proxy, &stream_plan(&proxy)).await;
     let lane = lane("orders");
     let hold = proxy.hold();
     let mut rows = JoinSet::new();
@@ -238,7 +238,7 @@ async fn rows_of_one_lane_with_different_keys_share_a_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_explicit_hash_key_places_each_lane_of_a_table_on_its_shard() {
     let proxy = proxy(4).await;
-    let sink = kinesis(&proxy, &kinesis_plan(&proxy)).await;
+    let sink = kinesis(&proxy, &stream_plan(&proxy)).await;
     let mut shards = Vec::new();
     for index in 0..4 {
         let part = Arc::new(Lane {
@@ -258,9 +258,9 @@ async fn an_explicit_hash_key_places_each_lane_of_a_table_on_its_shard() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_does_not_come_is_transient() {
     let proxy = proxy(1).await;
-    let plan = KinesisPlan {
+    let plan = StreamPlan {
         call_timeout: Duration::from_millis(200),
-        ..kinesis_plan(&proxy)
+        ..stream_plan(&proxy)
     };
     let sink = kinesis(&proxy, &plan).await;
     let hold = proxy.hold();
@@ -289,9 +289,9 @@ async fn an_answer_that_does_not_come_is_transient() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_missing_or_deleted_while_running_is_named_with_the_remedy() {
     let proxy = proxy(1).await;
-    let plan = KinesisPlan {
+    let plan = StreamPlan {
         stream: "nowhere".to_owned(),
-        ..kinesis_plan(&proxy)
+        ..stream_plan(&proxy)
     };
     let failure = KinesisSink::connect_with(config(&proxy).await, &plan, &Handle::current())
         .await
@@ -305,7 +305,7 @@ async fn a_stream_that_is_missing_or_deleted_while_running_is_named_with_the_rem
     let hint = failure.hint.expect("the operator can do something");
     assert!(hint.contains("create the stream \"nowhere\""), "{hint}");
 
-    let sink = kinesis(&proxy, &kinesis_plan(&proxy)).await;
+    let sink = kinesis(&proxy, &stream_plan(&proxy)).await;
     proxy.delete_stream(STREAM);
     let rejected = sink
         .deliver(record(&lane("orders"), "x\n"))
@@ -320,7 +320,7 @@ async fn the_streams_own_record_limit_is_used() {
     proxy.program(|faults| faults.record_bytes_max = 2 << 20);
     let (sink, description) = KinesisSink::connect_with(
         config(&proxy).await,
-        &kinesis_plan(&proxy),
+        &stream_plan(&proxy),
         &Handle::current(),
     )
     .await
@@ -348,7 +348,7 @@ async fn a_stream_that_is_not_ready_is_transient() {
         proxy.program(|faults| faults.stream_status = status.to_owned());
         let connected = KinesisSink::connect_with(
             config(&proxy).await,
-            &kinesis_plan(&proxy),
+            &stream_plan(&proxy),
             &Handle::current(),
         )
         .await;
@@ -373,7 +373,7 @@ async fn an_endpoint_that_refuses_is_transient_and_one_that_is_no_url_is_definit
         .into_builder()
         .endpoint_url(format!("http://{address}"))
         .build();
-    let mut plan = kinesis_plan(&proxy);
+    let mut plan = stream_plan(&proxy);
     let refusing = KinesisSink::connect_with(config, &plan, &Handle::current()).await;
     plan.aws.endpoint_url = Some("localhost:4567".to_owned());
     let no_url = KinesisSink::connect(
@@ -409,7 +409,7 @@ async fn missing_credentials_at_start_are_definite_with_a_remedy() {
         .into_builder()
         .credentials_provider(SharedCredentialsProvider::new(NoCredentials))
         .build();
-    let failure = KinesisSink::connect_with(config, &kinesis_plan(&proxy), &Handle::current())
+    let failure = KinesisSink::connect_with(config, &stream_plan(&proxy), &Handle::current())
         .await
         .err()
         .expect("no credentials");
@@ -432,7 +432,7 @@ async fn a_proxy_in_front_of_another_api_keeps_order_too() {
         faults.entries_failed = 0.3;
         faults.replies_lost = 0.1;
     });
-    let sink = kinesis(&front, &kinesis_plan(&front)).await;
+    let sink = kinesis(&front, &stream_plan(&front)).await;
     deliver_lanes(sink, 6, 15).await;
     assert_lanes_in_order(&upstream.records(STREAM), 6, 15);
 }

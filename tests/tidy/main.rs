@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)] // a test ends there
 
+mod additions;
 mod imports;
 mod layers;
 mod pages;

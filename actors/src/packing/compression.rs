@@ -7,9 +7,11 @@
 use std::io::{self, Write};
 
 use flate2::{Compression as Level, write::GzEncoder};
+use serde::{Deserialize, Serialize};
 
 /// What is done to a full record.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Compression {
     #[default]
     None,

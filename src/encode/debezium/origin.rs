@@ -6,10 +6,8 @@
 
 use headwater_binlog::{json::write_json_string, schema::TableName, transaction::Transaction};
 
-use crate::{
-    encode::{columns, value::write_integer},
-    plan::DebeziumPlan,
-};
+use super::DebeziumOptions;
+use crate::encode::{columns, value::write_integer};
 
 /// The version whose format this is.
 const VERSION: &str = "3.6.1.Final";
@@ -34,7 +32,7 @@ impl Op {
 }
 
 pub(super) struct Origin<'a> {
-    pub options: &'a DebeziumPlan,
+    pub options: &'a DebeziumOptions,
     pub transaction: &'a Transaction,
     pub table: &'a TableName,
     pub event_offset: u64,

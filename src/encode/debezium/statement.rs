@@ -10,11 +10,14 @@ use headwater_binlog::{
     schema::TableName,
 };
 
-use super::origin::{Op, Origin, OriginText};
-use crate::{encode::value::write_integer, plan::DebeziumPlan};
+use super::{
+    DebeziumOptions,
+    origin::{Op, Origin, OriginText},
+};
+use crate::encode::value::write_integer;
 
 pub(super) fn write(
-    options: &DebeziumPlan,
+    options: &DebeziumOptions,
     event: &StatementEvent<'_>,
     out: &mut Vec<u8>,
 ) -> Written {

@@ -6,7 +6,8 @@
 
 use headwater_binlog::time::{Date, DateTime, Time, Timestamp};
 
-use crate::{encode::value::write_integer, plan::Times};
+use super::Times;
+use crate::encode::value::write_integer;
 
 const DAY_SECS: i64 = 86_400;
 

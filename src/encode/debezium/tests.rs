@@ -7,16 +7,14 @@ use headwater_binlog::schema::ColumnKind;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    encode::fixture::{
-        GTID, INT, VARCHAR, block, key, lines, partition_keys, set, statement, table,
-    },
-    plan::{BigintUnsigned, Binaries, Decimals, ShapePlan, Skipped, Times},
+use crate::encode::{
+    fixture::{GTID, INT, VARCHAR, block, key, lines, partition_keys, set, statement, table},
+    shape::ShapePlan,
 };
 
 /// Debezium's own defaults, with a name and without tombstones.
-fn options() -> DebeziumPlan {
-    DebeziumPlan {
+fn options() -> DebeziumOptions {
+    DebeziumOptions {
         name: "shop".into(),
         decimals: Decimals::Precise,
         bigint_unsigned: BigintUnsigned::Long,
@@ -33,16 +31,16 @@ fn options() -> DebeziumPlan {
     }
 }
 
-fn encoder(options: DebeziumPlan) -> DebeziumEncoder {
+fn encoder(options: DebeziumOptions) -> DebeziumEncoder {
     DebeziumEncoder::new(Arc::new(options), ShapeRules::default())
 }
 
-fn written(options: DebeziumPlan, block: &RowsBlock) -> Vec<String> {
+fn written(options: DebeziumOptions, block: &RowsBlock) -> Vec<String> {
     lines(&encoder(options), block).expect("a row that can be written")
 }
 
 /// The images of each line.
-fn images(options: DebeziumPlan, block: &RowsBlock) -> Vec<String> {
+fn images(options: DebeziumOptions, block: &RowsBlock) -> Vec<String> {
     let image = |line: &String| match line.split_once(",\"source\"") {
         Some((images, _)) => {
             let (_, op) = line.split_once("\"op\":\"").expect("an operation");
@@ -100,7 +98,7 @@ fn an_insert_is_written_as_the_format_page_shows() {
         GTID
     );
     assert_eq!(written(options(), &insert), [&*expected]);
-    let with_query = DebeziumPlan {
+    let with_query = DebeziumOptions {
         include_query: true,
         ..options()
     };
@@ -141,7 +139,7 @@ fn a_changed_key_is_a_delete_and_a_create_each_with_its_key() {
         r#"c "before":null,"after":{"id":8,"note":"y"}"#,
     );
     assert_eq!(images(options(), &update), [delete, create]);
-    let with_tombstones = || DebeziumPlan {
+    let with_tombstones = || DebeziumOptions {
         tombstones_on_delete: true,
         ..options()
     };
@@ -162,7 +160,7 @@ fn a_changed_key_is_a_delete_and_a_create_each_with_its_key() {
 #[test]
 fn a_delete_is_followed_by_its_tombstone_where_that_is_wanted() {
     let delete = block(&orders(), RowsKind::Delete, b"\0\x07\0\0\0\x01x");
-    let options = DebeziumPlan {
+    let options = DebeziumOptions {
         tombstones_on_delete: true,
         ..options()
     };
@@ -184,7 +182,7 @@ fn skipped_operations_have_no_event() {
         delete: true,
         ..Skipped::default()
     };
-    let options = DebeziumPlan {
+    let options = DebeziumOptions {
         skipped,
         ..options()
     };
@@ -245,14 +243,14 @@ fn what_is_hidden_is_in_no_image_and_in_no_key() {
 fn statements_are_schema_changes_and_truncate_is_an_event_where_they_are_wanted() {
     assert_eq!(statement(&encoder(options()), "DROP TABLE item"), None);
     assert_eq!(statement(&encoder(options()), "TRUNCATE item"), None);
-    let with_truncate = encoder(DebeziumPlan {
+    let with_truncate = encoder(DebeziumOptions {
         skipped: Skipped::default(),
         ..options()
     });
     let truncate = statement(&with_truncate, "TRUNCATE item").expect("an event");
     assert!(truncate.starts_with(r#"{"before":null,"after":null,"source":{"#));
     assert!(truncate.contains(r#""transaction":null,"op":"t","ts_ms":"#));
-    let with_changes = encoder(DebeziumPlan {
+    let with_changes = encoder(DebeziumOptions {
         include_schema_changes: true,
         ..options()
     });

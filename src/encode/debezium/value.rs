@@ -8,10 +8,10 @@ use headwater_binlog::{
     value::{self, Value},
 };
 
-use super::{temporal, unscaled::Unscaled};
-use crate::{
-    encode::value::{self as shared, write_base64_in, write_float, write_integer},
-    plan::{BigintUnsigned, Binaries, DebeziumPlan, Decimals, InvalidText},
+use super::{BigintUnsigned, Binaries, DebeziumOptions, Decimals, temporal, unscaled::Unscaled};
+use crate::encode::{
+    shape::InvalidText,
+    value::{self as shared, write_base64_in, write_float, write_integer},
 };
 
 /// What a value is written for.
@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct Target<'a> {
     pub kind: &'a ColumnKind,
     pub nullable: bool,
-    pub options: &'a DebeziumPlan,
+    pub options: &'a DebeziumOptions,
     pub invalid: InvalidText,
 }
 
@@ -97,7 +97,7 @@ pub(super) fn has_placeholder(kind: &ColumnKind) -> bool {
     )
 }
 
-pub(super) fn write_placeholder(kind: &ColumnKind, options: &DebeziumPlan, out: &mut Vec<u8>) {
+pub(super) fn write_placeholder(kind: &ColumnKind, options: &DebeziumOptions, out: &mut Vec<u8>) {
     match kind {
         ColumnKind::Binary { .. } | ColumnKind::Blob { .. } => {
             write_binary(options, options.unavailable_value.as_bytes(), 0, out);
@@ -112,9 +112,9 @@ fn write_unscaled(number: &Unscaled, out: &mut Vec<u8>) {
 }
 
 /// `bytes` and then `zeros` zero bytes.
-fn write_binary(options: &DebeziumPlan, bytes: &[u8], zeros: usize, out: &mut Vec<u8>) {
+fn write_binary(options: &DebeziumOptions, bytes: &[u8], zeros: usize, out: &mut Vec<u8>) {
     match options.binaries {
-        Binaries::Base64 => shared::write_base64(bytes, zeros, out),
+        Binaries::Bytes | Binaries::Base64 => shared::write_base64(bytes, zeros, out),
         Binaries::Base64UrlSafe => write_base64_in(&base64_simd::URL_SAFE, bytes, zeros, out),
         Binaries::Hex => {
             out.reserve(2 * (bytes.len() + zeros) + 2);

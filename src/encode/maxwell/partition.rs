@@ -3,13 +3,10 @@
 use headwater_actors::ports::encoder::RowEvent;
 use headwater_binlog::{Error, rows::Cell};
 
-use super::MaxwellTable;
-use crate::{
-    encode::{
-        columns::{self, KeyColumn},
-        value::write_integer,
-    },
-    plan::PartitionBy,
+use super::{MaxwellTable, PartitionBy};
+use crate::encode::{
+    columns::{self, KeyColumn},
+    value::write_integer,
 };
 
 pub(super) fn write(
@@ -51,12 +48,8 @@ fn by(
         PartitionBy::ThreadId => write_integer(transaction.thread_id.unwrap_or_default(), out),
         PartitionBy::Column => {
             if !values(&table.partition_columns, table, event, out)? {
-                by(
-                    table.encoder.options.partition_by_fallback,
-                    table,
-                    event,
-                    out,
-                )?;
+                let fallback = table.encoder.options.partition_by_fallback;
+                by(fallback.into(), table, event, out)?;
             }
         }
     }

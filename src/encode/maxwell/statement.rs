@@ -10,11 +10,11 @@ use headwater_binlog::{
     json::write_json_string,
 };
 
-use super::write_origin;
-use crate::{encode::value::write_integer, plan::MaxwellPlan};
+use super::{MaxwellOptions, write_origin};
+use crate::encode::value::write_integer;
 
 pub(super) fn write(
-    options: &MaxwellPlan,
+    options: &MaxwellOptions,
     event: &StatementEvent<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Written, Error> {

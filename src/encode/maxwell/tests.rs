@@ -7,16 +7,14 @@ use headwater_binlog::{rows::RowsKind, schema::ColumnKind};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    encode::fixture::{
-        GTID, INT, VARCHAR, block, end, key, lines, partition_keys, set, statement, table,
-    },
-    plan::{PartitionBy, ShapePlan},
+use crate::encode::{
+    fixture::{GTID, INT, VARCHAR, block, end, key, lines, partition_keys, set, statement, table},
+    shape::ShapePlan,
 };
 
 /// Maxwell's own defaults.
-fn options() -> MaxwellPlan {
-    MaxwellPlan {
+fn options() -> MaxwellOptions {
+    MaxwellOptions {
         output_nulls: true,
         output_commit_info: true,
         output_xoffset: false,
@@ -31,15 +29,15 @@ fn options() -> MaxwellPlan {
         output_null_zerodates: false,
         partition_by: PartitionBy::Database,
         partition_columns: Vec::new(),
-        partition_by_fallback: PartitionBy::Table,
+        partition_by_fallback: PartitionFallback::Table,
     }
 }
 
-fn encoder(options: MaxwellPlan) -> MaxwellEncoder {
+fn encoder(options: MaxwellOptions) -> MaxwellEncoder {
     MaxwellEncoder::new(Arc::new(options), ShapeRules::default())
 }
 
-fn line(options: MaxwellPlan, block: &RowsBlock) -> String {
+fn line(options: MaxwellOptions, block: &RowsBlock) -> String {
     let mut lines = lines(&encoder(options), block).expect("a row that can be written");
     assert_eq!(lines.len(), 1);
     lines.remove(0)
@@ -87,7 +85,7 @@ fn every_option_adds_its_field_in_maxwells_order() {
     let table = table(&[("a", VARCHAR), ("id", INT)], &[1, 0]);
     let insert = block(&table, RowsKind::Insert, b"\0\x01x\x07\0\0\0");
     end(&insert, Some(910), 9);
-    let options = MaxwellPlan {
+    let options = MaxwellOptions {
         output_row_query: true,
         output_xoffset: true,
         output_position: true,
@@ -128,7 +126,7 @@ fn a_row_that_is_encoded_before_its_transaction_ends_goes_without_xid_and_commit
     assert_eq!(line(options(), &insert), without);
     end(&insert, None, 5);
     assert!(line(options(), &insert).contains(r#","ts":1706933106,"commit":true,"data""#));
-    let quiet = MaxwellPlan {
+    let quiet = MaxwellOptions {
         output_commit_info: false,
         output_xoffset: true,
         ..options()
@@ -149,7 +147,7 @@ fn nulls_are_left_out_of_data_where_they_are_not_wanted_and_never_of_old() {
         line(options(), &update)
             .ends_with(r#""data":{"a":null,"id":7,"b":"y"},"old":{"a":"x","b":null}}"#)
     );
-    let lean = MaxwellPlan {
+    let lean = MaxwellOptions {
         output_nulls: false,
         ..options()
     };
@@ -178,7 +176,7 @@ fn what_a_minimal_image_lacks_comes_from_the_image_before() {
     update.before = set(&[0], 3);
     update.after = set(&[2], 3);
     assert!(line(options(), &update).ends_with(r#""data":{"id":7,"b":"x"}}"#));
-    let options = MaxwellPlan {
+    let options = MaxwellOptions {
         output_primary_key: true,
         ..options()
     };
@@ -204,7 +202,7 @@ fn partition_keys_are_those_of_maxwells_producer() {
     let keyed = table(&columns, &[1, 0]);
     let insert = block(&keyed, RowsKind::Insert, b"\x04\x07\0\0\0\x03x\"y");
     let by = |partition_by, columns: &[&str], block: &RowsBlock| {
-        let options = MaxwellPlan {
+        let options = MaxwellOptions {
             partition_by,
             partition_columns: columns.iter().map(|name| (*name).into()).collect(),
             ..options()
@@ -239,7 +237,7 @@ fn what_is_hidden_is_in_no_part_of_the_line_and_in_no_key() {
         fixed: ColumnFilter::new(&["*.*.a".into()]).expect("a filter"),
         ..ShapePlan::default()
     };
-    let options = MaxwellPlan {
+    let options = MaxwellOptions {
         output_primary_key: true,
         output_primary_key_columns: true,
         partition_by: PartitionBy::PrimaryKey,
@@ -268,7 +266,7 @@ fn what_is_hidden_is_in_no_part_of_the_line_and_in_no_key() {
 
 #[test]
 fn statements_are_told_when_they_are_wanted() {
-    let with_ddl = encoder(MaxwellPlan {
+    let with_ddl = encoder(MaxwellOptions {
         output_ddl: true,
         output_position: true,
         output_gtid: true,

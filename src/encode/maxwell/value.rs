@@ -9,7 +9,7 @@ use headwater_binlog::{
 };
 
 use super::geometry;
-use crate::{encode::value as shared, plan::InvalidText};
+use crate::encode::{shape::InvalidText, value as shared};
 
 /// Whether it is a value: ENUM's index 0 and an empty JSON column are null, and zero dates where they shall be.
 #[inline(never)] // one jump table, shared by key, data and old

@@ -7,10 +7,10 @@ use headwater_binlog::{Error, json::escape_json};
 
 use super::{
     super::value,
+    NativeField,
     layout::Layout,
     origin::{self, hex},
 };
-use crate::plan::NativeField;
 
 /// On an error `out` is as it was.
 pub(super) fn write(
@@ -59,7 +59,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{encode::native::NativeEncoder, plan::NativePlan};
+    use crate::encode::native::{NativeEncoder, NativePlan};
 
     fn line(plan: &NativePlan, count: u32, commit_us: u64) -> String {
         let heartbeat = Heartbeat {

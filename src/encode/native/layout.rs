@@ -4,7 +4,7 @@
 
 use headwater_binlog::json::write_json_string;
 
-use crate::plan::{Documents, NativeField, NativePlan};
+use super::{Documents, NativeField, NativePlan};
 
 #[derive(Debug, Clone)]
 pub(super) struct Layout {

@@ -10,8 +10,7 @@ use headwater_binlog::{
     transaction::Transaction,
 };
 
-use super::{super::value, layout::Layout};
-use crate::plan::NativeField;
+use super::{super::value, NativeField, layout::Layout};
 
 pub(super) struct Origin<'a> {
     pub transaction: &'a Transaction,

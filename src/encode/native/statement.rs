@@ -14,10 +14,10 @@ use headwater_binlog::{
 
 use super::{
     super::value,
+    NativeField,
     layout::Layout,
     origin::{self, Origin},
 };
-use crate::plan::NativeField;
 
 pub(super) fn write(
     server_uuid: Uuid,
@@ -167,7 +167,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::plan::NativePlan;
+    use crate::encode::native::NativePlan;
 
     const UUID: Uuid = Uuid([
         0x1b, 0x8f, 0x86, 0xdd, 0xe7, 0x09, 0x11, 0xf1, 0xa8, 0x54, 0x02, 0xfc, 0, 0, 0, 1,

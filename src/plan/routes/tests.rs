@@ -19,7 +19,7 @@ fn plan_of(text: &str) -> Result<Plan, Error> {
         file: Some(file.path()),
         ..Layers::default()
     };
-    Plan::from_settings(&layers.load().unwrap().settings)
+    Plan::from_settings(&layers.load().unwrap())
 }
 
 fn kinesis(routes: &str) -> Result<Plan, Error> {
@@ -173,7 +173,7 @@ fn the_format_s_own_key_is_judged_by_what_it_is() {
         ))
     };
     let native = route("format.type = \"native\"", "table").unwrap_err();
-    assert_eq!(native.full_key(), "routes[0].packing.partition_key");
+    assert_eq!(native.key, "routes[0].packing.partition_key");
     for fitting in [
         "format.type = \"debezium\"",
         "format.type = \"maxwell\"",

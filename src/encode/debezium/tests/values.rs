@@ -5,7 +5,7 @@ use headwater_binlog::schema::Column;
 use super::*;
 
 /// One column with the value whose bytes (length prefix included) are given.
-fn value_of(options: DebeziumPlan, column: Column, bytes: &[u8]) -> Result<String, Error> {
+fn value_of(options: DebeziumOptions, column: Column, bytes: &[u8]) -> Result<String, Error> {
     let table = Arc::new(Table {
         columns: vec![column],
         ..Arc::into_inner(table(&[], &[])).expect("alone")
@@ -26,7 +26,7 @@ fn column(kind: ColumnKind, nullable: bool) -> Column {
     }
 }
 
-fn value_with(options: DebeziumPlan, kind: ColumnKind, bytes: &[u8]) -> String {
+fn value_with(options: DebeziumOptions, kind: ColumnKind, bytes: &[u8]) -> String {
     value_of(options, column(kind, true), bytes).expect("a value")
 }
 
@@ -45,7 +45,7 @@ fn numbers_by_their_modes() {
     assert_eq!(value(Int { unsigned: true }, &[0xff; 4]), "4294967295");
     let unsigned = BigInt { unsigned: true };
     assert_eq!(value(unsigned.clone(), &[0xff; 8]), "-1");
-    let precise = DebeziumPlan {
+    let precise = DebeziumOptions {
         bigint_unsigned: BigintUnsigned::Precise,
         ..options()
     };
@@ -62,7 +62,7 @@ fn numbers_by_their_modes() {
         scale: 2,
     };
     let by = |decimals, bytes: &[u8]| {
-        let options = DebeziumPlan {
+        let options = DebeziumOptions {
             decimals,
             ..options()
         };
@@ -77,8 +77,8 @@ fn numbers_by_their_modes() {
     assert_eq!(value(Bit { bits: 9 }, b"\x01\x05"), r#""BQE=""#);
 }
 
-fn times(times: Times) -> DebeziumPlan {
-    DebeziumPlan { times, ..options() }
+fn times(times: Times) -> DebeziumOptions {
+    DebeziumOptions { times, ..options() }
 }
 
 const ALL_TIMES: [Times; 5] = [
@@ -183,7 +183,7 @@ fn bytes_in_every_mode() {
         pad_to: 4,
     };
     let by = |binaries| {
-        let options = DebeziumPlan {
+        let options = DebeziumOptions {
             binaries,
             ..options()
         };

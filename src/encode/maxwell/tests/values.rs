@@ -5,7 +5,7 @@ use headwater_binlog::charset::Charset;
 use super::*;
 
 /// One nullable column with the value whose bytes (length prefix included) are given.
-fn value_with(options: MaxwellPlan, kind: ColumnKind, bytes: &[u8]) -> Result<String, Error> {
+fn value_with(options: MaxwellOptions, kind: ColumnKind, bytes: &[u8]) -> Result<String, Error> {
     let table = table(&[("c", kind)], &[]);
     let insert = block(&table, RowsKind::Insert, &[&[0], bytes].concat());
     let line = lines(&encoder(options), &insert)?.remove(0);
@@ -81,7 +81,7 @@ fn dates_and_times_are_as_select_prints_them() {
 #[test]
 fn zero_dates_are_null_where_that_is_wanted_and_partial_ones_stay() {
     use ColumnKind::*;
-    let options = || MaxwellPlan {
+    let options = || MaxwellOptions {
         output_null_zerodates: true,
         ..options()
     };
@@ -90,7 +90,7 @@ fn zero_dates_are_null_where_that_is_wanted_and_partial_ones_stay() {
     assert_eq!(value(Date, &[0x00, 0xd0, 0x0f]), r#""2024-00-00""#);
     assert_eq!(value(DateTime { fsp: 0 }, &[0x80, 0, 0, 0, 0]), "null");
     assert_eq!(value(Timestamp { fsp: 0 }, &[0, 0, 0, 0]), "null");
-    let lean = MaxwellPlan {
+    let lean = MaxwellOptions {
         output_nulls: false,
         ..options()
     };

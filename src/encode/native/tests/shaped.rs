@@ -3,10 +3,7 @@
 use headwater_actors::filter::ColumnFilter;
 
 use super::*;
-use crate::{
-    plan::{Documents, ShapePlan},
-    secret::Secret,
-};
+use crate::{encode::shape::ShapePlan, secret::Secret};
 
 fn filter(patterns: &[&str]) -> ColumnFilter {
     let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     aws::{self, Action},
-    plan::KinesisPlan,
+    sinks::stream::StreamPlan,
 };
 
 /// A shard takes no more in a second. Kinesis ends a page at 10 MiB by itself; a local one may not, and fail of
@@ -51,7 +51,7 @@ pub type Take<'a> = &'a mut dyn FnMut(Record<'_>) -> Result<(), Failure>;
 
 struct Stream<'a> {
     client: Client,
-    plan: &'a KinesisPlan,
+    plan: &'a StreamPlan,
     shards: BTreeMap<String, Shard>,
 }
 
@@ -71,7 +71,7 @@ struct Shard {
 ///
 /// # Errors
 /// When the stream is missing, or cannot be read for minutes, or `take` fails.
-pub async fn read(plan: &KinesisPlan, reading: Reading, take: Take<'_>) -> Result<(), Failure> {
+pub async fn read(plan: &StreamPlan, reading: Reading, take: Take<'_>) -> Result<(), Failure> {
     let config = aws::configure(&plan.aws).await?;
     let mut stream = Stream {
         client: Client::new(&config),

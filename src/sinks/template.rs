@@ -5,14 +5,20 @@
 
 use headwater_binlog::schema::TableName;
 
-use super::Error;
+use crate::options::Error;
+
+/// The setting that names a sink's target; a route may set it too, with placeholders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetSetting {
+    pub key: &'static str,
+    /// Of the finished name of a stream; a path has no limit and may hold anything beside the placeholders.
+    pub name_length_max: Option<usize>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
-    key: &'static str,
+    target: TargetSetting,
     pieces: Vec<Piece>,
-    /// Of the finished name; a path has no limit and may hold anything beside the placeholders.
-    name_length_max: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,18 +41,22 @@ pub enum NameError {
     NoTable,
 }
 
-fn is_allowed(byte: u8) -> bool {
+pub(super) fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)
 }
 
 impl Template {
-    pub(super) fn stream(
-        key: &'static str,
-        text: &str,
-        name_length_max: usize,
-    ) -> Result<Self, Error> {
-        let template = Self::parse(key, text, Some(name_length_max))?;
-        for piece in &template.pieces {
+    pub fn new(target: TargetSetting, text: &str) -> Result<Self, Error> {
+        let template = Self::parse(target, text)?;
+        match target.name_length_max {
+            Some(_) => template.as_stream(),
+            None => Ok(template),
+        }
+    }
+
+    fn as_stream(self) -> Result<Self, Error> {
+        let key = self.target.key;
+        for piece in &self.pieces {
             if let Piece::Text(text) = piece
                 && !text.bytes().all(is_allowed)
             {
@@ -57,17 +67,14 @@ impl Template {
                 ));
             }
         }
-        if let Some(Err(error)) = template.literal().map(|name| template.within_limit(name)) {
+        if let Some(Err(error)) = self.literal().map(|name| self.within_limit(name)) {
             return Err(Error::new(key, error.to_string(), "shorten it"));
         }
-        Ok(template)
+        Ok(self)
     }
 
-    pub(super) fn path(key: &'static str, text: &str) -> Result<Self, Error> {
-        Self::parse(key, text, None)
-    }
-
-    fn parse(key: &'static str, text: &str, name_length_max: Option<usize>) -> Result<Self, Error> {
+    fn parse(target: TargetSetting, text: &str) -> Result<Self, Error> {
+        let key = target.key;
         let wrong = |problem: String| {
             Err(Error::new(
                 key,
@@ -107,16 +114,12 @@ impl Template {
                 "name a target, or remove the key",
             ));
         }
-        Ok(Self {
-            key,
-            pieces,
-            name_length_max,
-        })
+        Ok(Self { target, pieces })
     }
 
     /// The setting that it stands in.
     pub fn key(&self) -> &'static str {
-        self.key
+        self.target.key
     }
 
     /// The name, when it is the same for all tables.
@@ -152,14 +155,14 @@ impl Template {
             return Err(NameError::Characters { what, name });
         }
         // In a path, two dots lead elsewhere.
-        if self.name_length_max.is_none() && name.starts_with('.') {
+        if self.target.name_length_max.is_none() && name.starts_with('.') {
             return Err(NameError::Hidden { what });
         }
         Ok(name)
     }
 
     fn within_limit(&self, name: &str) -> Result<(), NameError> {
-        match self.name_length_max {
+        match self.target.name_length_max {
             Some(length_max) if name.len() > length_max => Err(NameError::Long {
                 name: name.to_owned(),
                 length_max,
@@ -194,7 +197,11 @@ mod tests {
     }
 
     fn stream(text: &str) -> Result<Template, Error> {
-        Template::stream("sink.kinesis.stream", text, 128)
+        let target = TargetSetting {
+            key: "sink.kinesis.stream",
+            name_length_max: Some(128),
+        };
+        Template::new(target, text)
     }
 
     #[test]
@@ -238,8 +245,11 @@ mod tests {
 
     #[test]
     fn a_path_stays_in_its_folder() {
-        let template =
-            Template::path("sink.file.path", "out dir/{database}/{table}.jsonl").unwrap();
+        let target = TargetSetting {
+            key: "sink.file.path",
+            name_length_max: None,
+        };
+        let template = Template::new(target, "out dir/{database}/{table}.jsonl").unwrap();
         let path = template.of(&table("shop", "orders")).unwrap();
         assert_eq!(path, "out dir/shop/orders.jsonl");
         for name in ["..", ".hidden", "../x"] {

@@ -1,15 +1,37 @@
-//! The native event's part of the plan: which fields it carries, and which constants.
+//! `[native]`: which fields the native event carries, which constants, and how often heartbeats.
 
 use std::time::Duration;
 
-use super::{
-    Error, NativePlan, ShapePlan,
-    values::{choose, duration_secs},
+use serde::Deserialize;
+
+use crate::{
+    encode::shape::ShapePlan,
+    options::{Error, choice, duration_secs},
 };
-use crate::settings::NativeSettings;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NativeOptions {
+    fields: Vec<String>,
+    constants: Vec<String>,
+    json: Documents,
+    heartbeat_secs: u64,
+}
+
+/// What the native event carries beside `type` and `data`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NativePlan {
+    pub fields: Vec<NativeField>,
+    /// Name and text.
+    pub constants: Vec<(String, String)>,
+    pub documents: Documents,
+    /// How often a lane at rest says up to where it is complete.
+    pub heartbeat: Option<Duration>,
+}
 
 /// A field that the event may go without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NativeField {
     Database,
     Table,
@@ -64,7 +86,8 @@ impl NativeField {
 }
 
 /// How the native event shows the value of a JSON column.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Documents {
     #[default]
     Inline,
@@ -82,53 +105,77 @@ const OF_STATEMENTS: [&str; 5] = [
     "tables",
 ];
 
+const FIELDS: &str = "native.fields";
 const HEARTBEAT: &str = "native.heartbeat_secs";
 const OF_HEARTBEATS: [&str; 2] = ["lane", "lanes"];
 
 const CONSTANTS_MAX: usize = 32;
 const CONSTANT_BYTES_MAX: usize = 1024;
 
-pub(super) fn native(settings: &NativeSettings) -> Result<NativePlan, Error> {
-    let choices = NativeField::ALL.map(|field| (field.name(), field));
-    let mut fields = Vec::with_capacity(settings.fields.len());
-    for name in &settings.fields {
-        if ALWAYS.contains(&name.as_str()) {
-            return Err(Error::new(
-                "native.fields",
-                format!("\"{name}\" is no choice: it is always written"),
-                "remove it from the list",
-            ));
+impl NativeOptions {
+    pub fn plan(&self) -> Result<NativePlan, Error> {
+        let mut fields = Vec::with_capacity(self.fields.len());
+        for name in &self.fields {
+            if ALWAYS.contains(&name.as_str()) {
+                return Err(Error::new(
+                    FIELDS,
+                    format!("\"{name}\" is no choice: it is always written"),
+                    "remove it from the list",
+                ));
+            }
+            fields.push(choice(FIELDS, name)?);
         }
-        fields.push(choose("native.fields", name, &choices)?);
+        Ok(NativePlan {
+            fields,
+            constants: constants(&self.constants)?,
+            documents: self.json,
+            heartbeat: match duration_secs(HEARTBEAT, self.heartbeat_secs, 0..=3600)? {
+                Duration::ZERO => None,
+                every => Some(every),
+            },
+        })
     }
-    Ok(NativePlan {
-        fields,
-        constants: constants(&settings.constants)?,
-        documents: choose(
-            "native.json",
-            &settings.json,
-            &[("inline", Documents::Inline), ("string", Documents::String)],
-        )?,
-        heartbeat: match duration_secs(HEARTBEAT, settings.heartbeat_secs, 0..=3600)? {
-            Duration::ZERO => None,
-            every => Some(every),
-        },
-    })
 }
 
-/// The statement's text has all its values.
-pub(super) fn ensure_query_shows_nothing_hidden(
-    native: &NativePlan,
-    shape: &ShapePlan,
-) -> Result<(), Error> {
-    if native.fields.contains(&NativeField::Query) && !shape.keeps_everything() {
-        return Err(Error::new(
-            "native.fields",
-            "\"query\" would show what [mask] and columns.include hide".to_owned(),
-            "remove it from the list, or write and mask no column",
-        ));
+impl NativePlan {
+    /// The event carries the statement that changed the row.
+    pub fn shows_query(&self) -> bool {
+        self.fields.contains(&NativeField::Query)
     }
-    Ok(())
+
+    /// The statement's text has all its values.
+    pub fn ensure_query_shows_nothing_hidden(&self, shape: &ShapePlan) -> Result<(), Error> {
+        if self.shows_query() && !shape.keeps_everything() {
+            return Err(Error::new(
+                FIELDS,
+                "\"query\" would show what [mask] and columns.include hide",
+                "remove it from the list, or write and mask no column",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What is allowed but seldom meant.
+    pub fn warning(&self) -> Option<&'static str> {
+        let lacks_order = [NativeField::Id, NativeField::Seq]
+            .iter()
+            .any(|field| !self.fields.contains(field));
+        lacks_order.then_some(
+            "native.fields lacks \"id\" or \"seq\": after a restart consumers cannot tell a line that comes \
+             again from a new change",
+        )
+    }
+}
+
+impl Default for NativePlan {
+    fn default() -> Self {
+        Self {
+            fields: NativeField::usual(),
+            constants: Vec::new(),
+            documents: Documents::Inline,
+            heartbeat: None,
+        }
+    }
 }
 
 fn constants(settings: &[String]) -> Result<Vec<(String, String)>, Error> {

@@ -4,6 +4,8 @@
 //! shared core: one record of a unit in flight, never two in one call. Each reply's ShardId paces the
 //! shard, its SequenceNumber proves the order.
 
+pub mod reading;
+
 use std::{sync::Arc, time::Duration};
 
 use aws_config::SdkConfig;
@@ -17,11 +19,20 @@ use headwater_actors::{failure::Failure, ports::sink::Record};
 use super::{
     StreamDescription,
     batch::{PutBatch, Reply, unanswered},
-    stream::{self, StreamApi, StreamSink, Terms},
+    kinds::Facts,
+    stream::{self, Service, StreamApi, StreamSink},
+    template::TargetSetting,
 };
-use crate::{
-    aws::{self, Action, Body, BodyWriter, CallFailure},
-    plan::KinesisPlan,
+use crate::aws::{self, Action, Body, BodyWriter, CallFailure};
+
+pub const FACTS: Facts = Facts {
+    name: "kinesis",
+    target: Some(Kinesis::SERVICE.target),
+    // A record is at most 10 MiB with its partition key, 256 characters of up to four bytes.
+    // https://docs.aws.amazon.com/streams/latest/dev/large-records.html
+    record_bytes_max: Some(Kinesis::SERVICE.call_bytes_max - 1024),
+    opens_aggregates: true,
+    needs_line_ends: false,
 };
 
 /// Of a stream that does not say: the limit before UpdateMaxRecordSize existed, still the default.
@@ -46,22 +57,18 @@ impl Kinesis {
 }
 
 impl StreamApi for Kinesis {
-    type Plan = KinesisPlan;
-    const SERVICE: &'static str = "Kinesis";
     /// PutRecords takes 500 records and 10 MiB, keys included (AWS API reference, PutRecords).
-    const ENTRIES_MAX: usize = 500;
-    const CALL_BYTES_MAX: usize = 10 << 20;
-    const WHOLE_STREAM: Option<&'static str> = None;
-
-    fn terms(plan: &KinesisPlan) -> Terms<'_> {
-        Terms {
-            aws: &plan.aws,
-            stream: &plan.stream,
-            call_bytes: plan.call_bytes,
-            in_flight_bytes_max: plan.in_flight_bytes_max,
-            call_timeout: plan.call_timeout,
-        }
-    }
+    const SERVICE: Service = Service {
+        name: "Kinesis",
+        section: "sink.kinesis",
+        target: TargetSetting {
+            key: "sink.kinesis.stream",
+            name_length_max: Some(128),
+        },
+        entries_max: 500,
+        call_bytes_max: 10 << 20,
+        whole_stream: None,
+    };
 
     fn new(config: &SdkConfig, stream: Arc<str>) -> Self {
         Self {
@@ -95,7 +102,7 @@ impl StreamApi for Kinesis {
             status: status.as_str().to_owned(),
             open_shards: u32::try_from(summary.open_shard_count()).ok(),
             record_bytes_max: match usize::try_from(record_kib) {
-                Ok(kib @ 1..) => (kib << 10).min(Self::CALL_BYTES_MAX),
+                Ok(kib @ 1..) => (kib << 10).min(Self::SERVICE.call_bytes_max),
                 _ => RECORD_BYTES_DEFAULT,
             },
         })

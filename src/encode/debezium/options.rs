@@ -1,0 +1,121 @@
+//! `[format.debezium]`: Debezium's options, of whose names the dots are underscores.
+
+use serde::Deserialize;
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DebeziumOptions {
+    /// `source.name`: Debezium's topic prefix.
+    pub name: String,
+    #[serde(rename = "decimal_handling")]
+    pub decimals: Decimals,
+    #[serde(rename = "bigint_unsigned_handling")]
+    pub bigint_unsigned: BigintUnsigned,
+    #[serde(rename = "time_precision")]
+    pub times: Times,
+    #[serde(rename = "binary_handling")]
+    pub binaries: Binaries,
+    pub tombstones_on_delete: bool,
+    pub include_query: bool,
+    pub include_schema_changes: bool,
+    #[serde(rename = "skipped_operations")]
+    pub skipped: Skipped,
+    #[serde(rename = "unavailable_value_placeholder")]
+    pub unavailable_value: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decimals {
+    Precise,
+    String,
+    Double,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BigintUnsigned {
+    Long,
+    Precise,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Times {
+    /// TIME in microseconds, DATETIME in milliseconds up to three digits of the fraction, else microseconds.
+    #[serde(rename = "adaptive_time_microseconds")]
+    Adaptive,
+    /// Milliseconds.
+    Connect,
+    #[serde(rename = "isostring")]
+    Text,
+    Microseconds,
+    Nanoseconds,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Binaries {
+    /// Debezium's name for base64.
+    Bytes,
+    Base64,
+    Base64UrlSafe,
+    Hex,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+enum Operation {
+    #[serde(rename = "c")]
+    Create,
+    #[serde(rename = "u")]
+    Update,
+    #[serde(rename = "d")]
+    Delete,
+    #[serde(rename = "t")]
+    Truncate,
+    #[serde(rename = "none")]
+    None,
+}
+
+/// Operations that get no event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(from = "Vec<Operation>")]
+pub struct Skipped {
+    pub create: bool,
+    pub update: bool,
+    pub delete: bool,
+    pub truncate: bool,
+}
+
+impl DebeziumOptions {
+    /// With the pipeline's name where it has none of its own.
+    #[must_use]
+    pub fn named(mut self, pipeline: &str) -> Self {
+        if self.name.is_empty() {
+            pipeline.clone_into(&mut self.name);
+        }
+        self
+    }
+
+    /// The setting by which events carry the statement that changed the row, if they do.
+    pub fn query_setting(&self) -> Option<&'static str> {
+        self.include_query
+            .then_some("format.debezium.include_query")
+    }
+}
+
+impl From<Vec<Operation>> for Skipped {
+    fn from(operations: Vec<Operation>) -> Self {
+        let mut skipped = Self::default();
+        for operation in operations {
+            match operation {
+                Operation::Create => skipped.create = true,
+                Operation::Update => skipped.update = true,
+                Operation::Delete => skipped.delete = true,
+                Operation::Truncate => skipped.truncate = true,
+                Operation::None => skipped = Self::default(),
+            }
+        }
+        skipped
+    }
+}
