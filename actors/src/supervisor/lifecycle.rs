@@ -4,7 +4,7 @@
 //! The reason of a drain says what follows when it is done and when its grace time is over first. A halt that
 //! waits for the data before it stays the end, whatever comes meanwhile, unless the generation dies: the next
 //! one meets the same place. Pure; time and random numbers come in. The table of every phase and every event
-//! is in `tests`; whether a death is forgiven is decided in [`deaths`](super::deaths).
+//! is in `tests`; whether a death is forgiven is decided in `deaths`.
 
 use std::{
     collections::HashMap,
