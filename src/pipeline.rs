@@ -49,7 +49,8 @@ use crate::{
     checkpoint::{self, LeaseEvent, Opened},
     exit::Exit,
     lease::gate::LeaseGate,
-    plan::{Plan, Target},
+    mysql::Target,
+    plan::Plan,
     telemetry::{Telemetry, logs},
 };
 

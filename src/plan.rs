@@ -10,40 +10,31 @@ use serde::Deserialize;
 
 pub use crate::options::Error;
 use crate::{
+    checkpoint::{CheckpointOptions, CheckpointPlan},
     encode::{
         Format, FormatOptions,
         native::{NativeOptions, NativePlan},
         shape::{ColumnsOptions, MaskOptions, ShapePlan},
     },
+    mysql::{SourceOptions, SourcePlan},
     settings::Loaded,
     sinks::{SinkOptions, SinkPlan},
     telemetry::{TelemetryOptions, TelemetryPlan},
 };
 
-mod address;
-mod checkpoint;
 mod errors;
 mod packing;
-mod point;
 mod resources;
 mod routes;
-mod source;
 
-use self::{checkpoint::CheckpointOptions, source::SourceOptions};
-pub use self::{
-    checkpoint::{CheckpointPlan, DynamoDbStorePlan, MySqlStorePlan, StorePlan},
-    errors::ErrorsPlan,
-    packing::PackingPlan,
-    point::{StartPlan, Target},
-    resources::MemoryPlan,
-    routes::RoutePlan,
-    source::{Host, SourcePlan, TlsMode, TlsPlan, UnnamedColumns},
-};
 use self::{
     errors::ErrorsOptions,
     packing::PackingOptions,
     resources::{MemoryOptions, ShutdownOptions, WorkersOptions},
     routes::{OrderingOptions, Routed},
+};
+pub use self::{
+    errors::ErrorsPlan, packing::PackingPlan, resources::MemoryPlan, routes::RoutePlan,
 };
 
 /// The tree of `config/default.toml`: each section as its component reads it.

@@ -30,8 +30,6 @@ use headwater_binlog::{
     xa::{Prepared, XaTable},
 };
 
-use crate::plan::UnnamedColumns;
-
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Files of one log, in order.
@@ -39,7 +37,8 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub struct FileSource {
     files: Vec<LogFile>,
     event_bytes_max: usize,
-    unnamed_columns: UnnamedColumns,
+    /// Where they have no names; else that is refused.
+    numbers_columns: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -83,14 +82,15 @@ impl FileSource {
         Ok(Self {
             files,
             event_bytes_max,
-            unnamed_columns: UnnamedColumns::Refuse,
+            numbers_columns: false,
         })
     }
 
-    /// What becomes of tables whose columns the files do not name.
-    pub fn with_unnamed_columns(self, unnamed_columns: UnnamedColumns) -> Self {
+    /// Columns that the files do not name are numbered.
+    #[must_use]
+    pub fn numbering_columns(self) -> Self {
         Self {
-            unnamed_columns,
+            numbers_columns: true,
             ..self
         }
     }
@@ -201,9 +201,9 @@ impl Source for FileSource {
     }
 
     fn columns(&self, question: Question) -> BoxFuture<'static, Result<Answer, Failure>> {
-        let answer = match self.unnamed_columns {
-            UnnamedColumns::Positional => Ok(Answer::Positional),
-            UnnamedColumns::Refuse => Err(Failure::definite(format!(
+        let answer = match self.numbers_columns {
+            true => Ok(Answer::Positional),
+            false => Err(Failure::definite(format!(
                 "table `{}` is logged without column names at {}, and files can tell no more",
                 question.table, question.at
             ))

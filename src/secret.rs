@@ -1,16 +1,24 @@
-//! A value that cannot be printed, and the one line of a file that may hold it.
+//! A value that cannot be printed, and the places that it may come from.
 
 use std::{fs::File, io::Read};
 
 use serde::{Deserialize, Deserializer};
 
-use crate::options::Error;
+use crate::options::{Error, optional};
 
 const FILE_BYTES_MAX: u64 = 4096;
 
 /// Wraps a password: `Debug` shows that one is there, nothing shows which.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
+
+/// Where a password may come from, beside its URL.
+pub struct Places<'a> {
+    /// Of the URL, the environment, the file.
+    pub keys: [&'static str; 3],
+    pub in_environment: &'a Secret,
+    pub in_file: &'a str,
+}
 
 impl Secret {
     pub fn new(value: impl Into<String>) -> Self {
@@ -44,6 +52,32 @@ impl Secret {
             );
         }
         Ok(Self::new(secret))
+    }
+
+    /// A password. It comes from one place: which of two wins would be a guess.
+    pub fn in_one_place(places: &Places<'_>, in_url: Option<Self>) -> Result<Self, Error> {
+        let in_environment = Some(places.in_environment).filter(|password| !password.is_empty());
+        let in_file = optional(places.in_file);
+        let [url_key, environment_key, file_key] = places.keys;
+        let places = [
+            in_url.as_ref().map(|_| url_key),
+            in_environment.map(|_| environment_key),
+            in_file.map(|_| file_key),
+        ];
+        let places: Vec<&str> = places.into_iter().flatten().collect();
+        if places.len() > 1 {
+            return Err(Error::new(
+                url_key,
+                format!("the password comes from {}", places.join(" and from ")),
+                "keep one of them",
+            ));
+        }
+        match (in_url, in_environment, in_file) {
+            (Some(password), _, _) => Ok(password),
+            (_, Some(password), _) => Ok(password.clone()),
+            (_, _, Some(path)) => Self::in_file(file_key, path, "the password"),
+            (None, None, None) => Ok(Self::default()),
+        }
     }
 
     pub fn is_empty(&self) -> bool {

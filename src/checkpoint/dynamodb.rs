@@ -8,14 +8,16 @@ use std::time::Duration;
 use headwater_actors::{failure::Failure, ports::BoxFuture};
 use serde_json::{Value, json};
 
-use super::remote::{Row, Table};
+use super::{
+    DynamoDbStorePlan,
+    remote::{Row, Table},
+};
 use crate::{
     aws::{
         self, Action,
         json::{JsonClient, Refused, Service},
     },
     lease::Claim,
-    plan::DynamoDbStorePlan,
 };
 
 const SERVICE: Service = Service {

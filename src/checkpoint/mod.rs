@@ -6,6 +6,7 @@ mod dynamodb;
 pub mod file;
 mod mysql;
 mod opening;
+mod options;
 mod remote;
 
 use std::path::PathBuf;
@@ -15,6 +16,9 @@ use headwater_actors::failure::Failure;
 pub use opening::{
     LeaseEvent, Opened, Standing, Tell, Wait, create, ensure_writable, gate, open, open_gated,
     open_now, peek, place,
+};
+pub use options::{
+    CheckpointOptions, CheckpointPlan, DynamoDbStorePlan, MySqlStorePlan, StorePlan,
 };
 
 /// Why a checkpoint cannot be used. None of these ever starts anew by itself.

@@ -10,11 +10,13 @@ use headwater_actors::{failure::Failure, ports::BoxFuture};
 use mysql_async::{Conn, Params, Row as SqlRow, Value, params, prelude::Queryable};
 use tokio::sync::Mutex;
 
-use super::remote::{Row, Table};
+use super::{
+    MySqlStorePlan,
+    remote::{Row, Table},
+};
 use crate::{
     lease::Claim,
     mysql::{connect::connect, failure::failure},
-    plan::MySqlStorePlan,
 };
 
 /// MEDIUMBLOB takes 16 MiB.

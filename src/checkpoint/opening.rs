@@ -13,16 +13,13 @@ use headwater_actors::{
 use tokio::sync::mpsc;
 
 use super::{
-    Error,
+    CheckpointPlan, Error, StorePlan,
     dynamodb::DynamoDbTable,
     file::{self, FileStore},
     mysql::MySqlTable,
     remote::{self, Connect, Held, Table},
 };
-use crate::{
-    lease::{Span, gate::LeaseGate},
-    plan::{CheckpointPlan, StorePlan},
-};
+use crate::lease::{Span, gate::LeaseGate};
 
 /// How often a locked file is tried.
 const LOCK_INTERVAL: Duration = Duration::from_millis(100);

@@ -17,8 +17,9 @@ use headwater_actors::failure::Failure;
 
 use crate::{
     exit::Exit,
+    mysql::Target,
     pipeline::{self, Creates, RunMode, RunSource, RunUntil, VerifyMode},
-    plan::{self, Plan, Target},
+    plan::{self, Plan},
     settings::{self, Layers, Loaded},
 };
 

@@ -18,7 +18,7 @@ use headwater_binlog::{
 };
 
 use super::dump::{Ask, AtLogEnd, Connection, Dump, Place, Replica, Taken};
-use crate::plan::{Host, SourcePlan};
+use super::options::{Host, SourcePlan};
 
 /// The server that a dump reads from.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, SslOpts};
 use tokio::time::timeout;
 
 use super::failure::failure;
-use crate::plan::{Host, SourcePlan, TlsMode};
+use super::options::{Host, SourcePlan, TlsMode};
 
 /// Of an answer to a query; a GTID set or a list of tables can be long. Events do not come this way.
 const ANSWER_BYTES_MAX: usize = 64 << 20;

@@ -35,11 +35,11 @@ pub use self::{
     events::{Place, Ready, Taken},
     greeting::ServerVersion,
 };
+use super::options::{Host, SourcePlan};
 use super::{
     facts::{UNNAMED_SERVER, unnamed_server_uuid},
     resume::Route,
 };
-use crate::plan::{Host, SourcePlan};
 
 /// Our own backpressure must not make the server hang up (its default is 60 s).
 const NET_WRITE_TIMEOUT_SECS: u32 = 24 * 60 * 60;

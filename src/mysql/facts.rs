@@ -17,7 +17,7 @@ use mysql_async::{Conn, Error, Row, prelude::Queryable};
 use tokio::time::timeout;
 
 use super::failure::failure;
-use crate::plan::Host;
+use super::options::Host;
 
 /// Every binlog file begins with four magic bytes.
 const FIRST_OFFSET: u64 = 4;

@@ -12,12 +12,12 @@ use std::{
 
 use headwater_actors::{checkpoint::Checkpoint, failure::Failure};
 
+use super::options::{Host, SourcePlan};
 use super::{
     replication::Replication,
     resume::{Refusal, decide_resume},
     start::{resume_point, server},
 };
-use crate::plan::{Host, SourcePlan};
 
 /// For how long a server that lacks what has been read may catch up, over all launches in a row.
 #[derive(Debug)]

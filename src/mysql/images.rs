@@ -9,12 +9,12 @@ use headwater_binlog::schema::TableName;
 use mysql_async::{Conn, Row, Value as Sql, prelude::Queryable};
 use serde_json::{Number, Value};
 
+use super::options::SourcePlan;
 use super::{
     facts::{number, text},
     start::server,
     unnamed::quoted,
 };
-use crate::plan::SourcePlan;
 
 const DOING: &str = "read the source's tables";
 

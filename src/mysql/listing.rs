@@ -4,11 +4,11 @@ use headwater_actors::failure::Failure;
 use headwater_binlog::schema::TableName;
 use mysql_async::Row;
 
+use super::options::SourcePlan;
 use super::{
     facts::{SLOW_ANSWER, number, text},
     start::server,
 };
-use crate::plan::SourcePlan;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenColumn {

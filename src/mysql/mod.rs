@@ -16,6 +16,7 @@ pub mod failure;
 mod hosts;
 mod images;
 mod listing;
+pub mod options;
 pub mod preflight;
 mod prepared;
 mod replication;
@@ -28,6 +29,9 @@ pub use dump::draw_server_id;
 pub use hosts::{Patience, choose_host};
 pub use images::{JsonColumns, SourceTable, TableRead, read_tables};
 pub use listing::{SeenColumn, list_columns};
+pub use options::{
+    Host, SourceOptions, SourcePlan, StartPlan, Target, TlsMode, TlsPlan, UnnamedColumns,
+};
 pub use preflight::{Check, Verdict, preflight};
 pub use prepared::{ensure_xa, recoverable};
 pub use start::{Start, is_same_log, resolve_start, resume};

@@ -7,6 +7,7 @@ use headwater_binlog::schema::TableName;
 use mysql_async::Row;
 
 pub use super::checks::{Check, Verdict};
+use super::options::SourcePlan;
 use super::{
     checks::{
         SeenTable, Variables, ensure_checksum, ensure_column_names, ensure_durability,
@@ -18,7 +19,6 @@ use super::{
     facts::{Flavour, SLOW_ANSWER, Server, number, text},
     start::server,
 };
-use crate::plan::SourcePlan;
 
 const DOING: &str = "check the server";
 

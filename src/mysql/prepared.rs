@@ -10,8 +10,8 @@ use headwater_binlog::{
     xa::{Prepared, XaPolicy, XaTable, Xid},
 };
 
+use super::options::SourcePlan;
 use super::{checks::Check, facts::ServerFacts, resume::Route, start::server};
-use crate::plan::SourcePlan;
 
 const COPY_AGAIN: &str = "copy the tables that it changed again and `headwater position set` behind its commit; keep the log longer than XA transactions stay prepared (binlog_expire_logs_seconds)";
 

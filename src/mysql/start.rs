@@ -22,6 +22,7 @@ use headwater_binlog::{
 };
 use tokio::time::timeout;
 
+use super::options::{SourcePlan, StartPlan};
 use super::{
     boundary::{Verdict, Walk},
     connect::connect,
@@ -29,7 +30,6 @@ use super::{
     facts::{SLOW_ANSWER, Server, ServerFacts, text},
     resume::{Route, decide_resume, ensure_gtids, is_log_of, next_epoch},
 };
-use crate::plan::{SourcePlan, StartPlan};
 
 /// Every binlog file begins with four magic bytes.
 const FIRST_OFFSET: u64 = 4;

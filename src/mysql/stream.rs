@@ -25,6 +25,7 @@ use headwater_binlog::{
 };
 use tokio::sync::Mutex;
 
+use super::options::{SourcePlan, UnnamedColumns};
 use super::{
     ahead::{Home, PartSums},
     dump::{AtLogEnd, Connection, Dump, Ready, Replica, Taken},
@@ -34,7 +35,6 @@ use super::{
     start::server,
     unnamed::Columns,
 };
-use crate::plan::{SourcePlan, UnnamedColumns};
 
 /// A read timeout below this many heartbeats would end healthy connections.
 const HEARTBEATS_MIN: u32 = 3;

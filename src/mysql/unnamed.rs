@@ -20,13 +20,13 @@ use headwater_binlog::{
 use mysql_async::{Error, Row, prelude::Queryable};
 use tokio::{sync::Mutex, time::timeout};
 
+use super::options::{Host, SourcePlan};
 use super::{
     dump::{AtLogEnd, Connection, Replica, Taken},
     facts::{Server, number, text},
     resume::Route,
     start::server,
 };
-use crate::plan::{Host, SourcePlan};
 
 const DOING: &str = "ask for the columns of a table";
 /// All questions about one table together; they are quick unless somebody alters it.

@@ -20,8 +20,8 @@ use tokio::sync::OnceCell;
 use super::{RunUntil, check, outputs::Outputs, routes::GenerationRoutes};
 use crate::{
     checkpoint,
-    mysql::{self, Identity, MySqlSource, Patience, Start, Verdict},
-    plan::{Plan, Target, UnnamedColumns},
+    mysql::{self, Identity, MySqlSource, Patience, Start, Target, UnnamedColumns, Verdict},
+    plan::Plan,
     replay::FileSource,
 };
 
@@ -231,10 +231,11 @@ impl Launcher for FileLauncher {
             Arc::clone(&self.outputs),
         );
         Box::pin(async move {
-            let source = Arc::new(
-                FileSource::new(files, plan.source.event_bytes_max)?
-                    .with_unnamed_columns(plan.source.unnamed_columns),
-            );
+            let source = FileSource::new(files, plan.source.event_bytes_max)?;
+            let source = Arc::new(match plan.source.unnamed_columns {
+                UnnamedColumns::Refuse => source,
+                UnnamedColumns::Positional => source.numbering_columns(),
+            });
             let begin = source.first()?;
             // The ids and epoch of the pipeline whose log this is, where its checkpoint is at hand.
             let stored = checkpoint::peek(&plan.checkpoint, &plan.name).await?;

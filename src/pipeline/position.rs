@@ -8,8 +8,8 @@ use super::launch::checkpoint_of;
 use crate::{
     checkpoint,
     exit::Exit,
-    mysql::{self, Patience, Start},
-    plan::{Plan, StartPlan, Target},
+    mysql::{self, Patience, Start, StartPlan, Target},
+    plan::Plan,
 };
 
 /// Verifies that `target` is a boundary of the server's log and stores it.

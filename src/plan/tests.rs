@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use headwater_actors::on_error::OnError;
 
 use super::*;
-use crate::{encode::shape::InvalidText, settings::Layers};
+use crate::{encode::shape::InvalidText, mysql::TlsMode, settings::Layers};
 
 fn plan_of(sets: &[&str]) -> Result<Plan, Error> {
     let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();

@@ -48,13 +48,14 @@ pub(super) fn is_allowed(byte: u8) -> bool {
 impl Template {
     pub fn new(target: TargetSetting, text: &str) -> Result<Self, Error> {
         let template = Self::parse(target, text)?;
-        match target.name_length_max {
-            Some(_) => template.as_stream(),
-            None => Ok(template),
+        if target.name_length_max.is_some() {
+            template.ensure_stream()?;
         }
+        Ok(template)
     }
 
-    fn as_stream(self) -> Result<Self, Error> {
+    /// Its text may stand in a stream's name.
+    fn ensure_stream(&self) -> Result<(), Error> {
         let key = self.target.key;
         for piece in &self.pieces {
             if let Piece::Text(text) = piece
@@ -70,7 +71,7 @@ impl Template {
         if let Some(Err(error)) = self.literal().map(|name| self.within_limit(name)) {
             return Err(Error::new(key, error.to_string(), "shorten it"));
         }
-        Ok(self)
+        Ok(())
     }
 
     fn parse(target: TargetSetting, text: &str) -> Result<Self, Error> {

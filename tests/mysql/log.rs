@@ -7,8 +7,10 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use headwater::{
-    mysql::{Identity, MySqlSource, Start, resolve_start},
-    plan::{Host, SourcePlan, StartPlan, TlsMode, TlsPlan, UnnamedColumns},
+    mysql::{
+        Host, Identity, MySqlSource, SourcePlan, Start, StartPlan, TlsMode, TlsPlan,
+        UnnamedColumns, resolve_start,
+    },
     secret::Secret,
 };
 use headwater_actors::{

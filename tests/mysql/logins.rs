@@ -4,8 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use headwater::{
-    mysql::{connect::connect, dump::Connection},
-    plan::{SourcePlan, TlsMode},
+    mysql::{SourcePlan, TlsMode, connect::connect, dump::Connection},
     secret::Secret,
 };
 use headwater_harness::mysql::{GRANTS, MySql};

@@ -1,8 +1,7 @@
 //! Servers that cannot be read: each says why and what to do.
 
 use headwater::{
-    mysql::{Verdict, connect::connect, preflight, resolve_start},
-    plan::{StartPlan, TlsMode},
+    mysql::{StartPlan, TlsMode, Verdict, connect::connect, preflight, resolve_start},
     secret::Secret,
 };
 use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter, ports::source::Read};

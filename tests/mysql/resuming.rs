@@ -1,8 +1,7 @@
 //! Where a start and a checkpoint go on: on the same server, on another one, or not at all.
 
 use headwater::{
-    mysql::{MySqlSource, Start, resolve_start, resume},
-    plan::{SourcePlan, StartPlan},
+    mysql::{MySqlSource, SourcePlan, Start, StartPlan, resolve_start, resume},
     replay::FileSource,
 };
 use headwater_actors::{

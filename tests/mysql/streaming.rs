@@ -1,9 +1,6 @@
 //! What a healthy server sends.
 
-use headwater::{
-    mysql::{MySqlSource, resolve_start},
-    plan::StartPlan,
-};
+use headwater::mysql::{MySqlSource, StartPlan, resolve_start};
 use headwater_actors::ports::source::{Read, Source};
 use headwater_binlog::{event::EventKind, position::Position};
 use headwater_harness::mysql::MySql;

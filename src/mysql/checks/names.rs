@@ -3,10 +3,7 @@
 use headwater_actors::failure::Failure;
 
 use super::{Check, Variables};
-use crate::{
-    mysql::{failure::grant_hint, unnamed::filtered},
-    plan::UnnamedColumns,
-};
+use crate::mysql::{failure::grant_hint, options::UnnamedColumns, unnamed::filtered};
 
 /// What happens to tables that are logged without column names.
 pub fn ensure_row_metadata(variables: &Variables, unnamed: UnnamedColumns) -> Check {

@@ -21,7 +21,7 @@ use super::{
     tls,
 };
 use crate::{
-    plan::{SourcePlan, TlsMode},
+    mysql::options::{SourcePlan, TlsMode},
     secret::Secret,
 };
 

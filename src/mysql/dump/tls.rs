@@ -20,7 +20,7 @@ use rustls::{
 use tokio_rustls::TlsConnector;
 
 use super::{error::Error, packets::Wire};
-use crate::plan::{TlsMode, TlsPlan};
+use crate::mysql::options::{TlsMode, TlsPlan};
 
 /// Encrypts `wire`, to the host called `host`.
 pub async fn encrypt(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
-use crate::plan::{Host, StartPlan, TlsPlan, UnnamedColumns};
+use crate::mysql::options::{Host, StartPlan, TlsPlan, UnnamedColumns};
 
 const NONCE: &[u8; 20] = b"12345678901234567890";
 

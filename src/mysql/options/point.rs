@@ -2,7 +2,7 @@
 
 use headwater_binlog::{gtid::GtidSet, position::Position};
 
-use super::Error;
+use crate::options::Error;
 
 const SHAPE: &str =
     "write FILE:POS (as binlog.000001:4) or a GTID set (as UUID:1-5, of MariaDB 0-1-100)";

@@ -2,8 +2,8 @@
 
 use std::net::Ipv6Addr;
 
-use super::{Error, Host};
-use crate::secret::Secret;
+use super::Host;
+use crate::{options::Error, secret::Secret};
 
 const URL: &str = "source.url";
 const HOSTS: &str = "source.hosts";
@@ -12,11 +12,11 @@ const URL_SHAPE: &str = "write mysql://USER@HOST:PORT";
 
 /// What a URL says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Address {
-    pub(super) host: Host,
-    pub(super) user: String,
+pub struct Address {
+    pub host: Host,
+    pub user: String,
     /// `None` without a colon after the user.
-    pub(super) password: Option<Secret>,
+    pub password: Option<Secret>,
 }
 
 pub(super) fn url(text: &str) -> Result<Address, Error> {
@@ -24,7 +24,7 @@ pub(super) fn url(text: &str) -> Result<Address, Error> {
 }
 
 /// The same for another setting.
-pub(super) fn url_of(key: &'static str, text: &str) -> Result<Address, Error> {
+pub fn url_of(key: &'static str, text: &str) -> Result<Address, Error> {
     let wrong = |problem: &str, remedy: &str| Error::new(key, problem, remedy);
     let rest = text
         .strip_prefix("mysql://")

@@ -1,16 +1,17 @@
 //! `[source]`: servers, password, TLS, start, timeouts.
-//!
-//! The password comes from one place: which of two wins would be a guess.
+
+pub mod address;
+mod point;
 
 use std::{path::PathBuf, time::Duration};
 
 use headwater_binlog::xa::XaPolicy;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, StartPlan, address, point};
+pub use self::point::{StartPlan, Target};
 use crate::{
-    options::{duration_secs, number, optional, quoted},
-    secret::Secret,
+    options::{Error, duration_secs, number, optional, quoted},
+    secret::{Places, Secret},
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -142,7 +143,7 @@ impl SourceOptions {
         Ok(SourcePlan {
             hosts,
             user: address.user,
-            password: password(
+            password: Secret::in_one_place(
                 &Places {
                     keys: [
                         "source.url",
@@ -173,39 +174,6 @@ impl SourceOptions {
             unnamed_columns: self.unnamed_columns,
             xa: self.xa,
         })
-    }
-}
-
-/// Where a password may come from, beside its URL.
-pub(super) struct Places<'a> {
-    /// Of the URL, the environment, the file.
-    pub(super) keys: [&'static str; 3],
-    pub(super) in_environment: &'a Secret,
-    pub(super) in_file: &'a str,
-}
-
-pub(super) fn password(places: &Places<'_>, in_url: Option<Secret>) -> Result<Secret, Error> {
-    let in_environment = Some(places.in_environment).filter(|password| !password.is_empty());
-    let in_file = optional(places.in_file);
-    let [url_key, environment_key, file_key] = places.keys;
-    let places = [
-        in_url.as_ref().map(|_| url_key),
-        in_environment.map(|_| environment_key),
-        in_file.map(|_| file_key),
-    ];
-    let places: Vec<&str> = places.into_iter().flatten().collect();
-    if places.len() > 1 {
-        return Err(Error::new(
-            url_key,
-            format!("the password comes from {}", places.join(" and from ")),
-            "keep one of them",
-        ));
-    }
-    match (in_url, in_environment, in_file) {
-        (Some(password), _, _) => Ok(password),
-        (_, Some(password), _) => Ok(password.clone()),
-        (_, _, Some(path)) => Secret::in_file(file_key, path, "the password"),
-        (None, None, None) => Ok(Secret::default()),
     }
 }
 

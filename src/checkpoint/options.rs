@@ -8,15 +8,12 @@ use headwater_actors::{
 };
 use serde::Deserialize;
 
-use super::{
-    Error, SourcePlan, address,
-    source::{Places, password},
-};
 use crate::{
     aws::{AwsOptions, AwsPlan},
     lease::Span,
-    options::{duration_secs, number, optional},
-    secret::Secret,
+    mysql::options::{SourcePlan, address},
+    options::{Error, duration_secs, number, optional},
+    secret::{Places, Secret},
 };
 
 const TABLE: &str = "checkpoint.mysql.table";
@@ -176,7 +173,7 @@ fn mysql(settings: &MySqlOptions, source: &SourcePlan) -> Result<StorePlan, Erro
         let address = address::url_of(KEY, url)?;
         server.hosts = vec![address.host];
         server.user = address.user;
-        server.password = password(&places, address.password)?;
+        server.password = Secret::in_one_place(&places, address.password)?;
     }
     Ok(StorePlan::MySql(Box::new(MySqlStorePlan {
         server,
