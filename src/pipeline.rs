@@ -184,6 +184,7 @@ async fn drive(
             event_bytes_max: plan.source.event_bytes_max,
             keeps_queries: plan.wants_queries(),
             xa: plan.source.xa,
+            ..ReadRules::default()
         },
         raw: ByteBudget::new(plan.memory.raw_bytes),
         encoded: ByteBudget::new(plan.memory.encoded_bytes),

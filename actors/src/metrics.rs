@@ -96,6 +96,14 @@ pub const CHANGES_TOTAL: Metric = Metric {
     help: "Changes of included tables read, by table and kind (insert, update, delete, ddl); what a new generation reads again counts again",
 };
 
+pub const STATEMENTS_PASSED_OVER_TOTAL: Metric = Metric {
+    name: "headwater_statements_passed_over_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Statements that changed rows of excluded tables, logged as text and not as rows, and were passed over",
+};
+
 pub const SOURCE_CONNECTED: Metric = Metric {
     name: "headwater_source_connected",
     kind: Kind::Gauge,
@@ -358,6 +366,7 @@ pub const ALL: &[Metric] = &[
     GENERATION,
     ACTOR_RESTARTS_TOTAL,
     CHANGES_TOTAL,
+    STATEMENTS_PASSED_OVER_TOTAL,
     SOURCE_CONNECTED,
     SOURCE_RECONNECTS_TOTAL,
     SOURCE_BYTES_TOTAL,

@@ -1,6 +1,6 @@
 //! How the log is read, and where reading ends by itself.
 
-use headwater_binlog::{gtid::GtidSet, position::Position, xa::XaPolicy};
+use headwater_binlog::{gtid::GtidSet, position::Position, schema::NameCase, xa::XaPolicy};
 
 use crate::{checkpoint::Mark, ports::source::ResumePoint};
 
@@ -12,6 +12,8 @@ pub struct ReadRules {
     /// Blocks carry the text of their statement, where the log has it.
     pub keeps_queries: bool,
     pub xa: XaPolicy,
+    /// How the server compares names.
+    pub name_case: NameCase,
 }
 
 impl Default for ReadRules {
@@ -20,6 +22,7 @@ impl Default for ReadRules {
             event_bytes_max: 1 << 30,
             keeps_queries: false,
             xa: XaPolicy::Halt,
+            name_case: NameCase::default(),
         }
     }
 }

@@ -13,11 +13,12 @@ mod mariadb;
 mod parts;
 mod places;
 mod prepared;
+mod refused;
 mod rows_query;
 mod tables;
 mod unnamed;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::{Buf, Bytes};
 
@@ -26,6 +27,7 @@ use self::{
     kinds::{halt_reason, incident, is_passed_over, is_rows},
     places::{Place, heartbeat_fields},
     prepared::Xa,
+    refused::Refused,
     tables::Tables,
 };
 use crate::{
@@ -36,6 +38,7 @@ use crate::{
     payload::{Inner, Payload},
     position::{FileName, Position},
     rows::RowsBlock,
+    schema::NameCase,
     transaction::{Boundary, Statement, Transaction},
     xa::{XaPolicy, XaTable},
 };
@@ -64,7 +67,7 @@ pub struct AssembleError {
 
 impl AssembleError {
     /// What the operator can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
         self.cause.hint()
     }
 }
@@ -81,6 +84,8 @@ pub struct Settings {
     pub slice_bytes_max: usize,
     /// Blocks carry the text of their statement, where the log has it.
     pub keeps_queries: bool,
+    /// How the server compares names; those of statements are given as table maps have them.
+    pub name_case: NameCase,
     /// So many rows and DDLs of the first transaction are done: they are counted and left out.
     pub rows_done: u64,
     pub xa: XaPolicy,
@@ -98,6 +103,7 @@ impl Default for Settings {
             event_bytes_max: EVENT_BYTES_MAX,
             slice_bytes_max: usize::MAX,
             keeps_queries: false,
+            name_case: NameCase::default(),
             rows_done: 0,
             xa: XaPolicy::default(),
             prepared: XaTable::default(),
@@ -116,6 +122,10 @@ pub struct Assembler {
     open: Option<Open>,
     tables: Tables,
     xa: Xa,
+    refused: Option<Refused>,
+    name_case: NameCase,
+    /// Statements that changed rows of tables which are not wanted.
+    statements_passed_over: u64,
     keeps_queries: bool,
     /// Of the statement whose rows come.
     query: Option<Arc<str>>,
@@ -152,6 +162,9 @@ impl Assembler {
             open: None,
             tables: Tables::new(settings.columns.as_deref()),
             xa: Xa::new(settings.xa, settings.prepared),
+            refused: None,
+            name_case: settings.name_case,
+            statements_passed_over: 0,
             keeps_queries: settings.keeps_queries,
             query: None,
             skip_left: settings.rows_done,
@@ -164,6 +177,11 @@ impl Assembler {
     /// table that cannot be parsed is no error; its rows then cannot be counted and count as none.
     pub fn set_wanted(&mut self, wanted: Wanted) {
         self.tables.set_wanted(wanted);
+    }
+
+    /// Since the last time asked: statements that changed rows of tables which are not wanted.
+    pub fn take_statements_passed_over(&mut self) -> u64 {
+        std::mem::take(&mut self.statements_passed_over)
     }
 
     pub fn is_in_transaction(&self) -> bool {
@@ -267,9 +285,14 @@ impl Assembler {
     }
 
     fn error(&self, kind: EventKind, cause: Error) -> AssembleError {
+        let refused = self.refused.as_ref();
+        let (kind, offset) = match refused.filter(|_| matches!(cause, Error::Statement(_))) {
+            Some(refused) => (refused.kind, refused.event_offset),
+            None => (kind, self.place.event_offset),
+        };
         AssembleError {
             file: self.place.file.clone(),
-            offset: self.place.event_offset,
+            offset,
             kind,
             cause,
         }
@@ -296,7 +319,11 @@ impl Assembler {
             || header.is_ignorable()
             || matches!(
                 header.kind,
-                EventKind::Query | EventKind::TableMap | EventKind::Xid | EventKind::XaPrepare
+                EventKind::Query
+                    | EventKind::ExecuteLoadQuery
+                    | EventKind::TableMap
+                    | EventKind::Xid
+                    | EventKind::XaPrepare
             )
             || is_passed_over(header.kind);
         if !is_of_transaction && halt_reason(header.kind).is_none() {
@@ -316,6 +343,9 @@ impl Assembler {
         body: Bytes,
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
+        if self.refused.is_some() {
+            return self.pass_refused(header, &body);
+        }
         match header.kind {
             kind if is_rows(kind) => self.rows(kind, body, items),
             EventKind::TableMap => {
@@ -331,6 +361,7 @@ impl Assembler {
                 let body = self.expanded_query(&body)?;
                 self.query(header, &body, items)
             }
+            EventKind::ExecuteLoadQuery => self.load(header, &body, items),
             EventKind::Xid => self.xid(header, &body, items),
             EventKind::Gtid => self.open(header, &GtidEvent::parse(&body)?),
             EventKind::GtidTagged => self.open(header, &GtidEvent::parse_tagged(&body)?),
@@ -363,8 +394,6 @@ impl Assembler {
                 let (file, offset) = heartbeat_fields(&body)?;
                 self.heartbeat(header, &file, Some(offset), items)
             }
-            // The QUERY behind it decides: with row format only DDL can follow.
-            EventKind::UserVar if !self.open.as_ref().is_some_and(|open| open.has_begun) => Ok(()),
             kind @ (EventKind::RowsQuery | EventKind::MariaAnnotateRows) => {
                 if self.keeps_queries {
                     self.rows_query(kind, &body);

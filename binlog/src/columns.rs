@@ -13,7 +13,11 @@ mod known;
 pub use ahead::{Ahead, Change};
 pub use known::{Known, KnownColumns};
 
-use crate::{ddl::StatementClass, position::Position, schema::TableName};
+use crate::{
+    ddl::{Action, StatementClass, Subject},
+    position::Position,
+    schema::TableName,
+};
 
 /// What a list of one table says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -82,15 +86,20 @@ pub enum Unnamed<'a> {
 /// case: a server may store them in another one than the statement writes. Rather once too often than missed.
 pub fn may_change(class: &StatementClass, table: &TableName) -> bool {
     match class {
-        StatementClass::Table { truncate: true, .. }
-        | StatementClass::Unpublished
-        | StatementClass::Dml { .. } => false,
-        StatementClass::Table { tables, .. } => tables.iter().any(|touched| {
-            is_same(&touched.table, &table.table) && is_same(&touched.database, &table.database)
-        }),
-        StatementClass::Database { database } => is_same(database, &table.database),
+        StatementClass::Unpublished | StatementClass::Dml { .. } => false,
+        StatementClass::Published(Subject::Tables { action, tables }) => {
+            *action != Action::TruncateTable
+                && tables.iter().any(|touched| is_same_table(touched, table))
+        }
+        StatementClass::Published(Subject::Database { database, .. }) => {
+            is_same(database, &table.database)
+        }
         StatementClass::Unknown => true,
     }
+}
+
+fn is_same_table(one: &TableName, other: &TableName) -> bool {
+    is_same(&one.table, &other.table) && is_same(&one.database, &other.database)
 }
 
 fn is_same(one: &str, other: &str) -> bool {

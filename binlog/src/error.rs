@@ -1,6 +1,12 @@
 //! What can be wrong with binlog bytes. Every error names the thing, says what was found; where the
 //! operator can do something, [`Error::hint`] says what. No row value ever stands in a message.
 
+mod statement;
+
+use std::borrow::Cow;
+
+pub use statement::{Refusal, RefusedStatement};
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("{what}: {needed} bytes needed, {left} left")]
@@ -23,9 +29,8 @@ pub enum Error {
         bytes: u64,
         bytes_max: u64,
     },
-    /// `binlog_format` is STATEMENT or MIXED: rows changed and the log does not hold them.
-    #[error("rows were changed by a statement ({0}), not logged as rows")]
-    StatementFormat(&'static str),
+    #[error("{0}")]
+    Statement(Box<RefusedStatement>),
     #[error("the source lost events: {0}")]
     Incident(String),
     /// `source.xa = "halt"`.
@@ -76,15 +81,19 @@ impl Error {
     }
 
     /// What the operator can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        if let Self::Statement(statement) = self {
+            return Some(statement.hint().into());
+        }
+        self.fixed_hint().map(Cow::Borrowed)
+    }
+
+    fn fixed_hint(&self) -> Option<&'static str> {
         match self {
             Self::Checksum { .. } => Some(
                 "check the source's file with mysqlbinlog --verify-binlog-checksum: if it is damaged there, go on from a replica whose log is whole (by GTID), or set a position behind the event and copy the tables that it changed again; if it is not, look for what damages bytes on the way, and turn TLS on",
             ),
             Self::TooLarge { .. } => Some("raise source.event_bytes_max"),
-            Self::StatementFormat(_) => Some(
-                "run SET PERSIST binlog_format = 'ROW' on the source (RDS: parameter binlog_format) and let its sessions reconnect; then set a position behind this event and copy the tables that it changed again",
-            ),
             Self::Incident(_) => Some(
                 "changes are missing from the source's log: copy the tables again from a consistent snapshot and set a position behind this event",
             ),

@@ -95,6 +95,14 @@ pub enum Checksum {
     Crc32,
 }
 
+/// Whose log it is, where the same bytes or words mean different things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    #[default]
+    MySql,
+    MariaDb,
+}
+
 /// How the events of one file are framed; learned from its FORMAT_DESCRIPTION.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Framing {
@@ -125,6 +133,14 @@ impl Framing {
     /// Whether MariaDB wrote the file.
     pub fn is_mariadb(&self) -> bool {
         is_mariadb(&self.server_version)
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        if self.is_mariadb() {
+            Dialect::MariaDb
+        } else {
+            Dialect::MySql
+        }
     }
 
     /// Bytes of the fixed part of a body, where the file says so.

@@ -33,4 +33,4 @@ pub mod transaction;
 pub mod value;
 pub mod xa;
 
-pub use error::Error;
+pub use error::{Error, Refusal, RefusedStatement};

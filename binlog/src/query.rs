@@ -9,7 +9,7 @@ mod charset;
 
 use std::borrow::Cow;
 
-use crate::{Error, charset::charset_name, cursor::Cursor, tokens::Tokens};
+use crate::{Error, charset::charset_name, cursor::Cursor, event::Dialect, tokens::Tokens};
 
 /// Thread id, seconds, database length, error code, status variables' length.
 const POST_HEADER_BYTES: u8 = 13;
@@ -103,7 +103,7 @@ impl<'a> Query<'a> {
             _ => {}
         }
         let text = String::from_utf8_lossy(self.statement);
-        let mut tokens = Tokens::new(&text, self.sql_mode);
+        let mut tokens = Tokens::new(&text, self.sql_mode, Dialect::default());
         let first = tokens.keyword()?;
         let second = tokens.keyword();
         let second = second.as_deref().unwrap_or_default();

@@ -1,7 +1,11 @@
 //! A table as the binary log describes it: names, column kinds, primary key. Built once per table map
 //! and shared by `Arc`; never changed in place. The text of the log is all there is: no schema history.
 
+mod case;
+
 use std::sync::Arc;
+
+pub use case::NameCase;
 
 use crate::charset::Charset;
 

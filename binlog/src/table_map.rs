@@ -21,20 +21,13 @@ use crate::{
     charset::Charset,
     columns::Unnamed,
     cursor::Cursor,
+    event::Dialect,
     schema::{Column, ColumnKind, Table, TableName},
 };
 
 /// What a TABLE_MAP's id field takes, by the post-header length that FORMAT_DESCRIPTION gives it.
 pub(crate) fn table_id_bytes(post_header_bytes: u8) -> usize {
     if post_header_bytes == 6 { 4 } else { 6 }
-}
-
-/// Whose log it is, where the same bytes mean different things.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    MySql,
-    /// Lists a character set for geometry columns too.
-    MariaDb,
 }
 
 /// Indexes of the columns that MariaDB has declared COMPRESSED: their values come packed.

@@ -1,6 +1,12 @@
 //! MySQL's lexical rules, as far as names and keywords need them: three kinds of comment, comments whose
-//! content is executed (`/*!50100 ... */`, taken as code whatever the version), strings, quoted names.
-//! Anything unterminated ends with the text. Source: sql/sql_lex.cc.
+//! content is executed, strings, quoted names. Anything unterminated ends with the text.
+//!
+//! A server that passes over the content of `/*!NNNNN ... */` because of its version logs `/* NNNNN ... */`,
+//! and the marks of comments inside it as `(*` and `*)`. So what still has its `!` was executed, whatever the
+//! version. `/*M! ... */` is the same for MariaDB, and to MySQL, which logs it as it came, a comment.
+//! Source: sql/sql_lex.cc of both.
+
+use crate::event::Dialect;
 
 /// `"` quotes names, not strings.
 pub(crate) const SQL_MODE_ANSI_QUOTES: u64 = 1 << 2;
@@ -22,14 +28,16 @@ pub(crate) enum Token<'a> {
 pub(crate) struct Tokens<'a> {
     rest: &'a str,
     sql_mode: u64,
+    dialect: Dialect,
     is_in_executable_comment: bool,
 }
 
 impl<'a> Tokens<'a> {
-    pub fn new(text: &'a str, sql_mode: u64) -> Self {
+    pub fn new(text: &'a str, sql_mode: u64, dialect: Dialect) -> Self {
         Self {
             rest: text,
             sql_mode,
+            dialect,
             is_in_executable_comment: false,
         }
     }
@@ -57,7 +65,7 @@ impl<'a> Tokens<'a> {
             self.rest = self
                 .rest
                 .trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\0' || c == '\x0b');
-            if let Some(code) = self.rest.strip_prefix("/*!") {
+            if let Some(code) = self.executable_comment() {
                 self.rest = skip_version(code);
                 self.is_in_executable_comment = true;
             } else if let Some(comment) = self.rest.strip_prefix("/*") {
@@ -75,6 +83,15 @@ impl<'a> Tokens<'a> {
                 return;
             }
         }
+    }
+
+    /// What stands behind the mark of a comment whose content is executed.
+    fn executable_comment(&self) -> Option<&'a str> {
+        let of_mariadb = || match self.dialect {
+            Dialect::MySql => None,
+            Dialect::MariaDb => self.rest.strip_prefix("/*M!"),
+        };
+        self.rest.strip_prefix("/*!").or_else(of_mariadb)
     }
 
     fn cut(&mut self, bytes: usize) -> &'a str {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::{
+    ddl::Subject,
     gtid::Gtid,
     position::{FileName, Position},
     xa::XaChange,
@@ -60,7 +61,7 @@ pub struct Statement {
     pub sql_mode: u64,
     /// Name of the client's character set, e.g. `utf8mb4`.
     pub charset: String,
-    pub class: crate::ddl::StatementClass,
+    pub subject: Subject,
 }
 
 /// The log has been read up to here and no transaction is open.

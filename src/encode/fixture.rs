@@ -7,7 +7,7 @@ use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, TableE
 use headwater_binlog::{
     Error,
     charset::Charset,
-    ddl,
+    ddl::{self, Context, StatementClass, Subject},
     gtid::{Gtid, GtidSource, Uuid},
     position::FileName,
     rows::{ColumnSet, RowsBlock, RowsKind},
@@ -159,6 +159,17 @@ pub fn key(encoder: &dyn Encoder, block: &RowsBlock) -> String {
     String::from_utf8(out).expect("UTF-8")
 }
 
+fn subject(text: &str) -> Subject {
+    let context = Context {
+        default_database: "shop",
+        ..Context::default()
+    };
+    match ddl::classify(text, &context) {
+        StatementClass::Published(subject) => subject,
+        class => panic!("{text}: {class:?}"),
+    }
+}
+
 /// The line of a statement in the lane of `shop.item`, or of the database where it is about one.
 pub fn statement(encoder: &dyn Encoder, text: &str) -> Option<String> {
     let statement = Statement {
@@ -169,9 +180,9 @@ pub fn statement(encoder: &dyn Encoder, text: &str) -> Option<String> {
         default_database: "shop".into(),
         sql_mode: 0,
         charset: "utf8mb4".into(),
-        class: ddl::classify(text, "shop", 0),
+        subject: subject(text),
     };
-    let is_of_table = matches!(statement.class, ddl::StatementClass::Table { .. });
+    let is_of_table = matches!(statement.subject, Subject::Tables { .. });
     let table = TableName {
         database: "shop".into(),
         table: if is_of_table { "item" } else { "" }.into(),

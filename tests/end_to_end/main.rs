@@ -40,6 +40,7 @@ mod sink_network;
 mod slow_sink;
 mod source_faults;
 mod source_limits;
+mod statements;
 mod stopping;
 mod traffic;
 mod unnamed;

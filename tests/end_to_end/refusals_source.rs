@@ -1,5 +1,6 @@
 //! What a MySQL that cannot be read is answered with: exit code, message, cure.
 
+use anyhow::Context;
 use headwater_harness::{mysql::MySql, program::Launch};
 
 use crate::{
@@ -212,6 +213,12 @@ async fn halts_at(sql: &str, words: &[&str]) -> anyhow::Result<()> {
     says(&world.launch()?.finish(WITHIN).await?, 1, words);
     let (file, offset) = world.mysql.position().await?;
     let behind = format!("{file}:{offset}");
+    let gtids = world.mysql.gtid_executed().await?;
+    let (source, last) = gtids.rsplit_once('-').context("a set of several")?;
+    let (uuid, _) = source.rsplit_once(':').context("a set of one source")?;
+    let next = format!("`headwater position set {behind}`");
+    let gtid = format!("in transaction {uuid}:{last}");
+    says(&world.launch()?.finish(WITHIN).await?, 1, &[&next, &gtid]);
     let set = world.command(&["position", "set", &behind]).await?;
     says(&set, 0, &[&behind]);
     world
@@ -235,7 +242,8 @@ async fn a_change_logged_as_a_statement_halts_with_its_place() -> anyhow::Result
         "SET SESSION binlog_format = 'STATEMENT'; UPDATE shop.orders SET quantity = 2",
         &[
             "binlog.000001:",
-            "changed by a statement (UPDATE)",
+            "rows of table `shop.orders` were changed by a statement (UPDATE)",
+            "pt-table-checksum",
             "SET PERSIST binlog_format",
         ],
     )

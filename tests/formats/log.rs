@@ -5,7 +5,7 @@ use std::{fs::File, io::BufReader};
 use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, Written};
 use headwater_binlog::{
     assembler::{Assembler, Item},
-    ddl::StatementClass,
+    ddl::Subject,
     file::BinlogFile,
     position::FileName,
     rows::RowsBlock,
@@ -118,13 +118,12 @@ impl Logged {
         let Self::Statement(statement) = self else {
             panic!("a row")
         };
-        let table = match &statement.class {
-            StatementClass::Table { tables, .. } => tables.first().expect("a table").clone(),
-            StatementClass::Database { database } => TableName {
+        let table = match &statement.subject {
+            Subject::Tables { tables, .. } => tables.first().expect("a table").clone(),
+            Subject::Database { database, .. } => TableName {
                 database: database.clone(),
                 table: String::new(),
             },
-            class => panic!("{class:?}"),
         };
         let event = StatementEvent {
             statement,

@@ -7,6 +7,7 @@ use headwater::encode::native::{NativeEncoder, NativeField, NativePlan};
 use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent};
 use headwater_binlog::{
     assembler::{AssembleError, Assembler, Item, Settings},
+    ddl::Subject,
     file::BinlogFile,
     gtid::Uuid,
     position::FileName,
@@ -39,12 +40,22 @@ pub struct Log {
     file: BinlogFile<BufReader<File>>,
     assembler: Assembler,
     encoder: NativeEncoder,
-    oracle: Oracle,
+    /// It does not know MariaDB's events.
+    oracle: Option<Oracle>,
 }
 
 impl Log {
     /// Stands behind what the server has logged by now.
     pub fn open(server: &MySql) -> Self {
+        Self::begin(server, Some(Oracle::new()))
+    }
+
+    /// The same for values that nobody compares.
+    pub fn of_statements(server: &MySql) -> Self {
+        Self::begin(server, None)
+    }
+
+    fn begin(server: &MySql, oracle: Option<Oracle>) -> Self {
         let path = server
             .binlog_files()
             .expect("the log's files")
@@ -57,7 +68,7 @@ impl Log {
             file: BinlogFile::open(reader, EVENT_BYTES_MAX).expect("a binlog file"),
             assembler: Assembler::new(name, 4),
             encoder: NativeEncoder::new(SERVER),
-            oracle: Oracle::new(),
+            oracle,
         };
         log.read();
         log
@@ -73,14 +84,18 @@ impl Log {
         let mut logged = Vec::new();
         let mut items = Vec::new();
         while let Some(event) = self.file.next_event().unwrap_or_else(|error| fail(&error)) {
-            self.oracle.begin_event(&event.bytes);
+            if let Some(oracle) = &mut self.oracle {
+                oracle.begin_event(&event.bytes);
+            }
             self.assembler
                 .push(event.bytes, &mut items)
                 .unwrap_or_else(|error| fail(&error));
             for item in items.drain(..) {
                 match item {
                     Item::Rows(block) => {
-                        self.oracle.agree(&block);
+                        if let Some(oracle) = &mut self.oracle {
+                            oracle.agree(&block);
+                        }
                         self.encode(&block, &mut logged);
                     }
                     Item::Statement(statement) => {
@@ -131,7 +146,7 @@ impl Log {
 
     /// How many values mysql_common has been asked about.
     pub fn values_agreed(&self) -> u64 {
-        self.oracle.values
+        self.oracle.as_ref().map_or(0, |oracle| oracle.values)
     }
 
     /// The changes of [`Log::read`], where no statement can be.
@@ -171,11 +186,9 @@ impl Log {
             database: String::new(),
             table: String::new(),
         };
-        let table = match &statement.class {
-            headwater_binlog::ddl::StatementClass::Table { tables, .. } => {
-                tables.first().unwrap_or(&nowhere)
-            }
-            _ => &nowhere,
+        let table = match &statement.subject {
+            Subject::Tables { tables, .. } => tables.first().unwrap_or(&nowhere),
+            Subject::Database { .. } => &nowhere,
         };
         let event = StatementEvent {
             statement,

@@ -73,6 +73,10 @@ impl Scenario {
     pub async fn start(options: &[&str]) -> Self {
         let options = [&["--max-allowed-packet=1G"], options].concat();
         let server = MySql::with(&options).await.expect("a server");
+        Self::of(server, Log::open).await
+    }
+
+    pub async fn of(server: MySql, open: impl Fn(&MySql) -> Log) -> Self {
         let opts = mysql_async::OptsBuilder::default()
             .ip_or_hostname("127.0.0.1")
             .tcp_port(server.port())
@@ -87,7 +91,7 @@ impl Scenario {
             .await
             .expect("a database");
         conn.query_drop("USE golden").await.expect("the database");
-        let log = Log::open(&server);
+        let log = open(&server);
         Self {
             server,
             log,

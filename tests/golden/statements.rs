@@ -1,10 +1,17 @@
 //! Statements: which are lines, of which tables, and which must never be.
 
-use headwater_binlog::{ddl::StatementClass, schema::TableName};
+mod mariadb;
+mod mysql;
+
+use headwater_binlog::{
+    ddl::{Action, Subject},
+    schema::{NameCase, TableName},
+};
+use headwater_harness::mysql::MySql;
 
 use crate::{
     line::{member, members, string},
-    log::Logged,
+    log::{Log, Logged},
     scenario::Scenario,
 };
 
@@ -16,145 +23,6 @@ enum Is {
     Nothing,
 }
 
-const STATEMENTS: &[(&str, Is)] = &[
-    ("CREATE DATABASE shop", Is::Database("shop")),
-    (
-        "CREATE SCHEMA IF NOT EXISTS `odd``name`",
-        Is::Database("odd`name"),
-    ),
-    (
-        "ALTER DATABASE shop CHARACTER SET latin1",
-        Is::Database("shop"),
-    ),
-    (
-        "CREATE TABLE a (id INT PRIMARY KEY, v INT)",
-        Is::Tables(&["golden.a"]),
-    ),
-    (
-        "/* why */ CREATE TABLE shop.b LIKE a",
-        Is::Tables(&["shop.b", "golden.a"]),
-    ),
-    (
-        "CREATE TABLE IF NOT EXISTS `we.ird ``t` (`a b` INT, `\"q\"` INT)",
-        Is::Tables(&["golden.we.ird `t"]),
-    ),
-    (
-        "ALTER TABLE a ADD COLUMN w VARCHAR(9) DEFAULT 'x;y', ADD INDEX (w)",
-        Is::Tables(&["golden.a"]),
-    ),
-    ("CREATE INDEX i ON a (v)", Is::Tables(&["golden.a"])),
-    ("DROP INDEX i ON a", Is::Tables(&["golden.a"])),
-    (
-        "RENAME TABLE a TO c, shop.b TO shop.d",
-        Is::Tables(&["golden.a", "golden.c", "shop.b", "shop.d"]),
-    ),
-    (
-        "ALTER TABLE c RENAME TO shop.e",
-        Is::Tables(&["golden.c", "shop.e"]),
-    ),
-    ("TRUNCATE TABLE shop.e", Is::Truncate("shop.e")),
-    ("TRUNCATE shop.d", Is::Truncate("shop.d")),
-    (
-        "CREATE VIEW view_of AS SELECT * FROM shop.e",
-        Is::Tables(&["golden.view_of"]),
-    ),
-    (
-        "ALTER VIEW view_of AS SELECT 1",
-        Is::Tables(&["golden.view_of"]),
-    ),
-    (
-        "CREATE OR REPLACE VIEW view_of AS SELECT 2",
-        Is::Tables(&["golden.view_of"]),
-    ),
-    ("DROP VIEW view_of", Is::Tables(&["golden.view_of"])),
-    (
-        "CREATE TABLE parts (id INT PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN MAXVALUE)",
-        Is::Tables(&["golden.parts"]),
-    ),
-    (
-        "CREATE TABLE one (id INT PRIMARY KEY)",
-        Is::Tables(&["golden.one"]),
-    ),
-    (
-        "ALTER TABLE parts EXCHANGE PARTITION p0 WITH TABLE one",
-        Is::Tables(&["golden.parts", "golden.one"]),
-    ),
-    (
-        "ALTER TABLE parts TRUNCATE PARTITION p0",
-        Is::Tables(&["golden.parts"]),
-    ),
-    (
-        "ALTER TABLE parts DROP PARTITION p0",
-        Is::Tables(&["golden.parts"]),
-    ),
-    (
-        "CREATE TABLE full_text (id INT, t TEXT, FULLTEXT (t))",
-        Is::Tables(&["golden.full_text"]),
-    ),
-    ("DROP TABLE one, shop.d, IF_NOT_THERE", Is::Nothing),
-    (
-        "DROP TABLE IF EXISTS one, shop.d",
-        Is::Tables(&["golden.one", "shop.d"]),
-    ),
-    ("SET sql_mode = 'ANSI_QUOTES'", Is::Nothing),
-    (
-        "CREATE TABLE \"quoted\" (\"id\" INT DEFAULT '1')",
-        Is::Tables(&["golden.quoted"]),
-    ),
-    ("SET sql_mode = ''", Is::Nothing),
-    (
-        "/*!50100 CREATE TABLE versioned (id INT) */",
-        Is::Tables(&["golden.versioned"]),
-    ),
-    (
-        "CREATE TABLE `été`(id INT) # how",
-        Is::Tables(&["golden.été"]),
-    ),
-    ("CREATE TEMPORARY TABLE short_lived (id INT)", Is::Nothing),
-    ("INSERT INTO short_lived VALUES (1)", Is::Nothing),
-    ("DROP TEMPORARY TABLE short_lived", Is::Nothing),
-    ("CREATE USER someone IDENTIFIED BY 'secret'", Is::Nothing),
-    ("GRANT SELECT ON golden.* TO someone", Is::Nothing),
-    (
-        "ALTER USER someone IDENTIFIED BY 'other secret'",
-        Is::Nothing,
-    ),
-    ("SET PASSWORD FOR someone = 'third secret'", Is::Nothing),
-    ("REVOKE SELECT ON golden.* FROM someone", Is::Nothing),
-    ("CREATE ROLE someones", Is::Nothing),
-    ("DROP USER someone", Is::Nothing),
-    (
-        "CREATE PROCEDURE p() INSERT INTO parts VALUES (1)",
-        Is::Nothing,
-    ),
-    (
-        "CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1",
-        Is::Nothing,
-    ),
-    (
-        "CREATE TRIGGER t BEFORE INSERT ON parts FOR EACH ROW SET @x = 1",
-        Is::Nothing,
-    ),
-    (
-        "CREATE EVENT e ON SCHEDULE EVERY 1 YEAR DISABLE DO SELECT 1",
-        Is::Nothing,
-    ),
-    ("DROP EVENT e", Is::Nothing),
-    ("DROP TRIGGER t", Is::Nothing),
-    ("DROP FUNCTION f", Is::Nothing),
-    ("DROP PROCEDURE p", Is::Nothing),
-    ("ANALYZE TABLE parts", Is::Nothing),
-    ("OPTIMIZE TABLE parts", Is::Nothing),
-    ("CHECK TABLE parts", Is::Nothing),
-    ("FLUSH TABLES", Is::Nothing),
-    (
-        "CREATE SPATIAL REFERENCE SYSTEM 990001 NAME 'x' DEFINITION 'GEOGCS[\"x\",DATUM[\"x\",SPHEROID[\"x\",1,1]],PRIMEM[\"x\",0],UNIT[\"x\",1],AXIS[\"Lat\",NORTH],AXIS[\"Lon\",EAST]]'",
-        Is::Nothing,
-    ),
-    ("DROP SPATIAL REFERENCE SYSTEM 990001", Is::Nothing),
-    ("DROP DATABASE shop", Is::Database("shop")),
-];
-
 fn name_of(table: &TableName) -> String {
     table.to_string()
 }
@@ -162,15 +30,55 @@ fn name_of(table: &TableName) -> String {
 #[tokio::test]
 async fn statements_name_their_tables_and_accounts_are_never_published() {
     let mut scenario = Scenario::start(&["--log-bin-trust-function-creators=ON"]).await;
-    for (sql, is) in STATEMENTS {
+    ensure(&mut scenario, mysql::STATEMENTS).await;
+}
+
+#[tokio::test]
+async fn statements_that_only_mariadb_knows_name_their_tables() {
+    let server = MySql::mariadb(&[]).await.expect("a server");
+    let mut scenario = Scenario::of(server, Log::of_statements).await;
+    ensure(&mut scenario, mariadb::STATEMENTS).await;
+}
+
+#[tokio::test]
+async fn names_are_folded_as_the_server_folds_them() {
+    let mut scenario = Scenario::start(&[]).await;
+    let letters: Vec<char> = (0x41..=0xffff).filter_map(char::from_u32).collect();
+    let mut differences = Vec::new();
+    for letters in letters.chunks(2000) {
+        let selects: Vec<String> = letters
+            .iter()
+            .map(|letter| {
+                let bytes: String = letter
+                    .to_string()
+                    .bytes()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect();
+                format!(
+                    "SELECT LOWER(CONVERT(X'{bytes}' USING utf8mb3) COLLATE utf8mb3_general_ci)"
+                )
+            })
+            .collect();
+        let lower: Vec<String> = scenario.query(&selects.join(" UNION ALL ")).await;
+        let folded = letters
+            .iter()
+            .map(|letter| NameCase::Folded.fold(letter.to_string()));
+        differences.extend(folded.zip(lower).filter(|(ours, theirs)| ours != theirs));
+    }
+    assert!(differences.is_empty(), "{differences:?}");
+}
+
+/// Runs each, and compares what is logged with what it must be.
+async fn ensure(scenario: &mut Scenario, statements: &[(&str, Is)]) {
+    for (sql, is) in statements {
         // A statement may fail on purpose, then it must not be in the log.
         scenario.try_run(sql).await;
         let logged = scenario.log.read();
-        let lines: Vec<(StatementClass, String, &str)> = logged
+        let lines: Vec<(Subject, String, &str)> = logged
             .iter()
             .map(|logged| match logged {
                 Logged::Statement { statement, line } => (
-                    statement.class.clone(),
+                    statement.subject.clone(),
                     statement.text.to_string(),
                     line.as_str(),
                 ),
@@ -186,7 +94,7 @@ async fn statements_name_their_tables_and_accounts_are_never_published() {
             Is::Truncate(table) => (true, vec![*table]),
             Is::Database(_) => (false, Vec::new()),
         };
-        let [(class, text, line)] = lines.as_slice() else {
+        let [(subject, text, line)] = lines.as_slice() else {
             panic!("{sql}: {lines:?}");
         };
         let fields = members(line);
@@ -200,13 +108,13 @@ async fn statements_name_their_tables_and_accounts_are_never_published() {
             "\"ddl\""
         };
         assert_eq!(member(&fields, "type"), Some(kind), "{sql}");
-        match (class, is) {
-            (StatementClass::Database { database }, Is::Database(expected)) => {
+        match (subject, is) {
+            (Subject::Database { database, .. }, Is::Database(expected)) => {
                 assert_eq!(database, expected);
             }
-            (StatementClass::Table { truncate, tables }, _) => {
+            (Subject::Tables { action, tables }, _) => {
                 assert_eq!(member(&fields, "default_database"), Some("\"golden\""));
-                assert_eq!(*truncate, expected.0, "{sql}");
+                assert_eq!(*action == Action::TruncateTable, expected.0, "{sql}");
                 let names: Vec<String> = tables.iter().map(name_of).collect();
                 assert_eq!(names, expected.1, "{sql}");
             }

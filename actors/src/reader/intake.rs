@@ -83,6 +83,7 @@ impl Intake {
             event_bytes_max: rules.event_bytes_max,
             slice_bytes_max: SLICE_BYTES,
             keeps_queries: rules.keeps_queries,
+            name_case: rules.name_case,
             rows_done: from.mark.rows_done,
             xa: rules.xa,
             prepared: from.xa.clone(),
@@ -121,6 +122,11 @@ impl Intake {
     pub fn set_wanted(&mut self, tables: Selection) {
         self.assembler
             .set_wanted(Box::new(move |name| tables.delivers(name)));
+    }
+
+    /// Since the last time asked: statements that changed rows of tables which are not wanted.
+    pub fn take_statements_passed_over(&mut self) -> u64 {
+        self.assembler.take_statements_passed_over()
     }
 
     /// What has left in batches.

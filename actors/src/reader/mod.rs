@@ -149,7 +149,12 @@ impl Reader {
 
     fn proceed(&mut self, ctx: &mut Context<Self>) {
         loop {
-            match self.intake.next_step() {
+            let step = self.intake.next_step();
+            let passed_over = self.intake.take_statements_passed_over();
+            if passed_over > 0 {
+                metrics::counter!(names::STATEMENTS_PASSED_OVER_TOTAL).increment(passed_over);
+            }
+            match step {
                 Ok(Next::Send(batch)) => match fault::at("reader.send") {
                     Ok(()) => {
                         // A connection that brings nothing new, and is lost again, is no success.

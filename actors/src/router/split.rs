@@ -10,7 +10,7 @@ use std::sync::Arc;
 use headwater_binlog::{
     Error,
     assembler::Item,
-    ddl::StatementClass,
+    ddl::Subject,
     gtid::GtidSet,
     rows::{RowsBlock, RowsKind},
     schema::TableName,
@@ -36,7 +36,6 @@ use crate::{
 pub enum Scope {
     Tables(Vec<TableName>),
     Database(String),
-    All,
 }
 
 impl Scope {
@@ -44,7 +43,6 @@ impl Scope {
         match self {
             Self::Tables(tables) => tables.contains(&lane.table),
             Self::Database(database) => lane.table.database == *database,
-            Self::All => true,
         }
     }
 }
@@ -210,8 +208,8 @@ impl Splitter {
             position: statement.transaction.position(),
             rows_done: statement.row + 1,
         };
-        let (scope, targets) = match &statement.class {
-            StatementClass::Table { tables, .. } => {
+        let (scope, targets) = match &statement.subject {
+            Subject::Tables { tables, .. } => {
                 let included: Vec<TableName> = tables
                     .iter()
                     .filter(|table| self.selection.includes(table))
@@ -219,15 +217,14 @@ impl Splitter {
                     .collect();
                 (Scope::Tables(included.clone()), included)
             }
-            StatementClass::Database { database } if self.selection.delivers_database(database) => {
+            Subject::Database { database, .. } if self.selection.delivers_database(database) => {
                 let name = TableName {
                     database: database.clone(),
                     table: String::new(),
                 };
                 (Scope::Database(database.clone()), vec![name])
             }
-            StatementClass::Unknown => (Scope::All, Vec::new()),
-            _ => (Scope::Tables(Vec::new()), Vec::new()),
+            Subject::Database { .. } => (Scope::Tables(Vec::new()), Vec::new()),
         };
         if scope == Scope::Tables(Vec::new()) {
             self.mark = after;

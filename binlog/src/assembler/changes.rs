@@ -8,8 +8,9 @@ use super::{Assembler, Item, Open};
 use crate::{
     Error, compressed,
     cursor::Cursor,
-    ddl::{StatementClass, classify},
-    event::{EventHeader, EventKind},
+    ddl::{self, Context, StatementClass, classify},
+    error::Refusal,
+    event::{Dialect, EventHeader, EventKind},
     gtid::GtidEvent,
     position::Position,
     query::{Control, Query},
@@ -22,6 +23,9 @@ use crate::{
 const FLAG_STATEMENT_END: u16 = 1;
 /// Of a rows event without rows, written only for its flag.
 const DUMMY_TABLE_ID: u64 = 0x00ff_ffff;
+/// Of EXECUTE_LOAD_QUERY: that of QUERY, the file's number, where in the statement its name stands, how
+/// duplicates are treated.
+const LOAD_POST_HEADER_BYTES: u8 = 26;
 const SAVEPOINTS_MAX: usize = 1000;
 
 impl Assembler {
@@ -153,34 +157,58 @@ impl Assembler {
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
         let lossy = query.text_lossy();
-        let class = classify(&lossy, query.default_database, query.sql_mode);
+        let context = Context {
+            default_database: query.default_database,
+            sql_mode: query.sql_mode,
+            dialect: self.place.framing.dialect(),
+            case: self.name_case,
+        };
+        let mut class = classify(&lossy, &context);
+        if let StatementClass::Dml { table, .. } = &mut class
+            && query.text().is_err()
+        {
+            *table = None;
+        }
         self.tables.touched(&class, &self.event_position());
+        let subject = match class {
+            StatementClass::Published(subject) => Some(subject),
+            StatementClass::Unpublished => None,
+            // Its own tables decide.
+            StatementClass::Dml {
+                table: Some(table), ..
+            } if !self.tables.wants(&table) => {
+                self.statements_passed_over += 1;
+                None
+            }
+            StatementClass::Dml { verb, table } => {
+                return self.refuse(header, Refusal::Rows { verb, table });
+            }
+            StatementClass::Unknown => {
+                let head = ddl::head(&lossy, &context);
+                return self.refuse(header, Refusal::Unknown { head });
+            }
+        };
         let event_offset = self.counted_offset();
         let skip_left = self.skip_left;
         let open = self.opened(header);
-        match class {
-            StatementClass::Dml { verb } => return Err(Error::StatementFormat(verb)),
-            StatementClass::Unpublished => {}
-            _ if open.is_without_effect => {}
-            class => {
-                let row = open.rows_done;
-                open.rows_done += 1;
-                open.ran_in(query.thread_id);
-                if skip_left == 0 {
-                    open.last_item = Some(row);
-                    items.push(Item::Statement(Statement {
-                        transaction: open.transaction.clone(),
-                        event_offset,
-                        row,
-                        text: query.text()?.into(),
-                        default_database: query.default_database.to_owned(),
-                        sql_mode: query.sql_mode,
-                        charset: query.charset()?.to_owned(),
-                        class,
-                    }));
-                }
-                self.skip_left = skip_left.saturating_sub(1);
+        if let Some(subject) = subject.filter(|_| !open.is_without_effect) {
+            let row = open.rows_done;
+            open.rows_done += 1;
+            open.ran_in(query.thread_id);
+            if skip_left == 0 {
+                open.last_item = Some(row);
+                items.push(Item::Statement(Statement {
+                    transaction: open.transaction.clone(),
+                    event_offset,
+                    row,
+                    text: query.text()?.into(),
+                    default_database: query.default_database.to_owned(),
+                    sql_mode: query.sql_mode,
+                    charset: query.charset()?.to_owned(),
+                    subject,
+                }));
             }
+            self.skip_left = skip_left.saturating_sub(1);
         }
         // CREATE TABLE ... SELECT stands between BEGIN and its rows; every other DDL commits itself.
         if self.open.as_ref().is_some_and(|open| open.has_begun) {
@@ -188,6 +216,20 @@ impl Assembler {
         } else {
             self.commit(header, items)
         }
+    }
+
+    /// LOAD DATA by statement; the data have come before.
+    pub(super) fn load(
+        &mut self,
+        header: &EventHeader,
+        body: &Bytes,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
+        let query = Query::parse(body, Some(LOAD_POST_HEADER_BYTES))?;
+        if self.xa.is_passing {
+            return Ok(());
+        }
+        self.statement(header, &query, items)
     }
 
     pub(super) fn rows(
@@ -362,7 +404,7 @@ fn drop_rows(block: &mut RowsBlock, rows: u32) -> Result<(), Error> {
 
 fn savepoint_name(query: &Query<'_>) -> String {
     let text = query.text_lossy();
-    Tokens::new(&text, query.sql_mode)
+    Tokens::new(&text, query.sql_mode, Dialect::default())
         .last_name()
         .unwrap_or_default()
         .to_lowercase()

@@ -25,21 +25,20 @@ pub(super) fn is_passed_over(kind: EventKind) -> bool {
             | EventKind::TransactionContext
             | EventKind::LargeTransactionHeader
             | EventKind::MariaAnnotateRows
+            // In front of the statement by which rows were changed, which decides.
+            | EventKind::Intvar
+            | EventKind::Rand
+            | EventKind::UserVar
+            | EventKind::BeginLoadQuery
+            | EventKind::AppendBlock
+            | EventKind::DeleteFile
     )
 }
 
 pub(super) fn halt_reason(kind: EventKind) -> Option<Error> {
     Some(match kind {
-        EventKind::Load
-        | EventKind::NewLoad
-        | EventKind::CreateFile
-        | EventKind::AppendBlock
-        | EventKind::ExecLoad
-        | EventKind::DeleteFile
-        | EventKind::BeginLoadQuery
-        | EventKind::ExecuteLoadQuery => Error::StatementFormat("LOAD DATA"),
-        EventKind::Intvar | EventKind::Rand | EventKind::UserVar => {
-            Error::StatementFormat("with variables")
+        EventKind::Load | EventKind::NewLoad | EventKind::CreateFile | EventKind::ExecLoad => {
+            Error::Unsupported(format!("{kind} of a server before 5.0.3"))
         }
         EventKind::StartV3
         | EventKind::Slave

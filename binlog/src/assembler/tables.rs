@@ -12,10 +12,10 @@ use crate::{
     columns::{Answer, Known, KnownColumns, Unnamed, may_change},
     cursor::Cursor,
     ddl::StatementClass,
-    event::{EventKind, Framing},
+    event::{Dialect, EventKind, Framing},
     position::Position,
     schema::{Table, TableName},
-    table_map::{self, Dialect},
+    table_map,
 };
 
 /// Above this many, maps are forgotten between two statements.
@@ -71,6 +71,10 @@ impl Tables {
         }
     }
 
+    pub fn wants(&self, table: &TableName) -> bool {
+        (self.wanted)(table)
+    }
+
     /// The maps in force stay: rows may follow that need them.
     pub fn set_wanted(&mut self, wanted: Wanted) {
         for entry in self.entries.values_mut() {
@@ -92,7 +96,7 @@ impl Tables {
         }
         let name = name(&mut cursor)?;
         let is_wanted = (self.wanted)(&name);
-        let dialect = dialect(framing);
+        let dialect = framing.dialect();
         let post_header_bytes = framing.post_header_bytes_or(EventKind::TableMap, 8);
         let mut parsed = table_map::parse_as(dialect, body, post_header_bytes);
         let is_unnamed = matches!(parsed, Err(Error::NoColumnNames { .. }));
@@ -190,14 +194,6 @@ impl Tables {
         if self.entries.len() > TABLES_MAX {
             self.entries.clear();
         }
-    }
-}
-
-fn dialect(framing: &Framing) -> Dialect {
-    if framing.is_mariadb() {
-        Dialect::MariaDb
-    } else {
-        Dialect::MySql
     }
 }
 

@@ -6,6 +6,7 @@ mod mariadb;
 mod parts;
 mod resume;
 mod servers;
+mod statements;
 mod unnamed;
 mod xa;
 

@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 
-use super::may_change;
+use super::{is_same, is_same_table};
 use crate::{
     Error, compressed,
     cursor::Cursor,
-    ddl::{StatementClass, classify},
+    ddl::{Action, Context, StatementClass, Subject, classify},
     event::{EventHeader, EventKind, Framing, MAGIC},
     position::{FileName, Position},
     query::Query,
@@ -93,8 +93,14 @@ impl Ahead {
                     }
                 };
                 if query.control().is_none() {
+                    let context = Context {
+                        default_database: query.default_database,
+                        sql_mode: query.sql_mode,
+                        dialect: self.framing.dialect(),
+                        ..Context::default()
+                    };
                     let class = match query.text() {
-                        Ok(text) => classify(&text, query.default_database, query.sql_mode),
+                        Ok(text) => classify(&text, &context),
                         Err(_) => StatementClass::Unknown,
                     };
                     let end = self.reached.clone();
@@ -114,17 +120,14 @@ impl Ahead {
 
     /// The last statement behind `after` that may have changed the table's columns.
     pub fn last_change(&self, table: &TableName, after: &Position) -> Option<&Change> {
-        let of_table = self.tables.iter().filter(|(touched, _)| {
-            let class = StatementClass::Table {
-                truncate: false,
-                tables: vec![(*touched).clone()],
-            };
-            may_change(&class, table)
-        });
-        let of_database = self.databases.iter().filter(|(database, _)| {
-            let database = (*database).clone();
-            may_change(&StatementClass::Database { database }, table)
-        });
+        let of_table = self
+            .tables
+            .iter()
+            .filter(|(touched, _)| is_same_table(touched, table));
+        let of_database = self
+            .databases
+            .iter()
+            .filter(|(database, _)| is_same(database, &table.database));
         let mut last: Option<&Change> = None;
         let changes = of_table
             .map(|(_, change)| change)
@@ -154,21 +157,21 @@ impl Ahead {
 
     fn note(&mut self, class: StatementClass, change: Change) {
         match class {
-            StatementClass::Table {
-                truncate: false,
-                tables,
-            } => {
+            StatementClass::Published(Subject::Tables {
+                action: Action::TruncateTable,
+                ..
+            })
+            | StatementClass::Unpublished
+            | StatementClass::Dml { .. } => {}
+            StatementClass::Published(Subject::Tables { tables, .. }) => {
                 for table in tables {
                     self.tables.insert(table, change.clone());
                 }
             }
-            StatementClass::Database { database } => {
+            StatementClass::Published(Subject::Database { database, .. }) => {
                 self.databases.insert(database, change.clone());
             }
             StatementClass::Unknown => self.all = Some(change.clone()),
-            StatementClass::Table { .. }
-            | StatementClass::Unpublished
-            | StatementClass::Dml { .. } => {}
         }
         if self.tables.len() + self.databases.len() > TABLES_MAX {
             self.tables.clear();

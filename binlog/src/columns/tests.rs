@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    ddl::classify,
+    ddl::{Context, classify},
     event::MAGIC,
     fixture::{Log, payload_body, rotate_body},
     position::FileName,
@@ -49,7 +49,11 @@ fn known(since: u64, name: &str) -> Known {
 }
 
 fn class(text: &str) -> StatementClass {
-    classify(text, "shop", 0)
+    let context = Context {
+        default_database: "shop",
+        ..Context::default()
+    };
+    classify(text, &context)
 }
 
 #[test]

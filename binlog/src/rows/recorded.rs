@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use crate::{
     charset::Charset,
+    event::Dialect,
     rows::{self, Cell, RowsBlock},
     schema::{ColumnKind, Table},
-    table_map::{self, Dialect},
+    table_map,
     transaction::Transaction,
     value::{self, Value},
 };

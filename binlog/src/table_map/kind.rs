@@ -3,9 +3,7 @@
 //! CHAR, BINARY, ENUM and SET share one type byte: the first metadata byte is the real type with two bits
 //! of a CHAR's length turned over in it, so that 1,020 bytes fit (MySQL bug 37426).
 
-use super::Dialect;
-use crate::cursor::Cursor;
-use crate::{Error, charset::Charset, decimal, schema::ColumnKind};
+use crate::{Error, charset::Charset, cursor::Cursor, decimal, event::Dialect, schema::ColumnKind};
 
 /// MariaDB's, of columns declared COMPRESSED; otherwise as the types without it.
 pub(super) const BLOB_COMPRESSED: u8 = 140;

@@ -5,7 +5,7 @@
 
 use headwater_actors::ports::encoder::{StatementEvent, Written};
 use headwater_binlog::{
-    ddl::{self, Action},
+    ddl::Action,
     json::{escape_json, write_json_string},
     schema::TableName,
 };
@@ -29,8 +29,8 @@ pub(super) fn write(
         event_offset: statement.event_offset,
         query: None,
     };
-    let action = ddl::action(&statement.text, statement.sql_mode);
-    if action == Some(Action::TruncateTable) && !options.skipped.truncate {
+    let action = statement.subject.action();
+    if action == Action::TruncateTable && !options.skipped.truncate {
         let mut text = OriginText::default();
         origin.prepare(&mut text);
         out.extend_from_slice(b"{\"before\":null,\"after\":null");
@@ -50,9 +50,9 @@ pub(super) fn write(
     write_json_string(&statement.text, out);
     out.extend_from_slice(b",\"tableChanges\":[");
     let kind = match action {
-        Some(Action::CreateTable) => Some("CREATE"),
-        Some(Action::AlterTable) => Some("ALTER"),
-        Some(Action::DropTable) => Some("DROP"),
+        Action::CreateTable => Some("CREATE"),
+        Action::AlterTable => Some("ALTER"),
+        Action::DropTable => Some("DROP"),
         _ => None,
     };
     if let Some(kind) = kind {

@@ -1,14 +1,10 @@
 //! DDL as Maxwell tells it, without what it takes from its schema store: the tables' definitions.
 //!
-//! Maxwell passes over TRUNCATE; here it is `table-truncate`, because rows are gone. Views are none of its
-//! business.
+//! Maxwell passes over TRUNCATE; here it is `table-truncate`, because rows are gone. Views and sequences are
+//! none of its business.
 
 use headwater_actors::ports::encoder::{StatementEvent, Written};
-use headwater_binlog::{
-    Error,
-    ddl::{self, Action},
-    json::write_json_string,
-};
+use headwater_binlog::{Error, ddl::Action, json::write_json_string};
 
 use super::{MaxwellOptions, write_origin};
 use crate::encode::value::write_integer;
@@ -19,15 +15,15 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) -> Result<Written, Error> {
     let statement = event.statement;
-    let kind = match ddl::action(&statement.text, statement.sql_mode) {
-        Some(Action::CreateTable) => "table-create",
-        Some(Action::AlterTable) => "table-alter",
-        Some(Action::DropTable) => "table-drop",
-        Some(Action::TruncateTable) => "table-truncate",
-        Some(Action::CreateDatabase) => "database-create",
-        Some(Action::AlterDatabase) => "database-alter",
-        Some(Action::DropDatabase) => "database-drop",
-        Some(Action::View) | None => return Ok(Written::Nothing),
+    let kind = match statement.subject.action() {
+        Action::CreateTable => "table-create",
+        Action::AlterTable => "table-alter",
+        Action::DropTable => "table-drop",
+        Action::TruncateTable => "table-truncate",
+        Action::CreateDatabase => "database-create",
+        Action::AlterDatabase => "database-alter",
+        Action::DropDatabase => "database-drop",
+        Action::View | Action::Sequence => return Ok(Written::Nothing),
     };
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(kind.as_bytes());

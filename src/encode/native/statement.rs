@@ -6,7 +6,7 @@
 use headwater_actors::ports::encoder::StatementEvent;
 use headwater_binlog::{
     Error,
-    ddl::StatementClass,
+    ddl::{Action, Subject},
     gtid::Uuid,
     json::{escape_json, write_json_string},
     schema::TableName,
@@ -27,18 +27,17 @@ pub(super) fn write(
 ) -> Result<(), Error> {
     let statement = event.statement;
     origin::ensure_sortable(statement.transaction.file.number, statement.row)?;
-    let is_truncate = matches!(
-        statement.class,
-        StatementClass::Table { truncate: true, .. }
-    );
+    let is_truncate = statement.subject.action() == Action::TruncateTable;
     out.extend_from_slice(if is_truncate {
         b"{\"type\":\"truncate\""
     } else {
         b"{\"type\":\"ddl\""
     });
-    match &statement.class {
-        StatementClass::Database { database } => layout.write_names(database, "", out),
-        _ => layout.write_names(&event.table.database, &event.table.table, out),
+    match &statement.subject {
+        Subject::Database { database, .. } => layout.write_names(database, "", out),
+        Subject::Tables { .. } => {
+            layout.write_names(&event.table.database, &event.table.table, out)
+        }
     }
     let origin = Origin {
         transaction: &statement.transaction,
@@ -71,7 +70,7 @@ pub(super) fn write(
     out.extend_from_slice(b"\",\"charset\":");
     write_json_string(&statement.charset, out);
     out.extend_from_slice(b",\"tables\":[");
-    if let StatementClass::Table { tables, .. } = &statement.class {
+    if let Subject::Tables { tables, .. } = &statement.subject {
         write_tables(tables, out);
     }
     let shows_last = event.last && layout.has(NativeField::Last);
@@ -180,7 +179,7 @@ mod tests {
         }
     }
 
-    fn statement(text: &str, class: StatementClass) -> Statement {
+    fn statement(text: &str, subject: Subject) -> Statement {
         Statement {
             transaction: Arc::new(Transaction {
                 gtid: Some(Gtid::MySql {
@@ -206,7 +205,7 @@ mod tests {
             default_database: "shop".into(),
             sql_mode: 1_168_113_696,
             charset: "utf8mb4".into(),
-            class,
+            subject,
         }
     }
 
@@ -225,11 +224,11 @@ mod tests {
 
     #[test]
     fn a_ddl_carries_all_that_is_needed_to_read_it() {
-        let class = StatementClass::Table {
-            truncate: false,
+        let subject = Subject::Tables {
+            action: Action::AlterTable,
             tables: vec![name("orders")],
         };
-        let alter = statement("ALTER TABLE orders ADD note TEXT COMMENT \"a\\b\"", class);
+        let alter = statement("ALTER TABLE orders ADD note TEXT COMMENT \"a\\b\"", subject);
         assert_eq!(
             line(&alter, &name("orders"), false),
             concat!(
@@ -247,11 +246,11 @@ mod tests {
 
     #[test]
     fn copies_for_several_lanes_have_ids_of_their_own() {
-        let class = StatementClass::Table {
-            truncate: false,
+        let subject = Subject::Tables {
+            action: Action::AlterTable,
             tables: vec![name("a"), name("b")],
         };
-        let rename = statement("RENAME TABLE a TO b", class);
+        let rename = statement("RENAME TABLE a TO b", subject);
         let (first, second) = (
             line(&rename, &name("a"), true),
             line(&rename, &name("b"), true),
@@ -265,11 +264,11 @@ mod tests {
 
     #[test]
     fn a_truncate_says_so() {
-        let class = StatementClass::Table {
-            truncate: true,
+        let subject = Subject::Tables {
+            action: Action::TruncateTable,
             tables: vec![name("orders")],
         };
-        let truncate = statement("TRUNCATE orders", class);
+        let truncate = statement("TRUNCATE orders", subject);
         let line = line(&truncate, &name("orders"), false);
         assert!(line.starts_with(r#"{"type":"truncate","database":"shop","table":"orders","#));
         assert!(line.contains(r#""statement":"TRUNCATE orders""#));
@@ -277,10 +276,11 @@ mod tests {
 
     #[test]
     fn a_database_statement_has_no_table() {
-        let class = StatementClass::Database {
+        let subject = Subject::Database {
+            action: Action::DropDatabase,
             database: "shop".into(),
         };
-        let drop = statement("DROP DATABASE shop", class);
+        let drop = statement("DROP DATABASE shop", subject);
         let line = line(&drop, &name("orders"), true);
         assert!(line.starts_with(r#"{"type":"ddl","database":"shop","table":"","#));
         assert!(line.contains(r#"/0:shop.orders","seq""#));
@@ -289,11 +289,11 @@ mod tests {
 
     #[test]
     fn a_statement_has_the_fields_and_constants_that_rows_have() {
-        let class = StatementClass::Table {
-            truncate: true,
+        let subject = Subject::Tables {
+            action: Action::TruncateTable,
             tables: vec![name("orders")],
         };
-        let truncate = statement("TRUNCATE orders", class);
+        let truncate = statement("TRUNCATE orders", subject);
         let plan = NativePlan {
             fields: vec![NativeField::Seq],
             constants: vec![("env".into(), "prod".into())],
@@ -340,7 +340,11 @@ mod tests {
 
     #[test]
     fn a_number_that_would_break_the_order_of_seq_is_refused() {
-        let mut late = statement("DROP TABLE a", StatementClass::Unknown);
+        let subject = Subject::Tables {
+            action: Action::DropTable,
+            tables: vec![name("a")],
+        };
+        let mut late = statement("DROP TABLE a", subject);
         late.row = 1 << 32;
         let event = StatementEvent {
             statement: &late,

@@ -13,7 +13,7 @@ use headwater_actors::{
     ports::dead_letters::{DeadLetter, Origin},
 };
 use headwater_binlog::{
-    ddl,
+    ddl::{Action, Subject},
     gtid::{Gtid, GtidSet},
     position::Position,
     rows::{ColumnSet, RowsBlock, RowsKind},
@@ -98,8 +98,31 @@ enum ContentBody {
         sql_mode: u64,
         charset: String,
         is_shared: bool,
+        action: String,
+        /// That the statement names; empty where it is about the lane's database.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tables: Vec<NameBody>,
     },
 }
+
+#[derive(Serialize, Deserialize)]
+struct NameBody {
+    database: String,
+    table: String,
+}
+
+/// Every action by its name in a letter.
+const ACTIONS: [(&str, Action); 9] = [
+    ("create_table", Action::CreateTable),
+    ("alter_table", Action::AlterTable),
+    ("drop_table", Action::DropTable),
+    ("truncate_table", Action::TruncateTable),
+    ("create_database", Action::CreateDatabase),
+    ("alter_database", Action::AlterDatabase),
+    ("drop_database", Action::DropDatabase),
+    ("view", Action::View),
+    ("sequence", Action::Sequence),
+];
 
 /// Without columns where the letter has the line.
 #[derive(Default, Serialize, Deserialize)]
@@ -139,7 +162,15 @@ pub(super) fn write(letter: &DeadLetter, lines: &mut Vec<u8>) -> Result<(), serd
             is_shared,
             is_last,
         } => {
+            let action = statement.subject.action();
+            let name = ACTIONS.iter().find(|(_, named)| *named == action);
+            let tables = match &statement.subject {
+                Subject::Tables { tables, .. } => tables.iter().map(NameBody::from).collect(),
+                Subject::Database { .. } => Vec::new(),
+            };
             let content = ContentBody::Statement {
+                action: name.map_or("", |(name, _)| name).to_owned(),
+                tables,
                 statement: statement.text.to_string(),
                 default_database: statement.default_database.clone(),
                 sql_mode: statement.sql_mode,
@@ -255,6 +286,8 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
             sql_mode,
             charset,
             is_shared,
+            action,
+            tables,
         } => Part::Statement {
             is_shared,
             is_last: place.is_last,
@@ -262,7 +295,7 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
                 transaction: place.transaction,
                 event_offset: place.event_offset,
                 row: place.n,
-                class: ddl::classify(&statement, &default_database, sql_mode),
+                subject: subject(&action, tables, &name.database)?,
                 text: statement.into(),
                 default_database,
                 sql_mode,
@@ -285,6 +318,40 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
         line: line.unwrap_or_default().into(),
         partition_key: body.partition_key,
     })
+}
+
+fn subject(action: &str, tables: Vec<NameBody>, database: &str) -> Result<Subject, Error> {
+    let named = ACTIONS.iter().find(|(name, _)| *name == action);
+    let (_, action) = *named.ok_or(Error::Missing("known action of a statement"))?;
+    Ok(if tables.is_empty() {
+        Subject::Database {
+            action,
+            database: database.to_owned(),
+        }
+    } else {
+        Subject::Tables {
+            action,
+            tables: tables.into_iter().map(TableName::from).collect(),
+        }
+    })
+}
+
+impl From<&TableName> for NameBody {
+    fn from(name: &TableName) -> Self {
+        Self {
+            database: name.database.clone(),
+            table: name.table.clone(),
+        }
+    }
+}
+
+impl From<NameBody> for TableName {
+    fn from(name: NameBody) -> Self {
+        Self {
+            database: name.database,
+            table: name.table,
+        }
+    }
 }
 
 /// Where a change stands.

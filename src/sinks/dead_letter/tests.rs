@@ -6,7 +6,7 @@ use bytes::Bytes;
 use headwater_actors::{changes::Part, lane::Lane, ports::dead_letters::Origin};
 use headwater_binlog::{
     charset::Charset,
-    ddl,
+    ddl::{Action, Subject},
     gtid::{Gtid, GtidSource, Uuid},
     position::FileName,
     rows::{ColumnSet, RowsBlock, RowsKind},
@@ -160,7 +160,13 @@ async fn a_statement_and_a_line_that_is_no_text_come_back_as_they_were() {
             default_database: "shop".into(),
             sql_mode: 4,
             charset: "utf8mb4".into(),
-            class: ddl::classify(text, "shop", 4),
+            subject: Subject::Tables {
+                action: Action::AlterTable,
+                tables: vec![TableName {
+                    database: "shop".into(),
+                    table: "orders".into(),
+                }],
+            },
         }),
         is_shared: true,
         is_last: true,

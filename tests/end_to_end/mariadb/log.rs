@@ -155,3 +155,103 @@ async fn every_collation_of_mariadb_is_of_the_character_set_that_it_says() -> an
     }
     Ok(())
 }
+
+/// The database, table and statement of each line.
+fn statements(lines: &[Value]) -> Vec<String> {
+    lines
+        .iter()
+        .map(|line| {
+            let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+            format!(
+                "{}.{}: {}",
+                text("database"),
+                text("table"),
+                text("statement")
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_statement_is_a_line_of_every_table_that_it_names_whatever_stands_between()
+-> anyhow::Result<()> {
+    let maria = Maria::new(&[]).await?;
+    let parts = "(id INT PRIMARY KEY) PARTITION BY RANGE (id) \
+                 (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))";
+    let sql =
+        format!("CREATE DATABASE shop; CREATE TABLE shop.a (id INT); CREATE TABLE shop.p {parts}");
+    maria.server.exec(&sql).await?;
+    maria.catch_up().await?;
+    let cases: [(&str, &[&str]); 6] = [
+        ("RENAME TABLE shop.a NOWAIT TO shop.b", &["a", "b"]),
+        ("RENAME TABLE shop.b WAIT 5 TO shop.a", &["b", "a"]),
+        (
+            "ALTER TABLE shop.p CONVERT PARTITION p1 TO TABLE shop.arch",
+            &["p", "arch"],
+        ),
+        (
+            "ALTER TABLE shop.p /*M! CONVERT TABLE shop.arch TO PARTITION p1 VALUES LESS THAN (20) */",
+            &["p", "arch"],
+        ),
+        (
+            "ALTER TABLE shop.p /*M!100100 CONVERT PARTITION p1 TO TABLE shop.arch */",
+            &["p", "arch"],
+        ),
+        (
+            "SET STATEMENT lock_wait_timeout = 5 FOR ALTER TABLE shop.a RENAME TO shop.b",
+            &["a", "b"],
+        ),
+    ];
+    for (sql, tables) in cases {
+        maria.server.exec(sql).await?;
+        let mut found = statements(&maria.catch_up().await?);
+        let mut expected: Vec<_> = tables
+            .iter()
+            .map(|table| format!("shop.{table}: {sql}"))
+            .collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn tables_versioned_by_transaction_id_halt_with_a_remedy_or_are_excluded()
+-> anyhow::Result<()> {
+    let maria = Maria::new(&[]).await?;
+    let server = &maria.server;
+    server
+        .exec(
+            "CREATE DATABASE shop; CREATE TABLE shop.a (id INT PRIMARY KEY); \
+             CREATE TABLE shop.versions (x INT, s BIGINT UNSIGNED GENERATED ALWAYS AS ROW START, \
+             e BIGINT UNSIGNED GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)) \
+             ENGINE = InnoDB WITH SYSTEM VERSIONING",
+        )
+        .await?;
+    maria.catch_up().await?;
+    server
+        .exec("SET STATEMENT max_statement_time = 5 FOR INSERT INTO shop.versions (x) VALUES (1)")
+        .await?;
+    let (file, offset) = server.position().await?;
+    let next = format!("`headwater position set {file}:{offset}`");
+    let words = [
+        "rows of table `shop.versions` were changed by a statement (INSERT)",
+        "TIMESTAMP(6)",
+        &next,
+    ];
+    says(&maria.run(server).await?, 1, &words);
+    server
+        .exec("UPDATE shop.versions SET x = 2; DELETE FROM shop.versions; INSERT INTO shop.a VALUES (1)")
+        .await?;
+    let launch = maria.launch(server)?.arg("--until").arg("now");
+    let launch = launch.setting("source.tables", "!shop.versions");
+    let run = launch.finish(WITHIN).await?;
+    assert_eq!(run.code(), Some(0), "{}", run.text());
+    let last = maria.lines()?.pop().expect("a line");
+    assert_eq!(
+        (&last["table"], &last["data"]["id"]),
+        (&"a".into(), &1.into())
+    );
+    Ok(())
+}

@@ -7,13 +7,13 @@ use headwater_actors::filter::TableFilter;
 use headwater_binlog::{
     charset::Charset,
     ddl,
-    event::{EventHeader, Framing},
+    event::{Dialect, EventHeader, Framing},
     gtid::{GtidEvent, GtidSet, MariaGtidEvent},
     json,
     payload::{Inner, Payload},
     position::FileName,
     query::Query,
-    schema::TableName,
+    schema::{NameCase, TableName},
     table_map,
 };
 
@@ -175,9 +175,19 @@ fn query(input: &[u8]) -> usize {
     let Ok(text) = query.text() else {
         return query.text_lossy().len();
     };
-    drop(ddl::classify(&text, "shop", 0));
+    let context = ddl::Context {
+        default_database: "shop",
+        ..ddl::Context::default()
+    };
+    drop(ddl::classify(&text, &context));
     // ANSI_QUOTES
-    drop(ddl::classify(&text, "", 4));
+    let context = ddl::Context {
+        sql_mode: 4,
+        dialect: Dialect::MariaDb,
+        case: NameCase::Folded,
+        ..context
+    };
+    drop(ddl::classify(&text, &context));
     text.len() + usize::from(query.control().is_some())
 }
 

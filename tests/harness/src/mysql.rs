@@ -75,7 +75,14 @@ impl MySql {
             .prefix("headwater-mysql-")
             .tempdir()
             .context("create a data folder")?;
-        copy_folder(&template, &folder.path().join("data"))?;
+        // Its dictionary is made for one way to compare names.
+        let name_case = options
+            .iter()
+            .find(|option| option.starts_with("--lower-case-table-names="));
+        match name_case.filter(|_| flavour == Flavour::MySql) {
+            Some(option) => initialise(&folder.path().join("data"), option)?,
+            None => copy_folder(&template, &folder.path().join("data"))?,
+        }
         let temporary = folder.path().join("tmp");
         std::fs::create_dir(&temporary)
             .with_context(|| format!("create {}", temporary.display()))?;
@@ -446,6 +453,27 @@ fn shortened(sql: &str) -> String {
         Some((end, _)) => format!("{}…", sql.get(..end).unwrap_or_default()),
         None => sql.to_owned(),
     }
+}
+
+/// As the template was made, with one more option.
+fn initialise(datadir: &Path, option: &str) -> anyhow::Result<()> {
+    let installed = cache::installed(Flavour::MySql.thing())?;
+    let made = Command::new(installed.join(Flavour::MySql.program()))
+        .arg("--initialize-insecure")
+        .arg(format!("--datadir={}", datadir.display()))
+        .arg(format!(
+            "--init-file={}",
+            installed.join("accounts.sql").display()
+        ))
+        .args(["--disable-log-bin", "--innodb-redo-log-capacity=8M", option])
+        .output()
+        .context("make a data folder")?;
+    ensure!(
+        made.status.success(),
+        "mysqld makes no data folder: {}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    Ok(())
 }
 
 fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
