@@ -105,3 +105,55 @@ impl<'de> MapAccess<'de> for Fields<'de> {
         seed.deserialize(node).map_err(|error| error.under(name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Top {
+        section: Section,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Section {
+        own: u64,
+        #[serde(flatten)]
+        shared: Shared,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Shared {
+        switch: bool,
+        list: Vec<String>,
+    }
+
+    fn values(keys: &[(&str, Literal)]) -> Layer {
+        let values = keys
+            .iter()
+            .map(|(key, literal)| ((*key).to_owned(), Value::new(literal.clone(), None)));
+        values.collect()
+    }
+
+    #[test]
+    fn a_section_shares_keys_and_one_that_nobody_reads_or_gives_is_refused() {
+        let mut keys = vec![
+            ("section.own", Literal::Count(1)),
+            ("section.switch", Literal::Switch(true)),
+            ("section.list", Literal::List(vec!["a".to_owned()])),
+        ];
+        let whole = values(&keys);
+        let Top { section } = read(&whole).unwrap();
+        assert_eq!((section.own, section.shared.switch), (1, true));
+        assert_eq!(section.shared.list, ["a"]);
+        keys.push(("section.other", Literal::Text(String::new())));
+        let error = read::<Top>(&values(&keys)).unwrap_err();
+        assert!(error.problem.contains("unknown field `other`"), "{error}");
+        keys.truncate(2);
+        let error = read::<Top>(&values(&keys)).unwrap_err();
+        assert_eq!(error.key, "section");
+        assert!(error.problem.contains("missing field `list`"), "{error}");
+    }
+}
