@@ -219,7 +219,7 @@ fn insert(values: &mut Value, name: &str, value: Value) {
     }
 }
 
-fn row(item: &Value) -> Option<Row> {
+pub(super) fn row(item: &Value) -> Option<Row> {
     let number = |name: &str| item.get(name)?.get("N")?.as_str()?.parse::<u64>().ok();
     let body = match item.get("body") {
         None => Vec::new(),

@@ -123,3 +123,6 @@ impl From<Error> for Failure {
         failure.with_hint(hint)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -373,7 +373,7 @@ fn pack(text: String) -> std::io::Result<Vec<u8>> {
     zstd::bulk::compress(text.as_bytes(), ZSTD_LEVEL)
 }
 
-fn decode(place: &str, body: &[u8], name: &str) -> Result<Stored, Failure> {
+pub(super) fn decode(place: &str, body: &[u8], name: &str) -> Result<Stored, Failure> {
     if body.is_empty() {
         return Ok(Stored::default());
     }
