@@ -9,17 +9,16 @@ use std::{
     fs::File,
     io::{BufReader, Seek, SeekFrom},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
 use headwater_actors::{
-    checkpoint::Mark,
     failure::Failure,
     ports::{
         BoxFuture,
-        source::{EventStream, Head, Read, ResumePoint, Source},
+        source::{EventStream, Head, Read, Source},
     },
+    progress::Resume,
 };
 use headwater_binlog::{
     columns::{Answer, Question},
@@ -27,7 +26,7 @@ use headwater_binlog::{
     file::{BinlogFile, FileError},
     gtid::GtidSet,
     position::{FileName, Position},
-    xa::{Prepared, XaTable},
+    xa::Prepared,
 };
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -99,20 +98,13 @@ impl FileSource {
     ///
     /// # Errors
     /// Never for a source that [`FileSource::new`] made.
-    pub fn first(&self) -> Result<ResumePoint, Failure> {
+    pub fn first(&self) -> Result<Resume, Failure> {
         let file = self
             .files
             .first()
             .ok_or_else(|| Failure::definite("no binlog files to replay"))?;
-        Ok(ResumePoint {
-            mark: Mark {
-                position: Position::new(file.name.clone(), MAGIC.len() as u64),
-                rows_done: 0,
-            },
-            gtid_set: GtidSet::default(),
-            columns: Arc::default(),
-            xa: XaTable::default(),
-        })
+        let head = Position::new(file.name.clone(), MAGIC.len() as u64);
+        Ok(Resume::at(head, GtidSet::default()))
     }
 
     fn index_of(&self, name: &FileName) -> Result<usize, Failure> {
@@ -161,7 +153,7 @@ impl FileSource {
 }
 
 impl Source for FileSource {
-    fn open(&self, from: ResumePoint) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
+    fn open(&self, from: Resume) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
         let source = self.clone();
         Box::pin(async move {
             let reader = blocking(move || source.open_at(&from.mark.position)).await??;

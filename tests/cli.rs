@@ -16,8 +16,9 @@ use headwater::{
     settings::{DEFAULT_TOML, Layers},
 };
 use headwater_actors::{
-    checkpoint::{Checkpoint, Mark, OrderingKey},
+    checkpoint::{Checkpoint, OrderingKey},
     ports::store::CheckpointStore,
+    progress::{Home, Resume},
 };
 
 const UUID: &str = "1b8f86dd-e709-11f1-a854-02fc00000001";
@@ -114,21 +115,19 @@ impl Ended {
 }
 
 fn checkpoint() -> Checkpoint {
+    let gtid_set = format!("{UUID}:1-5").parse().unwrap();
+    let mut resume = Resume::at("binlog.000012:2401".parse().unwrap(), gtid_set);
+    resume.commit_us = 1_795_416_214_123_456;
     Checkpoint {
-        xa: Default::default(),
         name: "headwater".to_owned(),
-        server_uuid: UUID.parse().unwrap(),
         server_id: 77,
-        epoch: 3,
-        mark: Mark {
-            position: "binlog.000012:2401".parse().unwrap(),
-            rows_done: 0,
+        home: Home {
+            server_uuid: UUID.parse().unwrap(),
+            epoch: 3,
         },
-        gtid_set: format!("{UUID}:1-5").parse().unwrap(),
-        commit_us: 1_795_416_214_123_456,
+        resume,
         ordering: OrderingKey::Table,
         drained: true,
-        columns: Default::default(),
         parked: Default::default(),
     }
 }

@@ -1,35 +1,14 @@
-//! The stored position and what makes it safe to go on from: which server, which epoch, which lanes.
+//! The stored position and what makes it safe to go on from: which server, which epoch, which lanes. What is a
+//! place to go on from stands in [`crate::progress`].
 
-use std::{cmp::Ordering, sync::Arc};
+use std::sync::Arc;
 
-use headwater_binlog::{
-    columns::Known,
-    gtid::{GtidSet, Uuid},
-    position::Position,
-    schema::TableName,
-    xa::XaTable,
+use headwater_binlog::schema::TableName;
+
+use crate::{
+    filter::TableFilter,
+    progress::{Home, Resume},
 };
-
-use crate::{filter::TableFilter, ports::source::ResumePoint};
-
-/// How far the log has been taken. `position` is a transaction boundary; `rows_done` rows and DDLs of
-/// the transaction that starts there are done too (a place inside a giant transaction).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
-    pub position: Position,
-    pub rows_done: u64,
-}
-
-impl Mark {
-    /// Whether all before `other` lies before it, as far as that can be told.
-    pub fn has_passed(&self, other: &Self) -> bool {
-        match self.position.partial_cmp(&other.position) {
-            Some(Ordering::Greater) => true,
-            Some(Ordering::Equal) => other.rows_done <= self.rows_done,
-            Some(Ordering::Less) | None => false,
-        }
-    }
-}
 
 /// How rows are spread over lanes: may change only at a drained checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,24 +87,14 @@ impl std::fmt::Display for OrderingKey {
 pub struct Checkpoint {
     /// The pipeline's name (`name` in the settings).
     pub name: String,
-    pub server_uuid: Uuid,
     /// The replica id that we present to the server.
     pub server_id: u32,
-    /// Rises with every change of server or of the log's numbering; first field of `seq`.
-    pub epoch: u32,
-    pub mark: Mark,
-    /// Transactions wholly done. Empty where the server has no GTIDs.
-    pub gtid_set: GtidSet,
-    /// XA transactions that are prepared and not finished.
-    pub xa: XaTable,
-    /// Commit time of the newest transaction done, microseconds since the epoch; 0 when unknown.
-    pub commit_us: u64,
+    /// The server that `resume` is a place of, and the epoch.
+    pub home: Home,
+    pub resume: Resume,
     pub ordering: OrderingKey,
     /// Written by a drain: nothing was in flight beyond it.
     pub drained: bool,
-    /// Column lists that the log does not carry, never older than `mark`: a list that has ended since would
-    /// give wrong names.
-    pub columns: Arc<[Known]>,
     /// Tables that are passed over, each with the place where it goes on.
     pub parked: Arc<[Parked]>,
 }
@@ -139,33 +108,8 @@ pub struct Parked {
     pub reason: String,
     /// Microseconds since 1970.
     pub since_us: u64,
-    /// The server that `mark` is a place of, and the epoch in which it is.
-    pub server_uuid: Uuid,
-    pub epoch: u32,
-    pub mark: Mark,
-    pub gtid_set: GtidSet,
-    pub xa: XaTable,
-    pub columns: Arc<[Known]>,
-    /// Commit time of the newest transaction at the mark, or of the first behind it; 0 when unknown.
-    pub commit_us: u64,
-}
-
-impl Parked {
-    /// Whose positions the mark speaks: of nobody when the log was numbered anew since, so that only GTIDs count.
-    pub fn home(&self, epoch: u32) -> Uuid {
-        if self.epoch == epoch {
-            self.server_uuid
-        } else {
-            Uuid([0; 16])
-        }
-    }
-
-    pub fn point(&self) -> ResumePoint {
-        ResumePoint {
-            mark: self.mark.clone(),
-            gtid_set: self.gtid_set.clone(),
-            columns: Arc::clone(&self.columns),
-            xa: self.xa.clone(),
-        }
-    }
+    /// The server that `resume` is a place of, and the epoch in which it is.
+    pub home: Home,
+    /// Its commit time is that of the newest transaction at the mark, or of the first behind it.
+    pub resume: Resume,
 }

@@ -5,17 +5,15 @@
 use std::sync::Arc;
 
 use actix::{Message, Recipient};
-use headwater_binlog::{
-    assembler::Item, columns::Known, gtid::GtidSet, schema::TableName, xa::XaChange,
-};
+use headwater_binlog::{assembler::Item, gtid::GtidSet, schema::TableName};
 
 use crate::{
     budget::Permit,
     changes::{Heartbeat, Part},
-    checkpoint::{Mark, Parked},
+    checkpoint::Parked,
     failure::Failure,
     lane::Lane,
-    ports::source::ResumePoint,
+    progress::{Advance, Mark, Resume},
     status::{LaneStatus, TableStatus},
 };
 
@@ -32,39 +30,21 @@ pub struct Generation(pub u64);
 #[rtype(result = "()")]
 pub struct SourceBatch {
     pub items: Vec<Item>,
-    /// How far the source has been read with this batch.
-    pub end: Mark,
+    /// From the end of the batch before, as far as the source has been read with this one.
+    pub advance: Advance,
     /// For the bytes that the items keep alive.
     pub permit: Permit,
-    /// All column lists that are known by now, where they have changed since the batch before.
-    pub columns: Option<Arc<[Known]>>,
 }
-
-/// Router → Checkpointer: the column lists known by now, ahead of the barriers of their batch: a stored
-/// position is never newer than the lists beside it.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct ColumnsKnown(pub Arc<[Known]>);
 
 /// Router → Checkpointer: a barrier exists, or moved further (same `seq`: batches without a lane
 /// merge into the newest open one).
-#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[derive(Debug, Clone, PartialEq, Message)]
 #[rtype(result = "()")]
 pub struct BarrierOpened {
     pub seq: BarrierSeq,
-    pub end: BarrierEnd,
-}
-
-/// What is true once everything up to a barrier is durable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BarrierEnd {
-    pub mark: Mark,
-    /// Transactions that ended since the barrier before.
-    pub gtids: GtidSet,
-    /// Commit time of the newest of them; 0 when none.
-    pub commit_us: u64,
-    /// XA transactions that were prepared or finished since the barrier before.
-    pub xa: Vec<XaChange>,
+    /// From the barrier before, or from where this one ended so far. What is true once everything up to here is
+    /// durable; column lists count at once.
+    pub advance: Advance,
     /// Nothing was to be delivered before it: the position alone moves.
     pub is_quiet: bool,
 }
@@ -166,7 +146,7 @@ pub struct LaneRetired(pub Arc<Lane>);
 
 /// Supervisor → Router (ask): where a new Reader goes on.
 #[derive(Debug, Message)]
-#[rtype(result = "ResumePoint")]
+#[rtype(result = "Resume")]
 pub struct ResumeFrom;
 
 /// In-band, behind the data: Supervisor → Reader → Router → Checkpointer.

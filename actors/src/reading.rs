@@ -2,7 +2,7 @@
 
 use headwater_binlog::{gtid::GtidSet, position::Position, schema::NameCase, xa::XaPolicy};
 
-use crate::{checkpoint::Mark, ports::source::ResumePoint};
+use crate::progress::{Advance, Mark, Resume};
 
 /// How the log is read.
 #[derive(Debug, Clone)]
@@ -41,13 +41,19 @@ pub enum Until {
 }
 
 impl Until {
-    /// Whether the boundary `done` is at or past the end.
-    pub fn is_reached(&self, done: &ResumePoint) -> bool {
+    /// Whether the boundary at which `ended` ends, behind `sent`, is at or past the end.
+    pub fn is_reached(&self, sent: &Resume, ended: &Advance) -> bool {
+        let mark = ended.mark();
         match self {
             Self::Never => false,
-            Self::Position(end) => done.mark.rows_done == 0 && done.mark.position >= *end,
-            Self::Gtids(end) => end.is_subset(&done.gtid_set),
-            Self::Mark(end) => done.mark.has_passed(end),
+            Self::Position(end) => mark.rows_done == 0 && mark.position >= *end,
+            Self::Gtids(end) => {
+                let mut missing = end.clone();
+                missing.subtract(&sent.gtid_set);
+                missing.subtract(&ended.gtids);
+                missing.is_empty()
+            }
+            Self::Mark(end) => mark.has_passed(end),
         }
     }
 }

@@ -312,16 +312,27 @@ fn columns_without_names_survive_their_readers_and_are_never_older_than_the_posi
         "{questions}"
     );
     let saves = world.store.saves.borrow();
-    assert!(saves.iter().any(|save| !save.columns.is_empty()));
+    assert!(saves.iter().any(|save| !save.resume.columns.is_empty()));
     for save in saves.iter() {
-        let position = &save.mark.position;
-        for known in save.columns.iter().filter(|known| known.until.is_none()) {
+        let position = &save.resume.mark.position;
+        for known in save
+            .resume
+            .columns
+            .iter()
+            .filter(|known| known.until.is_none())
+        {
             let missed = altered_at
                 .iter()
                 .any(|at| known.since.offset < *at && *at <= position.offset);
             assert!(!missed, "{known:?} at {position}");
         }
-        assert!(!save.columns.iter().any(|known| known.is_over_at(position)));
+        assert!(
+            !save
+                .resume
+                .columns
+                .iter()
+                .any(|known| known.is_over_at(position))
+        );
     }
 }
 
@@ -341,6 +352,6 @@ fn a_source_that_becomes_another_server_is_left_when_all_that_was_read_is_stored
     assert!(
         saves
             .iter()
-            .any(|save| save.drained && save.mark == second.mark)
+            .any(|save| save.drained && save.resume.mark == second.mark)
     );
 }

@@ -80,7 +80,7 @@ proptest! {
         let durable = world.sink.lines();
         for change in &world.log.changes {
             let parked = saved.parked.iter().find(|parked| parked.table.to_string() == change.table);
-            let is_kept = parked.is_some_and(|parked| !covers(&parked.mark, change));
+            let is_kept = parked.is_some_and(|parked| !covers(&parked.resume.mark, change));
             prop_assert!(is_kept || durable.contains(&change.line), "{}", change.line);
         }
     }

@@ -88,7 +88,8 @@ fn order_is_kept_under_throttling_partial_failures_and_lost_replies() {
         world.assert_complete();
         world.assert_drained();
         let (first, saves) = (&world.source.opened.borrow()[0], world.store.saves.borrow());
-        assert_eq!(saves[0].mark, first.mark, "stored before it was read from");
+        // Stored before it was read from.
+        assert_eq!(saves[0].resume.mark, first.mark);
     }
 }
 
@@ -190,7 +191,8 @@ fn a_second_signal_ends_at_once_with_what_is_durable_stored() {
     });
     assert_eq!(end, End::GraceOver);
     assert!(asked.elapsed() < Duration::from_secs(10));
-    assert_eq!(world.store.saved().unwrap().mark.position.offset, first_end);
+    let stored = world.store.saved().unwrap().resume.mark;
+    assert_eq!(stored.position.offset, first_end);
 }
 
 #[test]
@@ -212,7 +214,8 @@ fn until_a_place_ends_there_and_the_next_run_goes_on_behind_it() {
         world.options.until = until;
         assert_eq!(world.run(async |_handle| ()), End::Drained);
         world.assert_drained();
-        assert_eq!(world.store.saved().unwrap().mark.position, fixture::at(end));
+        let stored = world.store.saved().unwrap().resume.mark;
+        assert_eq!(stored.position, fixture::at(end));
         assert_eq!(
             world.run(async |_handle| ()),
             End::Drained,
@@ -372,7 +375,9 @@ fn a_giant_transaction_is_taken_up_in_its_middle() {
         });
         let end = world.run(async |handle| {
             wait_for("a place inside", &world.store.saves, |saves| {
-                saves.last().is_some_and(|saved| saved.mark.rows_done > 0)
+                saves
+                    .last()
+                    .is_some_and(|saved| saved.resume.mark.rows_done > 0)
             })
             .await;
             handle.shut_down();
@@ -380,7 +385,7 @@ fn a_giant_transaction_is_taken_up_in_its_middle() {
         });
         assert_eq!(end, End::Drained);
         world.assert_drained();
-        assert!(world.store.saved().unwrap().mark.rows_done > 0);
+        assert!(world.store.saved().unwrap().resume.mark.rows_done > 0);
         world.sink.does(|_, _| Act::Take);
         // The next one is disturbed as well.
         let reads = world.source.reads.load(std::sync::atomic::Ordering::SeqCst);

@@ -139,9 +139,11 @@ impl GtidSet {
     /// Adds all of `other`.
     pub fn union(&mut self, other: &Self) {
         for (source, theirs) in &other.intervals {
-            match self.intervals.get_mut(source) {
-                Some(ours) => *ours = merge(ours, theirs),
-                None => {
+            match (self.intervals.get_mut(source), theirs.as_slice()) {
+                // As of a stretch of the log: nothing is copied.
+                (Some(ours), [(first, last)]) => insert(ours, *first, *last),
+                (Some(ours), theirs) => *ours = merge(ours, theirs),
+                (None, _) => {
                     self.intervals.insert(source.clone(), theirs.clone());
                 }
             }

@@ -67,6 +67,9 @@ impl fmt::Display for FileName {
 impl PartialOrd for FileName {
     /// `None` for files of different logs.
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        if self == other {
+            return Some(Ordering::Equal);
+        }
         (self.base() == other.base()).then(|| {
             self.number
                 .cmp(&other.number)

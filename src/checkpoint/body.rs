@@ -7,21 +7,15 @@
 use std::path::Path;
 
 use headwater_actors::{
-    checkpoint::{Checkpoint, Mark, OrderingKey, Parked, RouteOrdering},
+    checkpoint::{Checkpoint, OrderingKey, Parked, RouteOrdering},
     filter::{FilterError, TableFilter},
     ports::store::Stored,
+    progress::Home,
 };
-use headwater_binlog::{
-    gtid::GtidSet,
-    schema::TableName,
-    xa::{Prepared, XaTable},
-};
+use headwater_binlog::schema::TableName;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Error,
-    columns::{self, KnownBody},
-};
+use super::{Error, resume::ResumeBody};
 
 const VERSION: u64 = 1;
 const CHECKSUM_HEAD: &str = ",\n  \"crc32\": \"";
@@ -43,19 +37,12 @@ struct Body {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PositionBody {
-    position: String,
-    rows_done: u64,
-    gtid_set: String,
+    #[serde(flatten)]
+    resume: ResumeBody,
     server_uuid: String,
     server_id: u32,
-    commit_us: u64,
     ordering: OrderingBody,
     drained: bool,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    columns: Vec<KnownBody>,
-    /// Prepared XA transactions; not there without any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    xa: Vec<PreparedBody>,
     /// Tables that are passed over; not there without any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parked: Vec<ParkedBody>,
@@ -68,27 +55,10 @@ struct ParkedBody {
     table: String,
     reason: String,
     since_us: u64,
-    position: String,
-    rows_done: u64,
-    gtid_set: String,
     server_uuid: String,
     epoch: u32,
-    commit_us: u64,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    columns: Vec<KnownBody>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    xa: Vec<PreparedBody>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PreparedBody {
-    xid: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    position: Option<String>,
-    /// A set of one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    gtid: Option<String>,
+    #[serde(flatten)]
+    resume: ResumeBody,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -119,16 +89,11 @@ struct Versioned {
 
 pub(super) fn encode(name: &str, stored: &Stored) -> Result<String, serde_json::Error> {
     let position = stored.checkpoint.as_ref().map(|checkpoint| PositionBody {
-        position: checkpoint.mark.position.to_string(),
-        rows_done: checkpoint.mark.rows_done,
-        gtid_set: checkpoint.gtid_set.to_string(),
-        server_uuid: checkpoint.server_uuid.to_string(),
+        resume: ResumeBody::of(&checkpoint.resume),
+        server_uuid: checkpoint.home.server_uuid.to_string(),
         server_id: checkpoint.server_id,
-        commit_us: checkpoint.commit_us,
         ordering: OrderingBody::of(&checkpoint.ordering),
         drained: checkpoint.drained,
-        columns: columns::bodies(&checkpoint.columns),
-        xa: checkpoint.xa.open().iter().map(prepared_body).collect(),
         parked: checkpoint.parked.iter().map(parked_body).collect(),
     });
     let body = Body {
@@ -196,22 +161,17 @@ fn checkpoint(
 ) -> Result<Checkpoint, headwater_binlog::Error> {
     Ok(Checkpoint {
         name,
-        server_uuid: body.server_uuid.parse()?,
         server_id: body.server_id,
-        epoch,
-        mark: Mark {
-            position: body.position.parse()?,
-            rows_done: body.rows_done,
+        home: Home {
+            server_uuid: body.server_uuid.parse()?,
+            epoch,
         },
-        gtid_set: body.gtid_set.parse()?,
-        commit_us: body.commit_us,
+        resume: body.resume.resume()?,
         ordering: body
             .ordering
             .key()
             .map_err(|error| headwater_binlog::Error::Refused(error.to_string()))?,
         drained: body.drained,
-        columns: columns::known(body.columns)?,
-        xa: xa_table(body.xa)?,
         parked: body
             .parked
             .into_iter()
@@ -220,25 +180,15 @@ fn checkpoint(
     })
 }
 
-fn xa_table(bodies: Vec<PreparedBody>) -> Result<XaTable, headwater_binlog::Error> {
-    let open: Result<_, _> = bodies.into_iter().map(prepared).collect();
-    Ok(XaTable::new(open?))
-}
-
 fn parked_body(parked: &Parked) -> ParkedBody {
     ParkedBody {
         database: parked.table.database.clone(),
         table: parked.table.table.clone(),
         reason: parked.reason.clone(),
         since_us: parked.since_us,
-        position: parked.mark.position.to_string(),
-        rows_done: parked.mark.rows_done,
-        gtid_set: parked.gtid_set.to_string(),
-        server_uuid: parked.server_uuid.to_string(),
-        epoch: parked.epoch,
-        commit_us: parked.commit_us,
-        columns: columns::bodies(&parked.columns),
-        xa: parked.xa.open().iter().map(prepared_body).collect(),
+        server_uuid: parked.home.server_uuid.to_string(),
+        epoch: parked.home.epoch,
+        resume: ResumeBody::of(&parked.resume),
     }
 }
 
@@ -250,43 +200,11 @@ fn parked(body: ParkedBody) -> Result<Parked, headwater_binlog::Error> {
         },
         reason: body.reason,
         since_us: body.since_us,
-        server_uuid: body.server_uuid.parse()?,
-        epoch: body.epoch,
-        mark: Mark {
-            position: body.position.parse()?,
-            rows_done: body.rows_done,
+        home: Home {
+            server_uuid: body.server_uuid.parse()?,
+            epoch: body.epoch,
         },
-        gtid_set: body.gtid_set.parse()?,
-        xa: xa_table(body.xa)?,
-        columns: columns::known(body.columns)?,
-        commit_us: body.commit_us,
-    })
-}
-
-fn prepared_body(prepared: &Prepared) -> PreparedBody {
-    let set = prepared.gtid.as_ref().map(|gtid| {
-        let mut set = GtidSet::default();
-        set.add(gtid);
-        set.to_string()
-    });
-    PreparedBody {
-        xid: prepared.xid.to_string(),
-        position: prepared.position.as_ref().map(ToString::to_string),
-        gtid: set,
-    }
-}
-
-fn prepared(body: PreparedBody) -> Result<Prepared, headwater_binlog::Error> {
-    let gtid = match body.gtid {
-        Some(text) => Some(text.parse::<GtidSet>()?.only().ok_or_else(|| {
-            headwater_binlog::Error::malformed("GTID of an XA transaction", "not one GTID")
-        })?),
-        None => None,
-    };
-    Ok(Prepared {
-        xid: body.xid.parse()?,
-        position: body.position.map(|text| text.parse()).transpose()?,
-        gtid,
+        resume: body.resume.resume()?,
     })
 }
 

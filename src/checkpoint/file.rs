@@ -104,7 +104,7 @@ impl CheckpointStore for FileStore {
 
     fn save(&self, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), Failure>> {
         self.write(|_| Stored {
-            epoch: checkpoint.epoch,
+            epoch: checkpoint.home.epoch,
             saved_us: now_us(),
             checkpoint: Some(checkpoint),
         })

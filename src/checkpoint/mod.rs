@@ -8,6 +8,7 @@ mod mysql;
 mod opening;
 mod options;
 mod remote;
+mod resume;
 
 use std::path::PathBuf;
 

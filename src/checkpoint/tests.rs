@@ -6,9 +6,10 @@
 use std::{path::Path, sync::Arc};
 
 use headwater_actors::{
-    checkpoint::{Checkpoint, Mark, OrderingKey, Parked, RouteOrdering},
+    checkpoint::{Checkpoint, OrderingKey, Parked, RouteOrdering},
     filter::TableFilter,
     ports::store::Stored,
+    progress::{Home, Resume},
 };
 use headwater_binlog::{
     columns::{ColumnList, Known, ListedColumn},
@@ -69,45 +70,53 @@ fn route(pattern: &str, key: OrderingKey) -> RouteOrdering {
     }
 }
 
-fn stored(gtid_set: &str) -> Stored {
-    let parked = Parked {
+fn home(server: &str, epoch: u32) -> Home {
+    Home {
+        server_uuid: server.parse().unwrap(),
+        epoch,
+    }
+}
+
+fn parked() -> Parked {
+    let position = "mysql-bin.000812:73400320".parse().unwrap();
+    let mut resume = Resume::at(position, format!("{BEFORE}:1-90210").parse().unwrap());
+    resume.mark.rows_done = 100_000;
+    resume.commit_us = 1_795_416_200_000_001;
+    let open = prepared("X'01',X'',1", Some("mysql-bin.000811:4"), None);
+    resume.xa = XaTable::new(vec![open]);
+    resume.columns = Arc::new([list("päckchen", "mysql-bin.000811:157", None)]);
+    Parked {
         table: name("päckchen"),
         reason: "record of 1100000 bytes is larger than the sink takes (1048576)".into(),
         since_us: 1_795_416_300_000_000,
-        server_uuid: BEFORE.parse().unwrap(),
-        epoch: 2,
-        mark: Mark {
-            position: "mysql-bin.000812:73400320".parse().unwrap(),
-            rows_done: 100_000,
-        },
-        gtid_set: format!("{BEFORE}:1-90210").parse().unwrap(),
-        xa: XaTable::new(vec![prepared(
-            "X'01',X'',1",
-            Some("mysql-bin.000811:4"),
-            None,
-        )]),
-        columns: Arc::new([list("päckchen", "mysql-bin.000811:157", None)]),
-        commit_us: 1_795_416_200_000_001,
-    };
+        home: home(BEFORE, 2),
+        resume,
+    }
+}
+
+fn stored(gtid_set: &str) -> Stored {
+    let position = "binlog.000012:4294967299".parse().unwrap();
+    let mut resume = Resume::at(position, gtid_set.parse().unwrap());
+    resume.mark.rows_done = 17;
+    resume.commit_us = 1_795_416_214_123_456;
+    let gtid = format!("{HERE}:4");
+    resume.xa = XaTable::new(vec![
+        prepared(
+            "X'6f72646572',X'31',7",
+            Some("binlog.000011:1234"),
+            Some(&gtid),
+        ),
+        prepared("X'ff00',X'',4294967295", None, Some("0-1-77")),
+    ]);
+    resume.columns = Arc::new([
+        list("orders", "binlog.000009:4", Some("binlog.000013:157")),
+        list("orders", "binlog.000013:157", None),
+    ]);
     let checkpoint = Checkpoint {
         name: "shop".into(),
-        server_uuid: HERE.parse().unwrap(),
         server_id: 4_294_967_295,
-        epoch: 3,
-        mark: Mark {
-            position: "binlog.000012:4294967299".parse().unwrap(),
-            rows_done: 17,
-        },
-        gtid_set: gtid_set.parse().unwrap(),
-        xa: XaTable::new(vec![
-            prepared(
-                "X'6f72646572',X'31',7",
-                Some("binlog.000011:1234"),
-                Some(&format!("{HERE}:4")),
-            ),
-            prepared("X'ff00',X'',4294967295", None, Some("0-1-77")),
-        ]),
-        commit_us: 1_795_416_214_123_456,
+        home: home(HERE, 3),
+        resume,
         ordering: OrderingKey::routed(
             vec![
                 route("shop.log_*", OrderingKey::PrimaryKey { lanes: 8 }),
@@ -116,11 +125,7 @@ fn stored(gtid_set: &str) -> Stored {
             OrderingKey::Table,
         ),
         drained: true,
-        columns: Arc::new([
-            list("orders", "binlog.000009:4", Some("binlog.000013:157")),
-            list("orders", "binlog.000013:157", None),
-        ]),
-        parked: Arc::new([parked]),
+        parked: Arc::new([parked()]),
     };
     Stored {
         epoch: 3,

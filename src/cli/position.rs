@@ -47,12 +47,12 @@ pub(super) fn clear(plan: &Plan) -> anyhow::Result<Exit> {
     for parked in &*checkpoint.parked {
         print(&format!(
             "forgot that table \"{}\" was parked at {}\n",
-            parked.table, parked.mark.position
+            parked.table, parked.resume.mark.position
         ))?;
     }
     print(&format!(
         "forgot {}; epoch {} is kept; the next run begins at source.start\n",
-        checkpoint.mark.position, epoch
+        checkpoint.resume.mark.position, epoch
     ))?;
     Ok(Exit::Drained)
 }
@@ -63,20 +63,23 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> String {
-    let inside = match checkpoint.mark.rows_done {
+    let inside = match checkpoint.resume.mark.rows_done {
         0 => String::new(),
         rows => format!(" and {rows} rows of the transaction that begins there"),
     };
-    let gtid_set = checkpoint.gtid_set.to_string().replace('\n', "");
+    let gtid_set = checkpoint.resume.gtid_set.to_string().replace('\n', "");
     let fields = [
         ("pipeline", checkpoint.name.clone()),
-        ("position", format!("{}{inside}", checkpoint.mark.position)),
+        (
+            "position",
+            format!("{}{inside}", checkpoint.resume.mark.position),
+        ),
         ("GTID set", or_none(&gtid_set)),
-        ("server UUID", checkpoint.server_uuid.to_string()),
+        ("server UUID", checkpoint.home.server_uuid.to_string()),
         ("server id", format!("{} (ours)", checkpoint.server_id)),
         ("epoch", stored.epoch.to_string()),
         ("ordering", checkpoint.ordering.to_string()),
-        ("newest commit", moment(checkpoint.commit_us, now_us)),
+        ("newest commit", moment(checkpoint.resume.commit_us, now_us)),
         ("stored", moment(stored.saved_us, now_us)),
         (
             "drained",
@@ -91,7 +94,7 @@ fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> String {
         let text = format!(
             "{} at {} since {}: {}",
             parked.table,
-            parked.mark.position,
+            parked.resume.mark.position,
             moment(parked.since_us, now_us),
             parked.reason
         );
@@ -121,11 +124,11 @@ fn parked(parked: &Parked) -> Value {
         "table": parked.table.to_string(),
         "reason": parked.reason,
         "since_us": parked.since_us,
-        "position": parked.mark.position.to_string(),
-        "rows_done": parked.mark.rows_done,
-        "gtid_set": parked.gtid_set.to_string().replace('\n', ""),
-        "server_uuid": parked.server_uuid.to_string(),
-        "epoch": parked.epoch,
+        "position": parked.resume.mark.position.to_string(),
+        "rows_done": parked.resume.mark.rows_done,
+        "gtid_set": parked.resume.gtid_set.to_string().replace('\n', ""),
+        "server_uuid": parked.home.server_uuid.to_string(),
+        "epoch": parked.home.epoch,
     })
 }
 
@@ -135,13 +138,13 @@ fn object(stored: &Stored, name: &str, now_us: u64) -> Value {
     json!({
         "name": name,
         "epoch": stored.epoch,
-        "position": checkpoint.map(|found| found.mark.position.to_string()),
-        "rows_done": checkpoint.map(|found| found.mark.rows_done),
-        "gtid_set": checkpoint.map(|found| found.gtid_set.to_string().replace('\n', "")),
-        "server_uuid": checkpoint.map(|found| found.server_uuid.to_string()),
+        "position": checkpoint.map(|found| found.resume.mark.position.to_string()),
+        "rows_done": checkpoint.map(|found| found.resume.mark.rows_done),
+        "gtid_set": checkpoint.map(|found| found.resume.gtid_set.to_string().replace('\n', "")),
+        "server_uuid": checkpoint.map(|found| found.home.server_uuid.to_string()),
         "server_id": checkpoint.map(|found| found.server_id),
         "ordering": ordering,
-        "commit_us": checkpoint.map(|found| found.commit_us),
+        "commit_us": checkpoint.map(|found| found.resume.commit_us),
         "drained": checkpoint.map(|found| found.drained),
         "parked": checkpoint.map(|found| found.parked.iter().map(parked).collect::<Vec<_>>()),
         "saved_us": (stored.saved_us > 0).then_some(stored.saved_us),

@@ -16,7 +16,7 @@ use super::options::{Host, SourcePlan};
 use super::{
     replication::Replication,
     resume::{Refusal, decide_resume},
-    start::{resume_point, server},
+    start::server,
 };
 
 /// For how long a server that lacks what has been read may catch up, over all launches in a row.
@@ -118,8 +118,8 @@ async fn ask(plan: &SourcePlan, checkpoint: Option<&Checkpoint>) -> Result<Answe
         return Ok(Answer::GoesOn);
     };
     let facts = server.facts().await?;
-    let is_home = facts.server_uuid == checkpoint.server_uuid;
-    let answer = match decide_resume(checkpoint.server_uuid, &resume_point(checkpoint), &facts) {
+    let is_home = facts.server_uuid == checkpoint.home.server_uuid;
+    let answer = match decide_resume(checkpoint.home.server_uuid, &checkpoint.resume, &facts) {
         Ok(_) if is_home => Answer::Home,
         Ok(_) => Answer::GoesOn,
         Err(Refusal::Never(failure)) => Answer::Refuses(failure),

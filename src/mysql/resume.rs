@@ -4,7 +4,10 @@
 //! a file that is still there; by GTID only when the server has all that we have and still keeps all that
 //! we lack. Everything else halts with both sides of the difference and what to do.
 
-use headwater_actors::{checkpoint::Checkpoint, failure::Failure, ports::source::ResumePoint};
+use headwater_actors::{
+    failure::Failure,
+    progress::{Home, Resume},
+};
 use headwater_binlog::{
     gtid::{GtidSet, Uuid},
     position::Position,
@@ -41,11 +44,7 @@ impl From<Refusal> for Failure {
 ///
 /// # Errors
 /// Definite when the server cannot go on there without a gap.
-pub fn decide_resume(
-    home: Uuid,
-    from: &ResumePoint,
-    facts: &ServerFacts,
-) -> Result<Route, Refusal> {
+pub fn decide_resume(home: Uuid, from: &Resume, facts: &ServerFacts) -> Result<Route, Refusal> {
     if home == facts.server_uuid {
         return by_position(from, facts).map_err(Refusal::Never);
     }
@@ -67,7 +66,7 @@ pub fn decide_resume(
     Ok(Route::ByGtid(from.gtid_set.clone()))
 }
 
-fn by_position(from: &ResumePoint, facts: &ServerFacts) -> Result<Route, Failure> {
+fn by_position(from: &Resume, facts: &ServerFacts) -> Result<Route, Failure> {
     let position = &from.mark.position;
     let file = facts.files.iter().find(|file| file.name == position.file);
     let Some(file) = file else {
@@ -98,7 +97,7 @@ fn by_position(from: &ResumePoint, facts: &ServerFacts) -> Result<Route, Failure
     ))
 }
 
-fn file_gone(from: &ResumePoint, facts: &ServerFacts) -> Failure {
+fn file_gone(from: &Resume, facts: &ServerFacts) -> Failure {
     let position = &from.mark.position;
     let oldest = facts
         .files
@@ -146,27 +145,26 @@ pub fn ensure_gtids(ours: &GtidSet, facts: &ServerFacts) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// Whether the server's log is still the one that `checkpoint` lies in: a log that was reset begins anew with the
-/// same names.
-pub fn is_log_of(checkpoint: &Checkpoint, facts: &ServerFacts) -> bool {
-    let (before, head) = (&checkpoint.mark.position, &facts.head);
-    checkpoint.server_uuid == facts.server_uuid
+/// Whether the server's log is still the one that `from`, a place of `home`, lies in: a log that was reset begins
+/// anew with the same names.
+pub fn is_log_of(home: Home, from: &Resume, facts: &ServerFacts) -> bool {
+    let (before, head) = (&from.mark.position, &facts.head);
+    home.server_uuid == facts.server_uuid
         && before.file.base() == head.file.base()
         && before <= head
-        && (!facts.has_gtids || checkpoint.gtid_set.is_subset(&facts.gtid_executed))
+        && (!facts.has_gtids || from.gtid_set.is_subset(&facts.gtid_executed))
 }
 
-/// The epoch in which `position` of server `server_uuid` is read after `checkpoint`: it rises when file
-/// and offset are no longer comparable with, or fall behind, what was sent.
-pub fn next_epoch(checkpoint: &Checkpoint, server_uuid: Uuid, position: &Position) -> u32 {
-    let before = &checkpoint.mark.position.file;
-    let goes_on = checkpoint.server_uuid == server_uuid
-        && before.base() == position.file.base()
-        && position.file.number >= before.number;
+/// The epoch in which `position` of server `server_uuid` is read after `before`, a place of `home`: it rises when
+/// file and offset are no longer comparable with, or fall behind, what was sent.
+pub fn next_epoch(home: Home, before: &Position, server_uuid: Uuid, position: &Position) -> u32 {
+    let goes_on = home.server_uuid == server_uuid
+        && before.file.base() == position.file.base()
+        && position.file.number >= before.file.number;
     if goes_on {
-        checkpoint.epoch
+        home.epoch
     } else {
-        checkpoint.epoch.saturating_add(1)
+        home.epoch.saturating_add(1)
     }
 }
 

@@ -6,19 +6,15 @@
 //! done then is sent again from its beginning: its ids are the same, and another server may order
 //! transactions differently.
 
-use std::sync::Arc;
-
 use bytes::BytesMut;
 use headwater_actors::{
-    checkpoint::{Checkpoint, Mark},
     failure::Failure,
-    ports::source::ResumePoint,
+    progress::{Home, Resume},
 };
 use headwater_binlog::{
     event::{EventHeader, EventKind, Framing},
-    gtid::{GtidSet, Uuid},
+    gtid::GtidSet,
     position::{FileName, Position},
-    xa::XaTable,
 };
 use tokio::time::timeout;
 
@@ -34,13 +30,11 @@ use super::{
 /// Every binlog file begins with four magic bytes.
 const FIRST_OFFSET: u64 = 4;
 
-/// Where to begin, on which server, in which epoch.
+/// Where to begin, and whose log that is a place of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Start {
-    pub point: ResumePoint,
-    /// The server whose position `point` is.
-    pub server_uuid: Uuid,
-    pub epoch: u32,
+    pub home: Home,
+    pub resume: Resume,
 }
 
 /// A connection to the first host that answers, and the account's name.
@@ -90,68 +84,44 @@ pub async fn resolve_start(plan: &SourcePlan) -> Result<Start, Failure> {
         }
     };
     Ok(Start {
-        point: point(position, 0, gtid_set),
-        server_uuid: facts.server_uuid,
-        epoch: 1,
+        home: Home {
+            server_uuid: facts.server_uuid,
+            epoch: 1,
+        },
+        resume: Resume::at(position, gtid_set),
     })
 }
 
-pub(super) fn resume_point(checkpoint: &Checkpoint) -> ResumePoint {
-    ResumePoint {
-        mark: checkpoint.mark.clone(),
-        gtid_set: checkpoint.gtid_set.clone(),
-        columns: Arc::clone(&checkpoint.columns),
-        xa: checkpoint.xa.clone(),
-    }
-}
-
-/// Where `checkpoint` goes on, on the first host that answers.
+/// Where `from`, a place of `home`, goes on, on the first host that answers.
 ///
 /// # Errors
 /// Definite when no server can go on there without a gap: see [`decide_resume`].
-pub async fn resume(plan: &SourcePlan, checkpoint: &Checkpoint) -> Result<Start, Failure> {
+pub async fn resume(plan: &SourcePlan, home: Home, from: &Resume) -> Result<Start, Failure> {
     let mut server = server(plan).await?;
     let facts = server.facts().await?;
     server.leave().await;
-    let from = resume_point(checkpoint);
-    let is_home = facts.server_uuid == checkpoint.server_uuid;
-    let point = match decide_resume(checkpoint.server_uuid, &from, &facts)? {
-        Route::ByGtid(set) if !is_home => ResumePoint {
-            xa: checkpoint.xa.without_positions(),
-            ..point(locate(plan, &facts, &set).await?, 0, set)
-        },
-        Route::ByGtid(_) | Route::ByPosition(_) => from,
+    let is_home = facts.server_uuid == home.server_uuid;
+    let resume = match decide_resume(home.server_uuid, from, &facts)? {
+        Route::ByGtid(set) if !is_home => from.moved_to(locate(plan, &facts, &set).await?),
+        Route::ByGtid(_) | Route::ByPosition(_) => from.clone(),
     };
-    let epoch = next_epoch(checkpoint, facts.server_uuid, &point.mark.position);
-    Ok(Start {
-        point,
+    let position = &resume.mark.position;
+    let home = Home {
         server_uuid: facts.server_uuid,
-        epoch,
-    })
+        epoch: next_epoch(home, &from.mark.position, facts.server_uuid, position),
+    };
+    Ok(Start { home, resume })
 }
 
-/// Whether the log of the first host that answers is the one that `checkpoint` lies in.
+/// Whether the log of the first host that answers is the one that `from`, a place of `home`, lies in.
 ///
 /// # Errors
 /// When no server answers.
-pub async fn is_same_log(plan: &SourcePlan, checkpoint: &Checkpoint) -> Result<bool, Failure> {
+pub async fn is_same_log(plan: &SourcePlan, home: Home, from: &Resume) -> Result<bool, Failure> {
     let mut server = server(plan).await?;
     let facts = server.facts().await?;
     server.leave().await;
-    Ok(is_log_of(checkpoint, &facts))
-}
-
-fn point(position: Position, rows_done: u64, gtid_set: GtidSet) -> ResumePoint {
-    ResumePoint {
-        mark: Mark {
-            position,
-            rows_done,
-        },
-        gtid_set,
-        // Of another place, of another server: nothing is known.
-        columns: Arc::default(),
-        xa: XaTable::default(),
-    }
+    Ok(is_log_of(home, from, &facts))
 }
 
 fn first_position(facts: &ServerFacts) -> Result<Position, Failure> {

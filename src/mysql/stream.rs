@@ -14,8 +14,9 @@ use headwater_actors::{
     lane::{FNV_BASIS, fnv1a},
     ports::{
         BoxFuture,
-        source::{EventStream, Head, Kept, Read, ResumePoint, Source},
+        source::{EventStream, Head, Kept, Read, Source},
     },
+    progress::Resume,
 };
 use headwater_binlog::{
     columns::{Answer, Question},
@@ -90,7 +91,7 @@ impl MySqlSource {
 }
 
 impl Source for MySqlSource {
-    fn open(&self, from: ResumePoint) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
+    fn open(&self, from: Resume) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.open(from).await })
     }
@@ -108,10 +109,7 @@ impl Source for MySqlSource {
         Box::pin(async move { shared.head(from).await })
     }
 
-    fn kept(
-        &self,
-        places: Vec<(Uuid, ResumePoint)>,
-    ) -> BoxFuture<'static, Result<Vec<Kept>, Failure>> {
+    fn kept(&self, places: Vec<(Uuid, Resume)>) -> BoxFuture<'static, Result<Vec<Kept>, Failure>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.kept(&places).await })
     }
@@ -134,7 +132,7 @@ impl Source for MySqlSource {
 }
 
 impl Shared {
-    async fn open(&self, from: ResumePoint) -> Result<Box<dyn EventStream>, Failure> {
+    async fn open(&self, from: Resume) -> Result<Box<dyn EventStream>, Failure> {
         let mut server = server(&self.plan).await?;
         let facts = server.facts().await?;
         // Whether another server can go on is the launch's question: it knows how long to wait for it.
@@ -226,7 +224,7 @@ impl Shared {
 }
 
 impl Shared {
-    async fn kept(&self, places: &[(Uuid, ResumePoint)]) -> Result<Vec<Kept>, Failure> {
+    async fn kept(&self, places: &[(Uuid, Resume)]) -> Result<Vec<Kept>, Failure> {
         let idle = self.idle.lock().await.take();
         let mut server = match idle {
             Some(server) => server,
@@ -236,7 +234,7 @@ impl Shared {
         self.ensure_home(&facts)?;
         let expires_after = server.log_expires_after().await?;
         *self.idle.lock().await = Some(server);
-        let kept = |(home, from): &(Uuid, ResumePoint)| {
+        let kept = |(home, from): &(Uuid, Resume)| {
             let is_here = *home == facts.server_uuid;
             Kept {
                 is_kept: decide_resume(*home, from, &facts).is_ok(),

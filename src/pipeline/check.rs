@@ -83,7 +83,7 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
         .iter()
         .flat_map(|found| found.parked.iter());
     checks.extend(parked.map(|parked| {
-        let (table, position) = (&parked.table, &parked.mark.position);
+        let (table, position) = (&parked.table, &parked.resume.mark.position);
         Check::warn(
             "parked table",
             format!("{table} waits at {position}: {}", parked.reason),
@@ -101,7 +101,10 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
 pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, Failure> {
     let mut checks = mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await?;
     let recoverable = mysql::recoverable(&plan.source).await?;
-    let known = stored.checkpoint.as_ref().map(|checkpoint| &checkpoint.xa);
+    let known = stored
+        .checkpoint
+        .as_ref()
+        .map(|checkpoint| &checkpoint.resume.xa);
     checks.push(mysql::ensure_xa(&recoverable, plan.source.xa, known));
     if !plan.shape.keeps_everything() {
         let seen = mysql::list_columns(&plan.source).await?;
@@ -127,10 +130,10 @@ async fn stored_position(plan: &Plan) -> Result<String, Failure> {
     };
     let patience = Patience::new(Duration::ZERO);
     let hosts = mysql::choose_host(&plan.source, Some(&checkpoint), &patience).await?;
-    mysql::resume(&hosts.only_first(), &checkpoint).await?;
+    mysql::resume(&hosts.only_first(), checkpoint.home, &checkpoint.resume).await?;
     Ok(format!(
         "{} is still in the server's log",
-        checkpoint.mark.position
+        checkpoint.resume.mark.position
     ))
 }
 

@@ -12,6 +12,7 @@ use headwater_actors::{
         source::Source,
         store::{CheckpointStore, Stored},
     },
+    progress::Home,
     reading::Until,
 };
 use headwater_binlog::gtid::Uuid;
@@ -83,7 +84,7 @@ impl Server {
         let identity = Identity {
             name: plan.name.clone(),
             server_id: from.server_id,
-            server_uuid: from.server_uuid,
+            server_uuid: from.home.server_uuid,
         };
         let source = Arc::new(MySqlSource::new(hosts, identity));
         let until = self
@@ -91,7 +92,7 @@ impl Server {
             .get_or_try_init(|| self.resolve_end(source.as_ref(), &from))
             .await?
             .clone();
-        let routes = GenerationRoutes::new(plan, Arc::clone(&self.outputs), from.server_uuid);
+        let routes = GenerationRoutes::new(plan, Arc::clone(&self.outputs), from.home.server_uuid);
         Ok(Launch {
             from,
             until,
@@ -103,9 +104,12 @@ impl Server {
     async fn resolve_end(&self, source: &MySqlSource, from: &Checkpoint) -> Result<Until, Failure> {
         Ok(match &self.until {
             RunUntil::Never => Until::Never,
-            RunUntil::Now => {
-                Until::Position(source.head(from.mark.position.clone()).await?.position)
-            }
+            RunUntil::Now => Until::Position(
+                source
+                    .head(from.resume.mark.position.clone())
+                    .await?
+                    .position,
+            ),
             RunUntil::At(Target::Position(position)) => Until::Position(position.clone()),
             RunUntil::At(Target::Gtids(gtids)) => Until::Gtids(gtids.clone()),
         })
@@ -145,13 +149,13 @@ async fn begin(plan: &Plan, stored: &Stored) -> Result<Checkpoint, Failure> {
         ensure_ordering(plan, checkpoint)?;
     }
     let start = match &stored.checkpoint {
-        Some(checkpoint) => mysql::resume(&plan.source, checkpoint).await?,
+        Some(checkpoint) => {
+            mysql::resume(&plan.source, checkpoint.home, &checkpoint.resume).await?
+        }
         None => {
-            let start = mysql::resolve_start(&plan.source).await?;
-            Start {
-                epoch: stored.epoch + 1,
-                ..start
-            }
+            let mut start = mysql::resolve_start(&plan.source).await?;
+            start.home.epoch = stored.epoch + 1;
+            start
         }
     };
     Ok(checkpoint_of(
@@ -162,10 +166,10 @@ async fn begin(plan: &Plan, stored: &Stored) -> Result<Checkpoint, Failure> {
     ))
 }
 
-/// `start` as what is stored; server id and commit time live on from the checkpoint before.
+/// `start` as what is stored; server id and parked tables live on from the checkpoint before.
 pub fn checkpoint_of(
     plan: &Plan,
-    start: Start,
+    mut start: Start,
     before: Option<&Checkpoint>,
     drained: bool,
 ) -> Checkpoint {
@@ -174,22 +178,17 @@ pub fn checkpoint_of(
         (0, None) => mysql::draw_server_id(),
         (chosen, _) => chosen,
     };
+    if plan.source.unnamed_columns == UnnamedColumns::Positional {
+        // Names and numbers do not mix.
+        start.resume.columns = Arc::default();
+    }
     Checkpoint {
         name: plan.name.clone(),
-        server_uuid: start.server_uuid,
         server_id,
-        epoch: start.epoch,
-        mark: start.point.mark,
-        gtid_set: start.point.gtid_set,
-        xa: start.point.xa,
-        commit_us: before.map_or(0, |before| before.commit_us),
+        home: start.home,
+        resume: start.resume,
         ordering: plan.ordering.clone(),
         drained,
-        columns: match plan.source.unnamed_columns {
-            UnnamedColumns::Refuse => start.point.columns,
-            // Names and numbers do not mix.
-            UnnamedColumns::Positional => Arc::default(),
-        },
         parked: before.map_or_else(Arc::default, |before| Arc::clone(&before.parked)),
     }
 }
@@ -236,28 +235,26 @@ impl Launcher for FileLauncher {
                 UnnamedColumns::Refuse => source,
                 UnnamedColumns::Positional => source.numbering_columns(),
             });
-            let begin = source.first()?;
+            let resume = source.first()?;
             // The ids and epoch of the pipeline whose log this is, where its checkpoint is at hand.
             let stored = checkpoint::peek(&plan.checkpoint, &plan.name).await?;
             let before = stored.checkpoint.as_ref();
             let from = Checkpoint {
                 name: plan.name.clone(),
-                server_uuid: before.map_or(Uuid([0; 16]), |before| before.server_uuid),
                 server_id: 0,
-                epoch: stored.epoch.max(1),
-                mark: begin.mark,
-                gtid_set: begin.gtid_set,
-                xa: begin.xa,
-                commit_us: 0,
+                home: Home {
+                    server_uuid: before.map_or(Uuid([0; 16]), |before| before.home.server_uuid),
+                    epoch: stored.epoch.max(1),
+                },
+                resume,
                 ordering: plan.ordering.clone(),
                 drained: false,
-                columns: begin.columns,
                 // The files are read for all tables.
                 parked: Arc::default(),
             };
             outputs.connect().await?;
             Ok(Launch {
-                routes: Arc::new(GenerationRoutes::new(&plan, outputs, from.server_uuid)),
+                routes: Arc::new(GenerationRoutes::new(&plan, outputs, from.home.server_uuid)),
                 from,
                 until: Until::Never,
                 source,

@@ -8,7 +8,7 @@ use super::launch::checkpoint_of;
 use crate::{
     checkpoint,
     exit::Exit,
-    mysql::{self, Patience, Start, StartPlan, Target},
+    mysql::{self, Patience, StartPlan, Target},
     plan::Plan,
 };
 
@@ -25,26 +25,23 @@ pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
             Target::Position(position) => StartPlan::At(position),
             Target::Gtids(gtids) => StartPlan::After(gtids),
         };
-        let start = mysql::resolve_start(&source).await?;
+        let mut start = mysql::resolve_start(&source).await?;
         // Events sent again keep their `seq` while the log is the same one.
         let is_same_log = match &stored.checkpoint {
-            Some(before) => mysql::is_same_log(&source, before).await?,
+            Some(before) => mysql::is_same_log(&source, before.home, &before.resume).await?,
             None => false,
         };
-        let epoch = if is_same_log {
+        start.home.epoch = if is_same_log {
             stored.epoch
         } else {
             stored.epoch + 1
         };
-        let checkpoint = checkpoint_of(
-            &plan,
-            Start { epoch, ..start },
-            stored.checkpoint.as_ref(),
-            true,
-        );
+        let before = stored.checkpoint.as_ref();
+        start.resume.commit_us = before.map_or(0, |before| before.resume.commit_us);
+        let checkpoint = checkpoint_of(&plan, start, before, true);
         println!(
             "position of \"{}\" is now {}",
-            plan.name, checkpoint.mark.position
+            plan.name, checkpoint.resume.mark.position
         );
         store.save(checkpoint).await?;
         opened.give_back().await;

@@ -18,6 +18,7 @@ use headwater_actors::{
         launcher::{Launch, Launcher},
         store::{CheckpointStore, Stored},
     },
+    progress::Home,
     reading::Until,
     selection::Selection,
     supervisor::End,
@@ -35,7 +36,7 @@ use crate::{
     checkpoint::{self, LeaseEvent, Opened},
     exit::Exit,
     lease::gate::LeaseGate,
-    mysql::{self, Identity, MySqlSource, Start},
+    mysql::{self, Identity, MySqlSource},
     plan::Plan,
     telemetry::{Telemetry, logs},
 };
@@ -90,8 +91,8 @@ async fn discard(table: &str, opened: &Opened) -> anyhow::Result<Exit> {
     println!(
         "table \"{}\" is no longer parked; its changes between {} and {} are not delivered: copy the table anew",
         parked.table,
-        parked.mark.position,
-        entry.main().mark.position
+        parked.resume.mark.position,
+        entry.main().resume.mark.position
     );
     Ok(Exit::Drained)
 }
@@ -177,20 +178,20 @@ async fn finish(entry: &EntryStore, end: End) -> anyhow::Result<Exit> {
         return Ok(Exit::Drained);
     };
     match end {
-        End::Drained if parked.mark.has_passed(&main.mark) => {
+        End::Drained if parked.resume.mark.has_passed(&main.resume.mark) => {
             entry.remove().await?;
-            tracing::info!(%table, position = %main.mark.position, "table resumed: it goes on with all others");
+            tracing::info!(%table, position = %main.resume.mark.position, "table resumed: it goes on with all others");
             Ok(Exit::Drained)
         }
         End::Drained => {
-            tracing::warn!(%table, position = %parked.mark.position, "stopped on the way: the table stays parked there; resume it again");
+            tracing::warn!(%table, position = %parked.resume.mark.position, "stopped on the way: the table stays parked there; resume it again");
             Ok(Exit::GraceOver)
         }
         End::Halted(failure) => {
             let reason = failure.message.clone();
             let change = move |parked: &mut Parked| parked.reason = reason;
             entry.change(change).await?;
-            tracing::error!(%table, position = %parked.mark.position, "the table stays parked there");
+            tracing::error!(%table, position = %parked.resume.mark.position, "the table stays parked there");
             Ok(Exit::Halted)
         }
         End::GraceOver => Ok(Exit::GraceOver),
@@ -255,13 +256,8 @@ impl CheckpointStore for EntryStore {
 
     fn save(&self, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), Failure>> {
         self.change(|parked| {
-            parked.server_uuid = checkpoint.server_uuid;
-            parked.epoch = checkpoint.epoch;
-            parked.mark = checkpoint.mark;
-            parked.gtid_set = checkpoint.gtid_set;
-            parked.xa = checkpoint.xa;
-            parked.columns = checkpoint.columns;
-            parked.commit_us = checkpoint.commit_us;
+            parked.home = checkpoint.home;
+            parked.resume = checkpoint.resume;
         })
     }
 
@@ -296,42 +292,38 @@ impl Shared {
         ensure_source(plan, &stored).await?;
         self.outputs.connect().await?;
         let main = here(plan, self.entry.main()).await?;
-        let Some(parked) = entry_of(&main, &self.entry.table).cloned() else {
+        let Some(parked) = entry_of(&main, &self.entry.table) else {
             return Err(Failure::definite("the table is no longer parked"));
         };
-        let from = Checkpoint {
-            server_uuid: parked.home(main.epoch),
-            epoch: parked.epoch,
-            mark: parked.mark,
-            gtid_set: parked.gtid_set,
-            xa: parked.xa,
-            columns: parked.columns,
-            commit_us: parked.commit_us,
-            ordering: plan.ordering.clone(),
-            drained: false,
-            parked: Arc::default(),
-            ..main.clone()
+        let home = Home {
+            server_uuid: parked.home.server_in(main.home.epoch),
+            epoch: parked.home.epoch,
         };
-        let start = mysql::resume(&plan.source, &from).await;
+        let start = mysql::resume(&plan.source, home, &parked.resume).await;
         let start = start.map_err(|failure| lost(&self.entry.table, failure))?;
-        if start.server_uuid != main.server_uuid {
+        if start.home.server_uuid != main.home.server_uuid {
             return Err(Failure::transient("two servers answered in turn"));
         }
         let from = Checkpoint {
-            epoch: main.epoch,
-            ..moved(from, start)
+            name: main.name.clone(),
+            server_id: main.server_id,
+            home: main.home,
+            resume: start.resume,
+            ordering: plan.ordering.clone(),
+            drained: false,
+            parked: Arc::default(),
         };
-        let until = Until::Mark(main.mark.clone());
+        let until = Until::Mark(main.resume.mark.clone());
         *self.entry.locked() = main;
         self.entry.save(from.clone()).await?;
         let identity = Identity {
             name: plan.name.clone(),
             server_id: from.server_id,
-            server_uuid: from.server_uuid,
+            server_uuid: from.home.server_uuid,
         };
         let outputs = Arc::clone(&self.outputs);
         Ok(Launch {
-            routes: Arc::new(GenerationRoutes::new(plan, outputs, from.server_uuid)),
+            routes: Arc::new(GenerationRoutes::new(plan, outputs, from.home.server_uuid)),
             source: Arc::new(MySqlSource::new(plan.source.clone(), identity)),
             until,
             from,
@@ -340,26 +332,13 @@ impl Shared {
 }
 
 /// The pipeline's own position on the server that answers.
-async fn here(plan: &Plan, main: Checkpoint) -> Result<Checkpoint, Failure> {
+async fn here(plan: &Plan, mut main: Checkpoint) -> Result<Checkpoint, Failure> {
     ensure_ordering(plan, &main)?;
-    let start = mysql::resume(&plan.source, &main).await?;
-    Ok(if start.server_uuid == main.server_uuid {
-        main
-    } else {
-        moved(main, start)
-    })
-}
-
-fn moved(checkpoint: Checkpoint, start: Start) -> Checkpoint {
-    Checkpoint {
-        server_uuid: start.server_uuid,
-        epoch: start.epoch,
-        mark: start.point.mark,
-        gtid_set: start.point.gtid_set,
-        xa: start.point.xa,
-        columns: start.point.columns,
-        ..checkpoint
+    let start = mysql::resume(&plan.source, main.home, &main.resume).await?;
+    if start.home.server_uuid != main.home.server_uuid {
+        (main.home, main.resume) = (start.home, start.resume);
     }
+    Ok(main)
 }
 
 fn lost(table: &TableName, failure: Failure) -> Failure {

@@ -47,7 +47,7 @@ fn format() -> Vec<u8> {
     event(15, &body)
 }
 
-async fn kinds(source: &FileSource, from: ResumePoint) -> Result<Vec<(u8, Vec<u8>)>, Failure> {
+async fn kinds(source: &FileSource, from: Resume) -> Result<Vec<(u8, Vec<u8>)>, Failure> {
     let mut stream = source.open(from).await?;
     let mut kinds = Vec::new();
     loop {

@@ -14,9 +14,9 @@ use headwater::{
     secret::Secret,
 };
 use headwater_actors::{
-    checkpoint::{Checkpoint, OrderingKey},
     failure::Failure,
-    ports::source::{EventStream, Read, ResumePoint, Source},
+    ports::source::{EventStream, Read, Source},
+    progress::Resume,
 };
 use headwater_binlog::event::{EventHeader, EventKind, FLAG_IN_USE, Framing};
 use headwater_harness::mysql::{MySql, PASSWORD, USER};
@@ -57,24 +57,7 @@ pub fn identity(start: &Start) -> Identity {
     Identity {
         name: "test".into(),
         server_id: 4_000_000_001,
-        server_uuid: start.server_uuid,
-    }
-}
-
-pub fn checkpoint(start: &Start, point: ResumePoint) -> Checkpoint {
-    Checkpoint {
-        xa: point.xa,
-        name: "test".into(),
-        server_uuid: start.server_uuid,
-        server_id: 4_000_000_001,
-        epoch: start.epoch,
-        mark: point.mark,
-        gtid_set: point.gtid_set,
-        commit_us: 0,
-        ordering: OrderingKey::Table,
-        columns: point.columns,
-        parked: Default::default(),
-        drained: true,
+        server_uuid: start.home.server_uuid,
     }
 }
 
@@ -115,13 +98,13 @@ impl Reading {
     pub async fn start(plan: &SourcePlan) -> (Self, Start) {
         let start = resolve_start(plan).await.expect("a start");
         let source = MySqlSource::new(plan.clone(), identity(&start));
-        let reading = Self::open(&source, start.point.clone())
+        let reading = Self::open(&source, start.resume.clone())
             .await
             .expect("a stream");
         (reading, start)
     }
 
-    pub async fn open(source: &dyn Source, from: ResumePoint) -> Result<Self, Failure> {
+    pub async fn open(source: &dyn Source, from: Resume) -> Result<Self, Failure> {
         Ok(Self {
             stream: source.open(from).await?,
             framing: Framing::default(),

@@ -5,20 +5,20 @@ use headwater::{
     replay::FileSource,
 };
 use headwater_actors::{
-    checkpoint::Mark,
     failure::{Class, Failure},
-    ports::source::{ResumePoint, Source},
+    ports::source::Source,
+    progress::Resume,
 };
 use headwater_binlog::event::EventKind;
 use headwater_harness::mysql::MySql;
 
-use crate::log::{Reading, checkpoint, definite, file_from, host, identity, plan};
+use crate::log::{Reading, definite, file_from, host, identity, plan};
 
 const TABLE: &str = "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY)";
 
 /// The head of the server's log as a point to go on from.
-async fn head(server: &MySql) -> ResumePoint {
-    resolve_start(&plan(server)).await.expect("a start").point
+async fn head(server: &MySql) -> Resume {
+    resolve_start(&plan(server)).await.expect("a start").resume
 }
 
 async fn start_from(server: &MySql, start: StartPlan) -> Result<Start, Failure> {
@@ -46,20 +46,20 @@ async fn a_start_is_the_same_place_by_position_by_gtid_and_now() {
         .exec("INSERT INTO d.t VALUES (2)")
         .await
         .expect("a row");
-    let place = now.point.mark.position.clone();
+    let place = now.resume.mark.position.clone();
     assert_eq!(start_at(&server, StartPlan::At(place.clone())).await, now);
     assert_eq!(
-        start_at(&server, StartPlan::After(now.point.gtid_set.clone())).await,
+        start_at(&server, StartPlan::After(now.resume.gtid_set.clone())).await,
         now
     );
-    let later = start_at(&server, StartPlan::Now).await.point;
+    let later = start_at(&server, StartPlan::Now).await.resume;
     assert_eq!(
         start_at(&server, StartPlan::After(later.gtid_set.clone()))
             .await
-            .point,
+            .resume,
         later
     );
-    let earliest = start_at(&server, StartPlan::Earliest).await.point;
+    let earliest = start_at(&server, StartPlan::Earliest).await.resume;
     assert_eq!(earliest.mark.position.offset, 4);
     assert!(earliest.mark.position.file.number < place.file.number);
 
@@ -86,12 +86,11 @@ async fn a_purged_position_halts_with_both_positions() {
         .await
         .expect("purged");
     let source = MySqlSource::new(plan(&server), identity(&start));
-    let failure = definite(source.open(start.point.clone()).await);
-    for part in [start.point.mark.position.to_string(), format!("{file}:4")] {
+    let failure = definite(source.open(start.resume.clone()).await);
+    for part in [start.resume.mark.position.to_string(), format!("{file}:4")] {
         assert!(failure.message.contains(&part), "{failure}");
     }
-    let stored = checkpoint(&start, start.point.clone());
-    definite(resume(&plan(&server), &stored).await);
+    definite(resume(&plan(&server), start.home, &start.resume).await);
 }
 
 #[tokio::test]
@@ -112,32 +111,28 @@ async fn a_replica_takes_over_by_gtid_at_the_same_transaction_in_a_new_epoch() {
 
     let mut failover = plan(&source);
     failover.hosts = vec![host(&replica)];
-    let mut point = start.point.clone();
-    point.mark = Mark {
-        rows_done: 1,
-        ..point.mark
-    };
-    let stored = checkpoint(&start, point.clone());
-    let taken = resume(&failover, &stored)
+    let mut inside = start.resume.clone();
+    inside.mark.rows_done = 1;
+    let taken = resume(&failover, start.home, &inside)
         .await
         .expect("a place on the replica");
-    assert_ne!(taken.server_uuid, start.server_uuid);
+    assert_ne!(taken.home.server_uuid, start.home.server_uuid);
     assert_eq!(
-        (taken.epoch, taken.point.mark.rows_done),
-        (start.epoch + 1, 0)
+        (taken.home.epoch, taken.resume.mark.rows_done),
+        (start.home.epoch + 1, 0)
     );
-    assert_eq!(taken.point.gtid_set, start.point.gtid_set);
+    assert_eq!(taken.resume.gtid_set, start.resume.gtid_set);
 
     // The first server's identity asks for a new launch there: the epoch must be stored before the events.
     let stale = MySqlSource::new(failover.clone(), identity(&start));
-    let refused = stale.open(start.point.clone()).await;
+    let refused = stale.open(start.resume.clone()).await;
     let failure = refused.err().expect("another server answers");
     assert_eq!(failure.class, Class::Superseded, "{failure}");
-    for uuid in [start.server_uuid, taken.server_uuid] {
+    for uuid in [start.home.server_uuid, taken.home.server_uuid] {
         assert!(failure.message.contains(&uuid.to_string()), "{failure}");
     }
     let there = MySqlSource::new(failover.clone(), identity(&taken));
-    let mut reading = Reading::open(&there, taken.point.clone())
+    let mut reading = Reading::open(&there, taken.resume.clone())
         .await
         .expect("a stream");
     reading.until(EventKind::Xid, 2).await;
@@ -152,8 +147,8 @@ async fn a_replica_takes_over_by_gtid_at_the_same_transaction_in_a_new_epoch() {
         .exec("INSERT INTO d.t VALUES (3)")
         .await
         .expect("a row");
-    let ahead = checkpoint(&start, head(&source).await);
-    let failure = definite(resume(&failover, &ahead).await);
+    let ahead = head(&source).await;
+    let failure = definite(resume(&failover, start.home, &ahead).await);
     assert!(failure.message.contains("lacks transactions"), "{failure}");
 }
 

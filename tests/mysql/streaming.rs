@@ -5,7 +5,7 @@ use headwater_actors::ports::source::{Read, Source};
 use headwater_binlog::{event::EventKind, position::Position};
 use headwater_harness::mysql::MySql;
 
-use crate::log::{Reading, checkpoint, definite, file_from, identity, plan, transient};
+use crate::log::{Reading, definite, file_from, identity, plan, transient};
 
 const TABLE: &str = "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, b LONGBLOB)";
 
@@ -24,7 +24,7 @@ async fn the_stream_is_byte_for_byte_the_log_across_files_and_large_events() {
     reading.until(EventKind::Xid, 4).await;
 
     let files = server.binlog_files().expect("files").len();
-    let mut expected = file_from(&server, files - 2, start.point.mark.position.offset);
+    let mut expected = file_from(&server, files - 2, start.resume.mark.position.offset);
     expected.extend(file_from(&server, files - 1, 4));
     let seen = reading.in_file();
     assert_eq!(seen.len(), expected.len());
@@ -47,7 +47,7 @@ async fn a_compressed_transaction_passes_once_and_stays_compressed() {
     assert_eq!(reading.count(EventKind::TransactionPayload), 1);
     assert_eq!(reading.count(EventKind::WriteRows), 0);
     let last = server.binlog_files().expect("files").len() - 1;
-    assert!(reading.in_file() == file_from(&server, last, start.point.mark.position.offset));
+    assert!(reading.in_file() == file_from(&server, last, start.resume.mark.position.offset));
 }
 
 #[tokio::test]
@@ -79,14 +79,14 @@ async fn a_large_compressed_transaction_passes_in_parts_byte_for_byte_beyond_the
         reading.chunk_bytes_max
     );
     let last = server.binlog_files().expect("files").len() - 1;
-    assert!(reading.in_file() == file_from(&server, last, start.point.mark.position.offset));
+    assert!(reading.in_file() == file_from(&server, last, start.resume.mark.position.offset));
 
     // A point behind it is found without holding it, one inside it is none.
     let mut at = small.clone();
     let end = resolve_start(&small)
         .await
         .expect("a start")
-        .point
+        .resume
         .mark
         .position;
     at.start = StartPlan::At(end.clone());
@@ -136,19 +136,18 @@ async fn a_restarted_server_is_a_transient_failure_and_goes_on_where_it_was() {
         }
     };
     transient::<()>(Err(failure));
-    transient(source.open(start.point.clone()).await);
+    transient(source.open(start.resume.clone()).await);
     server.start_again().await.expect("again");
 
     server
         .exec("INSERT INTO d.t VALUES (2, 'b')")
         .await
         .expect("a row");
-    let mut again = Reading::open(&source, start.point.clone())
+    let mut again = Reading::open(&source, start.resume.clone())
         .await
         .expect("a stream");
     again.until(EventKind::Xid, 2).await;
-    let stored = checkpoint(&start, start.point.clone());
-    let resumed = headwater::mysql::resume(&plan, &stored).await;
+    let resumed = headwater::mysql::resume(&plan, start.home, &start.resume).await;
     assert_eq!(resumed.expect("the same place"), start);
 }
 
@@ -162,7 +161,7 @@ async fn the_head_is_as_far_away_as_the_bytes_that_are_still_to_come() {
     server.exec(sql).await.expect("changes");
     for _ in 0..2 {
         let head = source
-            .head(start.point.mark.position.clone())
+            .head(start.resume.mark.position.clone())
             .await
             .expect("a head");
         let (file, offset) = server.position().await.expect("a position");
@@ -180,7 +179,7 @@ async fn a_second_process_of_the_pipeline_takes_over_and_the_first_is_told() {
     let (mut first, start) = Reading::start(&plan).await;
     first.until(EventKind::Heartbeat, 1).await;
     let source = MySqlSource::new(plan.clone(), identity(&start));
-    let mut second = Reading::open(&source, start.point.clone())
+    let mut second = Reading::open(&source, start.resume.clone())
         .await
         .expect("a stream");
     second.until(EventKind::Heartbeat, 1).await;

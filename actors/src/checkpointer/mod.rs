@@ -3,9 +3,9 @@
 //! It never waits for a write: while one is in flight, newer positions pile into the next. A store that
 //! fails is tried again for as long as it may pass; meanwhile the stored position is old, never wrong. When
 //! that lasts too long, the Supervisor is told and reading pauses: what a crash would repeat stays bounded.
-//! What may be stored, and what is too long, is decided in [`progress`].
+//! What may be stored, and what is too long, is decided in [`ledger`].
 
-pub mod progress;
+pub mod ledger;
 
 use std::{
     sync::Arc,
@@ -17,7 +17,7 @@ use actix::{
     WrapFuture,
 };
 
-use self::progress::{Next, Progress};
+use self::ledger::{Ledger, Next};
 use crate::{
     backoff::Backoff,
     checkpoint::Checkpoint,
@@ -25,8 +25,8 @@ use crate::{
     failure::Failure,
     fault,
     messages::{
-        BarrierFinished, BarrierOpened, CheckpointStatus, ColumnsKnown, Drained, Generation,
-        GetCheckpointStatus, Park, Stop, StoreLast, StoreState,
+        BarrierFinished, BarrierOpened, CheckpointStatus, Drained, Generation, GetCheckpointStatus,
+        Park, Stop, StoreLast, StoreState,
     },
     metrics as names,
     pace::CheckpointPace,
@@ -36,7 +36,7 @@ use crate::{
 
 pub struct Checkpointer {
     generation: Generation,
-    progress: Progress,
+    ledger: Ledger,
     backoff: Backoff,
     last_success: Instant,
     /// When it rings.
@@ -66,10 +66,10 @@ impl Checkpointer {
         supervisor: Supervising,
         watch: DeathWatch,
     ) -> Self {
-        let progress = Progress::new(from, pace);
+        let ledger = Ledger::new(from, pace);
         Self {
             generation,
-            progress: progress.with_quiet_interval(store.quiet_interval()),
+            ledger: ledger.with_quiet_interval(store.quiet_interval()),
             backoff,
             last_success: Instant::now(),
             timer: None,
@@ -82,7 +82,7 @@ impl Checkpointer {
     }
 
     fn proceed(&mut self, ctx: &mut Context<Self>) {
-        match self.progress.next(Instant::now()) {
+        match self.ledger.next(Instant::now()) {
             Next::Nothing => (),
             Next::At(due) if self.timer.is_some_and(|(at, _)| at <= due) => (),
             Next::At(due) => {
@@ -98,7 +98,7 @@ impl Checkpointer {
             }
             Next::Write(checkpoint) => self.write(*checkpoint, ctx),
             Next::Done => {
-                let mark = Some(self.progress.done().mark.clone());
+                let mark = Some(self.ledger.done().resume.mark.clone());
                 self.supervisor.drained.do_send(Drained {
                     generation: self.generation,
                     mark,
@@ -108,11 +108,11 @@ impl Checkpointer {
     }
 
     fn count_parked(&self) {
-        metrics::gauge!(names::TABLES_PARKED).set(self.progress.done().parked.len() as f64);
+        metrics::gauge!(names::TABLES_PARKED).set(self.ledger.done().parked.len() as f64);
     }
 
     fn lag_secs(&self) -> f64 {
-        let oldest = self.progress.oldest_open_us();
+        let oldest = self.ledger.oldest_open_us();
         oldest.map_or(0.0, |us| clock::age(us).as_secs_f64())
     }
 
@@ -141,13 +141,13 @@ impl Checkpointer {
                 self.backoff.reset();
                 self.last_success = Instant::now();
                 self.last_failure = None;
-                self.progress.stored();
+                self.ledger.stored();
             }
             Err(failure) if failure.is_definite() => return self.die(failure, ctx),
             Err(failure) => {
                 let wait = self.backoff.next_wait(fastrand::f64());
                 tracing::warn!(error = %failure, hint = failure.hint.as_deref(), retry_in = ?wait, "checkpoint not stored");
-                self.progress.failed(Instant::now() + wait);
+                self.ledger.failed(Instant::now() + wait);
                 self.supervisor
                     .state
                     .do_send(StoreState::Failing(self.generation, failure.clone()));
@@ -160,13 +160,13 @@ impl Checkpointer {
 
     fn tell_lateness(&mut self) {
         let now = Instant::now();
-        let is_late = self.progress.is_late(now);
+        let is_late = self.ledger.is_late(now);
         if is_late == self.is_late {
             return;
         }
         self.is_late = is_late;
         let state = if is_late {
-            let secs = self.progress.trying_for(now).as_secs();
+            let secs = self.ledger.trying_for(now).as_secs();
             let cause = self.last_failure.as_ref();
             let said = cause.map_or("the store does not answer", |failure| &failure.message);
             StoreState::Late(
@@ -208,17 +208,12 @@ impl Actor for Checkpointer {
 impl Handler<BarrierOpened> for Checkpointer {
     type Result = ();
 
-    fn handle(&mut self, BarrierOpened { seq, end }: BarrierOpened, _ctx: &mut Self::Context) {
-        self.progress.opened(seq, end);
-    }
-}
-
-impl Handler<ColumnsKnown> for Checkpointer {
-    type Result = ();
-
-    fn handle(&mut self, ColumnsKnown(columns): ColumnsKnown, ctx: &mut Self::Context) {
-        self.progress.columns(columns);
-        self.proceed(ctx);
+    fn handle(&mut self, opened: BarrierOpened, ctx: &mut Self::Context) {
+        match self.ledger.opened(opened) {
+            Ok(true) => self.proceed(ctx),
+            Ok(false) => (),
+            Err(gap) => self.die(gap.into(), ctx),
+        }
     }
 }
 
@@ -226,7 +221,11 @@ impl Handler<BarrierFinished> for Checkpointer {
     type Result = ();
 
     fn handle(&mut self, BarrierFinished(seq): BarrierFinished, ctx: &mut Self::Context) {
-        for commit_us in self.progress.finished(seq) {
+        let commit_times = match self.ledger.finished(seq) {
+            Ok(commit_times) => commit_times,
+            Err(gap) => return self.die(gap.into(), ctx),
+        };
+        for commit_us in commit_times {
             let took = clock::age(commit_us);
             metrics::histogram!(names::COMMIT_TO_DURABLE_SECONDS).record(took.as_secs_f64());
         }
@@ -239,8 +238,12 @@ impl Handler<Park> for Checkpointer {
 
     fn handle(&mut self, park: Park, ctx: &mut Self::Context) {
         let since_us = clock::unix_now().as_micros().try_into().unwrap_or(u64::MAX);
-        self.progress
+        let parked = self
+            .ledger
             .park(park.table, park.from, park.reason, since_us);
+        if let Err(gap) = parked {
+            return self.die(gap.into(), ctx);
+        }
         self.count_parked();
         self.proceed(ctx);
     }
@@ -250,7 +253,7 @@ impl Handler<StoreLast> for Checkpointer {
     type Result = ();
 
     fn handle(&mut self, StoreLast { drained }: StoreLast, ctx: &mut Self::Context) {
-        self.progress.store_last(drained);
+        self.ledger.store_last(drained);
         self.proceed(ctx);
     }
 }
@@ -263,10 +266,10 @@ impl Handler<GetCheckpointStatus> for Checkpointer {
         GetCheckpointStatus: GetCheckpointStatus,
         _ctx: &mut Self::Context,
     ) -> CheckpointStatus {
-        let done = self.progress.done();
+        let done = self.ledger.done();
         CheckpointStatus {
-            durable: done.mark.clone(),
-            gtid_set: done.gtid_set.clone(),
+            durable: done.resume.mark.clone(),
+            gtid_set: done.resume.gtid_set.clone(),
             age_secs: self.last_success.elapsed().as_secs_f64(),
             lag_secs: self.lag_secs(),
             parked: Arc::clone(&done.parked),

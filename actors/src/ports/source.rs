@@ -1,17 +1,17 @@
 //! Where raw binlog events come from: a server or files.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use headwater_binlog::{
-    columns::{Answer, Known, Question},
-    gtid::{GtidSet, Uuid},
+    columns::{Answer, Question},
+    gtid::Uuid,
     position::Position,
-    xa::{Prepared, XaTable},
+    xa::Prepared,
 };
 
 use super::BoxFuture;
-use crate::{checkpoint::Mark, failure::Failure};
+use crate::{failure::Failure, progress::Resume};
 
 /// Opens streams of events. One stream at a time is open.
 pub trait Source: Send + Sync {
@@ -19,7 +19,7 @@ pub trait Source: Send + Sync {
     /// FORMAT_DESCRIPTION); rows of the first transaction before `from.mark.rows_done` are included:
     /// the caller skips them. A server that is not the one of the checkpoint, or that no longer has
     /// the position, is a definite failure.
-    fn open(&self, from: ResumePoint) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>>;
+    fn open(&self, from: Resume) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>>;
 
     /// Asks for the part of the log that holds a prepared XA transaction, beside the stream that is open:
     /// the head of its file, then its events, and whatever follows them. A server or a set of files that no
@@ -34,10 +34,7 @@ pub trait Source: Send + Sync {
 
     /// Whether the log still has these places, each of the server beside it, and for how long. A source that
     /// cannot tell says nothing.
-    fn kept(
-        &self,
-        _places: Vec<(Uuid, ResumePoint)>,
-    ) -> BoxFuture<'static, Result<Vec<Kept>, Failure>> {
+    fn kept(&self, _places: Vec<(Uuid, Resume)>) -> BoxFuture<'static, Result<Vec<Kept>, Failure>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
@@ -45,18 +42,6 @@ pub trait Source: Send + Sync {
     /// while a stream is open; nothing is read until the answer is there. What is not certain is a definite
     /// failure, never an answer.
     fn columns(&self, question: Question) -> BoxFuture<'static, Result<Answer, Failure>>;
-}
-
-/// Where a stream goes on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ResumePoint {
-    pub mark: Mark,
-    /// Transactions wholly done at `mark`.
-    pub gtid_set: GtidSet,
-    /// Column lists that the log does not carry, never older than `mark`.
-    pub columns: Arc<[Known]>,
-    /// XA transactions that are prepared and not finished at `mark`.
-    pub xa: XaTable,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

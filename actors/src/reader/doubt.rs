@@ -7,7 +7,7 @@
 
 use headwater_binlog::{Error, assembler::AssembleError, position::Position};
 
-use crate::checkpoint::Mark;
+use crate::progress::Mark;
 
 #[derive(Debug, Default)]
 pub struct Doubt {

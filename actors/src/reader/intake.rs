@@ -24,10 +24,9 @@ use leaving::image_bytes;
 
 use crate::{
     budget::Permit,
-    checkpoint::Mark,
     failure::Failure,
     messages::SourceBatch,
-    ports::source::ResumePoint,
+    progress::{Advance, Mark, Resume},
     reading::{ReadRules, Until},
     selection::Selection,
 };
@@ -52,7 +51,7 @@ pub struct Intake {
     assembler: Assembler,
     until: Until,
     /// What has left in batches.
-    sent: Mark,
+    sent: Resume,
     chunk: Bytes,
     /// The chunk is one part of a large TRANSACTION_PAYLOAD.
     is_part: bool,
@@ -63,8 +62,8 @@ pub struct Intake {
     boundary: usize,
     /// The first so many of them have been copied out of their chunk.
     detached: usize,
-    /// What has ended. Whenever [`Intake::next_step`] asks for something, all of it has left.
-    ended: ResumePoint,
+    /// What has ended and has not left. Whenever [`Intake::next_step`] asks for something, all of it has.
+    ended: Advance,
     permit: Permit,
     needs_grant: bool,
     is_reached: bool,
@@ -77,7 +76,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    pub fn new(from: ResumePoint, until: Until, rules: &ReadRules) -> Self {
+    pub fn new(from: Resume, until: Until, rules: &ReadRules) -> Self {
         let settings = Settings {
             framing: Framing::default(),
             event_bytes_max: rules.event_bytes_max,
@@ -92,12 +91,13 @@ impl Intake {
         let assembler = Assembler::with_settings(from.mark.position.clone(), settings);
         // Lists that have changed before a connection was lost may not have left: the first batch says all.
         let column_changes = if from.columns.is_empty() { 0 } else { u64::MAX };
+        let ended = Advance::at(from.mark.clone());
         Self {
             assembler,
-            is_reached: until.is_reached(&from),
+            is_reached: until.is_reached(&from, &ended),
             until,
-            ended: from.clone(),
-            sent: from.mark,
+            ended,
+            sent: from,
             chunk: Bytes::new(),
             is_part: false,
             waiting: None,
@@ -131,17 +131,14 @@ impl Intake {
 
     /// What has left in batches.
     pub fn sent(&self) -> &Mark {
-        &self.sent
+        &self.sent.mark
     }
 
-    /// Where a new stream goes on.
-    pub fn resume_point(&self) -> ResumePoint {
-        ResumePoint {
-            mark: self.sent.clone(),
-            gtid_set: self.ended.gtid_set.clone(),
-            columns: self.assembler.columns(usize::MAX),
-            xa: self.ended.xa.clone(),
-        }
+    /// Where a new stream goes on, with all column lists known by now.
+    pub fn resume(&self) -> Resume {
+        let mut resume = self.sent.clone();
+        resume.columns = self.assembler.columns(usize::MAX);
+        resume
     }
 
     /// The stream that [`Next::OpenPrepared`] asked for is open; what is fed comes from it.
@@ -186,7 +183,7 @@ impl Intake {
         if let Some(failure) = self.failed.take() {
             return Err(failure);
         }
-        self.step().or_else(|failure| match self.cut() {
+        self.step().or_else(|failure| match self.cut()? {
             Some(batch) => {
                 self.failed = Some(failure);
                 Ok(Next::Send(batch))
@@ -198,14 +195,14 @@ impl Intake {
     fn step(&mut self) -> Result<Next, Failure> {
         loop {
             if self.is_reached {
-                return Ok(self.cut().map_or(Next::Reached, Next::Send));
+                return Ok(self.cut()?.map_or(Next::Reached, Next::Send));
             }
             // What has ended does not wait for the answer.
             if let Some(question) = self.assembler.question() {
-                return Ok(self.cut().map_or(Next::Ask(question), Next::Send));
+                return Ok(self.cut()?.map_or(Next::Ask(question), Next::Send));
             }
             if self.needs_grant {
-                if let Some(batch) = self.slice() {
+                if let Some(batch) = self.slice()? {
                     return Ok(Next::Send(batch));
                 }
                 // What skipped rows did not use up serves the next slice.
@@ -217,12 +214,12 @@ impl Intake {
             }
             if let Some(prepared) = self.assembler.wanted() {
                 let prepared = prepared.clone();
-                let batch = self.cut();
+                let batch = self.cut()?;
                 return Ok(batch.map_or(Next::OpenPrepared(prepared), Next::Send));
             }
             let before = self.items.len();
             if !self.advance()? {
-                return Ok(self.finish_chunk().map_or(Next::Read, Next::Send));
+                return Ok(self.finish_chunk()?.map_or(Next::Read, Next::Send));
             }
             self.note(before);
             if !self.is_in_prepared()

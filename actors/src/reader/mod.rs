@@ -31,7 +31,8 @@ use crate::{
     fault,
     messages::{Drain, Hold, PassOver, SourceBatch, SourceEnded, SourceState, Stop},
     metrics as names,
-    ports::source::{EventStream, Read, ResumePoint, Source},
+    ports::source::{EventStream, Read, Source},
+    progress::Resume,
     reading::{ReadRules, Until},
     selection::Selection,
     watch::DeathWatch,
@@ -97,7 +98,7 @@ struct Chunk {
 }
 
 impl Reader {
-    pub fn new(from: ResumePoint, parts: ReaderParts, watch: DeathWatch) -> Self {
+    pub fn new(from: Resume, parts: ReaderParts, watch: DeathWatch) -> Self {
         Self {
             intake: Intake::new(from, parts.until.clone(), &parts.rules),
             until: parts.until,
@@ -122,7 +123,7 @@ impl Reader {
     }
 
     fn open(&mut self, after: Duration, ctx: &mut Context<Self>) {
-        let (source, from) = (Arc::clone(&self.source), self.intake.resume_point());
+        let (source, from) = (Arc::clone(&self.source), self.intake.resume());
         let effect = async move {
             tokio::time::sleep(after).await;
             source.open(from).await
@@ -137,7 +138,7 @@ impl Reader {
     }
 
     fn opened(&mut self, stream: Box<dyn EventStream>, ctx: &mut Context<Self>) {
-        let from = self.intake.resume_point();
+        let from = self.intake.resume();
         self.intake = Intake::new(from, self.until.clone(), &self.rules);
         self.intake.set_wanted(self.tables.clone());
         self.stream = Some(stream);

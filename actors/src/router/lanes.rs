@@ -23,14 +23,14 @@ use crate::{
     budget::Permit,
     changes::Heartbeat,
     lane::Lane,
-    messages::{BarrierEnd, BarrierSeq, Drain, LaneChanges},
+    messages::{BarrierOpened, BarrierSeq, Drain, LaneChanges},
+    progress::{Advance, Mark},
 };
 
 /// What the Router does next, in order.
 #[derive(Debug)]
 pub enum Action {
-    /// The barrier is new, or its end moved further.
-    Open(BarrierSeq, BarrierEnd),
+    Open(BarrierOpened),
     Finish(BarrierSeq),
     /// The table is passed over from this barrier on.
     Park(TableName, BarrierSeq, String),
@@ -96,7 +96,7 @@ impl Lanes {
             return;
         }
         if segment.lanes.is_empty() && segment.fence.is_none() {
-            return self.extend(segment.end, actions);
+            return self.extend(segment.advance, actions);
         }
         self.newest.0 += 1;
         let seq = self.newest;
@@ -106,7 +106,7 @@ impl Lanes {
             waiting: lanes.len(),
             is_finished: false,
         });
-        actions.push(Action::Open(seq, segment.end));
+        actions.push(open(seq, segment.advance, false));
         if let Some(scope) = segment.fence {
             self.fences.raise(seq, scope);
         }
@@ -116,18 +116,18 @@ impl Lanes {
         self.proceed(vec![seq], actions);
     }
 
-    fn extend(&mut self, end: BarrierEnd, actions: &mut Vec<Action>) {
+    fn extend(&mut self, advance: Advance, actions: &mut Vec<Action>) {
         let has_open = self
             .barriers
             .back()
             .is_some_and(|newest| !newest.is_finished);
         if has_open {
-            actions.push(Action::Open(self.newest, end));
+            actions.push(open(self.newest, advance, true));
             return;
         }
         self.newest.0 += 1;
         self.newest_reached = self.newest;
-        actions.push(Action::Open(self.newest, end));
+        actions.push(open(self.newest, advance, true));
         actions.push(Action::Finish(self.newest));
     }
 
@@ -164,9 +164,10 @@ impl Lanes {
         self.unsent.insert(Arc::clone(&state.lane));
     }
 
-    /// Tells every table's lanes that have nothing to deliver how far the source has been read: `end`. A lane has
-    /// one such message at most, and it does not keep the lane from being retired.
-    pub fn beat(&mut self, heartbeat: &Arc<Heartbeat>, end: BarrierEnd, actions: &mut Vec<Action>) {
+    /// Tells every table's lanes that have nothing to deliver how far the source has been read, behind a barrier
+    /// at `mark`, where the newest one ends. A lane has one such message at most, and it does not keep the lane
+    /// from being retired.
+    pub fn beat(&mut self, heartbeat: &Arc<Heartbeat>, mark: &Mark, actions: &mut Vec<Action>) {
         let is_at_rest = |state: &&mut LaneState| {
             state.has_writer && state.outstanding.is_empty() && !state.lane.table.table.is_empty()
         };
@@ -193,7 +194,7 @@ impl Lanes {
                 waiting,
                 is_finished: false,
             });
-            actions.push(Action::Open(seq, end));
+            actions.push(open(seq, Advance::at(mark.clone()), true));
             self.send(actions);
         }
     }
@@ -449,6 +450,14 @@ impl Lanes {
 /// What a lane's batch costs beside its parts, and a part beside its rows.
 const PART_OVERHEAD_BYTES: usize = 320;
 const BATCH_OVERHEAD_BYTES: usize = 512;
+
+fn open(seq: BarrierSeq, advance: Advance, is_quiet: bool) -> Action {
+    Action::Open(BarrierOpened {
+        seq,
+        advance,
+        is_quiet,
+    })
+}
 
 /// Barriers are numbered without gaps but for those that were finished at once.
 fn find(barriers: &mut VecDeque<Barrier>, seq: BarrierSeq) -> Option<&mut Barrier> {

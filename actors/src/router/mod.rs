@@ -18,7 +18,6 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, Recipient};
-use headwater_binlog::gtid::GtidSet;
 
 use self::{
     lanes::{Action, Lanes},
@@ -31,14 +30,13 @@ use crate::{
     fault,
     lane::Lane,
     messages::{
-        BarrierEnd, BarrierFinished, BarrierOpened, BarrierReached, ColumnsKnown, DeliverUpTo,
-        Drain, Freeze, Frozen, GetRouterStatus, LaneBatch, LaneLost, LanePoisoned, LaneReady,
-        LaneRetired, LaneWanted, Park, ResumeFrom, RouterStatus, SourceBatch, Stop, StoreLast,
-        TableParked, Writer,
+        BarrierFinished, BarrierOpened, BarrierReached, DeliverUpTo, Drain, Freeze, Frozen,
+        GetRouterStatus, LaneBatch, LaneLost, LanePoisoned, LaneReady, LaneRetired, LaneWanted,
+        Park, ResumeFrom, RouterStatus, SourceBatch, Stop, StoreLast, TableParked, Writer,
     },
     metrics as names,
     pace::LanePace,
-    ports::source::ResumePoint,
+    progress::Resume,
     selection::Selection,
     status::{LaneStatus, TableStatus},
     watch::DeathWatch,
@@ -47,7 +45,7 @@ use crate::{
 pub struct Router {
     splitter: Splitter,
     lanes: Lanes,
-    read: ResumePoint,
+    read: Resume,
     /// Of the newest transaction read.
     commit_us: u64,
     ordering: OrderingKey,
@@ -62,7 +60,6 @@ pub struct Router {
 /// The Checkpointer's entrances.
 #[derive(Clone)]
 pub struct Checkpointing {
-    pub columns: Recipient<ColumnsKnown>,
     pub opened: Recipient<BarrierOpened>,
     pub park: Recipient<Park>,
     pub finished: Recipient<BarrierFinished>,
@@ -87,15 +84,10 @@ impl Router {
         watch: DeathWatch,
     ) -> Self {
         Self {
-            splitter: Splitter::new(selection, from.ordering.clone(), from.mark.clone()),
+            splitter: Splitter::new(selection, from.ordering.clone(), from.resume.mark.clone()),
             lanes: Lanes::default(),
-            read: ResumePoint {
-                mark: from.mark.clone(),
-                gtid_set: from.gtid_set.clone(),
-                columns: Arc::clone(&from.columns),
-                xa: from.xa.clone(),
-            },
-            commit_us: from.commit_us,
+            read: from.resume.clone(),
+            commit_us: from.resume.commit_us,
             ordering: from.ordering.clone(),
             pace,
             tables: BTreeMap::new(),
@@ -110,30 +102,19 @@ impl Router {
         fault::at("router.route")?;
         let SourceBatch {
             items,
-            end,
+            advance,
             mut permit,
-            columns,
         } = batch;
-        self.splitter.ends_at(&end);
-        let mut segments = self.splitter.split(items).map_err(|error| {
+        self.read.apply(&advance)?;
+        if advance.commit_us > 0 {
+            self.commit_us = advance.commit_us;
+        }
+        let mut segments = self.splitter.split(items, &advance).map_err(|error| {
             Failure::definite(format!(
                 "rows before {} cannot be routed: {error}",
-                end.position
+                advance.mark().position
             ))
         })?;
-        if let Some(columns) = columns {
-            self.read.columns = Arc::clone(&columns);
-            self.checkpointer.columns.do_send(ColumnsKnown(columns));
-        }
-        self.read.mark = end;
-        for segment in &segments {
-            self.read.gtid_set.union(&segment.end.gtids);
-            let changes = segment.end.xa.iter();
-            changes.for_each(|change| self.read.xa.apply(change));
-            if segment.end.commit_us > 0 {
-                self.commit_us = segment.end.commit_us;
-            }
-        }
         self.observe(&segments);
         if !matches!(self.ordering, OrderingKey::PrimaryKey { .. }) {
             detach(&mut segments, permit.bytes());
@@ -171,20 +152,13 @@ impl Router {
     }
 
     fn beat(&mut self) {
-        let mark = self.read.mark.clone();
         let heartbeat = Arc::new(Heartbeat {
-            position: mark.position.clone(),
+            position: self.read.mark.position.clone(),
             commit_us: self.commit_us,
         });
-        let end = BarrierEnd {
-            mark,
-            gtids: GtidSet::default(),
-            commit_us: 0,
-            xa: Vec::new(),
-            is_quiet: true,
-        };
         let mut actions = Vec::new();
-        self.lanes.beat(&heartbeat, end, &mut actions);
+        self.lanes
+            .beat(&heartbeat, self.splitter.mark(), &mut actions);
         self.perform(actions);
     }
 
@@ -196,9 +170,7 @@ impl Router {
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Open(seq, end) => {
-                    self.checkpointer.opened.do_send(BarrierOpened { seq, end })
-                }
+                Action::Open(opened) => self.checkpointer.opened.do_send(opened),
                 Action::Park(table, from, reason) => self.checkpointer.park.do_send(Park {
                     table,
                     from,

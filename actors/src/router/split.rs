@@ -11,11 +11,9 @@ use headwater_binlog::{
     Error,
     assembler::Item,
     ddl::Subject,
-    gtid::GtidSet,
     rows::{RowsBlock, RowsKind},
     schema::TableName,
-    transaction::{Boundary, Statement},
-    xa::XaChange,
+    transaction::Statement,
 };
 
 use super::{
@@ -24,9 +22,9 @@ use super::{
 };
 use crate::{
     changes::Part,
-    checkpoint::{Mark, OrderingKey},
+    checkpoint::OrderingKey,
     lane::Lane,
-    messages::BarrierEnd,
+    progress::{Advance, Mark},
     selection::Selection,
     status::TableStatus,
 };
@@ -50,7 +48,7 @@ impl Scope {
 /// A run of changes behind one barrier.
 #[derive(Debug)]
 pub struct Segment {
-    pub end: BarrierEnd,
+    pub advance: Advance,
     /// All before it durable, then it, then what follows, for the lanes in the scope.
     pub fence: Option<Scope>,
     pub lanes: PartList,
@@ -61,11 +59,8 @@ pub struct Segment {
 pub struct Splitter {
     selection: Selection,
     ordering: OrderingKey,
-    mark: Mark,
-    end: Option<Mark>,
-    gtids: GtidSet,
-    commit_us: u64,
-    xa: Vec<XaChange>,
+    /// Of the segment that is open.
+    advance: Advance,
     current: PartList,
     /// `current` is the segment of a fence: rows of this table move to other lanes in it.
     run: Option<TableName>,
@@ -80,11 +75,7 @@ impl Splitter {
         Self {
             selection: selection.into(),
             ordering,
-            mark,
-            end: None,
-            gtids: GtidSet::default(),
-            commit_us: 0,
-            xa: Vec::new(),
+            advance: Advance::at(mark),
             current: PartList::default(),
             run: None,
             counts: Counts::default(),
@@ -100,12 +91,14 @@ impl Splitter {
         self.selection.is_parked(table)
     }
 
-    /// How far the source has been read with the next items.
-    pub fn ends_at(&mut self, end: &Mark) {
-        self.end = (end.rows_done > 0).then(|| end.clone());
+    /// Where the newest segment ends.
+    pub fn mark(&self) -> &Mark {
+        self.advance.mark()
     }
 
-    pub fn split(&mut self, items: Vec<Item>) -> Result<Vec<Segment>, Error> {
+    /// The segments of a batch lead as far as it does; the first one has the batch's column lists.
+    pub fn split(&mut self, items: Vec<Item>, batch: &Advance) -> Result<Vec<Segment>, Error> {
+        self.advance.columns.clone_from(&batch.columns);
         let mut segments = Vec::new();
         let mut items = items.into_iter().peekable();
         while let Some(item) = items.next() {
@@ -115,16 +108,17 @@ impl Splitter {
                     let is_last = matches!(items.peek(), Some(Item::Commit(_)));
                     self.statement(statement, is_last, &mut segments);
                 }
-                Item::Commit(boundary) => self.commit(boundary),
-                Item::Moved(boundary) => self.moved(&boundary),
+                Item::Commit(end) => {
+                    self.current.end_transaction();
+                    self.advance.pass(&end);
+                }
+                Item::Moved(end) => self.advance.reach(Mark::at(end.position())),
             }
         }
         self.current.forget_transaction();
         self.end_run(&mut segments);
         // A slice's last rows may be of tables that nobody wants.
-        if let Some(end) = self.end.take().filter(|end| !self.mark.has_passed(end)) {
-            self.mark = end;
-        }
+        self.advance.reach(batch.mark().clone());
         self.close(None, &mut segments);
         Ok(segments)
     }
@@ -136,7 +130,8 @@ impl Splitter {
 
     fn rows(&mut self, block: RowsBlock, segments: &mut Vec<Segment>) -> Result<(), Error> {
         let mark = mark_after(&block, block.row_count);
-        self.commit_us = self.commit_us.max(block.transaction.commit_us);
+        let commit_us = block.transaction.commit_us;
+        self.advance.commit_us = self.advance.commit_us.max(commit_us);
         if block.first_row == 0 {
             self.current.begin_transaction();
         }
@@ -154,7 +149,7 @@ impl Splitter {
                 OrderingKey::PrimaryKey { lanes } => self.keyed(block, lanes, segments)?,
             }
         }
-        self.mark = mark;
+        self.advance.reach(mark);
         Ok(())
     }
 
@@ -227,7 +222,7 @@ impl Splitter {
             Subject::Database { .. } => (Scope::Tables(Vec::new()), Vec::new()),
         };
         if scope == Scope::Tables(Vec::new()) {
-            self.mark = after;
+            self.advance.reach(after);
             return;
         }
         self.end_run(segments);
@@ -258,48 +253,26 @@ impl Splitter {
                 part,
             );
         }
-        self.mark = after;
+        self.advance.reach(after);
         self.close(Some(scope), segments);
     }
 
-    fn commit(&mut self, boundary: Boundary) {
-        self.current.end_transaction();
-        if let Some(gtid) = &boundary.gtid {
-            self.gtids.add(gtid);
-        }
-        self.commit_us = self.commit_us.max(boundary.commit_us);
-        self.xa.extend(boundary.xa.as_deref().cloned());
-        self.moved(&boundary);
-    }
-
-    fn moved(&mut self, boundary: &Boundary) {
-        let position = boundary.position();
-        self.mark = Mark {
-            position,
-            rows_done: 0,
-        };
-    }
-
-    /// Ends the current segment, unless there is nothing in it.
+    /// Ends the current segment, unless there is nothing in it and it is not a batch's only one.
     fn close(&mut self, fence: Option<Scope>, segments: &mut Vec<Segment>) {
-        let has_moved = segments
-            .last()
-            .is_none_or(|last| last.end.mark != self.mark);
-        if self.current.is_empty() && fence.is_none() && !has_moved && self.gtids.is_empty() {
+        let has_moved = segments.is_empty() || self.advance.has_moved();
+        let is_quiet = self.current.is_empty() && fence.is_none();
+        if is_quiet && !has_moved && self.advance.gtids.is_empty() {
             return;
         }
-        let end = BarrierEnd {
-            is_quiet: self.current.is_empty() && fence.is_none(),
-            mark: self.mark.clone(),
-            gtids: std::mem::take(&mut self.gtids),
-            commit_us: std::mem::take(&mut self.commit_us),
-            xa: std::mem::take(&mut self.xa),
-        };
         let lanes = std::mem::take(&mut self.current);
         if lanes.has_only_begun_transaction() {
             self.current.begin_transaction();
         }
-        segments.push(Segment { end, fence, lanes });
+        segments.push(Segment {
+            advance: self.advance.take(),
+            fence,
+            lanes,
+        });
     }
 
     fn count_rows(&mut self, block: &RowsBlock) {

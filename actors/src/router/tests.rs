@@ -5,9 +5,9 @@ use std::{sync::mpsc, time::Duration};
 use super::*;
 use crate::{
     budget::ByteBudget,
-    checkpoint::Mark,
     fixture,
     messages::{ActorId, Cause, Died, Generation},
+    progress::{Advance, Home, Mark},
 };
 use headwater_binlog::{
     assembler::Item,
@@ -46,20 +46,15 @@ impl Handler<Died> for Witness {
 fn router(deaths: actix::Recipient<Died>, ordering: OrderingKey) -> Router {
     let listener = Listener.start();
     let from = Checkpoint {
-        xa: Default::default(),
         name: "test".into(),
-        server_uuid: Uuid(fixture::SOURCE),
         server_id: 1,
-        epoch: 1,
-        mark: Mark {
-            position: fixture::at(4),
-            rows_done: 0,
+        home: Home {
+            server_uuid: Uuid(fixture::SOURCE),
+            epoch: 1,
         },
-        gtid_set: GtidSet::default(),
-        commit_us: 0,
+        resume: Resume::at(fixture::at(4), GtidSet::default()),
         ordering,
         drained: true,
-        columns: Arc::default(),
         parked: Default::default(),
     };
     Router::new(
@@ -70,7 +65,6 @@ fn router(deaths: actix::Recipient<Died>, ordering: OrderingKey) -> Router {
             heartbeat: None,
         },
         Checkpointing {
-            columns: listener.clone().recipient(),
             opened: listener.clone().recipient(),
             park: listener.clone().recipient(),
             finished: listener.clone().recipient(),
@@ -85,6 +79,37 @@ fn router(deaths: actix::Recipient<Died>, ordering: OrderingKey) -> Router {
     )
 }
 
+fn up_to(offset: u64) -> Advance {
+    let mut advance = Advance::at(Mark::at(fixture::at(4)));
+    advance.reach(Mark::at(fixture::at(offset)));
+    advance
+}
+
+#[test]
+fn a_batch_that_begins_elsewhere_than_the_one_before_ended_ends_the_router_with_both_places() {
+    let (tell, told) = mpsc::channel();
+    let system = actix::System::new();
+    system.block_on(async {
+        let deaths = Witness(tell).start().recipient();
+        let router = router(deaths, OrderingKey::Table).start();
+        for offset in [300, 500] {
+            router.do_send(SourceBatch {
+                items: Vec::new(),
+                advance: up_to(offset),
+                permit: crate::budget::Permit::empty(),
+            });
+        }
+    });
+    system.run().unwrap();
+    let Cause::Failed(failure) = told.recv().unwrap() else {
+        panic!("another end")
+    };
+    assert!(failure.is_definite());
+    for place in ["binlog.000001:300", "binlog.000001:4"] {
+        assert!(failure.message.contains(place), "{failure}");
+    }
+}
+
 #[test]
 fn rows_that_cannot_be_routed_end_the_router_with_their_place() {
     let (tell, told) = mpsc::channel();
@@ -96,12 +121,8 @@ fn rows_that_cannot_be_routed_end_the_router_with_their_place() {
         block.images = block.images.slice(..5);
         router.do_send(SourceBatch {
             items: vec![Item::Rows(block)],
-            end: Mark {
-                position: fixture::at(300),
-                rows_done: 0,
-            },
+            advance: up_to(300),
             permit: crate::budget::Permit::empty(),
-            columns: None,
         });
     });
     system.run().unwrap();
@@ -128,12 +149,8 @@ fn the_bytes_of_many_lanes_are_those_of_their_batch_and_all_come_back() {
         let held = log.end() as usize;
         let batch = SourceBatch {
             items: log.items(),
-            end: Mark {
-                position: fixture::at(log.end()),
-                rows_done: 0,
-            },
+            advance: up_to(log.end()),
             permit: budget.take(held).await,
-            columns: None,
         };
         let actions = router.route(batch).unwrap();
         let wanted = 4 * 200 * 9;

@@ -52,8 +52,8 @@ pub fn status(parked: &Parked, kept: Option<&Kept>) -> ParkedStatus {
         table: table.to_string(),
         reason: parked.reason.clone(),
         since_unix_secs: parked.since_us / 1_000_000,
-        position: parked.mark.position.to_string(),
-        rows_done: parked.mark.rows_done,
+        position: parked.resume.mark.position.to_string(),
+        rows_done: parked.resume.mark.rows_done,
         is_kept,
         log_bytes: kept.and_then(|kept| kept.bytes_ahead),
         expires_in_secs: kept.and_then(|kept| expires_in_secs(parked, kept)),
@@ -66,7 +66,7 @@ pub fn status(parked: &Parked, kept: Option<&Kept>) -> ParkedStatus {
 fn expires_in_secs(parked: &Parked, kept: &Kept) -> Option<u64> {
     let left = kept
         .expires_after?
-        .saturating_sub(clock::age(parked.commit_us));
+        .saturating_sub(clock::age(parked.resume.commit_us));
     kept.is_kept.then_some(left.as_secs())
 }
 

@@ -92,12 +92,12 @@ impl Supervisor {
         self.report.late(false);
         self.report.generation(generation);
         metrics::gauge!(names::GENERATION).set(generation.0 as f64);
-        let mark = &launch.from.mark;
+        let mark = &launch.from.resume.mark;
         tracing::info!(
             generation = generation.0,
             position = %mark.position,
             rows_done = mark.rows_done,
-            epoch = launch.from.epoch,
+            epoch = launch.from.home.epoch,
             "generation starts"
         );
         self.running = Some(self.spawn_generation(generation, launch, ctx));

@@ -173,13 +173,13 @@ impl Supervisor {
             Arc::clone(&running.launch.source),
             running.checkpointer.send(GetCheckpointStatus),
         );
-        let epoch = running.launch.from.epoch;
+        let epoch = running.launch.from.home.epoch;
         let effect = async move {
             let status = durable.await.ok()?;
             let head = known(source.head(status.durable.position).await);
             let places = status.parked.iter();
             let places: Vec<_> = places
-                .map(|parked| (parked.home(epoch), parked.point()))
+                .map(|parked| (parked.home.server_in(epoch), parked.resume.clone()))
                 .collect();
             let kept = match places.is_empty() {
                 true => None,

@@ -10,7 +10,8 @@ use crate::{
     checkpointer::{self, Checkpointer},
     lane::Lane,
     messages::{ActorId, Generation, LaneReady, ResumeFrom, Writer},
-    ports::{dead_letters::Origin, launcher::Launch, routes::Route, source::ResumePoint},
+    ports::{dead_letters::Origin, launcher::Launch, routes::Route},
+    progress::Resume,
     reader::{self, Reader, ReaderParts},
     router::{self, Checkpointing, Router},
     watch::DeathWatch,
@@ -50,7 +51,6 @@ impl Supervisor {
                 selection.clone(),
                 self.parts.lane_pace,
                 Checkpointing {
-                    columns: checkpointer.clone().recipient(),
                     opened: checkpointer.clone().recipient(),
                     park: checkpointer.clone().recipient(),
                     finished: checkpointer.clone().recipient(),
@@ -70,7 +70,7 @@ impl Supervisor {
     }
 
     /// A Reader that begins at `from`, or where the generation does.
-    pub(super) fn spawn_reader(&mut self, from: Option<ResumePoint>, ctx: &mut Context<Self>) {
+    pub(super) fn spawn_reader(&mut self, from: Option<Resume>, ctx: &mut Context<Self>) {
         let Some(running) = &mut self.running else {
             return;
         };
@@ -90,13 +90,7 @@ impl Supervisor {
                 ended: supervisor.clone().recipient(),
             },
         };
-        let checkpoint = &running.launch.from;
-        let from = from.unwrap_or_else(|| ResumePoint {
-            mark: checkpoint.mark.clone(),
-            gtid_set: checkpoint.gtid_set.clone(),
-            columns: Arc::clone(&checkpoint.columns),
-            xa: checkpoint.xa.clone(),
-        });
+        let from = from.unwrap_or_else(|| running.launch.from.resume.clone());
         let watch = watch(&supervisor, running.number, ActorId::Reader);
         let reader = Reader::new(from, parts, watch.clone());
         self.lifecycle.born(ActorId::Reader);
@@ -155,7 +149,7 @@ impl Supervisor {
         let supervisor = ctx.address();
         let parts = WriterParts {
             encoder: route.encoder,
-            epoch: running.launch.from.epoch,
+            epoch: running.launch.from.home.epoch,
             rules: RecordRules {
                 packing: route.packing,
                 compression: route.compression,
@@ -164,8 +158,8 @@ impl Supervisor {
                 sink_bytes_max: route.sink.record_bytes_max(),
                 policy: self.parts.policy,
                 origin: Origin {
-                    server_uuid: running.launch.from.server_uuid,
-                    epoch: running.launch.from.epoch,
+                    server_uuid: running.launch.from.home.server_uuid,
+                    epoch: running.launch.from.home.epoch,
                 },
             },
             sink: route.sink,

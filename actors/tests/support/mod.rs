@@ -23,7 +23,7 @@ use actix::{Actor, Addr, Arbiter, ArbiterHandle, System};
 use headwater_actors::{
     backoff::Backoff,
     budget::ByteBudget,
-    checkpoint::{Checkpoint, Mark, OrderingKey},
+    checkpoint::{Checkpoint, OrderingKey},
     failure::Failure,
     filter::TableFilter,
     on_error::{OnError, Policy},
@@ -35,6 +35,7 @@ use headwater_actors::{
         routes::{Route, Routes},
         store::CheckpointStore,
     },
+    progress::{Home, Resume},
     reading::{ReadRules, Until},
     status::{GetStatus, Status},
     supervisor::{End, PipelineParts, Shutdown, Supervisor},
@@ -351,7 +352,7 @@ impl World {
             .log
             .changes
             .iter()
-            .filter(|change| store::covers(&checkpoint.mark, change))
+            .filter(|change| store::covers(&checkpoint.resume.mark, change))
             .map(|change| change.line.clone())
             .collect();
         let mut durable = self.sink.lines();
@@ -428,20 +429,15 @@ impl Launcher for TestLauncher {
 
 fn start(options: &Options) -> Checkpoint {
     Checkpoint {
-        xa: Default::default(),
         name: "test".into(),
-        server_uuid: Uuid(fixture::SOURCE),
         server_id: 1,
-        epoch: 1,
-        mark: Mark {
-            position: fixture::at(4),
-            rows_done: 0,
+        home: Home {
+            server_uuid: Uuid(fixture::SOURCE),
+            epoch: 1,
         },
-        gtid_set: GtidSet::default(),
-        commit_us: 0,
+        resume: Resume::at(fixture::at(4), GtidSet::default()),
         ordering: options.ordering.clone(),
         drained: true,
-        columns: Arc::default(),
         parked: Default::default(),
     }
 }

@@ -7,18 +7,18 @@ use std::sync::{
 
 use bytes::BytesMut;
 use headwater_actors::{
-    checkpoint::Mark,
     failure::Failure,
     ports::{
         BoxFuture,
-        source::{EventStream, Head, Read, ResumePoint, Source},
+        source::{EventStream, Head, Read, Source},
     },
+    progress::Resume,
 };
 use headwater_binlog::{
     columns::{Answer, Question},
     gtid::GtidSet,
     position::Position,
-    xa::{Prepared, XaTable},
+    xa::Prepared,
 };
 use tokio::sync::watch;
 
@@ -44,7 +44,7 @@ pub struct ScriptedSource {
     /// Bytes that have been read, over all streams.
     pub bytes_read: watch::Sender<usize>,
     /// Where each stream began.
-    pub opened: watch::Sender<Vec<ResumePoint>>,
+    pub opened: watch::Sender<Vec<Resume>>,
     /// Of which tables the columns were asked for, and where.
     pub asked: watch::Sender<Vec<Question>>,
 }
@@ -89,7 +89,7 @@ impl ScriptedSource {
 }
 
 impl Source for ScriptedSource {
-    fn open(&self, from: ResumePoint) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
+    fn open(&self, from: Resume) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
         let source = self.clone();
         Box::pin(async move {
             let offset = from.mark.position.offset;
@@ -120,15 +120,7 @@ impl Source for ScriptedSource {
         prepared: Prepared,
     ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
         let position = prepared.position.expect("one log only");
-        self.open(ResumePoint {
-            mark: Mark {
-                position,
-                rows_done: 0,
-            },
-            gtid_set: GtidSet::default(),
-            columns: Arc::default(),
-            xa: XaTable::default(),
-        })
+        self.open(Resume::at(position, GtidSet::default()))
     }
 
     fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>> {

@@ -9,13 +9,14 @@ use std::{
 };
 
 use headwater_actors::{
-    checkpoint::{Checkpoint, Mark},
+    checkpoint::Checkpoint,
     failure::Failure,
     ports::{
         BoxFuture,
         dead_letters::{DeadLetter, DeadLetters},
         store::{CheckpointStore, Stored},
     },
+    progress::Mark,
 };
 use tokio::sync::watch;
 
@@ -91,18 +92,23 @@ impl MemoryStore {
         for change in &self.log.changes {
             let mut parked = checkpoint.parked.iter();
             let is_kept = parked.any(|parked| {
-                parked.table.to_string() == change.table && !covers(&parked.mark, change)
+                parked.table.to_string() == change.table && !covers(&parked.resume.mark, change)
             });
-            if covers(&checkpoint.mark, change) && !is_kept && !lines.contains(change.line.as_str())
+            if covers(&checkpoint.resume.mark, change)
+                && !is_kept
+                && !lines.contains(change.line.as_str())
             {
-                let mark = &checkpoint.mark;
+                let mark = &checkpoint.resume.mark;
                 broken.push(format!("{mark:?} stored before '{}'", change.line));
             }
         }
         if let Some(before) = self.saves.borrow().last()
-            && !before.gtid_set.is_subset(&checkpoint.gtid_set)
+            && !before
+                .resume
+                .gtid_set
+                .is_subset(&checkpoint.resume.gtid_set)
         {
-            broken.push(format!("{} shrank", before.gtid_set));
+            broken.push(format!("{} shrank", before.resume.gtid_set));
         }
     }
 }
@@ -110,7 +116,9 @@ impl MemoryStore {
 impl CheckpointStore for MemoryStore {
     fn load(&self) -> BoxFuture<'static, Result<Stored, Failure>> {
         let checkpoint = self.saved();
-        let epoch = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch);
+        let epoch = checkpoint
+            .as_ref()
+            .map_or(0, |checkpoint| checkpoint.home.epoch);
         let stored = Stored {
             epoch,
             checkpoint,

@@ -3,8 +3,9 @@
 use std::fs;
 
 use headwater_actors::{
-    checkpoint::{Mark, OrderingKey, Parked, RouteOrdering},
+    checkpoint::{OrderingKey, Parked, RouteOrdering},
     filter::TableFilter,
+    progress::{Home, Resume},
 };
 use headwater_binlog::{
     gtid::{Gtid, GtidSource, Uuid},
@@ -18,21 +19,20 @@ use super::*;
 const UUID: &str = "1b8f86dd-e709-11f1-a854-02fc00000001";
 
 fn checkpoint(epoch: u32, offset: u64) -> Checkpoint {
+    let position = format!("binlog.000012:{offset}").parse().unwrap();
+    let mut resume = Resume::at(position, format!("{UUID}:1-5:7").parse().unwrap());
+    resume.mark.rows_done = 17;
+    resume.commit_us = 1_795_416_214_123_456;
     Checkpoint {
-        xa: Default::default(),
         name: "shop".to_owned(),
-        server_uuid: UUID.parse().unwrap(),
         server_id: 4_294_967_295,
-        epoch,
-        mark: Mark {
-            position: format!("binlog.000012:{offset}").parse().unwrap(),
-            rows_done: 17,
+        home: Home {
+            server_uuid: UUID.parse().unwrap(),
+            epoch,
         },
-        gtid_set: format!("{UUID}:1-5:7").parse().unwrap(),
-        commit_us: 1_795_416_214_123_456,
+        resume,
         ordering: OrderingKey::PrimaryKey { lanes: 8 },
         drained: false,
-        columns: Default::default(),
         parked: Default::default(),
     }
 }
@@ -268,13 +268,8 @@ fn parked_table(table: String, reason: String, offset: u32) -> Parked {
         },
         reason,
         since_us: 5,
-        server_uuid: like.server_uuid,
-        epoch: like.epoch,
-        mark: like.mark,
-        gtid_set: like.gtid_set,
-        xa: like.xa,
-        columns: like.columns,
-        commit_us: like.commit_us,
+        home: like.home,
+        resume: like.resume,
     }
 }
 
@@ -319,16 +314,19 @@ proptest! {
                 gtid: has_gtid.then(|| Gtid::new(source, number)),
             }
         });
+        let mut resume = checkpoint(epoch, 4).resume;
+        resume.mark.position = format!("mysql-bin.{number:06}:{offset}").parse().unwrap();
+        resume.mark.rows_done = rows_done;
+        resume.commit_us = commit_us;
+        resume.xa = XaTable::new(open.collect());
         let checkpoint = Checkpoint {
             server_id,
-            mark: Mark { position: format!("mysql-bin.{number:06}:{offset}").parse().unwrap(), rows_done },
-            commit_us,
+            resume,
             ordering: OrderingKey::routed(
                 routes.iter().map(|(pattern, lanes)| route(pattern, key(*lanes))).collect(),
                 key(lanes),
             ),
             drained,
-            xa: XaTable::new(open.collect()),
             parked: parked.into_iter().map(|(table, reason, offset)| parked_table(table, reason, offset)).collect(),
             ..checkpoint(epoch, 4)
         };

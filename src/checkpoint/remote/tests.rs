@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize},
 };
 
-use headwater_actors::checkpoint::{Mark, OrderingKey};
+use headwater_actors::{
+    checkpoint::OrderingKey,
+    progress::{Home, Resume},
+};
 
 use super::*;
 use crate::checkpoint::Standing;
@@ -148,25 +151,23 @@ impl Table for Memory {
 
 fn checkpoint(epoch: u32, offset: u64) -> Checkpoint {
     Checkpoint {
-        xa: Default::default(),
         name: "shop".to_owned(),
-        server_uuid: "1b8f86dd-e709-11f1-a854-02fc00000001"
-            .parse()
-            .expect("a UUID"),
         server_id: 7,
-        epoch,
-        mark: Mark {
-            position: format!("binlog.000012:{offset}")
+        home: Home {
+            server_uuid: "1b8f86dd-e709-11f1-a854-02fc00000001"
+                .parse()
+                .expect("a UUID"),
+            epoch,
+        },
+        resume: Resume::at(
+            format!("binlog.000012:{offset}")
                 .parse()
                 .expect("a position"),
-            rows_done: 0,
-        },
-        gtid_set: Default::default(),
-        commit_us: 0,
+            Default::default(),
+        ),
         ordering: OrderingKey::Table,
         parked: Arc::default(),
         drained: false,
-        columns: Default::default(),
     }
 }
 
@@ -189,7 +190,9 @@ async fn ours(memory: &Memory) -> (Opened, LeaseGate) {
 
 async fn offset(memory: &Memory) -> Option<u64> {
     let stored = peek(memory.connect(), "shop").await.expect("a body");
-    stored.checkpoint.map(|found| found.mark.position.offset)
+    stored
+        .checkpoint
+        .map(|found| found.resume.mark.position.offset)
 }
 
 #[tokio::test]
@@ -362,10 +365,8 @@ async fn a_large_body_is_compressed_and_one_too_large_is_refused_with_the_remedy
         "1b8f86dd-e709-11f1-a854-02fc00000001{}",
         many.collect::<String>()
     );
-    let large = Checkpoint {
-        gtid_set: gtid_set.parse().expect("a GTID set"),
-        ..checkpoint(3, 100)
-    };
+    let mut large = checkpoint(3, 100);
+    large.resume.gtid_set = gtid_set.parse().expect("a GTID set");
     store.store.save(large.clone()).await.expect("saved");
     assert!(memory.row().body.len() * 2 < gtid_set.len());
     let stored = peek(memory.connect(), "shop").await.expect("a body");

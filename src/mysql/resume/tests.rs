@@ -1,6 +1,5 @@
 //! A checkpoint goes on only where nothing is missing; else both sides are told.
 
-use headwater_actors::checkpoint::{Mark, OrderingKey};
 use proptest::prelude::*;
 
 use super::*;
@@ -17,7 +16,7 @@ fn set(text: &str) -> GtidSet {
     text.parse().expect("a GTID set")
 }
 
-fn decided(home: Uuid, from: &ResumePoint, facts: &ServerFacts) -> Result<Route, Failure> {
+fn decided(home: Uuid, from: &Resume, facts: &ServerFacts) -> Result<Route, Failure> {
     decide_resume(home, from, facts).map_err(Failure::from)
 }
 
@@ -25,16 +24,8 @@ fn position(text: &str) -> Position {
     text.parse().expect("a position")
 }
 
-fn from(place: &str, gtids: &str) -> ResumePoint {
-    ResumePoint {
-        xa: Default::default(),
-        mark: Mark {
-            position: position(place),
-            rows_done: 0,
-        },
-        gtid_set: set(gtids),
-        columns: Default::default(),
-    }
+fn from(place: &str, gtids: &str) -> Resume {
+    Resume::at(position(place), set(gtids))
 }
 
 fn facts(files: &[(&str, u64)], executed: &str, purged: &str) -> ServerFacts {
@@ -183,29 +174,16 @@ fn an_offset_beyond_four_gibibytes_goes_by_gtid_or_halts() {
     assert!(decided(uuid(A), &ours, &server).is_err_and(|failure| failure.is_definite()));
 }
 
-fn checkpoint(place: &str) -> Checkpoint {
-    Checkpoint {
-        xa: Default::default(),
-        name: "headwater".into(),
+fn home() -> Home {
+    Home {
         server_uuid: uuid(A),
-        server_id: 7,
         epoch: 3,
-        mark: Mark {
-            position: position(place),
-            rows_done: 0,
-        },
-        gtid_set: GtidSet::default(),
-        commit_us: 0,
-        ordering: OrderingKey::Table,
-        drained: true,
-        columns: Default::default(),
-        parked: Default::default(),
     }
 }
 
 #[test]
 fn the_epoch_rises_with_another_server_base_or_a_lower_number() {
-    let before = checkpoint("binlog.000007:100");
+    let before = position("binlog.000007:100");
     for (server, place, epoch) in [
         (A, "binlog.000007:4", 3),
         (A, "binlog.000008:4", 3),
@@ -214,7 +192,7 @@ fn the_epoch_rises_with_another_server_base_or_a_lower_number() {
         (B, "binlog.000007:100", 4),
     ] {
         assert_eq!(
-            next_epoch(&before, uuid(server), &position(place)),
+            next_epoch(home(), &before, uuid(server), &position(place)),
             epoch,
             "{server} {place}"
         );
@@ -223,20 +201,15 @@ fn the_epoch_rises_with_another_server_base_or_a_lower_number() {
 
 #[test]
 fn a_log_that_was_reset_is_another_log() {
-    let before = checkpoint("binlog.000007:100");
+    let is_log_of = |from: &Resume, facts: &ServerFacts| is_log_of(home(), from, facts);
+    let before = from("binlog.000007:100", "");
     assert!(is_log_of(&before, &two_files()));
-    assert!(!is_log_of(&checkpoint("binlog.000008:501"), &two_files()));
-    assert!(!is_log_of(
-        &checkpoint("mysql-bin.000007:100"),
-        &two_files()
-    ));
+    assert!(!is_log_of(&from("binlog.000008:501", ""), &two_files()));
+    assert!(!is_log_of(&from("mysql-bin.000007:100", ""), &two_files()));
     let reset = facts(&[("binlog.000001", 900)], "", "");
     assert!(!is_log_of(&before, &reset));
     // It has grown beyond the place, but with other transactions.
-    let ahead = Checkpoint {
-        gtid_set: set(&format!("{A}:1-21")),
-        ..before
-    };
+    let ahead = from("binlog.000007:100", &format!("{A}:1-21"));
     assert!(!is_log_of(&ahead, &two_files()));
 }
 

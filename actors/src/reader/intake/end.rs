@@ -1,12 +1,9 @@
 //! Where reading ends by itself, also inside a transaction: what is beyond it is forgotten.
 
-use headwater_binlog::{
-    assembler::Item,
-    transaction::{Boundary, Transaction},
-};
+use headwater_binlog::{assembler::Item, transaction::Transaction};
 
 use super::Intake;
-use crate::{checkpoint::Mark, ports::source::ResumePoint, reading::Until};
+use crate::{progress::Mark, reading::Until};
 
 impl Intake {
     /// Looks for boundaries among the items from `from` on.
@@ -18,20 +15,22 @@ impl Intake {
         let mut index = from;
         while let Some(item) = self.items.get(index) {
             index += 1;
-            if let Item::Commit(boundary) | Item::Moved(boundary) = item {
-                pass(&mut self.ended, boundary);
-                self.boundary = index;
-                if self.until.is_reached(&self.ended) {
-                    self.items.truncate(index);
-                    self.chunk.clear();
-                    self.is_reached = true;
-                    return;
-                }
+            match item {
+                Item::Commit(end) => self.ended.pass(end),
+                Item::Moved(end) => self.ended.reach(Mark::at(end.position())),
+                Item::Rows(_) | Item::Statement(_) => continue,
+            }
+            self.boundary = index;
+            if self.until.is_reached(&self.sent, &self.ended) {
+                self.items.truncate(index);
+                self.chunk.clear();
+                self.is_reached = true;
+                return;
             }
         }
         if let Some(end) = inside {
             self.boundary = self.items.len();
-            self.ended.mark = end;
+            self.ended.reach(end);
             self.chunk.clear();
             self.is_reached = true;
         }
@@ -76,18 +75,5 @@ impl Intake {
         let end = end.clone();
         self.items.truncate(kept?);
         Some(end)
-    }
-}
-
-fn pass(done: &mut ResumePoint, boundary: &Boundary) {
-    done.mark = Mark {
-        position: boundary.position(),
-        rows_done: 0,
-    };
-    if let Some(change) = &boundary.xa {
-        done.xa.apply(change);
-    }
-    if let Some(gtid) = &boundary.gtid {
-        done.gtid_set.add(gtid);
     }
 }

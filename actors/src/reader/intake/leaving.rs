@@ -6,13 +6,18 @@ use std::sync::Arc;
 use headwater_binlog::{assembler::Item, columns::Known};
 
 use super::{HOLD_BYTES_MAX, Intake};
-use crate::{budget::Permit, checkpoint::Mark, detached, messages::SourceBatch};
+use crate::{
+    budget::Permit,
+    detached,
+    messages::SourceBatch,
+    progress::{Gap, Mark},
+};
 
 /// Column lists that are kept with the position.
 const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl Intake {
-    pub(super) fn finish_chunk(&mut self) -> Option<SourceBatch> {
+    pub(super) fn finish_chunk(&mut self) -> Result<Option<SourceBatch>, Gap> {
         let held_bytes = self
             .items
             .iter()
@@ -22,9 +27,9 @@ impl Intake {
         if HOLD_BYTES_MAX < held_bytes {
             return self.slice();
         }
-        let batch = self.cut();
+        let batch = self.cut()?;
         self.hold();
-        batch
+        Ok(batch)
     }
 
     /// What waits for the end of its transaction lets go of the chunk, and of the bytes that it does not need.
@@ -45,47 +50,47 @@ impl Intake {
     }
 
     /// Everything up to the newest boundary.
-    pub(super) fn cut(&mut self) -> Option<SourceBatch> {
+    pub(super) fn cut(&mut self) -> Result<Option<SourceBatch>, Gap> {
         // The end may lie behind rows that nobody wants.
-        let is_at_end = self.is_reached && self.sent != self.ended.mark;
+        let is_at_end = self.is_reached && self.ended.has_moved();
         if self.boundary == 0 && !is_at_end {
-            return None;
+            return Ok(None);
         }
         let held = self.items.split_off(self.boundary);
         let items = std::mem::replace(&mut self.items, held);
-        self.boundary = 0;
-        self.detached = 0;
-        self.sent = self.ended.mark.clone();
         let held_bytes: usize = self.items.iter().map(image_bytes).sum();
         let mut held = self.permit.split(held_bytes + self.chunk.len());
         held.unweigh();
         let permit = std::mem::replace(&mut self.permit, held);
-        Some(SourceBatch {
-            items,
-            end: self.sent.clone(),
-            permit,
-            columns: self.new_columns(),
-        })
+        self.leave(items, permit).map(Some)
     }
 
     /// Everything, though the newest transaction goes on.
-    pub(super) fn slice(&mut self) -> Option<SourceBatch> {
+    pub(super) fn slice(&mut self) -> Result<Option<SourceBatch>, Gap> {
         if self.items.len() == self.boundary {
             return self.cut();
         }
-        self.boundary = 0;
-        self.detached = 0;
         if let Some(transaction) = self.assembler.transaction() {
-            self.sent = Mark {
+            self.ended.commit_us = self.ended.commit_us.max(transaction.commit_us);
+            self.ended.reach(Mark {
                 position: transaction.position(),
                 rows_done: self.assembler.rows_done(),
-            };
+            });
         }
-        Some(SourceBatch {
-            items: std::mem::take(&mut self.items),
-            end: self.sent.clone(),
-            permit: std::mem::replace(&mut self.permit, Permit::empty()),
-            columns: self.new_columns(),
+        let items = std::mem::take(&mut self.items);
+        let permit = std::mem::replace(&mut self.permit, Permit::empty());
+        self.leave(items, permit).map(Some)
+    }
+
+    fn leave(&mut self, items: Vec<Item>, permit: Permit) -> Result<SourceBatch, Gap> {
+        (self.boundary, self.detached) = (0, 0);
+        self.ended.columns = self.new_columns();
+        let advance = self.ended.take();
+        self.sent.apply(&advance)?;
+        Ok(SourceBatch {
+            items,
+            advance,
+            permit,
         })
     }
 

@@ -2,8 +2,6 @@
 
 mod columns;
 
-use std::sync::Arc;
-
 use headwater_binlog::{
     gtid::{GtidSet, GtidSource, Uuid},
     xa::Prepared,
@@ -16,23 +14,17 @@ use crate::{
     fixture::{self, Log, Op},
 };
 
-fn start() -> ResumePoint {
+fn start() -> Resume {
     resume(4, 0)
 }
 
-fn resume(offset: u64, rows_done: u64) -> ResumePoint {
-    ResumePoint {
-        xa: Default::default(),
-        mark: Mark {
-            position: fixture::at(offset),
-            rows_done,
-        },
-        gtid_set: GtidSet::default(),
-        columns: Arc::default(),
-    }
+fn resume(offset: u64, rows_done: u64) -> Resume {
+    let mut resume = Resume::at(fixture::at(offset), GtidSet::default());
+    resume.mark.rows_done = rows_done;
+    resume
 }
 
-fn intake(from: ResumePoint, until: Until) -> Intake {
+fn intake(from: Resume, until: Until) -> Intake {
     Intake::new(from, until, &ReadRules::default())
 }
 
@@ -97,7 +89,7 @@ impl Driver {
                 Next::Send(mut batch) => {
                     // Delivered at once.
                     batch.permit = Permit::empty();
-                    assert_eq!(batch.end, self.intake.resume_point().mark);
+                    assert_eq!(batch.advance.mark(), &self.intake.resume().mark);
                     self.batches.push(batch);
                 }
                 Next::Grant(bytes) => {
@@ -178,12 +170,18 @@ fn a_batch_ends_at_a_boundary_and_a_small_open_transaction_waits() {
     driver.feed(concat(&log.events[..first + 4]));
     assert_eq!(driver.rows(), [(1, 0), (1, 1), (1, 2)]);
     let boundary = log.events[first - 1].0;
-    assert_eq!(driver.batches[0].end.position, fixture::at(boundary));
+    assert_eq!(
+        driver.batches[0].advance.mark().position,
+        fixture::at(boundary)
+    );
     assert_eq!(commits(&driver.batches[0]), 1);
     driver.feed(concat(&log.events[first + 4..]));
     assert_eq!(driver.batches.len(), 2);
     assert_eq!(rows(&driver.batches[1]), [(2, 0), (2, 1), (2, 2)]);
-    assert_eq!(driver.batches[1].end.position, fixture::at(log.end()));
+    assert_eq!(
+        driver.batches[1].advance.mark().position,
+        fixture::at(log.end())
+    );
 }
 
 #[test]
@@ -214,12 +212,15 @@ fn a_giant_transaction_leaves_in_slices_that_say_how_far_they_go() {
     assert!(inside.len() >= 2, "{}", inside.len());
     let mut done = 0;
     for batch in &inside[1..] {
-        assert_eq!(batch.end.position, fixture::at(begin));
+        assert_eq!(batch.advance.mark().position, fixture::at(begin));
         done += rows(batch).len() as u64;
-        assert_eq!(batch.end.rows_done, done);
+        assert_eq!(batch.advance.mark().rows_done, done);
     }
     assert_eq!(
-        (last.end.position.offset, last.end.rows_done),
+        (
+            last.advance.mark().position.offset,
+            last.advance.mark().rows_done
+        ),
         (log.end(), 0)
     );
 }
@@ -283,7 +284,7 @@ proptest! {
         prop_assert_eq!(driver.rows(), wanted);
         // No GTID at all is had from the start.
         let begin = if by_gtid && place == 0 { 4 } else { end };
-        prop_assert_eq!(&driver.intake.resume_point().mark.position, &fixture::at(begin));
+        prop_assert_eq!(&driver.intake.resume().mark.position, &fixture::at(begin));
     }
 }
 
@@ -298,11 +299,8 @@ fn a_compressed_transaction_is_unpacked_under_grants_and_ends_with_its_commit() 
     let last = driver.batches.last().unwrap();
     assert_eq!(commits(last), 1);
     // Known at once, not only when more is read.
-    assert_eq!(
-        driver.intake.resume_point().mark.position,
-        fixture::at(log.end())
-    );
-    assert!(!driver.intake.resume_point().gtid_set.is_empty());
+    assert_eq!(driver.intake.resume().mark.position, fixture::at(log.end()));
+    assert!(!driver.intake.resume().gtid_set.is_empty());
 }
 
 #[test]
@@ -331,10 +329,10 @@ fn a_compressed_transaction_in_parts_needs_no_more_than_its_parts_and_slices() {
                 .into_iter()
                 .eq(expected.chain((0..3).map(|n| (3, n))))
         );
-        let inside = driver
-            .batches
-            .iter()
-            .filter(|batch| batch.end.position == fixture::at(begin) && batch.end.rows_done > done);
+        let inside = driver.batches.iter().filter(|batch| {
+            batch.advance.mark().position == fixture::at(begin)
+                && batch.advance.mark().rows_done > done
+        });
         assert!(inside.count() > if done == 0 { 3 } else { 0 });
         driver.batches.clear();
         assert_eq!(driver.budget.bytes_in_use(), 0);
@@ -390,7 +388,7 @@ fn what_ended_before_an_unreadable_event_leaves_before_the_failure() {
         panic!("the transactions do not leave");
     };
     assert_eq!(commits(&batch), 2);
-    assert_eq!(batch.end, intake.resume_point().mark);
+    assert_eq!(batch.advance.mark(), &intake.resume().mark);
     assert!(intake.next_step().is_err());
 }
 
@@ -425,7 +423,7 @@ proptest! {
             events = later;
         }
         prop_assert!(driver.is_reached);
-        prop_assert_eq!(&driver.batches.last().unwrap().end, &end);
+        prop_assert_eq!(driver.batches.last().unwrap().advance.mark(), &end);
         let mut rows = Vec::new();
         for item in driver.batches.iter().flat_map(|batch| &batch.items) {
             if let Item::Rows(block) = item {
@@ -440,7 +438,7 @@ proptest! {
             .collect();
         prop_assert_eq!(rows, wanted);
         // The rest goes on from there.
-        let from = driver.intake.resume_point();
+        let from = driver.intake.resume();
         prop_assert_eq!(&from.mark, &end);
     }
 }

@@ -4,12 +4,11 @@ mod cases;
 
 use std::collections::BTreeMap;
 
-use headwater_binlog::{gtid::GtidSet, rows::RowsBlock};
+use headwater_binlog::rows::RowsBlock;
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    checkpoint::Mark,
     fixture,
     router::{parts::PartList, split::Scope},
 };
@@ -50,17 +49,8 @@ enum Mail {
     DeliverUpTo(BarrierSeq),
 }
 
-fn end_at(offset: u64) -> BarrierEnd {
-    BarrierEnd {
-        xa: Vec::new(),
-        mark: Mark {
-            position: fixture::at(offset),
-            rows_done: 0,
-        },
-        gtids: GtidSet::default(),
-        commit_us: 0,
-        is_quiet: false,
-    }
+fn mark(offset: u64) -> Mark {
+    Mark::at(fixture::at(offset))
 }
 
 impl Model {
@@ -97,8 +87,11 @@ impl Model {
         if let Some(scope) = &fence {
             self.fences.push((seq, scope.clone()));
         }
-        let end = end_at(seq.0);
-        let segment = Segment { end, fence, lanes };
+        let segment = Segment {
+            advance: Advance::at(mark(seq.0)),
+            fence,
+            lanes,
+        };
         let mut actions = Vec::new();
         self.lanes
             .open(segment, &mut Permit::empty(), self.now, &mut actions);
@@ -122,7 +115,7 @@ impl Model {
             commit_us: 1,
         });
         let mut actions = Vec::new();
-        self.lanes.beat(&heartbeat, end_at(seq.0), &mut actions);
+        self.lanes.beat(&heartbeat, &mark(seq.0), &mut actions);
         let opens = actions
             .iter()
             .any(|action| matches!(action, Action::Open(..)));
@@ -149,7 +142,7 @@ impl Model {
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Open(seq, _) => {
+                Action::Open(BarrierOpened { seq, .. }) => {
                     if self.opened.last() != Some(&seq) {
                         assert!(self.opened.last().is_none_or(|before| *before < seq));
                         self.opened.push(seq);

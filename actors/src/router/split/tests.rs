@@ -1,5 +1,7 @@
 //! Segments in words: lanes, fences, marks, numbers.
 
+mod batches;
+
 use bytes::Bytes;
 use headwater_binlog::assembler::Assembler;
 use proptest::prelude::*;
@@ -18,6 +20,12 @@ fn splitter(ordering: OrderingKey) -> Splitter {
         rows_done: 0,
     };
     Splitter::new(TableFilter::new(&patterns).unwrap(), ordering, mark)
+}
+
+/// A batch of which nothing is known but its items.
+fn split_items(splitter: &mut Splitter, items: Vec<Item>) -> Vec<Segment> {
+    let batch = Advance::at(splitter.mark().clone());
+    splitter.split(items, &batch).unwrap()
 }
 
 /// A segment in words: fence, lanes with their parts, mark.
@@ -57,7 +65,7 @@ fn told_lane(lane: crate::router::parts::LaneParts) -> String {
 }
 
 fn split(log: &Log) -> Vec<String> {
-    let segments = splitter(OrderingKey::Table).split(log.items()).unwrap();
+    let segments = split_items(&mut splitter(OrderingKey::Table), log.items());
     segments.into_iter().map(told).collect()
 }
 
@@ -70,13 +78,13 @@ fn changes_that_are_not_wanted_still_move_the_mark() {
     let mut log = Log::new();
     log.transaction(&[insert("excluded", 3)]);
     log.ddl("DROP TABLE excluded", &[]);
-    let segments = splitter(OrderingKey::Table).split(log.items()).unwrap();
+    let segments = split_items(&mut splitter(OrderingKey::Table), log.items());
     let [segment] = &segments[..] else {
         panic!("{segments:?}")
     };
     assert!(segment.lanes.is_empty() && segment.fence.is_none());
-    assert_eq!(segment.end.mark.position, fixture::at(log.end()));
-    assert!(segment.end.gtids.to_string().ends_with(":1-2"));
+    assert_eq!(segment.advance.mark().position, fixture::at(log.end()));
+    assert!(segment.advance.gtids.to_string().ends_with(":1-2"));
 }
 
 #[test]
@@ -100,16 +108,16 @@ fn a_slice_marks_no_last_change_and_its_mark_lies_inside() {
     let mut items = log.items();
     let rest = items.split_off(items.len() - 2);
     let mut splitter = splitter(OrderingKey::Table);
-    let first = splitter.split(items).unwrap();
+    let first = split_items(&mut splitter, items);
     let mark = Mark {
         position: fixture::at(begin),
         rows_done: 7,
     };
-    assert_eq!(first[0].end.mark, mark);
-    assert!(first[0].end.gtids.is_empty());
-    let second = splitter.split(rest).unwrap();
-    assert_eq!(second[0].end.mark.position, fixture::at(log.end()));
-    assert!(!second[0].end.gtids.is_empty());
+    assert_eq!(first[0].advance.mark(), &mark);
+    assert!(first[0].advance.gtids.is_empty());
+    let second = split_items(&mut splitter, rest);
+    assert_eq!(second[0].advance.mark().position, fixture::at(log.end()));
+    assert!(!second[0].advance.gtids.is_empty());
     let told: Vec<String> = first.into_iter().chain(second).map(told).collect();
     assert_eq!(told, ["[shop.a 0+2]", "[shop.a 7+3]"]);
 }
@@ -149,14 +157,14 @@ fn each_class_of_statement_has_its_fence() {
 fn a_statement_is_done_only_with_the_end_of_its_transaction() {
     let mut log = Log::new();
     log.ddl("ALTER TABLE a ADD c INT", &["a"]);
-    let segments = splitter(OrderingKey::Table).split(log.items()).unwrap();
+    let segments = split_items(&mut splitter(OrderingKey::Table), log.items());
     let [_head, fence, end] = &segments[..] else {
         panic!("{segments:?}")
     };
-    assert_eq!(fence.end.mark.rows_done, 1);
-    assert!(fence.end.gtids.is_empty());
-    assert_eq!(end.end.mark.position, fixture::at(log.end()));
-    assert!(!end.end.gtids.is_empty());
+    assert_eq!(fence.advance.mark().rows_done, 1);
+    assert!(fence.advance.gtids.is_empty());
+    assert_eq!(end.advance.mark().position, fixture::at(log.end()));
+    assert!(!end.advance.gtids.is_empty());
 }
 
 #[test]
@@ -170,7 +178,7 @@ fn changes_are_counted_by_table_and_kind_without_those_not_wanted() {
     ]);
     log.ddl("ALTER TABLE a ADD c INT", &["a"]);
     let mut splitter = splitter(OrderingKey::Table);
-    splitter.split(log.items()).unwrap();
+    split_items(&mut splitter, log.items());
     let counts: Vec<TableStatus> = splitter.take_counts().into_values().collect();
     let [a] = &counts[..] else {
         panic!("{counts:?}")
@@ -191,11 +199,11 @@ proptest! {
         let updates = rows.iter().map(|(id, moved)| ((*id, 0), (moved.unwrap_or(*id), 1)));
         let mut log = Log::new();
         log.transaction(&[insert("b", 1), Op::Update("a", updates.collect())]);
-        let segments = splitter(OrderingKey::PrimaryKey { lanes: LANES }).split(log.items()).unwrap();
+        let segments = split_items(&mut splitter(OrderingKey::PrimaryKey { lanes: LANES }), log.items());
         let (mut seen, mut lane_of_id) = (Vec::new(), std::collections::HashMap::new());
         let mut done = 0;
         for segment in segments {
-            let inside = segment.end.mark.rows_done;
+            let inside = segment.advance.mark().rows_done;
             prop_assert!(inside == 0 || done <= inside);
             done = inside;
             let is_moving = segment.fence.is_some();
@@ -243,7 +251,7 @@ fn update_moving(ids: std::ops::Range<i32>, moving: &[i32]) -> Op {
 /// Fences and rows done of each segment, with the rows of `a` in lane 0 of a fence.
 fn runs_of(log: &Log) -> Vec<(bool, usize)> {
     let ordering = OrderingKey::PrimaryKey { lanes: 64 };
-    let segments = splitter(ordering).split(log.items()).unwrap();
+    let segments = split_items(&mut splitter(ordering), log.items());
     let rows = |segment: Segment| -> usize {
         let lanes = segment.lanes.into_lanes().into_iter();
         let of_a = lanes.filter(|parts| parts.lane.table.table == "a");
@@ -270,12 +278,15 @@ fn an_event_with_a_row_that_changes_its_lane_stands_between_two_fences() {
         update_moving(14..16, &[]),
     ]);
     let ordering = OrderingKey::PrimaryKey { lanes: 64 };
-    let segments = splitter(ordering).split(log.items()).unwrap();
+    let segments = split_items(&mut splitter(ordering), log.items());
     let [head, run, tail] = &segments[..] else {
         panic!("{segments:?}")
     };
     assert!(head.fence.is_none() && run.fence.is_some() && tail.fence.is_none());
-    assert_eq!((head.end.mark.rows_done, run.end.mark.rows_done), (4, 13));
+    assert_eq!(
+        (head.advance.mark().rows_done, run.advance.mark().rows_done),
+        (4, 13)
+    );
     let moving = segments.into_iter().nth(1).unwrap().lanes.into_lanes();
     let [lane] = &moving[..] else {
         panic!("one lane")
@@ -340,7 +351,7 @@ proptest! {
             let mut splitter = splitter(OrderingKey::PrimaryKey { lanes: 16 });
             let mut lanes = Vec::new();
             for batch in batches {
-                for segment in splitter.split(batch).unwrap() {
+                for segment in split_items(&mut splitter, batch) {
                     for parts in segment.lanes.into_lanes() {
                         let rows = parts.parts.iter().flat_map(|part| match part {
                             Part::Rows { block, numbers, .. } => {
@@ -388,9 +399,7 @@ fn rows_copied_out_of_a_chunk_do_not_keep_it() {
     let events: Vec<&[u8]> = log.events.iter().map(|(_, event)| &event[..]).collect();
     for ordering in [OrderingKey::Table, OrderingKey::PrimaryKey { lanes: LANES }] {
         let chunk = Bytes::from(events.concat());
-        let mut segments = splitter(ordering.clone())
-            .split(items_of(&chunk, &log))
-            .unwrap();
+        let mut segments = split_items(&mut splitter(ordering.clone()), items_of(&chunk, &log));
         if ordering == OrderingKey::Table {
             assert!(!chunk.is_unique());
             let lanes = segments
@@ -429,7 +438,7 @@ fn each_table_is_ordered_by_the_first_route_that_matches() {
         route("*.*", OrderingKey::Table),
     ];
     let ordering = OrderingKey::routed(routes, OrderingKey::PrimaryKey { lanes: 16 });
-    let segments = splitter(ordering).split(log.items()).unwrap();
+    let segments = split_items(&mut splitter(ordering), log.items());
     let lanes: Vec<(String, u32)> = segments
         .into_iter()
         .flat_map(|segment| segment.lanes.into_lanes())
@@ -453,7 +462,7 @@ fn a_parked_table_is_left_out_and_no_id_changes() {
     log.transaction(&[Op::Insert("a", vec![(1, 1)]), Op::Insert("b", vec![(2, 2)])]);
     let mut splitter = splitter(OrderingKey::Table);
     splitter.park(fixture::name("b"));
-    let segments = splitter.split(log.items()).unwrap();
+    let segments = split_items(&mut splitter, log.items());
     let mut seen = Vec::new();
     for lane in segments
         .into_iter()
@@ -473,24 +482,4 @@ fn a_parked_table_is_left_out_and_no_id_changes() {
         seen,
         [("shop.a".to_owned(), true), ("shop.a".to_owned(), true)]
     );
-}
-
-#[test]
-fn the_mark_reaches_the_end_of_a_slice_whose_last_rows_nobody_wants() {
-    let mut log = Log::new();
-    log.transaction(&[
-        Op::Insert("a", vec![(1, 1)]),
-        Op::Insert("excluded", vec![(2, 2)]),
-    ]);
-    let mut items = log.items();
-    items.pop();
-    let mut splitter = splitter(OrderingKey::Table);
-    let start = log.changes[0].start;
-    let end = Mark {
-        position: fixture::at(start),
-        rows_done: 2,
-    };
-    splitter.ends_at(&end);
-    let segments = splitter.split(items).unwrap();
-    assert_eq!(segments.last().unwrap().end.mark, end);
 }

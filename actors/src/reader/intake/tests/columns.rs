@@ -26,7 +26,7 @@ fn columns_are_asked_once_until_a_statement_touches_the_table_and_leave_with_the
         let known: Vec<_> = driver
             .batches
             .iter()
-            .filter_map(|batch| batch.columns.as_deref())
+            .filter_map(|batch| batch.advance.columns.as_deref())
             .collect();
         let [old, new] = known.last().expect("lists") else {
             panic!("{known:?}")
@@ -52,7 +52,7 @@ fn what_ended_before_a_question_leaves_before_the_answer() {
     let Ok(Next::Send(batch)) = intake.next_step() else {
         panic!("no batch")
     };
-    assert_eq!(batch.end.position, fixture::at(ended));
+    assert_eq!(batch.advance.mark().position, fixture::at(ended));
     let Ok(Next::Ask(question)) = intake.next_step() else {
         panic!("no question")
     };
@@ -83,9 +83,9 @@ fn lists_of_the_past_serve_what_is_read_again() {
         .batches
         .iter()
         .rev()
-        .find_map(|batch| batch.columns.clone());
+        .find_map(|batch| batch.advance.columns.clone());
     // As from a checkpoint whose position is older than its lists.
-    let from = ResumePoint {
+    let from = Resume {
         columns: known.expect("lists"),
         ..start()
     };
@@ -106,16 +106,16 @@ fn lists_that_changed_before_a_connection_was_lost_leave_with_the_first_batch_af
         + 1;
     let mut driver = Driver::new(intake(start(), Until::Never));
     driver.feed(concat(&log.events[..before]));
-    let from = driver.intake.resume_point();
+    let from = driver.intake.resume();
     // The statement is read, and the connection is lost before its batch has left.
     driver
         .intake
         .feed(concat(&log.events[before..]), Permit::empty());
-    assert_eq!(from.mark, driver.intake.resume_point().mark);
+    assert_eq!(from.mark, driver.intake.resume().mark);
     drop(driver.intake.next_step());
-    let from = ResumePoint {
+    let from = Resume {
         mark: from.mark,
-        ..driver.intake.resume_point()
+        ..driver.intake.resume()
     };
     let mut again = Driver::new(intake(from, Until::Never));
     let head = [&log.events[..1], &log.events[before..]].concat();
@@ -123,7 +123,7 @@ fn lists_that_changed_before_a_connection_was_lost_leave_with_the_first_batch_af
     let first = again
         .batches
         .first()
-        .and_then(|batch| batch.columns.clone());
+        .and_then(|batch| batch.advance.columns.clone());
     assert!(
         first
             .expect("lists")

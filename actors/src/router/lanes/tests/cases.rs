@@ -17,7 +17,7 @@ fn a_table_is_parked_at_the_earliest_undelivered_change_of_its_lanes() {
         lanes.push_block(lane(index), model.block.clone(), None);
         lanes.push_block(Lane::clone(&fixture::lane("b")), model.block.clone(), None);
         let segment = Segment {
-            end: end_at(9),
+            advance: Advance::at(mark(9)),
             fence: None,
             lanes,
         };
@@ -91,7 +91,7 @@ fn what_is_read_behind_a_drain_is_not_taken_in() {
         None,
     );
     let segment = Segment {
-        end: end_at(9),
+        advance: Advance::at(mark(9)),
         fence: None,
         lanes,
     };

@@ -1,8 +1,8 @@
-//! From finished barriers to the position: the Checkpointer's twin.
+//! Which barriers are open and finished, and the position that follows: the Checkpointer's twin.
 //!
 //! The promise: the position never passes a barrier that is not finished, in whatever order they finish;
 //! one store write is in flight at a time and the next one carries the newest position. While writes fail,
-//! the stored position falls behind what is delivered; [`Progress::is_late`] says when that has gone on for
+//! the stored position falls behind what is delivered; [`Ledger::is_late`] says when that has gone on for
 //! too long, and reading must pause. No clock: the time comes in.
 
 use std::{
@@ -15,14 +15,16 @@ use headwater_binlog::{columns::Known, schema::TableName};
 
 use crate::{
     checkpoint::{Checkpoint, Parked},
-    messages::{BarrierEnd, BarrierSeq},
+    messages::{BarrierOpened, BarrierSeq},
     pace::CheckpointPace,
+    progress::{Advance, Gap},
 };
 
 #[derive(Debug)]
 struct Open {
     seq: BarrierSeq,
-    end: BarrierEnd,
+    advance: Advance,
+    is_quiet: bool,
     is_finished: bool,
 }
 
@@ -38,7 +40,7 @@ pub enum Next {
 }
 
 #[derive(Debug)]
-pub struct Progress {
+pub struct Ledger {
     done: Checkpoint,
     open: VecDeque<Open>,
     pace: CheckpointPace,
@@ -57,14 +59,11 @@ pub struct Progress {
     last: Option<bool>,
 }
 
-impl Progress {
-    pub fn new(from: Checkpoint, pace: CheckpointPace) -> Self {
-        let done = Checkpoint {
-            drained: false,
-            ..from
-        };
+impl Ledger {
+    pub fn new(mut from: Checkpoint, pace: CheckpointPace) -> Self {
+        from.drained = false;
         Self {
-            done,
+            done: from,
             open: VecDeque::new(),
             pace,
             quiet_interval: pace.interval,
@@ -87,91 +86,102 @@ impl Progress {
         }
     }
 
-    /// A barrier exists, or the newest one moved further.
-    pub fn opened(&mut self, seq: BarrierSeq, end: BarrierEnd) {
+    /// A barrier exists, or the newest one moved further. Column lists may be newer than the position, so they count
+    /// at once; whether there were any.
+    ///
+    /// # Errors
+    /// When the newest one moved on from elsewhere than it stands.
+    pub fn opened(&mut self, opened: BarrierOpened) -> Result<bool, Gap> {
+        let BarrierOpened {
+            seq,
+            mut advance,
+            is_quiet,
+        } = opened;
+        let columns = advance.columns.take();
         match self.open.back_mut() {
             Some(newest) if newest.seq == seq => {
-                newest.end.gtids.union(&end.gtids);
-                newest.end.commit_us = newest.end.commit_us.max(end.commit_us);
-                newest.end.is_quiet &= end.is_quiet && end.xa.is_empty();
-                newest.end.xa.extend(end.xa);
-                newest.end.mark = end.mark;
+                newest.advance.merge(advance)?;
+                newest.is_quiet &= is_quiet;
             }
             _ => self.open.push_back(Open {
                 seq,
-                end,
+                advance,
+                is_quiet,
                 is_finished: false,
             }),
         }
-    }
-
-    /// The column lists of the batch whose barriers follow. They may be newer than the position.
-    pub fn columns(&mut self, columns: Arc<[Known]>) {
-        self.done.columns = columns;
-        self.is_dirty = true;
+        let has_columns = columns.is_some();
+        if let Some(columns) = columns {
+            self.done.resume.columns = columns;
+            self.is_dirty = true;
+        }
+        Ok(has_columns)
     }
 
     /// The table is passed over from barrier `from` on, which is not finished: everything of it before that is
     /// durable, whatever other tables lack. It is stored with every position from now on.
-    pub fn park(&mut self, table: TableName, from: BarrierSeq, reason: String, since_us: u64) {
+    ///
+    /// # Errors
+    /// When a barrier begins elsewhere than the one before it ends.
+    pub fn park(
+        &mut self,
+        table: TableName,
+        from: BarrierSeq,
+        reason: String,
+        since_us: u64,
+    ) -> Result<(), Gap> {
         if self.done.parked.iter().any(|parked| parked.table == table) {
-            return;
+            return Ok(());
         }
-        let done = &self.done;
-        let mut parked = Parked {
-            columns: columns_of(&table, &done.columns),
+        let mut resume = self.done.resume.clone();
+        resume.columns = columns_of(&table, &resume.columns);
+        for open in self.open.iter().take_while(|open| open.seq < from) {
+            resume.apply(&open.advance)?;
+        }
+        if resume.commit_us == 0 {
+            let first = self.open.iter().find(|open| open.seq >= from);
+            resume.commit_us = first.map_or(0, |first| first.advance.commit_us);
+        }
+        let parked = Parked {
             table,
             reason,
             since_us,
-            server_uuid: done.server_uuid,
-            epoch: done.epoch,
-            mark: done.mark.clone(),
-            gtid_set: done.gtid_set.clone(),
-            xa: done.xa.clone(),
-            commit_us: done.commit_us,
+            home: self.done.home,
+            resume,
         };
-        for Open { end, .. } in self.open.iter().take_while(|open| open.seq < from) {
-            parked.gtid_set.union(&end.gtids);
-            end.xa.iter().for_each(|change| parked.xa.apply(change));
-            parked.commit_us = parked.commit_us.max(end.commit_us);
-            parked.mark = end.mark.clone();
-        }
-        if parked.commit_us == 0 {
-            let first = self.open.iter().find(|open| open.seq >= from);
-            parked.commit_us = first.map_or(0, |first| first.end.commit_us);
-        }
         self.done.parked = self.done.parked.iter().cloned().chain([parked]).collect();
         self.is_dirty = true;
+        Ok(())
     }
 
     /// Commit times of what has become durable with it, in microseconds since the epoch.
-    pub fn finished(&mut self, seq: BarrierSeq) -> Vec<u64> {
+    ///
+    /// # Errors
+    /// When a barrier begins elsewhere than the one before it ends: the position stays before it.
+    pub fn finished(&mut self, seq: BarrierSeq) -> Result<Vec<u64>, Gap> {
         if let Ok(index) = self.open.binary_search_by_key(&seq, |open| open.seq)
             && let Some(open) = self.open.get_mut(index)
         {
             open.is_finished = true;
         }
         let mut commit_times = Vec::new();
-        while self.open.front().is_some_and(|open| open.is_finished) {
-            let Some(Open { end, .. }) = self.open.pop_front() else {
-                break;
-            };
-            self.is_moved |= self.done.mark != end.mark;
-            self.done.gtid_set.union(&end.gtids);
-            end.xa.iter().for_each(|change| self.done.xa.apply(change));
-            self.done.commit_us = self.done.commit_us.max(end.commit_us);
-            self.done.mark = end.mark;
-            self.is_dirty |= !end.is_quiet || !end.xa.is_empty();
-            if end.commit_us > 0 {
-                commit_times.push(end.commit_us);
+        while let Some(Open {
+            advance, is_quiet, ..
+        }) = self.open.pop_front_if(|open| open.is_finished)
+        {
+            self.done.resume.apply(&advance)?;
+            self.is_moved |= advance.has_moved();
+            self.is_dirty |= !is_quiet || !advance.xa.is_empty();
+            if advance.commit_us > 0 {
+                commit_times.push(advance.commit_us);
             }
         }
-        commit_times
+        Ok(commit_times)
     }
 
     /// Commit time of the oldest change that is not durable, microseconds since 1970.
     pub fn oldest_open_us(&self) -> Option<u64> {
-        let times = self.open.iter().map(|open| open.end.commit_us);
+        let times = self.open.iter().map(|open| open.advance.commit_us);
         times.into_iter().find(|us| *us > 0)
     }
 
@@ -223,11 +233,11 @@ impl Progress {
 
     /// Lists that ended before the position serve nobody.
     fn forget_columns(&mut self) {
-        let position = &self.done.mark.position;
-        let is_over = |known: &&Known| known.is_over_at(position);
-        if self.done.columns.iter().any(|known| is_over(&known)) {
-            let left = self.done.columns.iter().filter(|known| !is_over(known));
-            self.done.columns = left.cloned().collect();
+        let resume = &mut self.done.resume;
+        let is_over = |known: &&Known| known.is_over_at(&resume.mark.position);
+        if resume.columns.iter().any(|known| is_over(&known)) {
+            let left = resume.columns.iter().filter(|known| !is_over(known));
+            resume.columns = left.cloned().collect();
         }
     }
 

@@ -1,0 +1,272 @@
+//! The laws: merged or one by one, stretches lead to the same place; never back; never over a gap.
+
+use headwater_binlog::{
+    gtid::{Gtid, GtidSource, MariaGtid},
+    schema::TableName,
+    xa::{Prepared, Xid},
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixture;
+
+/// What happens in one step of the log.
+#[derive(Debug, Clone)]
+struct Step {
+    /// Files, bytes and rows further; another log's name for the files from here on.
+    files: u64,
+    bytes: u64,
+    rows: u64,
+    is_renamed: bool,
+    gtid: Option<Gtid>,
+    xa: Option<XaChange>,
+    commit_us: u64,
+    columns: Option<u64>,
+}
+
+fn gtid() -> impl Strategy<Value = Gtid> {
+    prop_oneof![
+        (0..2u8, 1..40u64).prop_map(|(server, number)| {
+            Gtid::new(GtidSource::untagged(Uuid([server; 16])), number)
+        }),
+        (0..2u32, 1..3u32, 1..40u64).prop_map(|(domain, server_id, number)| {
+            Gtid::MariaDb(MariaGtid {
+                domain,
+                server_id,
+                number,
+            })
+        }),
+    ]
+}
+
+fn xa() -> impl Strategy<Value = XaChange> {
+    (0..4u8, any::<bool>(), 4..9u64).prop_map(|(name, is_prepared, offset)| {
+        let xid = Xid {
+            gtrid: vec![name],
+            bqual: Vec::new(),
+            format_id: 1,
+        };
+        if !is_prepared {
+            return XaChange::Finished(xid);
+        }
+        XaChange::Prepared(Prepared {
+            xid,
+            position: Some(fixture::at(offset)),
+            gtid: None,
+        })
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    (
+        (0..2u64, 0..200u64, 0..3u64, prop::bool::weighted(0.05)),
+        prop::option::of(gtid()),
+        prop::option::of(xa()),
+        0..9u64,
+        prop::option::weighted(0.3, 0..9u64),
+    )
+        .prop_map(|(place, gtid, xa, commit_us, columns)| Step {
+            files: place.0,
+            bytes: place.1,
+            rows: place.2,
+            is_renamed: place.3,
+            gtid,
+            xa,
+            commit_us,
+            columns,
+        })
+}
+
+fn lists(number: u64) -> Arc<[Known]> {
+    Arc::new([Known {
+        table: TableName {
+            database: "shop".into(),
+            table: format!("t{number}"),
+        },
+        since: fixture::at(number),
+        until: None,
+        list: Arc::new(fixture::column_list()),
+    }])
+}
+
+/// The log's place after a step, and whether it is forward.
+fn after(mark: &Mark, step: &Step) -> Mark {
+    let file = &mark.position.file;
+    let base = match step.is_renamed {
+        true => format!("{}x", file.base()),
+        false => file.base().to_owned(),
+    };
+    let number = file.number + step.files;
+    let moved = 0 < step.files + step.bytes || step.is_renamed;
+    Mark {
+        position: format!("{base}.{number:06}:{}", mark.position.offset + step.bytes)
+            .parse()
+            .unwrap(),
+        rows_done: step.rows + if moved { 0 } else { mark.rows_done },
+    }
+}
+
+/// Stretches that follow each other, of so many steps each.
+fn stretches(from: &Mark, steps: &[Vec<Step>]) -> Vec<Advance> {
+    let mut next = Advance::at(from.clone());
+    let mut all = Vec::new();
+    for steps in steps {
+        for step in steps {
+            let mark = after(next.mark(), step);
+            next.pass(&Boundary {
+                file: mark.position.file.clone(),
+                offset: mark.position.offset,
+                gtid: step.gtid.clone(),
+                commit_us: step.commit_us,
+                xa: step.xa.clone().map(Box::new),
+            });
+            next.reach(mark);
+            next.columns = step.columns.map(lists).or(next.columns.take());
+        }
+        all.push(next.take());
+    }
+    all
+}
+
+fn start() -> Resume {
+    Resume::at(fixture::at(4), GtidSet::default())
+}
+
+fn merged(stretches: &[Advance]) -> Advance {
+    let (first, rest) = stretches.split_first().unwrap();
+    let mut merged = first.clone();
+    for next in rest {
+        merged.merge(next.clone()).unwrap();
+    }
+    merged
+}
+
+fn some_steps() -> impl Strategy<Value = Vec<Vec<Step>>> {
+    prop::collection::vec(prop::collection::vec(step(), 0..4), 3..7)
+}
+
+proptest! {
+    #[test]
+    fn merging_is_associative(steps in some_steps(), cut in 1..6usize) {
+        let all = stretches(&start().mark, &steps);
+        let (head, tail) = all.split_at(cut.min(all.len() - 1));
+        let mut grouped = merged(head);
+        grouped.merge(merged(tail)).unwrap();
+        prop_assert_eq!(grouped, merged(&all));
+    }
+
+    #[test]
+    fn merged_or_one_by_one_they_lead_to_the_same(before in some_steps(), steps in some_steps()) {
+        let mut resume = start();
+        for next in stretches(&start().mark, &before) {
+            resume.apply(&next).unwrap();
+        }
+        let all = stretches(&resume.mark, &steps);
+        let mut at_once = resume.clone();
+        at_once.apply(&merged(&all)).unwrap();
+        for next in &all {
+            resume.apply(next).unwrap();
+        }
+        prop_assert_eq!(at_once, resume);
+    }
+
+    #[test]
+    fn progress_never_goes_back(steps in some_steps()) {
+        let mut resume = start();
+        for next in stretches(&start().mark, &steps) {
+            let before = resume.clone();
+            resume.apply(&next).unwrap();
+            prop_assert_ne!(before.mark.has_passed(&resume.mark), before.mark != resume.mark);
+            prop_assert!(before.gtid_set.is_subset(&resume.gtid_set));
+            prop_assert!(before.commit_us <= resume.commit_us);
+        }
+    }
+
+    #[test]
+    fn a_gap_is_named_and_changes_nothing(steps in some_steps(), left_out in 0..6usize) {
+        let mut all = stretches(&start().mark, &steps);
+        let missing = all.remove(left_out.min(all.len() - 1));
+        prop_assume!(missing.has_moved());
+        let (mut resume, mut one) = (start(), Advance::at(start().mark));
+        for next in &all {
+            let (before, before_one) = (resume.clone(), one.clone());
+            let is_behind = next.from() != &before.mark;
+            let gap = Gap { expected: before.mark.clone(), found: next.from().clone() };
+            let expected = if is_behind { Err(gap) } else { Ok(()) };
+            prop_assert_eq!(resume.apply(next), expected.clone());
+            prop_assert_eq!(one.merge(next.clone()), expected);
+            if is_behind {
+                prop_assert_eq!(&before, &resume);
+                prop_assert_eq!(&before_one, &one);
+            }
+        }
+        prop_assert!(missing.from().has_passed(&resume.mark));
+    }
+}
+
+#[test]
+fn a_place_before_the_end_moves_nothing() {
+    let inside = Mark {
+        position: fixture::at(300),
+        rows_done: 5,
+    };
+    let mut next = Advance::at(inside.clone());
+    for earlier in [fixture::at(4), fixture::at(300)] {
+        next.reach(Mark::at(earlier));
+        assert!(!next.has_moved());
+    }
+    let mut further = inside;
+    further.rows_done = 6;
+    next.reach(further.clone());
+    assert_eq!(next.mark(), &further);
+}
+
+#[test]
+fn a_gap_is_a_definite_failure_with_both_places() {
+    let mut resume = start();
+    let further = Mark {
+        position: fixture::at(300),
+        rows_done: 7,
+    };
+    let gap = resume.apply(&Advance::at(further)).unwrap_err();
+    let failure = Failure::from(gap);
+    assert!(failure.is_definite() && failure.hint.is_some());
+    for place in ["binlog.000001:4,", "binlog.000001:300 and 7 rows"] {
+        assert!(failure.message.contains(place), "{failure}");
+    }
+}
+
+#[test]
+fn on_another_server_only_what_names_no_place_is_kept() {
+    let steps = [vec![Step {
+        files: 0,
+        bytes: 300,
+        rows: 3,
+        is_renamed: false,
+        gtid: Some(Gtid::new(GtidSource::untagged(Uuid([1; 16])), 1)),
+        xa: Some(XaChange::Prepared(Prepared {
+            xid: "X'61',X'',1".parse().unwrap(),
+            position: Some(fixture::at(9)),
+            gtid: None,
+        })),
+        commit_us: 5,
+        columns: Some(1),
+    }]];
+    let mut here = start();
+    here.apply(&stretches(&start().mark, &steps)[0]).unwrap();
+    let there = here.moved_to(fixture::at(77));
+    assert_eq!(there.mark, Mark::at(fixture::at(77)));
+    assert_eq!((&there.gtid_set, there.commit_us), (&here.gtid_set, 5));
+    assert_eq!((here.columns.len(), there.columns.len()), (1, 0));
+    assert_eq!(there.xa.open()[0].position, None);
+}
+
+#[test]
+fn places_of_another_numbering_are_nobodys() {
+    let home = Home {
+        server_uuid: Uuid([7; 16]),
+        epoch: 3,
+    };
+    assert_eq!(home.server_in(3), home.server_uuid);
+    assert_eq!(home.server_in(4), Uuid([0; 16]));
+}

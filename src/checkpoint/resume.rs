@@ -1,0 +1,94 @@
+//! A place to go on from, in the checkpoint's text: the same members for the pipeline's own and for a parked
+//! table's. What is empty is not there, so that a checkpoint without it reads as it always did.
+
+use headwater_actors::progress::{Mark, Resume};
+use headwater_binlog::{
+    Error,
+    gtid::GtidSet,
+    xa::{Prepared, XaTable},
+};
+use serde::{Deserialize, Serialize};
+
+use super::columns::{self, KnownBody};
+
+/// Flattened into what holds it, which refuses unknown members.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ResumeBody {
+    position: String,
+    rows_done: u64,
+    gtid_set: String,
+    commit_us: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<KnownBody>,
+    /// Prepared XA transactions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    xa: Vec<PreparedBody>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PreparedBody {
+    xid: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    position: Option<String>,
+    /// A set of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gtid: Option<String>,
+}
+
+impl ResumeBody {
+    pub(super) fn of(resume: &Resume) -> Self {
+        Self {
+            position: resume.mark.position.to_string(),
+            rows_done: resume.mark.rows_done,
+            gtid_set: resume.gtid_set.to_string(),
+            commit_us: resume.commit_us,
+            columns: columns::bodies(&resume.columns),
+            xa: resume.xa.open().iter().map(PreparedBody::of).collect(),
+        }
+    }
+
+    pub(super) fn resume(self) -> Result<Resume, Error> {
+        let open: Result<_, _> = self.xa.into_iter().map(PreparedBody::prepared).collect();
+        Ok(Resume {
+            mark: Mark {
+                position: self.position.parse()?,
+                rows_done: self.rows_done,
+            },
+            gtid_set: self.gtid_set.parse()?,
+            xa: XaTable::new(open?),
+            commit_us: self.commit_us,
+            columns: columns::known(self.columns)?,
+        })
+    }
+}
+
+impl PreparedBody {
+    fn of(prepared: &Prepared) -> Self {
+        let set = prepared.gtid.as_ref().map(|gtid| {
+            let mut set = GtidSet::default();
+            set.add(gtid);
+            set.to_string()
+        });
+        Self {
+            xid: prepared.xid.to_string(),
+            position: prepared.position.as_ref().map(ToString::to_string),
+            gtid: set,
+        }
+    }
+
+    fn prepared(self) -> Result<Prepared, Error> {
+        let gtid =
+            match self.gtid {
+                Some(text) => Some(text.parse::<GtidSet>()?.only().ok_or_else(|| {
+                    Error::malformed("GTID of an XA transaction", "not one GTID")
+                })?),
+                None => None,
+            };
+        Ok(Prepared {
+            xid: self.xid.parse()?,
+            position: self.position.map(|text| text.parse()).transpose()?,
+            gtid,
+        })
+    }
+}
