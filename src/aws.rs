@@ -21,7 +21,7 @@ use aws_config::{
 };
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::{ErrorMetadata, metadata::ProvideErrorMetadata};
-use headwater_actors::failure::{Class, Failure};
+use headwater_actors::failure::{Class, Code, Failure, causes};
 
 pub use self::{
     body::{Body, BodyWriter},
@@ -54,8 +54,15 @@ pub enum Blame {
 
 impl CallFailure {
     pub fn transient(message: impl Into<String>) -> Self {
+        Failure::transient(message).into()
+    }
+}
+
+/// One that is no entry's fault.
+impl From<Failure> for CallFailure {
+    fn from(failure: Failure) -> Self {
         Self {
-            failure: Failure::transient(message),
+            failure,
             throttled: false,
             blame: Blame::Stream,
         }
@@ -71,6 +78,25 @@ pub struct Action<'a> {
     pub kind: &'a str,
     pub name: &'a str,
 }
+
+impl Action<'_> {
+    fn failed(&self) -> String {
+        let Self { iam, kind, name } = self;
+        format!("{iam} on {kind} \"{name}\" failed")
+    }
+
+    /// It was not answered in time.
+    pub fn late(&self, timeout: Duration) -> Failure {
+        let Self { iam, kind, name } = self;
+        let text = format!("{iam} on {kind} \"{name}\" was not answered within {timeout:?}");
+        Failure::transient(text).with_code(Code::Late)
+    }
+}
+
+/// What an error of the SDK says, in its own words: the error itself holds request and answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Said(String);
 
 /// The SDK's configuration. A region that nobody names, or an endpoint that is no URL, is definite.
 pub async fn configure(plan: &AwsPlan) -> Result<SdkConfig, Failure> {
@@ -129,40 +155,30 @@ pub fn judge<E>(error: &SdkError<E, HttpResponse>, action: Action<'_>) -> CallFa
 where
     E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let Action { iam, kind, name } = action;
-    let failed = |text: String| format!("{iam} on {kind} \"{name}\" failed: {text}");
+    let plain = Failure::transient(action.failed());
     if let Some(trouble) = credentials::trouble(error) {
         let text = format!("no usable credentials: {}", trouble.text);
-        return CallFailure {
-            failure: Failure::transient(failed(text)).with_hint(trouble.hint),
-            throttled: false,
-            blame: Blame::Stream,
-        };
+        let failure = plain.because(Said(text)).with_hint(trouble.hint);
+        return failure.into();
     }
     let SdkError::ServiceError(service) = error else {
-        let text = chain(error);
-        let hint = match text.contains("certificate") {
-            true => CERTIFICATE_HINT,
-            false => UNREACHABLE_HINT,
-        };
-        let mut failure = CallFailure::transient(failed(text));
-        failure.failure.hint = Some(hint.to_owned());
-        return failure;
+        return unreached(plain, error).into();
     };
     let status = service.raw().status().as_u16();
     let code = service.err().code().unwrap_or_default();
     let text = service.err().message().unwrap_or_default();
-    let message = failed(match (code, text) {
+    let said = Said(match (code, text) {
         ("", _) => format!("HTTP status {status}"),
         (code, "") => format!("{code} (HTTP status {status})"),
         (code, text) => format!("{code}: {}", without_values(text)),
     });
     let (class, throttled, blame) = verdict(code, status);
-    let failure = Failure {
-        class,
-        message,
-        hint: hint(code, action),
-    };
+    let mut failure = plain.with_class(class).because(said);
+    failure.code = Some(match code {
+        "" => Code::Http(status),
+        code => Code::Aws(code.to_owned()),
+    });
+    failure.hint = hint(code, action);
     CallFailure {
         failure,
         throttled,
@@ -189,6 +205,22 @@ where
     if is_lasting || is_refused || is_unbuilt {
         failure.class = Class::Definite;
     }
+    failure
+}
+
+/// The service was not asked, or has not answered.
+fn unreached(plain: Failure, error: &(dyn StdError + 'static)) -> Failure {
+    let is_untrusted = causes(error).any(|cause| {
+        matches!(
+            cause.downcast_ref(),
+            Some(rustls::Error::InvalidCertificate(_))
+        )
+    });
+    let mut failure = plain.because(Said(chain(error)));
+    (failure.code, failure.hint) = match is_untrusted {
+        true => (Some(Code::Certificate), Some(CERTIFICATE_HINT.to_owned())),
+        false => (Code::of(error), Some(UNREACHABLE_HINT.to_owned())),
+    };
     failure
 }
 
@@ -261,13 +293,6 @@ fn hint(code: &str, action: Action<'_>) -> Option<String> {
     })
 }
 
-/// The error, its cause, that one's cause.
-fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
-}
-
 /// The chain of causes on one line.
 fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
@@ -305,6 +330,8 @@ fn without_values(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aws_smithy_types::body::SdkBody;
+
     use super::*;
 
     #[test]
@@ -329,6 +356,45 @@ mod tests {
     fn an_unknown_refusal_is_tried_entry_by_entry_and_stays_transient() {
         let unknown = verdict("SomethingNew", 400);
         assert_eq!(unknown, (Class::Transient, false, Blame::Entry));
+    }
+
+    fn judged(error: SdkError<ErrorMetadata, HttpResponse>) -> Failure {
+        let action = Action {
+            iam: "kinesis:PutRecords",
+            kind: "stream",
+            name: "cdc",
+        };
+        judge(&error, action).failure
+    }
+
+    #[test]
+    fn an_answer_is_known_by_its_word_or_by_its_status() {
+        let answered = |status: u16, said: ErrorMetadata| {
+            let raw = HttpResponse::new(status.try_into().expect("a status"), SdkBody::empty());
+            judged(SdkError::service_error(said, raw))
+        };
+        let said = ErrorMetadata::builder().code("SlowDown").message("wait");
+        let failure = answered(400, said.build());
+        assert!(failure.is_aws("SlowDown"));
+        assert_eq!(
+            failure.to_string(),
+            "kinesis:PutRecords on stream \"cdc\" failed: SlowDown: wait"
+        );
+        let failure = answered(502, ErrorMetadata::builder().build());
+        assert_eq!(failure.code, Some(Code::Http(502)));
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_known_by_type_and_a_lost_connection_by_its_kind() {
+        let lost = |error: std::io::Error| judged(SdkError::timeout_error(error));
+        let untrusted = rustls::Error::from(rustls::CertificateError::UnknownIssuer);
+        let failure = lost(std::io::Error::other(untrusted));
+        assert_eq!(failure.code, Some(Code::Certificate));
+        assert_eq!(failure.hint.as_deref(), Some(CERTIFICATE_HINT));
+        let kind = std::io::ErrorKind::ConnectionRefused;
+        let failure = lost(std::io::Error::new(kind, "no certificate of death"));
+        assert_eq!(failure.code, Some(Code::Io(kind)));
+        assert_eq!(failure.hint.as_deref(), Some(UNREACHABLE_HINT));
     }
 
     #[test]

@@ -57,7 +57,8 @@ impl FileSource {
                     .file_name()
                     .map(|name| name.to_string_lossy().into_owned());
                 let name = FileName::parse(&name.unwrap_or_default()).map_err(|error| {
-                    Failure::definite(format!("{}: {error}", path.display()))
+                    Failure::definite(path.display().to_string())
+                        .because(error)
                         .with_hint("keep the names that the server gave to its binlog files")
                 })?;
                 Ok(LogFile { name, path })
@@ -135,7 +136,7 @@ impl FileSource {
         let mut position = from.clone();
         for file in self.files.iter().skip(first) {
             let bytes = std::fs::metadata(&file.path)
-                .map_err(|error| cannot_open(&file.path, &error))?
+                .map_err(|error| cannot_open(&file.path, error))?
                 .len();
             let begin = if file.name == from.file {
                 from.offset
@@ -240,7 +241,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Failure::transient(format!("read binlog files: {error}")))
+    done.map_err(|error| Failure::transient("read binlog files").because(error))
 }
 
 /// One file open at a time.
@@ -286,7 +287,7 @@ impl Reader {
                 match file.next_event() {
                     Ok(Some(event)) => return Ok(Some(event.bytes)),
                     Ok(None) => self.framing = file.framing().clone(),
-                    Err(error) => return Err(wrong(path, &error)),
+                    Err(error) => return Err(wrong(path, error)),
                 }
                 self.current = None;
             }
@@ -304,12 +305,12 @@ impl Reader {
         };
         self.next += 1;
         let max = self.source.event_bytes_max;
-        let opened = File::open(&path).map_err(|error| cannot_open(&path, &error))?;
+        let opened = File::open(&path).map_err(|error| cannot_open(&path, error))?;
         let mut file = BinlogFile::open(BufReader::with_capacity(BUFFER_BYTES, opened), max)
-            .map_err(|error| wrong(&path, &error))?;
+            .map_err(|error| wrong(&path, error))?;
         rotate(&name, offset, self.framing.checksum(), &mut self.announced);
         if offset > MAGIC.len() as u64 {
-            let head = file.next_event().map_err(|error| wrong(&path, &error))?;
+            let head = file.next_event().map_err(|error| wrong(&path, error))?;
             let framing = file.framing().clone();
             self.announced
                 .extend(head.map(|event| event.bytes).unwrap_or_default());
@@ -326,10 +327,10 @@ fn seek(
     framing: Framing,
     event_bytes_max: usize,
 ) -> Result<BinlogFile<BufReader<File>>, Failure> {
-    let mut file = File::open(path).map_err(|error| cannot_open(path, &error))?;
+    let mut file = File::open(path).map_err(|error| cannot_open(path, error))?;
     let bytes = file
         .metadata()
-        .map_err(|error| cannot_open(path, &error))?
+        .map_err(|error| cannot_open(path, error))?
         .len();
     if offset > bytes {
         return Err(Failure::definite(format!(
@@ -339,7 +340,7 @@ fn seek(
         .with_hint("copy the file from the server again"));
     }
     file.seek(SeekFrom::Start(offset))
-        .map_err(|error| cannot_open(path, &error))?;
+        .map_err(|error| cannot_open(path, error))?;
     let reader = BufReader::with_capacity(BUFFER_BYTES, file);
     Ok(BinlogFile::resume(reader, framing, offset, event_bytes_max))
 }
@@ -367,18 +368,14 @@ fn rotate(name: &FileName, offset: u64, framed: Checksum, target: &mut BytesMut)
     }
 }
 
-fn cannot_open(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::definite(format!("open binlog file {}: {error}", path.display()))
+fn cannot_open(path: &Path, error: std::io::Error) -> Failure {
+    Failure::definite(format!("open binlog file {}", path.display())).because(error)
 }
 
-fn wrong(path: &Path, error: &FileError) -> Failure {
-    let mut message = format!("{}: {error}", path.display());
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        message = format!("{message}: {cause}");
-        next = cause.source();
-    }
-    Failure::definite(message).with_hint("copy the file from the server again")
+fn wrong(path: &Path, error: FileError) -> Failure {
+    Failure::definite(path.display().to_string())
+        .because(error)
+        .with_hint("copy the file from the server again")
 }
 
 #[cfg(test)]

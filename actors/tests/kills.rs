@@ -74,7 +74,7 @@ fn run_counting_after(world: &World, script: impl AsyncFnOnce()) -> (u64, u64) {
 fn halts_and_goes_on(world: &World, message: &str) {
     let end = world.run(async |_handle| ());
     assert!(
-        matches!(&end, End::Halted(failure) if failure.message.contains(message)),
+        matches!(&end, End::Halted(failure) if failure.to_string().contains(message)),
         "{end:?}"
     );
     assert_eq!(run_counting(world), (1, 0));
@@ -239,7 +239,7 @@ fn who_dies_too_often_in_a_row_halts_the_pipeline() {
     }
     let end = world.run(async |_handle| ());
     assert!(
-        matches!(&end, End::Halted(failure) if failure.message.contains("reader died 3 times in a row")),
+        matches!(&end, End::Halted(failure) if failure.to_string().contains("reader died 3 times in a row")),
         "{end:?}"
     );
     assert_eq!(run_counting(&world), (1, 0));

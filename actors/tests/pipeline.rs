@@ -489,7 +489,10 @@ fn a_row_that_cannot_be_read_halts_and_is_buried_where_the_settings_say_so() {
     let End::Halted(failure) = end else {
         panic!("{end:?}")
     };
-    assert!(failure.message.contains("'shop.a' with key 2"), "{failure}");
+    assert!(
+        failure.to_string().contains("'shop.a' with key 2"),
+        "{failure}"
+    );
     world.options.on_error = OnError::DeadLetter;
     assert_eq!(world.run_to_the_end(), End::Drained);
     world.assert_complete();

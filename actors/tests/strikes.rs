@@ -89,7 +89,7 @@ fn halts(world: &World, message: &str) {
     let End::Halted(failure) = end else {
         panic!("{end:?}");
     };
-    assert!(failure.message.contains(message), "{failure}");
+    assert!(failure.to_string().contains(message), "{failure}");
     assert!(failure.hint.is_some_and(|hint| hint.contains("report it")));
     assert_eq!(world.run_to_the_end(), End::Drained);
     world.assert_complete();
@@ -213,7 +213,7 @@ fn a_writer_that_dies_once_more_with_its_put_in_flight_halts() {
     let gate = dies_with_its_put_in_flight(&world, DEATHS + 1);
     let end = world.run_in_virtual_time(async |_handle| ());
     assert!(
-        matches!(&end, End::Halted(failure) if failure.message.contains("shard writer of shop.a died 11 times in a row")),
+        matches!(&end, End::Halted(failure) if failure.to_string().contains("shard writer of shop.a died 11 times in a row")),
         "{end:?}"
     );
     gate.open();

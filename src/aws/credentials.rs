@@ -11,8 +11,9 @@ use aws_credential_types::provider::{
     ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
 };
 use aws_smithy_types::error::ErrorMetadata;
+use headwater_actors::failure::causes;
 
-use super::{causes, chain};
+use super::chain;
 
 pub const HINT: &str = "give the process credentials: a task role (ECS), a service account with a role (EKS), an instance profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 const ROLE_HINT: &str = "allow sts:AssumeRole on this role in the IAM policy of the process's own role or user, and name that one in the role's trust policy; or correct `role_arn`";

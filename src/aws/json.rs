@@ -55,14 +55,6 @@ pub struct JsonClient {
     has_answered: AtomicBool,
 }
 
-/// What a call came to, when not to its answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// AWS's word; empty when the service was not reached.
-    pub code: String,
-    pub failure: Failure,
-}
-
 #[derive(Debug)]
 struct Request {
     target: String,
@@ -152,7 +144,7 @@ impl JsonClient {
         action: Action<'_>,
         input: &Value,
         timeout: Duration,
-    ) -> Result<Value, Refused> {
+    ) -> Result<Value, Failure> {
         let operation = action.iam.rsplit(':').next().unwrap_or(action.iam);
         let request = Request {
             target: format!("{}.{operation}", self.service.target),
@@ -161,31 +153,17 @@ impl JsonClient {
         // Boxed: the SDK's future is large.
         let call = Box::pin(self.operation.invoke(request));
         let Ok(outcome) = tokio::time::timeout(timeout, call).await else {
-            let Action { iam, kind, name } = action;
-            let text = format!("{iam} on {kind} \"{name}\" was not answered within {timeout:?}");
-            return Err(Refused {
-                code: String::new(),
-                failure: Failure::transient(text),
-            });
+            return Err(action.late(timeout));
         };
         match outcome {
             Ok(value) => {
                 self.has_answered.store(true, Ordering::Relaxed);
                 Ok(value)
             }
-            Err(error) => {
-                let code = error
-                    .as_service_error()
-                    .and_then(ProvideErrorMetadata::code);
-                let failure = match self.has_answered.load(Ordering::Relaxed) {
-                    true => judge(&error, action).failure,
-                    false => judge_at_start(&error, action),
-                };
-                Err(Refused {
-                    code: code.unwrap_or_default().to_owned(),
-                    failure,
-                })
-            }
+            Err(error) => Err(match self.has_answered.load(Ordering::Relaxed) {
+                true => judge(&error, action).failure,
+                false => judge_at_start(&error, action),
+            }),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     aws::{
         self, Action,
-        json::{JsonClient, Refused, Service},
+        json::{JsonClient, Service},
     },
     lease::Claim,
 };
@@ -52,21 +52,18 @@ impl DynamoDbTable {
         })
     }
 
-    async fn call(&self, iam: &str, input: &Value) -> Result<Value, Refused> {
+    async fn call(&self, iam: &str, input: &Value) -> Result<Value, Failure> {
         let action = Action {
             iam,
             kind: "DynamoDB table",
             name: &self.table,
         };
         let answer = self.client.call(action, input, CALL_TIMEOUT).await;
-        answer.map_err(|refused| match refused.code.as_str() {
-            "ResourceNotFoundException" => Refused {
-                failure: refused.failure.with_hint(
-                    "create it: `headwater check --create`, or the CloudFormation in docs/high-availability.md; or correct checkpoint.dynamodb.table and region",
-                ),
-                code: refused.code,
-            },
-            _ => refused,
+        answer.map_err(|failure| match failure.is_aws("ResourceNotFoundException") {
+            true => failure.with_hint(
+                "create it: `headwater check --create`, or the CloudFormation in docs/high-availability.md; or correct checkpoint.dynamodb.table and region",
+            ),
+            false => failure,
         })
     }
 
@@ -91,8 +88,8 @@ impl DynamoDbTable {
         });
         match self.call("dynamodb:UpdateItem", &input).await {
             Ok(_) => Ok(true),
-            Err(refused) if refused.code == CONDITION_FAILED => Ok(false),
-            Err(refused) => Err(refused.failure),
+            Err(failure) if failure.is_aws(CONDITION_FAILED) => Ok(false),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -103,8 +100,7 @@ impl DynamoDbTable {
     async fn read_item(&self) -> Result<Option<Row>, Failure> {
         let input = json!({"TableName": self.table, "Key": self.key(), "ConsistentRead": true});
         let answer = self.call("dynamodb:GetItem", &input).await;
-        let answer = answer.map_err(|refused| refused.failure)?;
-        match answer.get("Item") {
+        match answer?.get("Item") {
             Some(item) => row(item).map(Some).ok_or_else(|| {
                 Failure::definite(format!(
                     "{}: the item of \"{}\" has values that were never written",
@@ -175,15 +171,14 @@ impl DynamoDbTable {
         });
         match self.call("dynamodb:CreateTable", &input).await {
             Ok(_) => (),
-            Err(refused) if refused.code == "ResourceInUseException" => (),
-            Err(refused) => return Err(refused.failure),
+            Err(failure) if failure.is_aws("ResourceInUseException") => (),
+            Err(failure) => return Err(failure),
         }
         let ready = async {
             let input = json!({"TableName": self.table});
             loop {
                 let answer = self.call("dynamodb:DescribeTable", &input).await;
-                let answer = answer.map_err(|refused| refused.failure)?;
-                if answer.pointer("/Table/TableStatus") == Some(&json!("ACTIVE")) {
+                if answer?.pointer("/Table/TableStatus") == Some(&json!("ACTIVE")) {
                     return Ok(());
                 }
                 tokio::time::sleep(CREATE_LOOK_EVERY).await;

@@ -170,13 +170,9 @@ pub fn ensure_writable(path: &Path) -> Result<(), Failure> {
 fn curable(error: Error) -> Failure {
     let is_io = matches!(error, Error::Io { .. });
     let failure = Failure::from(error);
-    if is_io {
-        Failure {
-            class: Class::Transient,
-            ..failure
-        }
-    } else {
-        failure
+    match is_io {
+        true => failure.with_class(Class::Transient),
+        false => failure,
     }
 }
 
@@ -251,7 +247,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(error) => Err(Error::Interrupted(error.to_string())),
+        Err(error) => Err(Error::Interrupted(error)),
     }
 }
 

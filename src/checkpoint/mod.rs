@@ -12,7 +12,7 @@ mod resume;
 
 use std::path::PathBuf;
 
-use headwater_actors::failure::Failure;
+use headwater_actors::failure::{Class, Failure};
 
 pub use opening::{
     LeaseEvent, Opened, Standing, Tell, Wait, create, ensure_writable, gate, open, open_gated,
@@ -47,15 +47,16 @@ pub enum Error {
         stored: u32,
         found: u32,
     },
-    #[error("checkpoint file \"{path}\": {doing}: {error}")]
+    #[error("checkpoint file \"{path}\": {doing}")]
     Io {
         path: PathBuf,
         doing: &'static str,
+        #[source]
         error: std::io::Error,
     },
     /// The write was given up, or panicked.
-    #[error("checkpoint file: {0}")]
-    Interrupted(String),
+    #[error("checkpoint file")]
+    Interrupted(#[source] tokio::task::JoinError),
 }
 
 impl Error {
@@ -105,7 +106,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         use std::io::ErrorKind;
         let hint = error.hint();
-        let failure = match &error {
+        let class = match &error {
             Error::Io { error: cause, .. }
                 if !matches!(
                     cause.kind(),
@@ -116,12 +117,12 @@ impl From<Error> for Failure {
                         | ErrorKind::NotADirectory
                 ) =>
             {
-                Self::transient(error.to_string())
+                Class::Transient
             }
-            Error::Interrupted(_) => Self::transient(error.to_string()),
-            _ => Self::definite(error.to_string()),
+            Error::Interrupted(_) => Class::Transient,
+            _ => Class::Definite,
         };
-        failure.with_hint(hint)
+        Self::of(class, error).with_hint(hint)
     }
 }
 

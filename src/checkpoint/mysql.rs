@@ -6,7 +6,10 @@
 //! leaves its whole database out. A server that may not be written just now (`read_only`) is transient: it
 //! may be the old primary of a failover.
 
-use headwater_actors::{failure::Failure, ports::BoxFuture};
+use headwater_actors::{
+    failure::{Class, Code, Failure},
+    ports::BoxFuture,
+};
 use mysql_async::{Conn, Params, Row as SqlRow, Value, params, prelude::Queryable};
 use tokio::sync::Mutex;
 
@@ -16,7 +19,10 @@ use super::{
 };
 use crate::{
     lease::Claim,
-    mysql::{connect::connect, failure::failure},
+    mysql::{
+        connect::connect,
+        failure::{code, failure},
+    },
 };
 
 /// MEDIUMBLOB takes 16 MiB.
@@ -70,9 +76,9 @@ impl MySqlTable {
             Err(mysql_async::Error::Io(_) | mysql_async::Error::Driver(_)) if !is_fresh => {
                 let mut conn = self.connect().await?;
                 let row = conn.exec_first(sql, values).await;
-                (row.map_err(|error| self.failure(&error))?, conn)
+                (row.map_err(|error| self.failure(error))?, conn)
             }
-            Err(error) => return Err(self.failure(&error)),
+            Err(error) => return Err(self.failure(error)),
         };
         let changed = conn.affected_rows();
         *kept = Some(conn);
@@ -80,33 +86,39 @@ impl MySqlTable {
     }
 
     async fn connect(&self) -> Result<Conn, Failure> {
-        connect(&self.plan.server).await.map_err(|failure| Failure {
-            message: format!("{}: {}", self.place, failure.message),
-            ..failure
-        })
+        let connected = connect(&self.plan.server).await;
+        connected.map_err(|failure| failure.within(&self.place))
     }
 
-    fn failure(&self, error: &mysql_async::Error) -> Failure {
+    fn failure(&self, error: mysql_async::Error) -> Failure {
         let user = &self.plan.server.user;
         let plain = failure(&self.place, user, error);
-        let mysql_async::Error::Server(server) = error else {
+        let Some(Code::MySql { number, .. }) = plain.code else {
             return plain;
         };
         let database = &self.plan.database;
-        match server.code {
-            1049 | 1146 => Failure::definite(plain.message).with_hint(
-                "create it: `headwater check --create`, or the SQL in docs/high-availability.md",
+        let (class, hint) = match number {
+            1049 | 1146 => (
+                Class::Definite,
+                "create it: `headwater check --create`, or the SQL in docs/high-availability.md".to_owned(),
             ),
-            1044 | 1142 | 1143 => Failure::definite(plain.message).with_hint(format!(
-                "GRANT SELECT, INSERT, UPDATE ON `{database}`.* TO '{user}'@'%' (and CREATE for `headwater check --create`)"
-            )),
-            1054 => Failure::definite(plain.message)
-                .with_hint("the table has other columns than those in docs/high-availability.md"),
-            1290 | 1792 | 1836 => Failure::transient(plain.message).with_hint(
-                "the server takes no writes: checkpoint.mysql.url must lead to the primary, also after a failover",
+            1044 | 1142 | 1143 => (
+                Class::Definite,
+                format!(
+                    "GRANT SELECT, INSERT, UPDATE ON `{database}`.* TO '{user}'@'%' (and CREATE for `headwater check --create`)"
+                ),
             ),
-            _ => plain,
-        }
+            1054 => (
+                Class::Definite,
+                "the table has other columns than those in docs/high-availability.md".to_owned(),
+            ),
+            1290 | 1792 | 1836 => (
+                Class::Transient,
+                "the server takes no writes: checkpoint.mysql.url must lead to the primary, also after a failover".to_owned(),
+            ),
+            _ => return plain,
+        };
+        plain.with_class(class).with_hint(hint)
     }
 
     async fn read_row(&self) -> Result<Option<Row>, Failure> {
@@ -161,7 +173,7 @@ impl MySqlTable {
             return match self.run(&sql, named(values)).await {
                 Ok(_) => Ok(true),
                 // Somebody else was first.
-                Err(failure) if failure.message.contains(" 1062 ") => Ok(false),
+                Err(failure) if failure.is_mysql(code::DUPLICATE_KEY) => Ok(false),
                 Err(failure) => Err(failure),
             };
         };

@@ -56,7 +56,7 @@ pub enum Wait {
 }
 
 /// Why the store is not ours yet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     By { holder: String },
     Trouble(Failure),

@@ -102,7 +102,7 @@ impl Thread {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(1).thread_name("lease").enable_all();
         let runtime = builder.build().map_err(|error| {
-            Failure::definite(format!("start the thread of the checkpoint store: {error}"))
+            Failure::definite("start the thread of the checkpoint store").because(error)
         })?;
         Ok(Self(Some(runtime)))
     }
@@ -127,7 +127,7 @@ async fn run_on<T: Send + 'static>(
     handle
         .spawn(work)
         .await
-        .unwrap_or_else(|error| Err(Failure::transient(format!("checkpoint store: {error}"))))
+        .unwrap_or_else(|error| Err(Failure::transient("checkpoint store").because(error)))
 }
 
 impl Drop for Thread {
@@ -332,9 +332,9 @@ impl Inner {
 
     fn encode(&self, stored: &Stored) -> Result<Vec<u8>, Failure> {
         let text = body::encode(&self.name, stored)
-            .map_err(|error| Failure::definite(format!("encode the checkpoint: {error}")))?;
+            .map_err(|error| Failure::definite("encode the checkpoint").because(error))?;
         let body = pack(text)
-            .map_err(|error| Failure::transient(format!("compress the checkpoint: {error}")))?;
+            .map_err(|error| Failure::transient("compress the checkpoint").because(error))?;
         let bytes_max = self.table.body_bytes_max();
         if bytes_max < body.len() {
             let text = format!(

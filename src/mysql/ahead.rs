@@ -52,7 +52,7 @@ impl Home {
     /// # Errors
     /// Definite when the event is damaged; transient when it cannot be read again.
     pub async fn ensure_checksum(&self, place: &Place, first: &[u8]) -> Result<PartSums, Failure> {
-        let header = EventHeader::parse(first).map_err(|error| unreadable(&error))?;
+        let header = EventHeader::parse(first).map_err(unreadable)?;
         // A log without checksums has nothing to verify.
         let (Checksum::Crc32, Some(file)) = (place.checksum(), place.file()) else {
             return Ok(PartSums::default());
@@ -62,10 +62,7 @@ impl Home {
         // The place itself may have been damaged on its way: what the server says of it is not the last word.
         let read = async || {
             let outcome = self.read(&position, first).await;
-            outcome.map_err(|failure| Failure {
-                class: Class::Transient,
-                ..failure
-            })
+            outcome.map_err(|failure| failure.with_class(Class::Transient))
         };
         let mut outcome = read().await?;
         if outcome.is_err() {
@@ -133,8 +130,8 @@ impl Home {
     }
 }
 
-fn unreadable(error: &Error) -> Failure {
-    Failure::transient(format!("read a compressed transaction: {error}"))
+fn unreadable(error: Error) -> Failure {
+    Failure::transient("read a compressed transaction").because(error)
 }
 
 /// The checksum of what comes in parts, of which the last four bytes are what it should be.

@@ -4,13 +4,13 @@
 //! the next host would only hide it. TLS modes are MySQL's own: `preferred` and `required` do not verify,
 //! `verify_ca` verifies the chain, `verify_identity` also the name. Not here: reconnecting.
 
-use std::{sync::Once, time::Duration};
+use std::{error::Error as StdError, sync::Once, time::Duration};
 
-use headwater_actors::failure::Failure;
+use headwater_actors::failure::{Code, Failure};
 use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, SslOpts};
 use tokio::time::timeout;
 
-use super::failure::failure;
+use super::failure::{failure, joined};
 use super::options::{Host, SourcePlan, TlsMode};
 
 /// Of an answer to a query; a GTID set or a list of tables can be long. Events do not come this way.
@@ -33,21 +33,19 @@ pub async fn connect(plan: &SourcePlan) -> Result<Conn, Failure> {
         }
     }
     let hint = failures.iter().find_map(|failure| failure.hint.clone());
-    let messages: Vec<_> = failures
-        .into_iter()
-        .map(|failure| failure.message)
-        .collect();
-    let failure = Failure::transient(messages.join("; "));
-    Err(failure.with_hint(hint.unwrap_or_else(|| {
-        "check source.url, the network between here and the server, and that the server runs".into()
-    })))
+    let hint = hint.unwrap_or_else(|| UNREACHABLE_HINT.to_owned());
+    Err(joined(failures).with_hint(hint))
 }
+
+const UNREACHABLE_HINT: &str =
+    "check source.url, the network between here and the server, and that the server runs";
 
 fn ensure_ca_file(plan: &SourcePlan) -> Result<(), Failure> {
     let verifies = matches!(plan.tls.mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity);
     match &plan.tls.ca_file {
         Some(path) if verifies => std::fs::File::open(path).map(drop).map_err(|error| {
-            Failure::definite(format!("open CA file \"{}\": {error}", path.display()))
+            Failure::definite(format!("open CA file \"{}\"", path.display()))
+                .because(error)
                 .with_hint("set source.tls.ca_file to a PEM file that this process may read")
         }),
         _ => Ok(()),
@@ -61,6 +59,7 @@ async fn connect_to(plan: &SourcePlan, host: &Host) -> Result<Conn, Failure> {
             "{doing}: no answer within {} s",
             plan.connect_timeout.as_secs_f32()
         ))
+        .with_code(Code::Late)
     };
     let attempt = async {
         resolve(&doing, host).await?;
@@ -72,7 +71,7 @@ async fn connect_to(plan: &SourcePlan, host: &Host) -> Result<Conn, Failure> {
             }
             outcome => outcome,
         }
-        .map_err(|error| failure(&doing, &plan.user, &error))
+        .map_err(|error| failure(&doing, &plan.user, error))
     };
     timeout(plan.connect_timeout, Box::pin(attempt))
         .await
@@ -81,8 +80,9 @@ async fn connect_to(plan: &SourcePlan, host: &Host) -> Result<Conn, Failure> {
 
 /// The driver's own message would not say that it is the name.
 async fn resolve(doing: &str, host: &Host) -> Result<(), Failure> {
-    let unknown = |reason: String| {
-        Failure::transient(format!("{doing}: unknown host \"{}\": {reason}", host.name))
+    let unknown = |reason: Box<dyn StdError + Send + Sync>| {
+        Failure::transient(format!("{doing}: unknown host \"{}\"", host.name))
+            .because(reason)
             .with_hint("check the host's name in source.url and source.hosts, and DNS")
     };
     match tokio::net::lookup_host((host.name.as_str(), host.port)).await {
@@ -90,7 +90,7 @@ async fn resolve(doing: &str, host: &Host) -> Result<(), Failure> {
             .next()
             .map(drop)
             .ok_or_else(|| unknown("it has no address".into())),
-        Err(error) => Err(unknown(error.to_string())),
+        Err(error) => Err(unknown(error.into())),
     }
 }
 
@@ -109,9 +109,6 @@ fn opts(plan: &SourcePlan, host: &Host, mode: TlsMode) -> Opts {
 }
 
 fn ssl_opts(plan: &SourcePlan, mode: TlsMode) -> Option<SslOpts> {
-    // mysql_async 0.37 tells a wrong name from other errors by looking for "NotValidForName" in the text,
-    // which rustls no longer prints; it prints the name that was expected. The chain is verified before.
-    const NO_NAME: &str = "NotValidForName";
     let unverified = || {
         SslOpts::default()
             .with_danger_accept_invalid_certs(true)
@@ -126,13 +123,18 @@ fn ssl_opts(plan: &SourcePlan, mode: TlsMode) -> Option<SslOpts> {
     match mode {
         TlsMode::Disabled => None,
         TlsMode::Preferred | TlsMode::Required => Some(unverified()),
-        TlsMode::VerifyCa => Some(
-            verified()
-                .with_danger_skip_domain_validation(true)
-                .with_danger_tls_hostname_override(Some(NO_NAME)),
-        ),
+        TlsMode::VerifyCa => Some(skipping_the_name(verified())),
         TlsMode::VerifyIdentity => Some(verified()),
     }
+}
+
+/// mysql_async takes no verifier from outside, and its own (0.37) looks for "NotValidForName" in rustls's text, which
+/// prints the name that was expected instead: so that is the name. The chain is verified before any name, and where
+/// the text changes, connections are refused. The dump's own connection compares types (`dump::tls`).
+fn skipping_the_name(verified: SslOpts) -> SslOpts {
+    verified
+        .with_danger_skip_domain_validation(true)
+        .with_danger_tls_hostname_override(Some("NotValidForName"))
 }
 
 /// rustls takes its cryptography from one place per process; the AWS SDK brings its own.

@@ -15,7 +15,7 @@ mod tls;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use headwater_actors::failure::Failure;
+use headwater_actors::failure::{Code, Failure};
 use headwater_binlog::{
     gtid::{GtidSet, Uuid},
     position::Position,
@@ -122,7 +122,8 @@ impl Connection {
                 return Err(Failure::transient(format!(
                     "{doing}: no answer within {} s",
                     plan.connect_timeout.as_secs_f32()
-                )));
+                ))
+                .with_code(Code::Late));
             }
             Ok(outcome) => outcome,
         };
@@ -312,7 +313,7 @@ fn sids(set: &GtidSet) -> Result<Vec<Sid<'static>>, Failure> {
                 text.push_str(&format!(":{first}-{last}"));
             }
             text.parse().map_err(|error| {
-                Failure::definite(format!("GTIDs {text} cannot be asked for: {error}"))
+                Failure::definite(format!("GTIDs {text} cannot be asked for")).because(error)
             })
         })
         .collect()
@@ -334,7 +335,7 @@ impl Dump {
     /// What the server says or what its bytes lack; silence for too long.
     pub async fn next(&mut self, chunk: &mut BytesMut) -> Result<Taken, Failure> {
         let outcome = self.events.next(chunk).await;
-        outcome.map_err(|error| self.failure(&error))
+        outcome.map_err(|error| self.failure(error))
     }
 
     /// Appends the next event if it is here already.
@@ -343,7 +344,7 @@ impl Dump {
     /// As [`Dump::next`].
     pub fn ready(&mut self, chunk: &mut BytesMut) -> Result<Ready, Failure> {
         let outcome = self.events.ready(chunk);
-        outcome.map_err(|error| self.failure(&error))
+        outcome.map_err(|error| self.failure(error))
     }
 
     /// Reads what is still to come of an event of which a part was taken, and forgets it.
@@ -369,7 +370,7 @@ impl Dump {
         self.events.place()
     }
 
-    fn failure(&self, error: &Error) -> Failure {
+    fn failure(&self, error: Error) -> Failure {
         error.dump_failure(&self.doing, &self.user)
     }
 
@@ -409,6 +410,6 @@ mod tests {
         let bytes = ask(u64::from(u32::MAX)).expect("fits");
         assert_eq!(bytes.get(..5), Some(&[0x12, 0xff, 0xff, 0xff, 0xff][..]));
         let failure = ask(1 << 32).expect_err("does not fit");
-        assert!(failure.is_definite() && failure.message.contains("binlog.000007:4294967296"));
+        assert!(failure.is_definite() && failure.to_string().contains("binlog.000007:4294967296"));
     }
 }

@@ -81,7 +81,7 @@ pub const SLOW_ANSWER: Duration = Duration::from_secs(600);
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
 impl Server {
-    pub fn failure(&self, doing: &str, error: &mysql_async::Error) -> Failure {
+    pub fn failure(&self, doing: &str, error: mysql_async::Error) -> Failure {
         failure(doing, &self.user, error)
     }
 
@@ -97,7 +97,7 @@ impl Server {
         sql: &str,
     ) -> Result<Vec<Row>, Failure> {
         let rows = within(patience, doing, self.conn.query(sql)).await?;
-        rows.map_err(|error| self.failure(doing, &error))
+        rows.map_err(|error| self.failure(doing, error))
     }
 
     /// `None` when the server does not want to answer this.
@@ -109,7 +109,7 @@ impl Server {
         match within(self.patience, doing, self.conn.query(sql)).await? {
             Ok(rows) => Ok(Some(rows)),
             Err(Error::Server(_)) => Ok(None),
-            Err(error) => Err(self.failure(doing, &error)),
+            Err(error) => Err(self.failure(doing, error)),
         }
     }
 
@@ -264,7 +264,7 @@ impl Server {
                 let name = text(row, 0).unwrap_or_default();
                 Ok(LogFile {
                     name: FileName::parse(&name)
-                        .map_err(|error| unreadable("binlog file name", &error))?,
+                        .map_err(|error| unreadable("binlog file name", error))?,
                     bytes: number(row, 1).ok_or_else(|| missing(sql))?,
                 })
             })
@@ -295,7 +295,7 @@ impl Server {
             }
             text => text
                 .parse()
-                .map_err(|error| unreadable("server_uuid", &error))?,
+                .map_err(|error| unreadable("server_uuid", error))?,
         };
         Ok(Who {
             server_uuid,
@@ -348,7 +348,7 @@ fn gtids_before(file: &FileName, offset: u64) -> String {
 
 fn head_position(row: &Row) -> Result<Position, Failure> {
     let name = text(row, 0).unwrap_or_default();
-    let file = FileName::parse(&name).map_err(|error| unreadable("binlog file name", &error))?;
+    let file = FileName::parse(&name).map_err(|error| unreadable("binlog file name", error))?;
     let offset = number(row, 1)
         .ok_or_else(|| Failure::transient("the end of the binary log has no position"))?;
     Ok(Position { file, offset })
@@ -368,11 +368,11 @@ pub fn number(row: &Row, index: usize) -> Option<u64> {
 }
 
 fn gtid_set(what: &str, text: &str) -> Result<GtidSet, Failure> {
-    text.parse().map_err(|error| unreadable(what, &error))
+    text.parse().map_err(|error| unreadable(what, error))
 }
 
-fn unreadable(what: &str, error: &headwater_binlog::Error) -> Failure {
-    Failure::definite(format!("the server's {what} cannot be read: {error}"))
+fn unreadable(what: &str, error: headwater_binlog::Error) -> Failure {
+    Failure::definite(format!("the server's {what} cannot be read")).because(error)
 }
 
 fn missing(sql: &str) -> Failure {

@@ -4,16 +4,61 @@
 //! Unknown errors are transient: the supervisor bounds how often they are tried.
 //! Codes: <https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html>
 
-use headwater_actors::failure::Failure;
+use std::{error::Error as StdError, io};
+
+use headwater_actors::failure::{Class, Code, Failure, causes};
 use mysql_async::{DriverError, Error, IoError, TlsError};
+use mysql_common::proto::codec::error::PacketCodecError;
 
 /// Error codes that a caller acts on.
 pub mod code {
     pub const ACCESS_DENIED: u16 = 1045;
+    pub const DUPLICATE_KEY: u16 = 1062;
     pub const FATAL_ERROR_READING_BINLOG: u16 = 1236;
     pub const SPECIFIC_ACCESS_DENIED: u16 = 1227;
     /// MariaDB's word to a dump that it ends for a newer one of the same `server_id`.
     pub const REPLACED_BY_SAME_ID: u16 = 4052;
+}
+
+/// What a server says in an error packet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the server says {number} ({state}): {message}")]
+pub struct ServerError {
+    pub number: u16,
+    pub state: String,
+    pub message: String,
+}
+
+impl ServerError {
+    /// Transient, until somebody knows more of the number.
+    pub fn failure(self, doing: &str) -> Failure {
+        let code = Code::MySql {
+            number: self.number,
+            state: self.state.clone(),
+        };
+        Failure::transient(doing).with_code(code).because(self)
+    }
+}
+
+impl From<mysql_async::ServerError> for ServerError {
+    fn from(error: mysql_async::ServerError) -> Self {
+        Self {
+            number: error.code,
+            state: error.state,
+            message: error.message,
+        }
+    }
+}
+
+/// What several hosts have said, transient; one alone keeps its code and cause.
+pub(super) fn joined(mut failures: Vec<Failure>) -> Failure {
+    if failures.len() == 1
+        && let Some(only) = failures.pop()
+    {
+        return only.with_class(Class::Transient);
+    }
+    let lines: Vec<_> = failures.iter().map(Failure::to_string).collect();
+    Failure::transient(lines.join("; "))
 }
 
 /// What cures missing privileges.
@@ -22,37 +67,30 @@ pub fn grant_hint(user: &str) -> String {
 }
 
 /// `doing` names the step, e.g. `connect to db1:3306`.
-pub fn failure(doing: &str, user: &str, error: &Error) -> Failure {
+pub fn failure(doing: &str, user: &str, error: Error) -> Failure {
     match error {
-        Error::Server(server) => {
-            server_failure(doing, user, server.code, &server.state, &server.message)
-        }
-        Error::Driver(driver) => driver_failure(doing, driver),
+        Error::Server(error) => server_failure(doing, user, error.into()),
+        Error::Driver(error) => driver_failure(doing, &error),
         Error::Io(IoError::Tls(error)) => tls_failure(doing, error),
         Error::Io(IoError::Io(error)) => io_failure(doing, error),
         // A URL is never parsed by the driver here; anything else is its own trouble.
-        Error::Other(_) | Error::Url(_) => Failure::transient(format!("{doing}: {error}")),
+        Error::Other(error) => Failure::transient(doing).because(error),
+        Error::Url(error) => Failure::transient(doing).because(error),
     }
 }
 
-/// What the server says in an error packet.
-pub(super) fn server_failure(
-    doing: &str,
-    user: &str,
-    code: u16,
-    state: &str,
-    message: &str,
-) -> Failure {
-    let message = format!("{doing}: the server says {code} ({state}): {message}");
-    match server_hint(code, user) {
-        Some(hint) => Failure::definite(message).with_hint(hint),
-        None => Failure::transient(message),
+pub(super) fn server_failure(doing: &str, user: &str, error: ServerError) -> Failure {
+    let hint = server_hint(error.number, user);
+    let failure = error.failure(doing);
+    match hint {
+        Some(hint) => failure.with_class(Class::Definite).with_hint(hint),
+        None => failure,
     }
 }
 
 /// Definite errors and their cure.
-fn server_hint(code: u16, user: &str) -> Option<String> {
-    let hint = match code {
+fn server_hint(number: u16, user: &str) -> Option<String> {
+    let hint = match number {
         1044 | 1142 | 1143 | 1370 | code::SPECIFIC_ACCESS_DENIED => grant_hint(user),
         code::ACCESS_DENIED | 1698 => format!(
             "check the user '{user}', source.password_file (or HEADWATER__SOURCE__PASSWORD) and from which hosts the account may come"
@@ -70,24 +108,19 @@ fn server_hint(code: u16, user: &str) -> Option<String> {
     Some(hint)
 }
 
+/// Not as a cause: the driver's errors may carry packets or values.
 fn driver_failure(doing: &str, error: &DriverError) -> Failure {
+    let plain = |what: &str| Failure::transient(format!("{doing}: {what}"));
     match error {
         DriverError::NoClientSslFlagFromServer => no_tls(doing),
         DriverError::CleartextPluginDisabled => clear_text(doing),
         DriverError::MysqlOldPasswordDisabled => unknown_plugin(doing, "mysql_old_password"),
         DriverError::UnknownAuthPlugin { name } => unknown_plugin(doing, name),
         DriverError::PacketTooLarge => answer_too_large(doing),
-        // The rest may carry packets or values: their names are enough.
-        DriverError::ConnectionClosed => {
-            Failure::transient(format!("{doing}: the connection is closed"))
-        }
-        DriverError::UnexpectedPacket { .. } => {
-            Failure::transient(format!("{doing}: unexpected packet from the server"))
-        }
-        DriverError::PacketOutOfOrder => {
-            Failure::transient(format!("{doing}: packet out of order"))
-        }
-        _ => Failure::transient(format!("{doing}: the driver could not go on")),
+        DriverError::ConnectionClosed => plain("the connection is closed"),
+        DriverError::UnexpectedPacket { .. } => plain("unexpected packet from the server"),
+        DriverError::PacketOutOfOrder => plain("packet out of order"),
+        _ => plain("the driver could not go on"),
     }
 }
 
@@ -126,84 +159,62 @@ fn answer_too_large(doing: &str) -> Failure {
     ))
 }
 
-/// For a dump that the server has ended in favour of another one.
-pub(super) const TAKEN_OVER_HINT: &str = "another process of this pipeline (same name and server_id; on MariaDB any replica of the same server_id) reads from this server and has taken over: stop one of the two, or give this one another `name` or source.server_id";
-
-/// Error 1236 has many causes, told only by its text.
-pub(super) fn fatal_hint(message: &str) -> &'static str {
-    if message.contains("same server_uuid") || message.contains("same server_id") {
-        return TAKEN_OVER_HINT;
+fn tls_failure(doing: &str, error: TlsError) -> Failure {
+    let is_certificate = match &error {
+        TlsError::Tls(error) => is_about_certificates(error),
+        // What is trusted, or whom: files and names of the settings.
+        TlsError::InvalidDnsName(_) | TlsError::Pem(_) | TlsError::VerifierBuilderError(_) => true,
+    };
+    let failure = Failure::transient(format!("{doing}: TLS")).because(error);
+    match is_certificate {
+        true => certificate_failure(failure),
+        false => failure,
     }
-    if message.contains("purged") || message.contains("Could not find first log file") {
-        return "the server no longer has this part of its log: copy the tables anew and clear the checkpoint, or accept the gap with `headwater position set`; keep the log longer (binlog_expire_logs_seconds)";
-    }
-    if message.contains("max_allowed_packet") {
-        return "SET PERSIST replica_max_allowed_packet = 1073741824 (before 8.0.26: slave_max_allowed_packet); if the position was set by hand, it may not be the start of an event";
-    }
-    if message.contains("impossible position") {
-        return "the file is shorter than the position: the server lost the end of its log, or the position was set by hand";
-    }
-    "the server cannot read its own log there: check its disk and error log; if the position was set by hand, `headwater position set` verifies it"
 }
 
-fn tls_failure(doing: &str, error: &TlsError) -> Failure {
-    let message = format!("{doing}: TLS: {}", chain(error));
-    if is_certificate(&message) {
-        return certificate_failure(message);
-    }
-    Failure::transient(message)
+pub(super) fn certificate_failure(failure: Failure) -> Failure {
+    failure
+        .with_class(Class::Definite)
+        .with_code(Code::Certificate)
+        .with_hint("check source.tls.ca_file (for RDS its region's bundle) and that source.url names the host as the certificate does; \"verify_ca\" does not compare names")
 }
 
-pub(super) fn certificate_failure(message: String) -> Failure {
-    Failure::definite(message).with_hint(
-        "check source.tls.ca_file (for RDS its region's bundle) and that source.url names the host as the certificate does; \"verify_ca\" does not compare names",
+fn is_about_certificates(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
     )
 }
 
-/// rustls's texts for what a peer's certificate lacks.
-fn is_certificate(message: &str) -> bool {
-    message.contains("certificate") || message.contains("BadEncoding")
-}
-
-pub(super) fn io_failure(doing: &str, error: &std::io::Error) -> Failure {
+pub(super) fn io_failure(doing: &str, error: io::Error) -> Failure {
     // rustls explains this one at length, with a link.
-    if error.kind() == std::io::ErrorKind::UnexpectedEof {
-        return Failure::transient(format!("{doing}: the server closed the connection"));
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return Failure::transient(format!("{doing}: the server closed the connection"))
+            .with_code(Code::Io(error.kind()));
     }
-    let text = error.to_string();
-    let message = format!("{doing}: {text}");
     // The packet codec and rustls both arrive wrapped in an io::Error.
-    if text.contains("acket too large") || text.contains("acket is larger") {
+    if let Some(PacketCodecError::PacketTooLarge) = cause(&error) {
         return answer_too_large(doing);
     }
-    if is_certificate(&text) {
-        return certificate_failure(message);
+    let is_certificate = cause(&error).is_some_and(is_about_certificates);
+    let failure = Failure::transient(doing).because(error);
+    match is_certificate {
+        true => certificate_failure(failure),
+        false => failure,
     }
-    Failure::transient(message)
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
+/// The first cause of a type.
+fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    causes(error).find_map(|cause| cause.downcast_ref())
 }
 
 #[cfg(test)]
 mod tests {
-    use mysql_async::ServerError;
-
     use super::*;
 
     fn server(code: u16) -> Error {
-        Error::Server(ServerError {
+        Error::Server(mysql_async::ServerError {
             code,
             message: "no".into(),
             state: "HY000".into(),
@@ -212,23 +223,28 @@ mod tests {
 
     #[test]
     fn a_wrong_password_is_definite_and_names_the_account() {
-        let failure = failure("connect to db:3306", "ann", &server(1045));
-        assert!(failure.is_definite());
+        let failure = failure("connect to db:3306", "ann", server(1045));
+        assert!(failure.is_definite() && failure.is_mysql(1045));
+        assert_eq!(
+            failure.to_string(),
+            "connect to db:3306: the server says 1045 (HY000): no"
+        );
         assert!(failure.hint.is_some_and(|hint| hint.contains("'ann'")));
     }
 
     #[test]
     fn an_unknown_error_is_transient() {
-        assert!(!failure("ask", "ann", &server(1040)).is_definite());
+        assert!(!failure("ask", "ann", server(1040)).is_definite());
     }
 
     #[test]
     fn a_connection_that_breaks_off_is_said_in_plain_words() {
-        let eof = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "see https://…");
-        let failure = failure("read", "ann", &Error::Io(IoError::Io(eof)));
+        let eof = io::Error::new(io::ErrorKind::UnexpectedEof, "see https://…");
+        let failure = failure("read", "ann", Error::Io(IoError::Io(eof)));
+        assert!(!failure.is_definite());
         assert_eq!(
-            failure,
-            Failure::transient("read: the server closed the connection")
+            failure.to_string(),
+            "read: the server closed the connection"
         );
     }
 
@@ -237,7 +253,29 @@ mod tests {
         let error = Error::Driver(DriverError::UnexpectedPacket {
             payload: b"secret row".to_vec(),
         });
-        let failure = failure("ask", "ann", &error);
-        assert!(!failure.message.contains("secret") && !failure.message.contains("115"));
+        let failure = failure("ask", "ann", error);
+        let said = format!("{failure} {failure:?}");
+        assert!(!said.contains("secret") && !said.contains("115"), "{said}");
+    }
+
+    #[test]
+    fn certificates_and_large_packets_are_known_by_type_inside_an_io_error() {
+        let io = |error| failure("connect", "ann", Error::Io(IoError::Io(error)));
+        for (error, is_certificate) in [
+            (rustls::CertificateError::UnknownIssuer.into(), true),
+            (rustls::Error::NoCertificatesPresented, true),
+            (rustls::Error::HandshakeNotComplete, false),
+            (rustls::Error::General("certificate".into()), false),
+        ] {
+            let failure = io(io::Error::new(io::ErrorKind::InvalidData, error));
+            assert_eq!(failure.is_definite(), is_certificate, "{failure}");
+            assert_eq!(
+                failure.code == Some(Code::Certificate),
+                is_certificate,
+                "{failure}"
+            );
+        }
+        assert!(io(io::Error::other(PacketCodecError::PacketTooLarge)).is_definite());
+        assert!(!io(io::Error::other("Packet too large")).is_definite());
     }
 }

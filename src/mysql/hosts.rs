@@ -10,10 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use headwater_actors::{checkpoint::Checkpoint, failure::Failure};
+use headwater_actors::{
+    checkpoint::Checkpoint,
+    failure::{Class, Failure},
+};
 
 use super::options::{Host, SourcePlan};
 use super::{
+    facts::Server,
+    failure::joined,
     replication::Replication,
     resume::{Refusal, decide_resume},
     start::server,
@@ -58,6 +63,17 @@ enum Answer {
     /// It lacks what has been read and may still get it.
     Lags(Failure),
     Refuses(Failure),
+}
+
+impl Answer {
+    /// Says which host it is that cannot be read.
+    fn of(self, host: &Host) -> Self {
+        match self {
+            Self::Home | Self::GoesOn => self,
+            Self::Lags(failure) => Self::Lags(failure.within(name(host))),
+            Self::Refuses(failure) => Self::Refuses(failure.within(name(host))),
+        }
+    }
 }
 
 /// The plan with the host in front that is to be read; the others follow, for when it is gone.
@@ -113,23 +129,31 @@ pub async fn choose_host(
 
 async fn ask(plan: &SourcePlan, checkpoint: Option<&Checkpoint>) -> Result<Answer, Failure> {
     let mut server = server(plan).await?;
-    let Some(checkpoint) = checkpoint else {
-        server.leave().await;
-        return Ok(Answer::GoesOn);
-    };
-    let facts = server.facts().await?;
-    let is_home = facts.server_uuid == checkpoint.home.server_uuid;
-    let answer = match decide_resume(checkpoint.home.server_uuid, &checkpoint.resume, &facts) {
-        Ok(_) if is_home => Answer::Home,
-        Ok(_) => Answer::GoesOn,
-        Err(Refusal::Never(failure)) => Answer::Refuses(failure),
-        Err(Refusal::Lacks(failure)) => match server.replication().await? {
-            Replication::Stopped => Answer::Refuses(failure),
-            Replication::Runs | Replication::Hidden => Answer::Lags(failure),
+    let answer = match checkpoint {
+        None => Answer::GoesOn,
+        Some(checkpoint) => match compare(&mut server, checkpoint).await {
+            Ok(answer) => answer.of(&server.host()),
+            Err(failure) => return Err(failure.within(name(&server.host()))),
         },
     };
     server.leave().await;
     Ok(answer)
+}
+
+async fn compare(server: &mut Server, checkpoint: &Checkpoint) -> Result<Answer, Failure> {
+    let facts = server.facts().await?;
+    let is_home = facts.server_uuid == checkpoint.home.server_uuid;
+    Ok(
+        match decide_resume(checkpoint.home.server_uuid, &checkpoint.resume, &facts) {
+            Ok(_) if is_home => Answer::Home,
+            Ok(_) => Answer::GoesOn,
+            Err(Refusal::Never(failure)) => Answer::Refuses(failure),
+            Err(Refusal::Lacks(failure)) => match server.replication().await? {
+                Replication::Stopped => Answer::Refuses(failure),
+                Replication::Runs | Replication::Hidden => Answer::Lags(failure),
+            },
+        },
+    )
 }
 
 /// The index of the host to read. `left` is for how long a server may still catch up.
@@ -140,7 +164,7 @@ fn judge(answers: &[(&Host, Answer)], left: Option<Duration>) -> Result<usize, F
     }
     let (mut said, mut hints) = (Vec::new(), Vec::new());
     let (mut lags, mut is_definite) = (false, false);
-    for (host, answer) in answers {
+    for (_, answer) in answers {
         let failure = match answer {
             Answer::Home | Answer::GoesOn => continue,
             Answer::Lags(failure) => {
@@ -152,30 +176,22 @@ fn judge(answers: &[(&Host, Answer)], left: Option<Duration>) -> Result<usize, F
                 failure
             }
         };
-        let host = name(host);
-        let is_told = failure.message.contains(&host);
-        said.push(if is_told {
-            failure.message.clone()
-        } else {
-            format!("{host}: {}", failure.message)
-        });
+        said.push(failure.clone());
         hints.extend(failure.hint.clone().filter(|hint| !hints.contains(hint)));
     }
-    let message = said.join("; ");
-    let failure = match left {
+    let said = joined(said);
+    let mut failure = match left {
         Some(left) if lags => {
             let secs = left.as_secs();
             Failure::transient(format!(
-                "{message}; it replicates: waiting for them, for {secs} s more"
+                "{said}; it replicates: waiting for them, for {secs} s more"
             ))
         }
-        _ if lags || is_definite => Failure::definite(message),
-        _ => Failure::transient(message),
+        _ if lags || is_definite => said.with_class(Class::Definite),
+        _ => said,
     };
-    Err(Failure {
-        hint: (!hints.is_empty()).then(|| hints.join("; ")),
-        ..failure
-    })
+    failure.hint = (!hints.is_empty()).then(|| hints.join("; "));
+    Err(failure)
 }
 
 fn name(host: &Host) -> String {
@@ -193,7 +209,8 @@ mod tests {
                 port: 3306,
             })
             .collect();
-        let answers: Vec<_> = hosts.iter().zip(answers).collect();
+        let named = |(host, answer): (_, Answer)| (host, answer.of(host));
+        let answers: Vec<_> = hosts.iter().zip(answers).map(named).collect();
         judge(&answers, left.map(Duration::from_secs))
     }
 
@@ -227,10 +244,10 @@ mod tests {
             "db0:3306: nobody",
             "db2:3306",
         ] {
-            assert!(failure.message.contains(word), "{failure}");
+            assert!(failure.to_string().contains(word), "{failure}");
         }
         let failure = judged(vec![is_down(), lags()], None).expect_err("none");
-        assert!(failure.is_definite() && !failure.message.contains("waiting"));
+        assert!(failure.is_definite() && !failure.to_string().contains("waiting"));
     }
 
     #[test]

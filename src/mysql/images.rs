@@ -75,7 +75,7 @@ pub async fn read_tables(
 ) -> Result<(), Failure> {
     let mut server = server(plan).await?;
     let setup = server.conn.query_drop("SET time_zone = '+00:00'").await;
-    setup.map_err(|error| server.failure(DOING, &error))?;
+    setup.map_err(|error| server.failure(DOING, error))?;
     for name in tables {
         match describe(&mut server, json, name).await? {
             None => take(TableRead::Absent(name))?,
@@ -83,7 +83,7 @@ pub async fn read_tables(
             Some(Ok(table)) => {
                 let read = rows(&mut server.conn, &table, take).await;
                 read.map_err(|error| match error {
-                    Failed::Sql(error) => server.failure(DOING, &error),
+                    Failed::Sql(error) => server.failure(DOING, error),
                     Failed::Value => Failure::definite(format!(
                         "{DOING}: {name} has a value that has no native form"
                     )),
@@ -107,7 +107,7 @@ async fn describe(
         AND k.table_name = c.table_name AND k.column_name = c.column_name AND k.constraint_name = 'PRIMARY') \
         FROM information_schema.columns c WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position";
     let asked: Result<Vec<Row>, _> = server.conn.exec(sql, (&name.database, &name.table)).await;
-    let rows = asked.map_err(|error| server.failure(DOING, &error))?;
+    let rows = asked.map_err(|error| server.failure(DOING, error))?;
     if rows.is_empty() {
         return Ok(None);
     }

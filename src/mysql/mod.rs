@@ -13,6 +13,7 @@ pub mod connect;
 pub mod dump;
 pub mod facts;
 pub mod failure;
+mod fatal;
 mod hosts;
 mod images;
 mod listing;

@@ -160,7 +160,7 @@ mod tests {
         ] {
             let failure = route(&gone, &facts()).expect_err("purged");
             assert!(failure.is_definite());
-            assert!(failure.message.contains("X'31',X'',1"), "{failure}");
+            assert!(failure.to_string().contains("X'31',X'',1"), "{failure}");
             assert!(
                 failure
                     .hint

@@ -32,7 +32,7 @@ impl Server {
         let channels = match self.conn.query::<Row, _>(sql).await {
             Ok(channels) => channels,
             Err(Error::Server(_)) => return Ok(Replication::Hidden),
-            Err(error) => return Err(self.failure(DOING, &error)),
+            Err(error) => return Err(self.failure(DOING, error)),
         };
         if channels.iter().any(applies) || self.is_group_member().await? {
             return Ok(Replication::Runs);
@@ -58,7 +58,7 @@ impl Server {
         match self.conn.query::<Row, _>(sql).await {
             Ok(rows) => Ok(!rows.is_empty()),
             Err(Error::Server(_)) => Ok(false),
-            Err(error) => Err(self.failure("ask whether the server is of a group", &error)),
+            Err(error) => Err(self.failure("ask whether the server is of a group", error)),
         }
     }
 }

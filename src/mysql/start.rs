@@ -18,7 +18,7 @@ use headwater_binlog::{
 };
 use tokio::time::timeout;
 
-use super::options::{SourcePlan, StartPlan};
+use super::options::{Host, SourcePlan, StartPlan};
 use super::{
     boundary::{Verdict, Walk},
     connect::connect,
@@ -47,7 +47,11 @@ pub(super) async fn server(plan: &SourcePlan) -> Result<Server, Failure> {
     };
     let rows = server
         .rows("ask the server what it is", "SELECT VERSION()")
-        .await?;
+        .await
+        .map_err(|failure| {
+            let Host { name, port } = server.host();
+            failure.within(format!("{name}:{port}"))
+        })?;
     server.version_text = rows
         .first()
         .and_then(|row| text(row, 0))
@@ -179,7 +183,7 @@ async fn ensure_boundary(
             Taken::End => break,
         };
         let verdict = verdict
-            .map_err(|error| Failure::definite(format!("read {}: {error}", position.file)))?;
+            .map_err(|error| Failure::definite(format!("read {}", position.file)).because(error))?;
         match verdict {
             Some(Verdict::Boundary(gtid_set)) => return Ok(gtid_set),
             Some(verdict) => return Err(not_a_boundary(position)(verdict)),
@@ -241,11 +245,11 @@ async fn locate(
                 Taken::Part | Taken::End => break,
             }
             let known = framing.clone();
-            let event = known.event(&bytes).map_err(|error| unreadable(&error))?;
+            let event = known.event(&bytes).map_err(unreadable)?;
             let header = event.header;
             match header.kind {
                 EventKind::FormatDescription => {
-                    framing.learn(&event).map_err(|error| unreadable(&error))?;
+                    framing.learn(&event).map_err(unreadable)?;
                 }
                 EventKind::Rotate => file = Some(rotated_to(event.body)?),
                 EventKind::Gtid | EventKind::GtidTagged | EventKind::MariaGtid => {
@@ -275,11 +279,11 @@ async fn locate(
 /// A ROTATE body: eight bytes of offset, then the name.
 fn rotated_to(body: &[u8]) -> Result<FileName, Failure> {
     let name = body.get(8..).unwrap_or_default();
-    FileName::parse(&String::from_utf8_lossy(name)).map_err(|error| unreadable(&error))
+    FileName::parse(&String::from_utf8_lossy(name)).map_err(unreadable)
 }
 
-fn unreadable(error: &headwater_binlog::Error) -> Failure {
-    Failure::definite(format!("look for the first transaction to read: {error}"))
+fn unreadable(error: headwater_binlog::Error) -> Failure {
+    Failure::definite("look for the first transaction to read").because(error)
 }
 
 /// A dump of its own that ends nobody else's.

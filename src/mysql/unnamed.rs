@@ -161,7 +161,7 @@ async fn hold(server: &mut Server, name: &TableName) -> Result<bool, Failure> {
         Err(Error::Server(error)) if [NO_SUCH_DATABASE, NO_SUCH_TABLE].contains(&error.code) => {
             Ok(false)
         }
-        Err(error) => Err(server.failure(&format!("{DOING}, {name}"), &error)),
+        Err(error) => Err(server.failure(&format!("{DOING}, {name}"), error)),
     }
 }
 
@@ -193,7 +193,7 @@ async fn list(server: &mut Server, table: &TableName) -> Result<ColumnList, Fail
 async fn of_table(server: &mut Server, sql: &str, table: &TableName) -> Result<Vec<Row>, Failure> {
     let names = (&table.database, &table.table);
     let rows: Result<Vec<Row>, Error> = server.conn.exec(sql, names).await;
-    let rows = rows.map_err(|error| server.failure(DOING, &error))?;
+    let rows = rows.map_err(|error| server.failure(DOING, error))?;
     let is_it = |row: &Row| {
         text(row, 0).as_ref() == Some(&table.database)
             && text(row, 1).as_ref() == Some(&table.table)
@@ -227,11 +227,11 @@ async fn look_ahead(
         outcome = read_ahead(plan, home, ahead, end).await?;
     }
     outcome.map_err(|error| {
-        let failure = Failure::definite(format!("{DOING}: at {}: {error}", ahead.reached()));
-        match error.hint() {
-            Some(hint) => failure.with_hint(hint),
-            None => failure,
-        }
+        let hint = error.hint().map(Into::into);
+        let mut failure =
+            Failure::definite(format!("{DOING}: at {}", ahead.reached())).because(error);
+        failure.hint = hint;
+        failure
     })
 }
 

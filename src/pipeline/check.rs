@@ -149,7 +149,7 @@ fn failed(name: &'static str, failure: &Failure) -> Check {
     Check {
         verdict: Verdict::Fail,
         remedy,
-        ..Check::ok(name, failure.message.clone())
+        ..Check::ok(name, failure.to_string())
     }
 }
 

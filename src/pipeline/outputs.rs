@@ -72,7 +72,7 @@ impl Outputs {
         let place = format!("table '{table}' goes by {}", route.place());
         let plan = route.sink(&self.plan.sink, table).map_err(|error| {
             let target = route.target.as_ref().map_or("", Template::key);
-            Failure::definite(format!("{place}: `{target}` gives it no name: {error}")).with_hint(
+            Failure::definite(format!("{place}: `{target}` gives it no name")).because(error).with_hint(
                 "put a [[routes]] for this table before that one, with a target without placeholders, \
                  or exclude the table",
             )
@@ -125,10 +125,9 @@ impl Outputs {
 
 /// The top level's own failures name their stream already.
 fn named(place: Option<&str>, failure: Failure) -> Failure {
-    let Some(place) = place else { return failure };
-    Failure {
-        message: format!("{place}: {}", failure.message),
-        ..failure
+    match place {
+        Some(place) => failure.within(place),
+        None => failure,
     }
 }
 

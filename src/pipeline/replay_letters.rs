@@ -142,7 +142,7 @@ impl Replay {
         let route = routes.route(&letter.lane.table).await?;
         let records = match self.records(&route, letter).await {
             Ok(records) => records,
-            Err(failure) => return Ok(Err(failure.message)),
+            Err(failure) => return Ok(Err(failure.to_string())),
         };
         for record in records {
             deliver(route.sink.as_ref(), record).await?;
@@ -215,7 +215,8 @@ async fn deliver(sink: &dyn Sink, record: Record) -> Result<(), Failure> {
             return Ok(());
         };
         if rejected.failure.is_definite() {
-            return Err(rejected.failure);
+            let lane = format!("lane \"{}\"", record.lane);
+            return Err(rejected.failure.within(lane));
         }
         let wait = backoff.next_wait(fastrand::f64());
         tracing::warn!(error = %rejected.failure, retry_in = ?wait, "delivery failed, trying again");

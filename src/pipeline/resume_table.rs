@@ -99,13 +99,7 @@ async fn discard(table: &str, opened: &Opened) -> anyhow::Result<Exit> {
 
 async fn open(plan: &Plan, gate: &LeaseGate) -> Result<Opened, Failure> {
     let opened = checkpoint::open_gated(&plan.checkpoint, &plan.name, gate).await;
-    opened.map_err(|failure| Failure {
-        message: format!(
-            "a table is resumed while the pipeline stands still: {}",
-            failure.message
-        ),
-        ..failure
-    })
+    opened.map_err(|failure| failure.within("a table is resumed while the pipeline stands still"))
 }
 
 fn find(stored: &Stored, table: &str) -> Result<(Checkpoint, Parked), Failure> {
@@ -188,7 +182,7 @@ async fn finish(entry: &EntryStore, end: End) -> anyhow::Result<Exit> {
             Ok(Exit::GraceOver)
         }
         End::Halted(failure) => {
-            let reason = failure.message.clone();
+            let reason = failure.to_string();
             let change = move |parked: &mut Parked| parked.reason = reason;
             entry.change(change).await?;
             tracing::error!(%table, position = %parked.resume.mark.position, "the table stays parked there");
@@ -345,7 +339,7 @@ fn lost(table: &TableName, failure: Failure) -> Failure {
     if !failure.is_definite() {
         return failure;
     }
-    Failure::definite(format!("parked table \"{table}\": {}", failure.message)).with_hint(format!(
+    failure.within(format!("parked table \"{table}\"")).with_hint(format!(
         "copy the table anew, then run `headwater resume-table {table} --discard`: it goes on at the pipeline's position"
     ))
 }

@@ -58,15 +58,15 @@ pub async fn open(
     signals: &mut Signals,
 ) -> Result<Option<Opened>, Failure> {
     let slot = telemetry.slot();
-    let said = Mutex::new(String::new());
+    let said = Mutex::new(None);
     let tell: Tell = Arc::new(move |standing| {
         let text = match &standing {
             Standing::By { holder } => holder.clone(),
-            Standing::Trouble(failure) => failure.message.clone(),
+            Standing::Trouble(failure) => failure.to_string(),
         };
         slot.stand_by(&text);
         let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        if *said == text {
+        if said.as_ref() == Some(&standing) {
             return;
         }
         match &standing {
@@ -75,7 +75,7 @@ pub async fn open(
                 tracing::warn!(error = %failure, hint = failure.hint.as_deref(), "the checkpoint store cannot be used, trying again");
             }
         }
-        *said = text;
+        *said = Some(standing);
     });
     let opening = checkpoint::open(&plan.checkpoint, &plan.name, gate, Wait::StandBy, tell);
     tokio::select! {

@@ -77,7 +77,7 @@ fn input(plan: Option<&Plan>, mode: &VerifyMode) -> Result<Input, String> {
     match plan.sink.read_back() {
         Some(ReadBack::Stream(top)) => streams(plan, &top, &mode.streams).map(Input::Streams),
         Some(ReadBack::Rotated(path)) => {
-            let files = rotated(&path).map_err(|failure| failure.message)?;
+            let files = rotated(&path).map_err(|failure| failure.to_string())?;
             Ok(Input::Files(files))
         }
         None => Err(

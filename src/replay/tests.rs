@@ -123,7 +123,7 @@ async fn a_file_cut_short_is_definite_with_file_and_offset_after_what_was_whole(
         .expect_err("cut short");
     assert!(failure.is_definite());
     for part in ["b.000001", &format!("offset {offset}"), "left"] {
-        assert!(failure.message.contains(part), "{failure}");
+        assert!(failure.to_string().contains(part), "{failure}");
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use headwater_actors::failure::Failure;
+use headwater_actors::failure::{Class, Failure};
 
 use crate::durable::sync_folder;
 
@@ -31,7 +31,8 @@ impl AppendFile {
     /// Opens or creates; an unfinished last line is cut off. What cannot be opened is definite.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let failed = |error: io::Error| {
-            Failure::definite(format!("open file \"{}\": {error}", path.display()))
+            Failure::definite(format!("open file \"{}\"", path.display()))
+                .because(error)
                 .with_hint("the folder must exist and be writable for the process")
         };
         let file = OpenOptions::new()
@@ -99,13 +100,15 @@ impl AppendFile {
     fn take_back(&mut self, error: io::Error) -> Failure {
         self.written_bytes = self.durable_bytes;
         self.has_leftover = self.file.set_len(self.durable_bytes).is_err();
-        let text = format!("write to file \"{}\": {error}", self.path.display());
-        Failure::transient(text).with_hint(match error.kind() {
+        let hint = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "make room on the volume; delivery goes on by itself"
             }
             _ => "look at the volume and the kernel's log; delivery goes on by itself",
-        })
+        };
+        Failure::transient(format!("write to file \"{}\"", self.path.display()))
+            .because(error)
+            .with_hint(hint)
     }
 
     /// Syncs, renames the file to `closed` and begins an empty one under the old name.
@@ -113,8 +116,7 @@ impl AppendFile {
         self.sync()?;
         self.cut_leftover().map_err(|error| self.take_back(error))?;
         std::fs::rename(&self.path, closed).map_err(|error| {
-            let text = format!("rename file \"{}\": {error}", self.path.display());
-            Failure::transient(text)
+            Failure::transient(format!("rename file \"{}\"", self.path.display())).because(error)
         })?;
         let path = std::mem::take(&mut self.path);
         match Self::open(&path) {
@@ -123,11 +125,12 @@ impl AppendFile {
                 // Go on in the old file: it is taken back under its name, or is left under the new one.
                 let back = std::fs::rename(closed, &path);
                 self.path = path;
-                let text = match back {
-                    Ok(()) => failure.message,
-                    Err(error) => format!("{}; rename it back: {error}", failure.message),
-                };
-                return Err(Failure::transient(text));
+                return Err(match back {
+                    Ok(()) => failure.with_class(Class::Transient),
+                    Err(error) => {
+                        Failure::transient(format!("{failure}; rename it back")).because(error)
+                    }
+                });
             }
         }
         Ok(())

@@ -30,7 +30,8 @@ impl DeadLetterFile {
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let shown = path.display();
         let lock = durable::lock(path).map_err(|error| {
-            Failure::definite(format!("lock file \"{shown}.lock\": {error}"))
+            Failure::definite(format!("lock file \"{shown}.lock\""))
+                .because(error)
                 .with_hint("the folder must exist and be writable for the process")
         })?;
         let Lock::Taken(lock) = lock else {
@@ -46,7 +47,7 @@ impl DeadLetterFile {
             let mut lines = Vec::new();
             for letter in letters {
                 body::write(letter, &mut lines)
-                    .map_err(|error| Failure::definite(format!("encode a dead letter: {error}")))?;
+                    .map_err(|error| Failure::definite("encode a dead letter").because(error))?;
             }
             file.write(&lines)?;
             file.sync()

@@ -177,11 +177,11 @@ fn lock(path: &Path) -> Result<File, Failure> {
             path.display()
         ))
         .with_hint("end the other process first; each pipeline needs its own sink.file.path")),
-        Err(error) => Err(Failure::definite(format!(
-            "lock file \"{}.lock\": {error}",
-            path.display()
-        ))
-        .with_hint("the folder must exist and be writable for the process")),
+        Err(error) => Err(
+            Failure::definite(format!("lock file \"{}.lock\"", path.display()))
+                .because(error)
+                .with_hint("the folder must exist and be writable for the process"),
+        ),
     }
 }
 
@@ -195,7 +195,7 @@ pub fn rotated(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 fn closed(path: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
     let folder = folder(path);
     let failed = |error: std::io::Error| {
-        Failure::definite(format!("list folder \"{}\": {error}", folder.display()))
+        Failure::definite(format!("list folder \"{}\"", folder.display())).because(error)
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut closed = Vec::new();

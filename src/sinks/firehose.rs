@@ -11,7 +11,10 @@ use aws_sdk_firehose::{
     Client,
     types::{DeliveryStreamStatus, PutRecordBatchResponseEntry},
 };
-use headwater_actors::{failure::Failure, ports::sink::Record};
+use headwater_actors::{
+    failure::{Code, Failure},
+    ports::sink::Record,
+};
 
 use super::{
     StreamDescription,
@@ -144,7 +147,8 @@ fn reply(entry: PutRecordBatchResponseEntry) -> Reply {
     };
     let text = entry.error_message.unwrap_or_default();
     let throttled = code == "ServiceUnavailableException";
-    let failure = Failure::transient(format!("firehose refused a record: {code}: {text}"));
+    let failure = Failure::transient(format!("firehose refused a record: {code}: {text}"))
+        .with_code(Code::Aws(code));
     Reply::Refused {
         failure: if throttled {
             failure.with_hint("the delivery stream is at its limit: ask AWS for a higher quota; delivery goes on by itself")

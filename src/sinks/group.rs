@@ -51,7 +51,9 @@ impl<T: Send + 'static> Group<T> {
                     }
                 }
             })
-            .map_err(|error| Failure::definite(format!("start thread \"{name}\": {error}")))?;
+            .map_err(|error| {
+                Failure::definite(format!("start thread \"{name}\"")).because(error)
+            })?;
         Ok(Self { jobs })
     }
 

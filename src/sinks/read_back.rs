@@ -29,7 +29,8 @@ pub fn read_lines(
     take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
-        Failure::definite(format!("read file \"{}\": {error}", path.display()))
+        Failure::definite(format!("read file \"{}\"", path.display()))
+            .because(error)
             .with_hint("name files of lines as the file sink or Firehose wrote them")
     };
     let file = File::open(path).map_err(failed)?;

@@ -61,11 +61,12 @@ fn write(writer: &mut impl Write, records: &[Record]) -> io::Result<()> {
 }
 
 fn failure(error: io::Error) -> Failure {
-    let failure = Failure::definite(format!("write to standard output: {error}"));
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return failure.with_hint("the program that read the lines has ended");
+    let is_broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
+    let failure = Failure::definite("write to standard output").because(error);
+    match is_broken_pipe {
+        true => failure.with_hint("the program that read the lines has ended"),
+        false => failure,
     }
-    failure
 }
 
 #[cfg(test)]

@@ -191,8 +191,7 @@ async fn open<A: StreamApi>(
         Ok((api, description))
     });
     opening.await.unwrap_or_else(|error| {
-        let text = format!("connect to {}: {error}", A::SERVICE.name);
-        Err(Failure::transient(text))
+        Err(Failure::transient(format!("connect to {}", A::SERVICE.name)).because(error))
     })
 }
 
@@ -205,12 +204,8 @@ pub async fn answer<T, E>(
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let Action { iam, kind, name } = action;
     tokio::time::timeout(timeout, request)
         .await
-        .map_err(|_| {
-            let text = format!("{iam} on {kind} \"{name}\" was not answered within {timeout:?}");
-            Failure::transient(text)
-        })?
+        .map_err(|_| action.late(timeout))?
         .map_err(|error| aws::judge_at_start(&error, action))
 }

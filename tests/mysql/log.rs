@@ -66,7 +66,7 @@ pub fn definite<T>(outcome: Result<T, Failure>) -> Failure {
     let failure = outcome.err().expect("a failure");
     assert!(failure.is_definite(), "transient: {failure}");
     assert!(failure.hint.is_some(), "no hint: {failure}");
-    assert!(!failure.message.contains(PASSWORD), "{failure}");
+    assert!(!failure.to_string().contains(PASSWORD), "{failure}");
     failure
 }
 

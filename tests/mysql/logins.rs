@@ -7,6 +7,7 @@ use headwater::{
     mysql::{SourcePlan, TlsMode, connect::connect, dump::Connection},
     secret::Secret,
 };
+use headwater_actors::failure::{Code, Failure};
 use headwater_harness::mysql::{GRANTS, MySql};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -125,7 +126,7 @@ async fn a_server_without_tls_is_used_only_where_the_mode_allows_it() {
     ] {
         tried.tls = tls(mode, Some(server.datadir().join("ca.pem")));
         let failure = definite(Connection::open(&tried, &tried.hosts[0]).await);
-        assert!(failure.message.contains("offers no TLS"), "{failure}");
+        assert!(failure.to_string().contains("offers no TLS"), "{failure}");
     }
 }
 
@@ -177,6 +178,14 @@ impl Authority {
     }
 }
 
+/// The connection for questions and the one for the dump.
+async fn both(plan: &SourcePlan) -> [Result<(), Failure>; 2] {
+    [
+        connect(plan).await.map(drop),
+        Connection::open(plan, &plan.hosts[0]).await.map(drop),
+    ]
+}
+
 #[tokio::test]
 async fn verify_identity_takes_the_right_name_of_the_right_authority_only() {
     let (ours, strange) = (Authority::new("ours"), Authority::new("strange"));
@@ -187,8 +196,10 @@ async fn verify_identity_takes_the_right_name_of_the_right_authority_only() {
         Reading::start(&tried).await;
         for other in [Some(strange.ca_file()), None] {
             tried.tls = tls(mode, other);
-            let failure = definite(Connection::open(&tried, &tried.hosts[0]).await);
-            assert!(failure.message.contains("UnknownIssuer"), "{failure}");
+            for failure in both(&tried).await.map(definite) {
+                assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
+                assert!(failure.to_string().contains("UnknownIssuer"), "{failure}");
+            }
         }
     }
 
@@ -196,7 +207,19 @@ async fn verify_identity_takes_the_right_name_of_the_right_authority_only() {
     let mut tried = plan(&server);
     tried.tls = tls(TlsMode::VerifyCa, Some(ours.ca_file()));
     Reading::start(&tried).await;
+    tried.tls = tls(TlsMode::VerifyCa, Some(strange.ca_file()));
+    for failure in both(&tried).await.map(definite) {
+        assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
+    }
     tried.tls = tls(TlsMode::VerifyIdentity, Some(ours.ca_file()));
-    let failure = definite(Connection::open(&tried, &tried.hosts[0]).await);
-    assert!(failure.message.contains("db.example.com"), "{failure}");
+    for failure in both(&tried).await.map(definite) {
+        assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
+        assert!(failure.to_string().contains("db.example.com"), "{failure}");
+    }
+    // A right chain does not help a file that holds none.
+    let nothing = ours.write("nothing.pem", "no certificate");
+    tried.tls = tls(TlsMode::VerifyCa, Some(nothing));
+    for failure in both(&tried).await.map(definite) {
+        assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
+    }
 }

@@ -1,10 +1,21 @@
 //! Servers that cannot be read: each says why and what to do.
 
+use std::time::Duration;
+
+use bytes::BytesMut;
 use headwater::{
-    mysql::{StartPlan, TlsMode, Verdict, connect::connect, preflight, resolve_start},
+    mysql::{
+        StartPlan, TlsMode, Verdict,
+        connect::connect,
+        dump::{Ask, AtLogEnd, Connection, Replica, Taken},
+        preflight, resolve_start,
+    },
     secret::Secret,
 };
-use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter, ports::source::Read};
+use headwater_actors::{
+    checkpoint::OrderingKey, failure::Failure, filter::TableFilter, ports::source::Read,
+};
+use headwater_binlog::position::{FileName, Position};
 use headwater_harness::mysql::MySql;
 use mysql_async::prelude::Queryable;
 
@@ -22,8 +33,8 @@ async fn wrong_accounts_hosts_and_privileges_are_told() {
     let mut wrong = good.clone();
     wrong.password = Secret::new("not-it");
     let failure = definite(connect(&wrong).await);
-    assert!(failure.message.contains("1045"), "{failure}");
-    assert!(!failure.message.contains("not-it"), "{failure}");
+    assert!(failure.to_string().contains("1045"), "{failure}");
+    assert!(!failure.to_string().contains("not-it"), "{failure}");
 
     server
         .create_user("bare", "let-it-flow", "SELECT")
@@ -41,13 +52,13 @@ async fn wrong_accounts_hosts_and_privileges_are_told() {
     let mut unknown = good.clone();
     unknown.hosts[0].name = "no-such-host.invalid".into();
     let failure = transient(connect(&unknown).await);
-    assert!(failure.message.contains("unknown host"), "{failure}");
+    assert!(failure.to_string().contains("unknown host"), "{failure}");
     unknown.hosts.push(host(&server));
     assert!(connect(&unknown).await.is_ok());
 
     server.stop().await.expect("stopped");
     let failure = transient(connect(&good).await);
-    assert!(failure.message.contains("127.0.0.1"), "{failure}");
+    assert!(failure.to_string().contains("127.0.0.1"), "{failure}");
 }
 
 #[tokio::test]
@@ -80,7 +91,7 @@ async fn tls_is_verified_as_far_as_its_mode_says() {
     definite(connect(&tried).await);
     tried.tls = tls(TlsMode::VerifyCa, Some("no-such.pem".into()));
     let failure = definite(connect(&tried).await);
-    assert!(failure.message.contains("no-such.pem"), "{failure}");
+    assert!(failure.to_string().contains("no-such.pem"), "{failure}");
     tried.tls = tls(TlsMode::VerifyCa, Some(server.datadir().join("ca.pem")));
     Reading::start(&tried).await;
 }
@@ -136,8 +147,11 @@ async fn a_damaged_compressed_transaction_is_refused_before_its_first_part_leave
         }
     };
     let failure = definite::<()>(Err(failure));
-    assert!(failure.message.contains("checksum"), "{failure}");
-    assert!(failure.message.contains("TRANSACTION_PAYLOAD"), "{failure}");
+    assert!(failure.to_string().contains("checksum"), "{failure}");
+    assert!(
+        failure.to_string().contains("TRANSACTION_PAYLOAD"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -187,4 +201,49 @@ async fn the_preflight_passes_a_good_server_and_names_what_a_bad_one_lacks() {
         last.verdict == Verdict::Fail && last.found.contains("d.t"),
         "{last:?}"
     );
+}
+
+/// What a dump from `position` ends with.
+async fn refused_at(server: &MySql, position: Position) -> Failure {
+    let plan = plan(server);
+    let connection = Connection::open(&plan, &plan.hosts[0]).await;
+    let ask = Ask::Position(position);
+    let dump = connection.expect("a connection").dump(
+        &plan,
+        Replica::stranger(),
+        &ask,
+        AtLogEnd::Stop,
+        Duration::from_secs(60),
+    );
+    let mut dump = dump.await.expect("a dump");
+    let mut event = BytesMut::new();
+    loop {
+        match dump.next(&mut event).await {
+            Ok(taken) => assert_ne!(taken, Taken::End, "nothing was refused"),
+            Err(failure) => break definite::<()>(Err(failure)),
+        }
+    }
+}
+
+/// The server's number for a dump that fails says nothing; only its text does.
+#[tokio::test]
+async fn what_is_wrong_with_a_position_is_told_by_mysql_and_by_mariadb() {
+    for server in [MySql::start().await, MySql::mariadb(&[]).await] {
+        let server = server.expect("a server");
+        let files = server.binlog_files().expect("files");
+        let name = files.last().and_then(|path| path.file_name());
+        let name = FileName::parse(&name.expect("a file").to_string_lossy()).expect("a name");
+        let beyond = Position::new(name.clone(), 1 << 30);
+        let (base, _) = name.name.split_once('.').expect("a number behind the name");
+        let gone = FileName::parse(&format!("{base}.000999")).expect("a name");
+        for (position, wanted) in [
+            (beyond, "the file is shorter than the position"),
+            (Position::new(gone, 4), "no longer has this part of its log"),
+        ] {
+            let failure = refused_at(&server, position).await;
+            assert!(failure.is_mysql(1236), "{failure}");
+            let hint = failure.hint.clone().expect("a hint");
+            assert!(hint.contains(wanted), "{failure}: {hint}");
+        }
+    }
 }

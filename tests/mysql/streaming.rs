@@ -111,7 +111,7 @@ async fn an_idle_server_sends_heartbeats_and_a_frozen_one_is_told_by_its_silence
     server.resume().expect("thawed");
     let failure = transient::<()>(Err(failure));
     assert!(
-        failure.message.contains("not even a heartbeat"),
+        failure.to_string().contains("not even a heartbeat"),
         "{failure}"
     );
 }

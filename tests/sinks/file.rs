@@ -115,7 +115,7 @@ async fn a_second_writer_is_refused_until_the_first_is_gone_and_touches_nothing(
         std::fs::write(&path, &before).expect("writable");
         let failure = try_open(&path, 8).err().expect("the first one writes");
         assert!(failure.is_definite(), "{failure}");
-        assert!(failure.message.contains("another process"), "{failure}");
+        assert!(failure.to_string().contains("another process"), "{failure}");
         assert!(
             failure
                 .hint

@@ -58,7 +58,7 @@ async fn a_definite_error_hits_only_the_guilty_lane() {
     let rejected = bad.await.expect_err("refused by itself");
     assert!(rejected.failure.is_definite());
     assert!(
-        !rejected.failure.message.contains("shop.bad"),
+        !rejected.failure.to_string().contains("shop.bad"),
         "{rejected:?}"
     );
     for result in good
@@ -270,7 +270,7 @@ async fn an_answer_that_does_not_come_is_transient() {
         .expect_err("held");
     assert!(!rejected.failure.is_definite());
     assert!(
-        rejected.failure.message.contains("within 200ms"),
+        rejected.failure.to_string().contains("within 200ms"),
         "{rejected:?}"
     );
     drop(hold);
@@ -299,7 +299,7 @@ async fn a_stream_that_is_missing_or_deleted_while_running_is_named_with_the_rem
         .expect("no such stream");
     assert!(failure.is_definite());
     assert_eq!(
-        failure.message,
+        failure.to_string(),
         "kinesis:DescribeStreamSummary on stream \"nowhere\" failed: ResourceNotFoundException: Stream nowhere under account 000000000000 not found."
     );
     let hint = failure.hint.expect("the operator can do something");
@@ -355,7 +355,7 @@ async fn a_stream_that_is_not_ready_is_transient() {
         assert_eq!(connected.is_ok(), is_ready, "{status}");
         if let Err(failure) = connected {
             assert!(!failure.is_definite(), "{status}");
-            assert!(failure.message.contains(status), "{failure}");
+            assert!(failure.to_string().contains(status), "{failure}");
         }
     }
 }
@@ -415,7 +415,7 @@ async fn missing_credentials_at_start_are_definite_with_a_remedy() {
         .expect("no credentials");
     assert!(failure.is_definite(), "{failure}");
     assert!(
-        failure.message.contains("no usable credentials"),
+        failure.to_string().contains("no usable credentials"),
         "{failure}"
     );
     let hint = failure.hint.expect("the operator can do something");

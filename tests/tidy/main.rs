@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)] // a test ends there
 
 mod additions;
+mod failures;
 mod imports;
 mod layers;
 mod pages;

@@ -22,7 +22,7 @@ use crate::{
     backoff::Backoff,
     checkpoint::Checkpoint,
     clock,
-    failure::Failure,
+    failure::{Code, Failure},
     fault,
     messages::{
         BarrierFinished, BarrierOpened, CheckpointStatus, Drained, Generation, GetCheckpointStatus,
@@ -167,17 +167,11 @@ impl Checkpointer {
         self.is_late = is_late;
         let state = if is_late {
             let secs = self.ledger.trying_for(now).as_secs();
-            let cause = self.last_failure.as_ref();
-            let said = cause.map_or("the store does not answer", |failure| &failure.message);
-            StoreState::Late(
-                self.generation,
-                Failure {
-                    hint: cause.and_then(|failure| failure.hint.clone()),
-                    ..Failure::transient(format!(
-                        "no position could be stored for {secs} s: {said}; reading pauses until one is"
-                    ))
-                },
-            )
+            let silent = || Failure::transient("the store does not answer").with_code(Code::Late);
+            let failure = self.last_failure.clone().unwrap_or_else(silent);
+            let late =
+                format!("no position could be stored for {secs} s, reading pauses until one is");
+            StoreState::Late(self.generation, failure.within(late))
         } else {
             StoreState::Stored(self.generation)
         };

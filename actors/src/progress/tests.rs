@@ -232,7 +232,7 @@ fn a_gap_is_a_definite_failure_with_both_places() {
     let failure = Failure::from(gap);
     assert!(failure.is_definite() && failure.hint.is_some());
     for place in ["binlog.000001:4,", "binlog.000001:300 and 7 rows"] {
-        assert!(failure.message.contains(place), "{failure}");
+        assert!(failure.to_string().contains(place), "{failure}");
     }
 }
 

@@ -180,7 +180,10 @@ impl Reader {
         let sent = self.intake.sent();
         let unreadable = self.intake.unreadable();
         if unreadable.is_some_and(|error| doubt.reads_again(error, sent)) {
-            return self.lost(Failure::transient(failure.message), ctx);
+            // Its hint speaks of a log that is damaged.
+            let mut failure = failure.with_class(Class::Transient);
+            failure.hint = None;
+            return self.lost(failure, ctx);
         }
         self.die(failure, ctx);
     }

@@ -110,10 +110,8 @@ impl Router {
             self.commit_us = advance.commit_us;
         }
         let mut segments = self.splitter.split(items, &advance).map_err(|error| {
-            Failure::definite(format!(
-                "rows before {} cannot be routed: {error}",
-                advance.mark().position
-            ))
+            let before = &advance.mark().position;
+            Failure::definite(format!("rows before {before} cannot be routed")).because(error)
         })?;
         self.observe(&segments);
         if !matches!(self.ordering, OrderingKey::PrimaryKey { .. }) {
@@ -259,7 +257,7 @@ impl Handler<LanePoisoned> for Router {
         }
         self.splitter.park(table.clone());
         let mut actions = Vec::new();
-        self.lanes.park(table, &failure.message, &mut actions);
+        self.lanes.park(table, &failure.to_string(), &mut actions);
         self.perform(actions);
         let table = table.clone();
         self.supervisor

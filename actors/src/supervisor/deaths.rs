@@ -83,19 +83,16 @@ impl Deaths {
     }
 
     fn too_often(&self, actor: &ActorId, strikes: u32, failure: Failure) -> Verdict {
-        let message = format!("{actor} died {strikes} times in a row: {failure}");
         let cure = failure.hint.as_deref().unwrap_or(TOO_OFTEN);
         let parked = match (actor, self.rules.on_broken_lane) {
             (ActorId::ShardWriter(lane), OnError::ParkTable) => Some(lane),
             _ => None,
         };
         let then = parked.map_or(GOES_ON.to_owned(), |lane| resume_hint(&lane.table));
-        let hint = Some(format!("{cure}; {then}"));
-        let failure = Failure {
-            message,
-            hint,
-            ..failure
-        };
+        let hint = format!("{cure}; {then}");
+        let failure = failure
+            .with_hint(hint)
+            .within(format!("{actor} died {strikes} times in a row"));
         match parked {
             Some(lane) => Verdict::Park(Arc::clone(lane), failure),
             None => Verdict::Halt(failure),
@@ -165,7 +162,7 @@ mod tests {
             panic!("not parked");
         };
         assert!(
-            failure.message.contains("died 2 times in a row"),
+            failure.to_string().contains("died 2 times in a row"),
             "{failure}"
         );
         let hint = failure.hint.unwrap_or_default();

@@ -77,7 +77,7 @@ impl Report {
         self.errors.push_back(ErrorStatus {
             at_unix_secs: clock::unix_now().as_secs(),
             actor: actor.into(),
-            message: failure.message.clone(),
+            message: failure.to_string(),
             hint: failure.hint.clone(),
         });
     }

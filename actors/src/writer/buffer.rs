@@ -160,7 +160,7 @@ impl LaneBuffer {
                 Step::Idle
             }
             Some(_) => match self.finish() {
-                Err(error) => Step::Fail(unsealed(&error)),
+                Err(error) => Step::Fail(unsealed(error)),
                 Ok(()) => match &self.ready {
                     Some(Flying {
                         content: Flight::Record(record),
@@ -333,8 +333,8 @@ impl LaneBuffer {
     }
 }
 
-fn unsealed(error: &std::io::Error) -> Failure {
-    Failure::transient(format!("compress a record: {error}"))
+fn unsealed(error: std::io::Error) -> Failure {
+    Failure::transient("compress a record").because(error)
 }
 
 /// Before the first record: for small rows the text is mostly names.

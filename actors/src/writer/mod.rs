@@ -243,8 +243,8 @@ impl ShardWriter {
                 self.proceed(ctx);
             }
             Err(rejected) if rejected.failure.is_definite() => {
-                let failure = self.named(rejected.failure);
-                self.die(failure, ctx);
+                let lane = format!("lane \"{}\"", self.lane);
+                self.die(rejected.failure.within(lane), ctx);
             }
             Err(rejected) => {
                 let after = if rejected.throttled {
@@ -261,18 +261,6 @@ impl ShardWriter {
                     self.hand_over(flight, after, ctx);
                 }
             }
-        }
-    }
-
-    /// Says whose record it was, unless the sink has.
-    fn named(&self, failure: Failure) -> Failure {
-        let lane = format!("lane \"{}\"", self.lane);
-        if failure.message.contains(&lane) {
-            return failure;
-        }
-        Failure {
-            message: format!("{lane}: {}", failure.message),
-            ..failure
         }
     }
 

@@ -104,9 +104,10 @@ impl Poison {
     pub fn broken_block(block: &RowsBlock, error: &Error) -> Failure {
         let transaction = &block.transaction;
         Failure::definite(format!(
-            "rows event of table '{}' at {}:{} is broken: {error}",
+            "rows event of table '{}' at {}:{} is broken",
             block.table.name, transaction.file.name, block.event_offset
         ))
+        .because(error.clone())
     }
 
     /// By `policy` a letter or a parked table, or the failure that halts.

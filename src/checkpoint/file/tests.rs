@@ -97,7 +97,7 @@ fn clearing_keeps_the_epoch() {
     assert_eq!((stored.epoch, stored.checkpoint), (3, None));
     let failure = wait(place.open().save(checkpoint(2, 4))).unwrap_err();
     assert!(
-        failure.is_definite() && failure.message.contains("epoch 3"),
+        failure.is_definite() && failure.to_string().contains("epoch 3"),
         "{failure}"
     );
     wait(place.open().save(checkpoint(4, 4))).unwrap();
@@ -123,11 +123,13 @@ fn a_second_process_is_locked_out_until_the_first_is_gone() {
     let first = place.open();
     let failure = place.refusal();
     assert!(
-        failure.message.contains("locked by another process"),
+        failure.to_string().contains("locked by another process"),
         "{failure}"
     );
     assert!(
-        failure.message.contains(&std::process::id().to_string()),
+        failure
+            .to_string()
+            .contains(&std::process::id().to_string()),
         "{failure}"
     );
     peek(&place.path, "shop").unwrap();
@@ -144,7 +146,7 @@ fn a_newer_version_is_refused_as_such() {
         text.replace("\"version\": 1", "\"version\": 2"),
     )
     .unwrap();
-    assert!(place.refusal().message.contains("version 2"));
+    assert!(place.refusal().to_string().contains("version 2"));
 }
 
 #[test]
@@ -154,7 +156,7 @@ fn the_checkpoint_of_another_pipeline_is_refused() {
     assert!(failure.is_definite());
     assert!(
         failure
-            .message
+            .to_string()
             .contains("pipeline \"shop\", not to \"other\""),
         "{failure}"
     );
@@ -164,7 +166,7 @@ fn the_checkpoint_of_another_pipeline_is_refused() {
 fn an_empty_file_is_damaged_and_never_a_new_start() {
     let place = Place::new();
     fs::write(&place.path, "").unwrap();
-    assert!(place.refusal().message.contains("damaged"));
+    assert!(place.refusal().to_string().contains("damaged"));
 }
 
 #[test]

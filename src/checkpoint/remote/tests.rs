@@ -212,7 +212,7 @@ async fn what_is_saved_is_loaded_by_the_next_holder() {
     let stored = second.store.load().await.expect("an epoch");
     assert_eq!((stored.epoch, stored.checkpoint), (3, None));
     let failure = second.store.save(checkpoint(2, 4)).await.expect_err("fell");
-    assert!(failure.is_definite() && failure.message.contains("epoch 3"));
+    assert!(failure.is_definite() && failure.to_string().contains("epoch 3"));
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn a_stale_term_cannot_move_the_checkpoint() {
         .expect_err("stale");
     assert!(failure.is_definite(), "{failure}");
     assert!(
-        failure.message.contains("another process took over"),
+        failure.to_string().contains("another process took over"),
         "{failure}"
     );
     assert_eq!(offset(&memory).await, Some(100));
@@ -282,7 +282,7 @@ async fn a_save_that_lands_late_does_not_undo_a_later_one() {
         .save(checkpoint(3, 100))
         .await
         .expect_err("hangs");
-    assert!(failure.message.contains("no answer"), "{failure}");
+    assert!(failure.to_string().contains("no answer"), "{failure}");
     store.store.save(checkpoint(3, 200)).await.expect("saved");
     let (claim, version, body) = locked(&memory.0.held).take().expect("the late one");
     assert!(!memory.write_body(&claim, version, &body));
@@ -331,7 +331,7 @@ async fn a_command_is_refused_while_the_holder_lives_and_waits_for_a_dead_one() 
         panic!("taken from a living holder");
     };
     assert!(
-        failure.is_definite() && failure.message.contains("in use by"),
+        failure.is_definite() && failure.to_string().contains("in use by"),
         "{failure}"
     );
     // Killed: its thread is gone and nothing is given back.
@@ -389,13 +389,16 @@ async fn a_damaged_body_and_that_of_another_pipeline_are_refused() {
     let failure = peek(memory.connect(), "other")
         .await
         .expect_err("another's");
-    assert!(failure.message.contains("pipeline \"shop\""), "{failure}");
+    assert!(
+        failure.to_string().contains("pipeline \"shop\""),
+        "{failure}"
+    );
     if let Some(row) = locked(&memory.0.row).as_mut() {
         row.body[20] ^= 1;
     }
     let failure = store.store.load().await.expect_err("damaged");
     assert!(
-        failure.is_definite() && failure.message.contains("damaged"),
+        failure.is_definite() && failure.to_string().contains("damaged"),
         "{failure}"
     );
     assert!(failure.hint.is_some());

@@ -1,7 +1,5 @@
 //! Whether column names are in the log, and if not, whether information_schema can tell them.
 
-use headwater_actors::failure::Failure;
-
 use super::{Check, Variables};
 use crate::mysql::{failure::grant_hint, options::UnnamedColumns, unnamed::filtered};
 
@@ -48,8 +46,9 @@ pub fn ensure_column_names(
         return None;
     }
     if let Some(filters) = filters {
-        let Failure { message, hint, .. } = filtered(filters);
-        return Some(Check::fail(name, message, hint.unwrap_or_default()));
+        let failure = filtered(filters);
+        let remedy = failure.hint.clone().unwrap_or_default();
+        return Some(Check::fail(name, failure.to_string(), remedy));
     }
     let may_select = grants.iter().any(|grant| {
         let privileges = grant

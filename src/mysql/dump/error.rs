@@ -2,13 +2,16 @@
 //!
 //! The server's own words are kept; bytes of packets, which may hold rows or passwords, never are.
 
-use std::{io, time::Duration};
+use std::{error::Error as StdError, io, time::Duration};
 
-use headwater_actors::failure::Failure;
+use headwater_actors::failure::{Class, Code, Failure};
 
-use crate::mysql::failure::{
-    TAKEN_OVER_HINT, certificate_failure, clear_text, code, event_too_large, fatal_hint,
-    grant_hint, io_failure, no_tls, server_failure, unknown_plugin,
+use crate::mysql::{
+    failure::{
+        ServerError, certificate_failure, clear_text, code, event_too_large, grant_hint,
+        io_failure, no_tls, server_failure, unknown_plugin,
+    },
+    fatal,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -17,23 +20,25 @@ pub enum Error {
     Io(#[from] io::Error),
     #[error("the server closed the connection")]
     Closed,
-    #[error("nothing came within {} s", .0.as_secs_f32())]
+    #[error("nothing came within {} s, not even a heartbeat", .0.as_secs_f32())]
     Silent(Duration),
     #[error("packet {found} instead of {expected}")]
     OutOfOrder { expected: u8, found: u8 },
     /// What was being read.
     #[error("the server's {0} cannot be read")]
     Unexpected(&'static str),
-    #[error("{code} ({state}): {message}")]
-    Server {
-        code: u16,
-        state: String,
-        message: String,
-    },
+    #[error(transparent)]
+    Server(#[from] ServerError),
     #[error("the server offers no TLS")]
     NoTls,
-    #[error("TLS: {0}")]
-    Tls(String),
+    #[error("TLS: certificates cannot name the host \"{0}\"")]
+    HostName(String),
+    /// What of ours cannot be used.
+    #[error("TLS: {what}")]
+    Tls {
+        what: String,
+        source: Box<dyn StdError + Send + Sync>,
+    },
     #[error("unknown authentication plugin \"{0}\"")]
     Plugin(String),
     #[error("the account wants its password in clear text")]
@@ -46,43 +51,40 @@ pub enum Error {
 
 impl Error {
     /// `doing` names the step, e.g. `connect to db1:3306`.
-    pub fn failure(&self, doing: &str, user: &str) -> Failure {
+    pub fn failure(self, doing: &str, user: &str) -> Failure {
         match self {
             Self::Io(error) => io_failure(doing, error),
-            Self::Silent(_) => Failure::transient(format!("{doing}: {self}, not even a heartbeat")),
+            Self::Silent(_) => Failure::transient(doing)
+                .with_code(Code::Late)
+                .because(self),
             Self::Closed | Self::OutOfOrder { .. } | Self::Unexpected(_) | Self::Torn { .. } => {
-                Failure::transient(format!("{doing}: {self}"))
+                Failure::transient(doing).because(self)
             }
-            Self::Server {
-                code,
-                state,
-                message,
-            } => server_failure(doing, user, *code, state, message),
+            Self::Server(error) => server_failure(doing, user, error),
             Self::NoTls => no_tls(doing),
-            Self::Tls(_) => certificate_failure(format!("{doing}: {self}")),
-            Self::Plugin(name) => unknown_plugin(doing, name),
+            Self::HostName(_) | Self::Tls { .. } => {
+                certificate_failure(Failure::definite(doing).because(self))
+            }
+            Self::Plugin(name) => unknown_plugin(doing, &name),
             Self::ClearText => clear_text(doing),
-            Self::EventTooLarge { bytes, bytes_max } => event_too_large(doing, *bytes, *bytes_max),
+            Self::EventTooLarge { bytes, bytes_max } => event_too_large(doing, bytes, bytes_max),
         }
     }
 
     /// The same where a dump was asked for: some codes mean more there.
-    pub fn dump_failure(&self, doing: &str, user: &str) -> Failure {
-        let Self::Server { code, message, .. } = self else {
+    pub fn dump_failure(self, doing: &str, user: &str) -> Failure {
+        let Self::Server(error) = self else {
             return self.failure(doing, user);
         };
-        let said = format!("{doing}: the server says {code}: {message}");
-        match *code {
-            code::FATAL_ERROR_READING_BINLOG => {
-                Failure::definite(said).with_hint(fatal_hint(message))
-            }
-            code::REPLACED_BY_SAME_ID => Failure::definite(said).with_hint(TAKEN_OVER_HINT),
+        let hint = match error.number {
+            code::FATAL_ERROR_READING_BINLOG => fatal::hint(&error.message).to_owned(),
+            code::REPLACED_BY_SAME_ID => fatal::TAKEN_OVER.to_owned(),
             // COM_REGISTER_REPLICA without REPLICATION SLAVE.
-            code::ACCESS_DENIED | code::SPECIFIC_ACCESS_DENIED => {
-                Failure::definite(said).with_hint(grant_hint(user))
-            }
-            _ => self.failure(doing, user),
-        }
+            code::ACCESS_DENIED | code::SPECIFIC_ACCESS_DENIED => grant_hint(user),
+            _ => return server_failure(doing, user, error),
+        };
+        let failure = error.failure(doing).with_class(Class::Definite);
+        failure.with_hint(hint)
     }
 }
 
@@ -99,11 +101,11 @@ pub fn server_error(packet: &[u8]) -> Error {
         [b'#', rest @ ..] => rest.split_at_checked(5).unwrap_or((b"HY000", rest)),
         _ => (&b"HY000"[..], rest),
     };
-    Error::Server {
-        code: u16::from_le_bytes(*code),
+    Error::Server(ServerError {
+        number: u16::from_le_bytes(*code),
         state: String::from_utf8_lossy(state).into_owned(),
         message: String::from_utf8_lossy(message).into_owned(),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -116,8 +118,8 @@ mod tests {
             b"\xff\xd4\x04#HY000A replica with the same server_uuid/server_id as this replica has connected to the source",
         );
         let failure = error.dump_failure("read", "ann");
-        assert!(failure.is_definite());
-        assert!(failure.message.contains("1236"), "{failure}");
+        assert!(failure.is_definite() && failure.is_mysql(1236));
+        assert!(failure.to_string().contains("1236"), "{failure}");
         assert!(failure.hint.is_some_and(|hint| hint.contains("taken over")));
     }
 
@@ -127,7 +129,7 @@ mod tests {
         let failure = error.failure("connect to db:3306", "ann");
         assert!(!failure.is_definite());
         assert_eq!(
-            failure.message,
+            failure.to_string(),
             "connect to db:3306: the server says 1040 (HY000): Too many connections"
         );
         for cut in [&b"\xff"[..], b"\xff\x10"] {

@@ -4,7 +4,7 @@
 //! Whatever is not verified, the peer must hold the key of the certificate that it shows. Not here: whether
 //! the server offers TLS.
 
-use std::sync::Arc;
+use std::{error::Error as StdError, sync::Arc};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -29,8 +29,8 @@ pub async fn encrypt(
     host: &str,
 ) -> Result<Box<dyn Wire>, Error> {
     let connector = TlsConnector::from(Arc::new(config(tls)?));
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| Error::Tls(format!("certificates cannot name the host \"{host}\"")))?;
+    let name =
+        ServerName::try_from(host.to_owned()).map_err(|_| Error::HostName(host.to_owned()))?;
     Ok(Box::new(connector.connect(name, wire).await?))
 }
 
@@ -47,7 +47,7 @@ fn config(tls: &TlsPlan) -> Result<ClientConfig, Error> {
     };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Tls(error.to_string()))?;
+        .map_err(|error| broken("protocol versions".to_owned(), error))?;
     Ok(builder
         .dangerous()
         .with_custom_certificate_verifier(verifier)
@@ -62,22 +62,25 @@ fn verifier(
     match &tls.ca_file {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
-            let unreadable = |reason: String| {
-                Error::Tls(format!("certificates in \"{}\": {reason}", path.display()))
-            };
-            let text = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-            let certificates = CertificateDer::pem_slice_iter(&text)
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| unreadable(error.to_string()))?;
-            for certificate in certificates {
+            let what = || format!("certificates in \"{}\"", path.display());
+            let text = std::fs::read(path).map_err(|error| broken(what(), error))?;
+            for certificate in CertificateDer::pem_slice_iter(&text) {
+                let certificate = certificate.map_err(|error| broken(what(), error))?;
                 let added = roots.add(certificate);
-                added.map_err(|error| unreadable(error.to_string()))?;
+                added.map_err(|error| broken(what(), error))?;
             }
         }
     }
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
-        .map_err(|error| Error::Tls(format!("certificates to trust: {error}")))
+        .map_err(|error| broken("certificates to trust".to_owned(), error))
+}
+
+fn broken(what: String, error: impl StdError + Send + Sync + 'static) -> Error {
+    Error::Tls {
+        what,
+        source: error.into(),
+    }
 }
 
 /// Looks at what the mode asks for, never at the name.

@@ -74,7 +74,11 @@ fn a_purged_file_halts_with_both_positions_and_never_jumps_ahead() {
         decided(uuid(A), &from("binlog.000006:4", ""), &two_files()).expect_err("it is gone");
     assert!(failure.is_definite());
     for part in ["binlog.000006:4", "binlog.000007:4", "binlog.000008:500"] {
-        assert!(failure.message.contains(part), "{}", failure.message);
+        assert!(
+            failure.to_string().contains(part),
+            "{}",
+            failure.to_string()
+        );
     }
     assert!(failure.hint.is_some());
 }
@@ -89,7 +93,7 @@ fn a_purged_file_halts_even_when_gtids_would_allow_a_jump() {
 fn a_position_behind_the_end_of_its_file_halts() {
     let failure = decided(uuid(A), &from("binlog.000008:501", ""), &two_files())
         .expect_err("the log is shorter");
-    assert!(failure.is_definite() && failure.message.contains("500"));
+    assert!(failure.is_definite() && failure.to_string().contains("500"));
 }
 
 #[test]
@@ -107,7 +111,7 @@ fn another_server_without_gtids_halts() {
     server.has_gtids = false;
     let ours = from("other.000001:4", &format!("{A}:1-15"));
     let failure = decided(uuid(B), &ours, &server).expect_err("no way to compare");
-    assert!(failure.is_definite() && failure.message.contains("gtid_mode"));
+    assert!(failure.is_definite() && failure.to_string().contains("gtid_mode"));
 }
 
 #[test]
@@ -115,9 +119,9 @@ fn another_server_that_purged_what_we_lack_halts_with_the_difference() {
     let ours = from("other.000001:4", &format!("{A}:1-7"));
     let failure = decided(uuid(B), &ours, &two_files()).expect_err("8-10 are lost");
     assert!(
-        failure.message.contains(&format!("{A}:8-10")),
+        failure.to_string().contains(&format!("{A}:8-10")),
         "{}",
-        failure.message
+        failure.to_string()
     );
 }
 
@@ -126,9 +130,9 @@ fn another_server_that_lacks_what_we_have_halts_with_the_difference() {
     let ours = from("other.000001:4", &format!("{A}:1-22"));
     let failure = decided(uuid(B), &ours, &two_files()).expect_err("21-22 are ours alone");
     assert!(
-        failure.message.contains(&format!("{A}:21-22")),
+        failure.to_string().contains(&format!("{A}:21-22")),
         "{}",
-        failure.message
+        failure.to_string()
     );
     assert!(failure.hint.is_some_and(|hint| hint.contains("lags")));
 }

@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::{FutureExt, future};
 use headwater_actors::{
-    failure::Failure,
+    failure::{Code, Failure},
     fault,
     metrics::{SINK_ORDER_VIOLATIONS_TOTAL, SINK_REQUEST_SECONDS, SINK_THROTTLED_TOTAL},
     ports::{
@@ -33,7 +33,7 @@ use super::{
     calls::{Call, Calls, Settled},
 };
 use crate::{
-    aws::{Blame, CallFailure},
+    aws::CallFailure,
     sinks::{Outcome, count, ended, rejected},
 };
 
@@ -110,8 +110,8 @@ impl BatchSink {
         if bytes > self.record_bytes_max {
             count(Outcome::Rejected, 1, bytes);
             let text = format!(
-                "record of lane \"{}\" has {bytes} bytes with its partition key, the stream takes {}",
-                record.lane, self.record_bytes_max
+                "a record has {bytes} bytes with its partition key, the stream takes {}",
+                self.record_bytes_max
             );
             return future::ready(Err(rejected(Failure::definite(text)))).boxed();
         }
@@ -198,13 +198,13 @@ impl<P: PutBatch> Driver<P> {
                     None => None,
                 };
                 let body = body.unwrap_or_else(|| port.body(&records));
-                let _pass = gate.pass(timeout).await.map_err(unsent)?;
+                let _pass = gate.pass(timeout).await.map_err(CallFailure::from)?;
                 let body = body.under(gate, timeout);
                 match tokio::time::timeout(timeout, port.put(body)).await {
                     Ok(replies) => replies,
-                    Err(_) => Err(CallFailure::transient(format!(
+                    Err(_) => Err(CallFailure::from(Failure::transient(format!(
                         "AWS did not answer within {timeout:?}; whether it took the records is unknown"
-                    ))),
+                    )).with_code(Code::Late))),
                 }
             });
             let started = now;
@@ -268,14 +268,6 @@ async fn sleep_until(wake: Option<Instant>) {
 /// What counts against AWS's limits.
 fn size(record: &Record) -> usize {
     record.bytes.len() + record.partition_key.len()
-}
-
-fn unsent(failure: Failure) -> CallFailure {
-    CallFailure {
-        failure,
-        throttled: false,
-        blame: Blame::Stream,
-    }
 }
 
 fn driver_ended() -> Rejected {
@@ -424,7 +416,7 @@ mod tests {
         let record = record();
         let rejected = sink.deliver(record.clone()).await.expect_err("panics");
         assert!(!rejected.failure.is_definite());
-        assert_eq!(rejected.failure.message, "the call to AWS panicked");
+        assert_eq!(rejected.failure.to_string(), "the call to AWS panicked");
         sink.deliver(record).await.expect("the lane is free");
     }
 }

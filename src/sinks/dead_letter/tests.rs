@@ -191,7 +191,7 @@ fn a_file_of_letters_has_one_writer() {
     let path = folder.path().join("letters");
     let first = DeadLetterFile::open(&path).expect("opens");
     let failure = DeadLetterFile::open(&path).err().expect("is held");
-    assert!(failure.message.contains("another process"), "{failure}");
+    assert!(failure.to_string().contains("another process"), "{failure}");
     drop(first);
 }
 

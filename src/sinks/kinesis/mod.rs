@@ -14,7 +14,10 @@ use aws_sdk_kinesis::{
     operation::put_records::PutRecordsOutput,
     types::{PutRecordsResultEntry, StreamStatus},
 };
-use headwater_actors::{failure::Failure, ports::sink::Record};
+use headwater_actors::{
+    failure::{Code, Failure},
+    ports::sink::Record,
+};
 
 use super::{
     StreamDescription,
@@ -154,7 +157,8 @@ fn reply(entry: PutRecordsResultEntry) -> Reply {
     let text = entry.error_message.unwrap_or_default();
     let throttled = code == "ProvisionedThroughputExceededException";
     let shard = shard_in(&text).map(Into::into);
-    let failure = Failure::transient(format!("kinesis refused a record: {code}: {text}"));
+    let failure = Failure::transient(format!("kinesis refused a record: {code}: {text}"))
+        .with_code(Code::Aws(code));
     Reply::Refused {
         failure: if throttled {
             failure.with_hint("the shard is at its limit: add shards, use on-demand mode, or spread the table by `ordering.key = \"primary_key\"`; delivery goes on by itself")
@@ -166,7 +170,8 @@ fn reply(entry: PutRecordsResultEntry) -> Reply {
     }
 }
 
-/// "Rate exceeded for shard shardId-000000000001 in stream …"
+/// Which shard to slow down: a refused entry has no other field for it. "Rate exceeded for shard shardId-000000000001 in
+/// stream …"; without it the shard that last took a record of the unit counts.
 fn shard_in(message: &str) -> Option<&str> {
     message
         .split_whitespace()

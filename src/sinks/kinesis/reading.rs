@@ -132,7 +132,7 @@ impl Stream<'_> {
             let action = self.action("kinesis:ListShards");
             let answer = tokio::time::timeout(self.plan.call_timeout, Box::pin(request.send()))
                 .await
-                .map_err(|_| late(action))?
+                .map_err(|_| action.late(self.plan.call_timeout))?
                 .map_err(|error| aws::judge_at_start(&error, action))?;
             for shard in answer.shards() {
                 self.shards
@@ -201,7 +201,7 @@ impl Stream<'_> {
         let action = self.action("kinesis:GetRecords");
         tokio::time::timeout(self.plan.call_timeout, Box::pin(request.send()))
             .await
-            .map_err(|_| late(action))?
+            .map_err(|_| action.late(self.plan.call_timeout))?
             .map_err(|error| aws::judge(&error, action).failure)
     }
 
@@ -220,7 +220,7 @@ impl Stream<'_> {
         let action = self.action("kinesis:GetShardIterator");
         let answer = tokio::time::timeout(self.plan.call_timeout, Box::pin(request.send()))
             .await
-            .map_err(|_| late(action))?
+            .map_err(|_| action.late(self.plan.call_timeout))?
             .map_err(|error| aws::judge(&error, action).failure)?;
         let iterator = answer.shard_iterator().map(str::to_owned);
         iterator.ok_or_else(|| {
@@ -278,11 +278,4 @@ impl Shard {
         self.is_done = until.is_some() && is_empty && !is_behind;
         Ok(!is_empty || is_behind)
     }
-}
-
-fn late(action: Action<'_>) -> Failure {
-    let Action { iam, kind, name } = action;
-    Failure::transient(format!(
-        "{iam} on {kind} \"{name}\" was not answered in time"
-    ))
 }

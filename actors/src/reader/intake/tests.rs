@@ -371,7 +371,7 @@ fn an_event_whose_length_is_wrong_is_refused_with_its_place() {
         intake.feed(event.into(), Permit::empty());
         let failure = intake.next_step().unwrap_err();
         assert!(failure.is_definite());
-        assert!(failure.message.contains("binlog.000001:4"), "{failure}");
+        assert!(failure.to_string().contains("binlog.000001:4"), "{failure}");
     }
 }
 

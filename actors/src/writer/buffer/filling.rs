@@ -76,7 +76,7 @@ impl LaneBuffer {
         let taken = open.append(|out, _| lines.heartbeat(heartbeat, &self.lane, out));
         let taken = taken.map_err(|error| {
             let at = &heartbeat.position;
-            Failure::definite(format!("heartbeat of {} at {at}: {error}", self.lane))
+            Failure::definite(format!("heartbeat of {} at {at}", self.lane)).because(error)
         })?;
         if taken.is_some() {
             open.end = next;
@@ -194,7 +194,6 @@ impl LaneBuffer {
         if compression == Compression::None {
             return Ok(false);
         }
-        open.seal_within(compression, bytes_max)
-            .map_err(|error| unsealed(&error))
+        open.seal_within(compression, bytes_max).map_err(unsealed)
     }
 }

@@ -386,7 +386,7 @@ fn a_row_larger_than_the_sink_takes_halts_with_table_key_size_and_remedy() {
         "takes 5000",
         "binlog.000001:",
     ] {
-        assert!(failure.message.contains(part), "{part}: {failure}");
+        assert!(failure.to_string().contains(part), "{part}: {failure}");
     }
     let hint = failure.hint.unwrap();
     assert!(hint.contains("UpdateMaxRecordSize") && hint.contains("errors.oversize"));
@@ -429,7 +429,7 @@ fn a_table_is_parked_when_all_before_its_poison_is_durable() {
             panic!("nothing asks to be parked")
         };
         assert_eq!(driver.durable.len(), 2, "{packing:?}");
-        assert!(failure.message.contains("key 42"), "{failure}");
+        assert!(failure.to_string().contains("key 42"), "{failure}");
         let hint = failure.hint.as_deref().unwrap_or_default();
         assert!(hint.contains("resume-table shop.a"), "{hint}");
         assert!(driver.reached.is_empty());

@@ -20,7 +20,7 @@ fn a_row_that_fits_the_sink_only_compressed_passes_and_one_that_does_not_halts()
         let mut driver = Driver::with(small);
         driver.push(&[(2, 20_000)]);
         let failure = driver.finish().unwrap_err();
-        assert!(failure.message.contains("takes 40"), "{failure}");
+        assert!(failure.to_string().contains("takes 40"), "{failure}");
     }
 }
 
