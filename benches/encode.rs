@@ -86,6 +86,7 @@ fn block(kind: RowsKind) -> RowsBlock {
             end: Default::default(),
         }),
         table,
+        map: None,
         kind,
         event_offset: 2597,
         first_row: 0,

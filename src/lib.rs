@@ -7,6 +7,7 @@ pub mod aws;
 pub mod checkpoint;
 pub mod cli;
 mod clock;
+mod column_list;
 mod durable;
 pub mod encode;
 pub mod exit;

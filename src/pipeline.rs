@@ -13,7 +13,6 @@ mod replay_letters;
 mod resume_table;
 mod routes;
 mod standby;
-mod verbatim;
 mod verify;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

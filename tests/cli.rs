@@ -402,3 +402,31 @@ fn every_file_in_config_is_a_plan() {
     }
     assert!(files >= 5, "{files} files");
 }
+
+#[test]
+fn dead_letters_of_a_version_that_described_the_columns_one_by_one_are_still_replayed() {
+    let run = Run::new();
+    run.write("h.toml", "[sink]\ntype = \"stdout\"\n");
+    let letters = include_str!("recorded/dead-letters-of-columns.jsonl");
+    run.write("letters.jsonl", letters);
+    let source = [
+        "--set",
+        "source.url=mysql://me@db",
+        "--set",
+        "source.tables=shop.*",
+    ];
+    let arguments = [
+        &["replay-dead-letters", "-c", "h.toml"][..],
+        &source,
+        &["letters.jsonl"],
+    ];
+    let ended = run.headwater(&arguments.concat());
+    assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
+    let lines: Vec<_> = ended
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .collect();
+    let expected = include_str!("recorded/dead-letters-of-columns.lines");
+    assert_eq!(lines, expected.lines().collect::<Vec<_>>());
+}

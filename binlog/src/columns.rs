@@ -13,6 +13,8 @@ mod known;
 pub use ahead::{Ahead, Change};
 pub use known::{Known, KnownColumns};
 
+use std::sync::Arc;
+
 use crate::{
     ddl::{Action, StatementClass, Subject},
     position::Position,
@@ -69,7 +71,7 @@ pub struct Question {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// Certain at the place of the question: no statement between it and the reading touched the table.
-    Listed(ColumnList),
+    Listed(Arc<ColumnList>),
     /// Columns are `@1`, `@2`, … and have no more properties than the table map says.
     Positional,
 }

@@ -20,6 +20,7 @@ pub use event::{RowsEvent, parse};
 use crate::{
     Error,
     schema::{Column, Table},
+    table_map::TableMap,
     transaction::Transaction,
     value,
 };
@@ -43,6 +44,8 @@ pub struct ColumnSet {
 pub struct RowsBlock {
     pub transaction: Arc<Transaction>,
     pub table: Arc<Table>,
+    /// What describes the table in the log; none of rows that come from elsewhere.
+    pub map: Option<Arc<TableMap>>,
     pub kind: RowsKind,
     /// Offset in the file of the rows event, or of the payload event that holds it.
     pub event_offset: u64,

@@ -13,13 +13,14 @@ mod unnamed;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kind::Wire;
 use optional::Optional;
 
 use crate::{
     Error,
     charset::Charset,
-    columns::Unnamed,
+    columns::{Answer, Unnamed},
     cursor::Cursor,
     event::Dialect,
     schema::{Column, ColumnKind, Table, TableName},
@@ -28,6 +29,34 @@ use crate::{
 /// What a TABLE_MAP's id field takes, by the post-header length that FORMAT_DESCRIPTION gives it.
 pub(crate) fn table_id_bytes(post_header_bytes: u8) -> usize {
     if post_header_bytes == 6 { 4 } else { 6 }
+}
+
+/// The event as the log has it, with all that gives its bytes a meaning.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableMap {
+    /// Without header and checksum.
+    pub body: Bytes,
+    pub dialect: Dialect,
+    /// FORMAT_DESCRIPTION's entry for the event.
+    pub post_header_bytes: u8,
+    /// What completes an event without names.
+    pub answer: Option<Answer>,
+}
+
+impl TableMap {
+    /// The table that it describes.
+    ///
+    /// # Errors
+    /// Those of [`parse_with`].
+    pub fn table(&self) -> Result<Table, Error> {
+        let unnamed = match &self.answer {
+            None => Unnamed::Refuse,
+            Some(Answer::Positional) => Unnamed::Positional,
+            Some(Answer::Listed(list)) => Unnamed::Listed(list),
+        };
+        parse_with(self.dialect, &self.body, self.post_header_bytes, unnamed)
+            .map(|(_, table)| table)
+    }
 }
 
 /// Indexes of the columns that MariaDB has declared COMPRESSED: their values come packed.

@@ -75,6 +75,7 @@ pub fn block(table: &Arc<Table>, kind: RowsKind, images: &[u8]) -> RowsBlock {
     RowsBlock {
         transaction: Arc::new(transaction()),
         table: Arc::clone(table),
+        map: None,
         kind,
         event_offset: 570,
         first_row: 5,

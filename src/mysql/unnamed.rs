@@ -7,7 +7,7 @@
 //! that place are known to nobody any more, and the answer is a definite failure. What is not in the log
 //! (`sql_log_bin = 0`, `binlog_do_db`) cannot be seen there: with filters nothing is answered.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use headwater_actors::failure::Failure;
@@ -77,7 +77,7 @@ impl Columns {
         }
         let change = ahead.last_change(&question.table, &question.at);
         match (list, change) {
-            (Some(list), None) => Ok(Answer::Listed(list)),
+            (Some(list), None) => Ok(Answer::Listed(Arc::new(list))),
             (Some(_), Some(change)) => Err(overtaken(question, change)),
             (None, change) => Err(refused(
                 question,

@@ -22,7 +22,6 @@ use headwater_actors::{
     failure::Failure,
     messages::{BarrierSeq, LaneChanges},
     on_error::{OnError, Policy},
-    packing::PartitionKey,
     ports::{
         dead_letters::DeadLetter,
         routes::{Route, Routes},
@@ -35,7 +34,7 @@ use headwater_actors::{
 };
 use headwater_binlog::gtid::Uuid;
 
-use super::{outputs::Outputs, routes::GenerationRoutes, verbatim};
+use super::{outputs::Outputs, routes::GenerationRoutes};
 use crate::{
     durable::{self, Lock, beside},
     exit::Exit,
@@ -152,22 +151,10 @@ impl Replay {
 
     /// As the lane's writer would make them.
     async fn records(&self, route: &Route, letter: DeadLetter) -> Result<Vec<Record>, Failure> {
-        let (encoder, partition_key, part) = if letter.line.is_empty() {
-            let encoder = Arc::clone(&route.encoder);
-            (encoder, route.partition_key.clone(), letter.change)
-        } else {
-            let key = match letter.partition_key {
-                Some(_) => PartitionKey::Format,
-                None => PartitionKey::Lane,
-            };
-            let part = verbatim::row(&letter.lane.table, &letter.change);
-            let encoder = verbatim::encoder(letter.line, letter.partition_key);
-            (encoder, key, part)
-        };
         let rules = RecordRules {
             packing: route.packing,
             compression: route.compression,
-            partition_key,
+            partition_key: route.partition_key.clone(),
             record_bytes_max: route.record_bytes_max,
             sink_bytes_max: route.sink.record_bytes_max(),
             policy: Policy {
@@ -176,11 +163,17 @@ impl Replay {
             },
             origin: letter.origin,
         };
-        let mut lines = Lines::new(encoder, letter.origin.epoch);
         let mut buffer = LaneBuffer::new(letter.lane, rules);
+        if !letter.line.is_empty() {
+            let permit = self.budget.take(letter.line.len()).await;
+            let partition_key = letter.partition_key.as_deref();
+            let record = buffer.record_of_line(&letter.line, partition_key, permit)?;
+            return Ok(vec![record]);
+        }
+        let mut lines = Lines::new(Arc::clone(&route.encoder), letter.origin.epoch);
         buffer.push(Arc::new(LaneChanges {
             seq: BarrierSeq(1),
-            parts: vec![part],
+            parts: vec![letter.change],
             heartbeat: None,
             bytes: 0,
             permit: Permit::empty(),

@@ -5,7 +5,8 @@
 //! long as something is still to be written; it stays there, empty.
 
 mod body;
-mod columns;
+mod older;
+mod table;
 
 use std::path::Path;
 

@@ -51,10 +51,10 @@ fn listed(rows: &[Vec<String>]) -> Answer {
             visible: true,
         }
     };
-    Answer::Listed(ColumnList {
+    Answer::Listed(Arc::new(ColumnList {
         columns: rows.iter().map(column).collect(),
         primary_key: vec![0],
-    })
+    }))
 }
 
 struct Recorded {

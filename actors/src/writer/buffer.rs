@@ -8,7 +8,7 @@
 
 mod filling;
 
-use std::{collections::VecDeque, io, sync::Arc};
+use std::{collections::VecDeque, convert::Infallible, io, sync::Arc};
 
 use super::{
     cursor::Cursor,
@@ -25,6 +25,7 @@ use crate::{
     packing::{Compression, Packing, PartitionKey},
     ports::{
         dead_letters::{DeadLetter, Origin},
+        encoder::Written,
         sink::{Content, Record},
     },
 };
@@ -251,30 +252,20 @@ impl LaneBuffer {
         if open.is_empty() && open.end == self.flown {
             return Ok(());
         }
-        let (end, rows, poison) = (open.end, open.rows, open.poison.clone());
+        let (end, poison) = (open.end, open.poison.take());
         if let Some(expansion) = open.len().checked_div(open.image_bytes) {
             self.expansion = expansion + 1;
         }
         open.seal(self.rules.compression)?;
-        let own_key = match self.rules.packing {
-            Packing::None => open.take_key(),
-            Packing::Newline | Packing::JsonArray | Packing::Kpl => None,
-        };
-        let (bytes, permit) = open.finish();
-        let content = match poison {
-            Some(poison) => poison.into(),
-            None if rows == 0 => Flight::Nothing,
-            None => Flight::Record(Record {
-                lane: Arc::clone(&self.lane),
-                bytes,
-                explicit_hash_key: match own_key {
-                    Some(_) => None,
-                    None => self.lane.explicit_hash_key(),
-                },
-                partition_key: own_key.map_or_else(|| Arc::clone(&self.partition_key), Arc::from),
-                rows,
-                content: Content::of(self.rules.packing, self.rules.compression),
-            }),
+        let (content, permit) = match poison {
+            None if open.rows > 0 => {
+                let (record, permit) = self.record(open);
+                (Flight::Record(record), permit)
+            }
+            poison => (
+                poison.map_or(Flight::Nothing, Flight::from),
+                open.finish().1,
+            ),
         };
         self.ready = Some(Flying {
             content,
@@ -282,6 +273,58 @@ impl LaneBuffer {
             _permit: permit,
         });
         Ok(())
+    }
+
+    /// What the sink gets of a sealed record, and the permit for its bytes.
+    fn record(&self, mut open: OpenRecord) -> (Record, Permit) {
+        let rows = open.rows;
+        let own_key = match self.rules.packing {
+            Packing::None => open.take_key(),
+            Packing::Newline | Packing::JsonArray | Packing::Kpl => None,
+        };
+        let (bytes, permit) = open.finish();
+        let record = Record {
+            lane: Arc::clone(&self.lane),
+            bytes,
+            explicit_hash_key: match own_key {
+                Some(_) => None,
+                None => self.lane.explicit_hash_key(),
+            },
+            partition_key: own_key.map_or_else(|| Arc::clone(&self.partition_key), Arc::from),
+            rows,
+            content: Content::of(self.rules.packing, self.rules.compression),
+        };
+        (record, permit)
+    }
+
+    /// A line that was encoded before, as the record of its own that the lane would send it in; with the line's own
+    /// partition key, if it has one.
+    ///
+    /// # Errors
+    /// Definite when the sink takes no record of that size.
+    pub fn record_of_line(
+        &self,
+        line: &[u8],
+        partition_key: Option<&str>,
+        permit: Permit,
+    ) -> Result<Record, Failure> {
+        let record_bytes_max = self.rules.record_bytes_max;
+        let mut open = OpenRecord::new(permit, record_bytes_max, Cursor::default(), self.frame());
+        let Ok(_) = open.append(|out, key| {
+            out.extend_from_slice(line);
+            key.push_str(partition_key.unwrap_or_default());
+            Ok::<_, Infallible>(Written::Last)
+        });
+        if !self.fits(&mut open)? {
+            return Err(Failure::definite(format!(
+                "the line needs {} bytes, the sink takes {} a record",
+                open.len(),
+                self.rules.sink_bytes_max
+            )));
+        }
+        let sealed = open.seal(self.rules.compression);
+        sealed.map_err(unsealed)?;
+        Ok(self.record(open).0)
     }
 
     fn take_off(&mut self) -> Step {

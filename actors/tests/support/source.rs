@@ -135,7 +135,7 @@ impl Source for ScriptedSource {
 
     fn columns(&self, question: Question) -> BoxFuture<'static, Result<Answer, Failure>> {
         self.asked.send_modify(|asked| asked.push(question));
-        Box::pin(async move { Ok(Answer::Listed(fixture::column_list())) })
+        Box::pin(async move { Ok(Answer::Listed(Arc::new(fixture::column_list()))) })
     }
 }
 

@@ -279,6 +279,7 @@ impl Assembler {
             let mut block = RowsBlock {
                 transaction: open.transaction.clone(),
                 table,
+                map: Some(Arc::clone(&entry.map)),
                 kind: event.kind,
                 event_offset,
                 first_row: open.rows_done,

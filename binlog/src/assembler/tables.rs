@@ -9,13 +9,13 @@ use bytes::Bytes;
 
 use crate::{
     Error,
-    columns::{Answer, Known, KnownColumns, Unnamed, may_change},
+    columns::{Answer, Known, KnownColumns, may_change},
     cursor::Cursor,
     ddl::StatementClass,
     event::{Dialect, EventKind, Framing},
     position::Position,
     schema::{Table, TableName},
-    table_map,
+    table_map::{self, TableMap},
 };
 
 /// Above this many, maps are forgotten between two statements.
@@ -24,7 +24,7 @@ const TABLES_MAX: usize = 1024;
 pub type Wanted = Box<dyn Fn(&TableName) -> bool + Send>;
 
 pub(super) struct Entry {
-    body: Bytes,
+    pub map: Arc<TableMap>,
     name: TableName,
     pub table: Result<Arc<Table>, Error>,
     pub is_wanted: bool,
@@ -46,8 +46,6 @@ pub(super) struct Tables {
 struct Asked {
     table_id: u64,
     at: Position,
-    dialect: Dialect,
-    post_header_bytes: u8,
 }
 
 impl fmt::Debug for Tables {
@@ -90,7 +88,7 @@ impl Tables {
         if self
             .entries
             .get(&table_id)
-            .is_some_and(|entry| entry.body == body)
+            .is_some_and(|entry| entry.map.body == body)
         {
             return Ok(());
         }
@@ -98,22 +96,21 @@ impl Tables {
         let is_wanted = (self.wanted)(&name);
         let dialect = framing.dialect();
         let post_header_bytes = framing.post_header_bytes_or(EventKind::TableMap, 8);
-        let mut parsed = table_map::parse_as(dialect, body, post_header_bytes);
-        let is_unnamed = matches!(parsed, Err(Error::NoColumnNames { .. }));
+        let mut map = TableMap {
+            body: Bytes::copy_from_slice(body),
+            dialect,
+            post_header_bytes,
+            answer: None,
+        };
+        let mut table = map.table();
+        let is_unnamed = matches!(table, Err(Error::NoColumnNames { .. }));
         if is_unnamed && is_wanted && self.asks {
             match self.known.find(&name, &at) {
                 Some(list) => {
-                    let listed = Unnamed::Listed(&list);
-                    parsed = table_map::parse_with(dialect, body, post_header_bytes, listed);
+                    map.answer = Some(Answer::Listed(list));
+                    table = map.table();
                 }
-                None => {
-                    self.asked = Some(Asked {
-                        table_id,
-                        at,
-                        dialect,
-                        post_header_bytes,
-                    });
-                }
+                None => self.asked = Some(Asked { table_id, at }),
             }
         }
         let compressed_columns = match dialect {
@@ -122,9 +119,9 @@ impl Tables {
         };
         let entry = Entry {
             compressed_columns,
-            body: Bytes::copy_from_slice(body),
+            map: Arc::new(map),
             name,
-            table: parsed.map(|(_, table)| Arc::new(table)),
+            table: table.map(Arc::new),
             is_wanted,
             is_unnamed,
         };
@@ -147,19 +144,18 @@ impl Tables {
         let Some(entry) = self.entries.get_mut(&asked.table_id) else {
             return;
         };
-        let unnamed = match &answer {
-            Answer::Listed(list) => Unnamed::Listed(list),
-            Answer::Positional => Unnamed::Positional,
+        let map = TableMap {
+            answer: Some(answer.clone()),
+            ..TableMap::clone(&entry.map)
         };
-        let parsed =
-            table_map::parse_with(asked.dialect, &entry.body, asked.post_header_bytes, unnamed);
-        entry.table = parsed.map(|(_, table)| Arc::new(table));
+        entry.table = map.table().map(Arc::new);
+        entry.map = Arc::new(map);
         if let (Ok(_), Answer::Listed(list)) = (&entry.table, answer) {
             self.known.add(Known {
                 table: entry.name.clone(),
                 since: asked.at,
                 until: None,
-                list: Arc::new(list),
+                list,
             });
         }
     }

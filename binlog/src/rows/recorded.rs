@@ -101,6 +101,7 @@ fn block() -> RowsBlock {
         }
         .into(),
         table: table(COMPRESSED).into(),
+        map: None,
         kind: event.kind,
         event_offset: 4453,
         first_row: 0,

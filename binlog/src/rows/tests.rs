@@ -59,6 +59,7 @@ pub(super) fn block(table: Arc<Table>, event: RowsEvent) -> RowsBlock {
     RowsBlock {
         transaction: Arc::new(transaction),
         table,
+        map: None,
         kind: event.kind,
         event_offset: 4,
         first_row: 0,

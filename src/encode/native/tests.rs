@@ -85,6 +85,7 @@ fn block(table: &Arc<Table>, kind: RowsKind, images: &[u8]) -> RowsBlock {
     RowsBlock {
         transaction: Arc::new(transaction(Some(207))),
         table: Arc::clone(table),
+        map: None,
         kind,
         event_offset: 2597,
         first_row: 17,

@@ -2,7 +2,7 @@
 //!
 //! First what a human needs: `lane`, `reason`, `position`, `gtid`, `n`. Then the change: its `line` as it would
 //! have been sent, or, of what could not be encoded, the log's own row image (`raw`) with all that gives it a
-//! meaning: columns, transaction, kind of change, server and epoch. A statement is its text.
+//! meaning: the log's TABLE_MAP, transaction, kind of change, server and epoch. A statement is its text.
 
 use std::sync::Arc;
 
@@ -17,12 +17,15 @@ use headwater_binlog::{
     gtid::{Gtid, GtidSet},
     position::Position,
     rows::{ColumnSet, RowsBlock, RowsKind},
-    schema::{Table, TableName},
+    schema::TableName,
     transaction::{Statement, Transaction, TransactionEnd},
 };
 use serde::{Deserialize, Serialize};
 
-use super::columns::{self, ColumnBody};
+use super::{
+    older,
+    table::{self, TableMapBody},
+};
 
 /// Why a line of the file is no letter that can be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +101,9 @@ enum ContentBody {
         sql_mode: u64,
         charset: String,
         is_shared: bool,
-        action: String,
+        /// Always written; older versions had none.
+        #[serde(default)]
+        action: Option<String>,
         /// That the statement names; empty where it is about the lane's database.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tables: Vec<NameBody>,
@@ -124,13 +129,16 @@ const ACTIONS: [(&str, Action); 9] = [
     ("sequence", Action::Sequence),
 ];
 
-/// Without columns where the letter has the line.
+/// Without a table where the letter has the line.
 #[derive(Default, Serialize, Deserialize)]
 struct RowBody {
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    columns: Vec<ColumnBody>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    table_map: Option<TableMapBody>,
+    /// Of older versions, in place of a table map.
+    #[serde(default, skip_serializing)]
+    columns: Vec<older::ColumnBody>,
     /// Indexes into `columns`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing)]
     primary_key: Vec<usize>,
     /// One bit per column that the image has, lowest first, as hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,7 +155,7 @@ struct SetBody {
     bits: String,
 }
 
-pub(super) fn write(letter: &DeadLetter, lines: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+pub(super) fn write(letter: &DeadLetter, lines: &mut Vec<u8>) -> Result<(), Error> {
     let base64 = |bytes: &[u8]| base64_simd::STANDARD.encode_to_string(bytes);
     let has_line = !letter.line.is_empty();
     let line = std::str::from_utf8(&letter.line).ok();
@@ -155,7 +163,7 @@ pub(super) fn write(letter: &DeadLetter, lines: &mut Vec<u8>) -> Result<(), serd
     let end = transaction.end.get();
     let (event_offset, last, content) = match &letter.change {
         Part::Rows { block, is_last, .. } => {
-            (block.event_offset, *is_last, row_content(block, has_line))
+            (block.event_offset, *is_last, row_content(block, has_line)?)
         }
         Part::Statement {
             statement,
@@ -169,7 +177,7 @@ pub(super) fn write(letter: &DeadLetter, lines: &mut Vec<u8>) -> Result<(), serd
                 Subject::Database { .. } => Vec::new(),
             };
             let content = ContentBody::Statement {
-                action: name.map_or("", |(name, _)| name).to_owned(),
+                action: name.map(|(name, _)| (*name).to_owned()),
                 tables,
                 statement: statement.text.to_string(),
                 default_database: statement.default_database.clone(),
@@ -213,28 +221,29 @@ pub(super) fn write(letter: &DeadLetter, lines: &mut Vec<u8>) -> Result<(), serd
     Ok(())
 }
 
-fn row_content(block: &RowsBlock, has_line: bool) -> ContentBody {
+fn row_content(block: &RowsBlock, has_line: bool) -> Result<ContentBody, Error> {
     let set = |set: &ColumnSet| {
         (set.columns > 0).then(|| SetBody {
             columns: set.columns,
             bits: set.bits.iter().map(|byte| format!("{byte:02x}")).collect(),
         })
     };
+    let map = || block.map.as_deref().ok_or(Error::Missing("table map"));
     let row = match has_line {
         true => RowBody::default(),
         false => RowBody {
-            columns: block.table.columns.iter().map(columns::body).collect(),
-            primary_key: block.table.primary_key.clone(),
+            table_map: Some(table::body(map()?)),
             before: set(&block.before),
             after: set(&block.after),
             query: block.query.as_ref().map(ToString::to_string),
+            ..RowBody::default()
         },
     };
-    match block.kind {
+    Ok(match block.kind {
         RowsKind::Insert => ContentBody::Insert(row),
         RowsKind::Update => ContentBody::Update(row),
         RowsKind::Delete => ContentBody::Delete(row),
-    }
+    })
 }
 
 pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
@@ -295,7 +304,10 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
                 transaction: place.transaction,
                 event_offset: place.event_offset,
                 row: place.n,
-                subject: subject(&action, tables, &name.database)?,
+                subject: match action {
+                    Some(action) => subject(&action, tables, &name.database)?,
+                    None => older::subject(&statement, &default_database, sql_mode)?,
+                },
                 text: statement.into(),
                 default_database,
                 sql_mode,
@@ -370,18 +382,19 @@ impl Place {
         if self.images.is_none() && !self.has_line {
             return Err(Error::Missing("row image and no line"));
         }
-        let columns: Vec<_> = row.columns.into_iter().map(columns::column).collect();
-        if row.primary_key.iter().any(|index| columns.len() <= *index) {
-            return Err(Error::Missing("column for its primary key"));
-        }
+        let map = row.table_map.map(table::map).transpose()?;
+        let table = match &map {
+            Some(map) => map.table().map_err(|error| Error::Field {
+                what: "table map",
+                error,
+            })?,
+            None => older::table(self.name, row.columns, row.primary_key)?,
+        };
         let set = |set: Option<SetBody>| set.map_or_else(|| Ok(ColumnSet::none()), column_set);
         let block = RowsBlock {
             transaction: self.transaction,
-            table: Arc::new(Table {
-                name: self.name,
-                columns,
-                primary_key: row.primary_key,
-            }),
+            table: Arc::new(table),
+            map: map.map(Arc::new),
             kind,
             event_offset: self.event_offset,
             first_row: self.n,

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headwater_actors::{changes::Part, lane::Lane, ports::dead_letters::Origin};
 use headwater_binlog::{
-    charset::Charset,
+    columns::{Answer, ColumnList, ListedColumn},
     ddl::{Action, Subject},
+    event::Dialect,
     gtid::{Gtid, GtidSource, Uuid},
     position::FileName,
     rows::{ColumnSet, RowsBlock, RowsKind},
-    schema::{Column, ColumnKind, Table, TableName},
+    schema::TableName,
+    table_map::TableMap,
     transaction::{Statement, Transaction, TransactionEnd},
 };
 use serde_json::{Value, json};
@@ -33,32 +35,32 @@ fn transaction() -> Arc<Transaction> {
     })
 }
 
+/// `id INT`, `note VARCHAR` in latin1, by names or without.
+fn table_map(answer: Option<Answer>) -> TableMap {
+    let mut body = b"\x05\0\0\0\0\0\x01\0\x04shop\0\x07ord.ers\0".to_vec();
+    body.extend(b"\x02\x03\x0f\x02\x09\0\x03\x01\x01\0\x02\x01\x08");
+    if answer.is_none() {
+        body.extend(b"\x04\x08\x02id\x04note\x08\x01\0");
+    }
+    TableMap {
+        body: body.into(),
+        dialect: Dialect::MySql,
+        post_header_bytes: 8,
+        answer,
+    }
+}
+
 fn row() -> Part {
-    let column = |name: &str, kind| Column {
-        name: name.into(),
-        kind,
-        nullable: true,
-        visible: true,
-    };
-    let text = ColumnKind::Text {
-        length_bytes: 1,
-        charset: Charset::Latin1,
-    };
-    let table = Table {
-        name: TableName {
-            database: "shop".into(),
-            table: "ord.ers".into(),
-        },
-        columns: vec![
-            column("id", ColumnKind::Int { unsigned: false }),
-            column("note", text),
-        ],
-        primary_key: vec![0],
-    };
+    row_of(table_map(None))
+}
+
+fn row_of(map: TableMap) -> Part {
+    let table = map.table().expect("a table");
     Part::Rows {
         block: RowsBlock {
             transaction: transaction(),
             table: Arc::new(table),
+            map: Some(Arc::new(map)),
             kind: RowsKind::Update,
             event_offset: 570,
             first_row: 3,
@@ -129,12 +131,16 @@ async fn a_letter_with_its_line_is_short_and_one_without_has_all_that_gives_the_
     ] {
         assert_eq!(with_line[name], value, "{name}");
     }
-    assert!(with_line.get("raw").is_none() && with_line["change"].get("columns").is_none());
+    assert!(with_line.get("raw").is_none() && with_line["change"].get("table_map").is_none());
     assert_eq!(without["raw"], "/wAB");
     assert!(without.get("line").is_none());
     let change = &without["change"];
     assert_eq!(change["kind"], "update");
-    assert_eq!(change["columns"][1]["type"], "text");
+    let map = change["table_map"]["body"].as_str().expect("a table map");
+    assert_eq!(
+        base64_simd::STANDARD.decode_to_vec(map).expect("base64"),
+        table_map(None).body
+    );
     assert_eq!(change["before"], json!({"columns": 2, "bits": "01"}));
 
     let read = read(text.lines().nth(1).expect("a line").as_bytes()).expect("a letter");
@@ -146,6 +152,31 @@ async fn a_letter_with_its_line_is_short_and_one_without_has_all_that_gives_the_
             same
         })
     );
+}
+
+#[tokio::test]
+async fn a_row_of_a_table_without_names_comes_back_with_what_completed_them() {
+    let column = |name: &str, column_type: &str| ListedColumn {
+        name: name.into(),
+        column_type: column_type.into(),
+        octets: (column_type != "int").then_some(9),
+        charset: (column_type != "int").then(|| "latin1".into()),
+        nullable: true,
+        visible: true,
+    };
+    let list = ColumnList {
+        columns: vec![column("id", "int"), column("note", "varchar(9)")],
+        primary_key: vec![0],
+    };
+    for answer in [Answer::Positional, Answer::Listed(Arc::new(list))] {
+        let before = letter(row_of(table_map(Some(answer))), b"");
+        let line = buried(vec![before.clone()]).await;
+        let after = read(line.trim_end().as_bytes()).expect("a letter");
+        assert_eq!(
+            format!("{:?}", after.change),
+            format!("{:?}", before.change)
+        );
+    }
 }
 
 #[tokio::test]

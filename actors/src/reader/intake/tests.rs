@@ -99,7 +99,7 @@ impl Driver {
                 }
                 Next::Ask(question) => {
                     self.questions.push(question);
-                    let list = fixture::column_list();
+                    let list = Arc::new(fixture::column_list());
                     self.intake.learn(Answer::Listed(list));
                 }
                 Next::Read => return,

@@ -178,7 +178,7 @@ impl LaneBuffer {
     }
 
     /// Whether the sink takes the record; one of several lines was kept within its limit.
-    fn fits(&self, open: &mut OpenRecord) -> Result<bool, Failure> {
+    pub(super) fn fits(&self, open: &mut OpenRecord) -> Result<bool, Failure> {
         if open.rows != 1 {
             return Ok(true);
         }

@@ -21,10 +21,10 @@ fn list(name: &str, column_type: &str) -> Answer {
         nullable: false,
         visible: true,
     };
-    Answer::Listed(ColumnList {
+    Answer::Listed(Arc::new(ColumnList {
         columns: vec![column],
         primary_key: vec![0],
-    })
+    }))
 }
 
 fn asking(log: &mut Log) -> Assembler {

@@ -111,6 +111,7 @@ pub fn rows(input: &[u8]) -> usize {
             end: OnceLock::new(),
         }),
         table: Arc::new(table),
+        map: None,
         kind: event.kind,
         event_offset: 4,
         first_row: 0,
