@@ -38,7 +38,7 @@ const CERTIFICATE_HINT: &str = "the endpoint shows a certificate that is not tru
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallFailure {
     pub failure: Failure,
-    /// AWS asks for patience.
+    /// AWS throttles: the same call may pass later.
     pub throttled: bool,
     pub blame: Blame,
 }
@@ -335,7 +335,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn throttling_is_patience_and_never_definite() {
+    fn throttling_is_retried_and_never_definite() {
         for code in [
             "ProvisionedThroughputExceededException",
             "KMSThrottlingException",

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Drained: everything delivered is stored, the next start repeats nothing.
-    Drained = 0,
+    /// The command has done all that it was asked to. Of a pipeline: it drained, everything delivered is stored and
+    /// the next start repeats nothing.
+    Success = 0,
     /// Halted: a human must act; the reason and a hint are in the log.
     Halted = 1,
     /// Wrong usage or settings; nothing was started.
     Usage = 2,
-    /// The grace time was over before all lanes were delivered; what was durable is stored.
+    /// The grace time was over before all lanes had delivered; what was durable is stored.
     GraceOver = 3,
 }
 

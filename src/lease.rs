@@ -24,8 +24,8 @@ impl Span {
         self.0 * 3 / 4
     }
 
-    /// How long an unchanged claim is respected: more than `hold`, for clocks that run differently.
-    pub fn patience(self) -> Duration {
+    /// How long an unchanged claim counts for others: more than `hold`, for clocks that run differently.
+    pub fn expiry(self) -> Duration {
         self.0 * 17 / 20
     }
 
@@ -125,8 +125,8 @@ impl Standby {
                 now
             }
         };
-        let patience = self.span.patience().max(Span(found.lease).patience());
-        let due = since.saturating_add(patience);
+        let expiry = self.span.expiry().max(Span(found.lease).expiry());
+        let due = since.saturating_add(expiry);
         if due <= now {
             return self.take(found.term);
         }

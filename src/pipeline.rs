@@ -90,7 +90,7 @@ pub fn run(plan: Plan, mode: RunMode) -> anyhow::Result<Exit> {
     Ok(match end {
         End::Drained => {
             tracing::info!("drained");
-            Exit::Drained
+            Exit::Success
         }
         End::Halted(_) => Exit::Halted,
         End::GraceOver => Exit::GraceOver,

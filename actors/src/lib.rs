@@ -3,8 +3,8 @@
 //! Reader → Router → ShardWriters → sink port; barriers go back to the Router and on to the
 //! Checkpointer; the Supervisor starts, watches, restarts and drains all of them. Every decision about
 //! correctness stands in a pure twin (no clock, no random, no I/O inside); an actor moves messages and
-//! performs effects. Invariants: no actor opens a socket or a file; nothing waits with a deaf mailbox
-//! for something that reaches it by mailbox; what bounds a mailbox travels in its messages.
+//! performs effects. Invariants: no actor opens a socket or a file; nothing blocks its mailbox on
+//! something that reaches it by mailbox; what bounds a mailbox travels in its messages.
 //! Not here: MySQL, AWS, files, settings. They stand behind [`ports`].
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ pub struct Frozen {
     pub handed: Option<BarrierSeq>,
 }
 
-/// Router → ShardWriter: thaw, deliver up to and with the cut, forget what is beyond.
+/// Router → ShardWriter: end the freeze, deliver up to and with the cut, drop what is beyond.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct DeliverUpTo(pub BarrierSeq);

@@ -106,7 +106,7 @@ mod tests {
     /// Ends with a future under way and a message unread.
     struct Mortal {
         end: End,
-        flying: Option<Belonging>,
+        running: Option<Belonging>,
         watch: DeathWatch,
     }
 
@@ -114,9 +114,9 @@ mod tests {
         type Context = Context<Self>;
 
         fn started(&mut self, ctx: &mut Self::Context) {
-            let flying = self.flying.take();
+            let running = self.running.take();
             let effect = async move {
-                let _flying = flying;
+                let _running = running;
                 std::future::pending::<()>().await;
             };
             ctx.spawn(effect.into_actor(self));
@@ -171,7 +171,7 @@ mod tests {
             let belonging = |name| Belonging(name, Weak::clone(&watched), tell.clone());
             let mortal = Mortal {
                 end,
-                flying: Some(belonging("future")),
+                running: Some(belonging("future")),
                 watch: watch.clone(),
             };
             let address = watch.start(&System::current().arbiter().clone(), mortal);

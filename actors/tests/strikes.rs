@@ -233,7 +233,7 @@ fn a_table_that_breaks_every_writer_is_parked_alone_if_the_settings_say_so() {
         world
             .durable_of("the other tables", |table| table != "shop.a")
             .await;
-        // What flew lands late, and is nobody's any more: it comes again with its table.
+        // What was in flight arrives late and belongs to no writer any more: it comes again with its table.
         gate.open();
         handle.shut_down();
     });

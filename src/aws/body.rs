@@ -2,7 +2,7 @@
 //!
 //! The SDK copies a payload into base64 text, that into growing JSON, and hashes it all while the lane waits:
 //! several times the payload in memory, and most of the time between two records of one lane. Here the
-//! body is one allocation of its exact size, it can be made while the record before it flies, and it takes
+//! body is one allocation of its exact size, it can be made while the record before it is in flight, and it takes
 //! the place of the SDK's own just before the request is signed. Address, headers, credentials, signature,
 //! connection and answer stay the SDK's. The lease is asked for a last time when the connection stands and wants
 //! the bytes. Not here: what stands in the body of which service.
@@ -62,7 +62,7 @@ impl Body {
     }
 }
 
-/// Under what a call flies.
+/// The lease under which a call is made.
 #[derive(Debug, Clone, Default)]
 struct Lease {
     gate: LeaseGate,

@@ -138,7 +138,7 @@ impl Drop for Thread {
     }
 }
 
-/// The lease that was taken; given back when nothing flies, or left to run out.
+/// The lease that was taken; given back when nothing is in flight, or left to run out.
 pub struct Held {
     keeper: keeper::Handle,
     thread: Thread,

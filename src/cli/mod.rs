@@ -197,7 +197,7 @@ pub fn main() -> Exit {
             if error.print().is_err() || is_usage {
                 return Exit::Usage;
             }
-            return Exit::Drained;
+            return Exit::Success;
         }
     };
     match dispatch(cli) {
@@ -209,12 +209,12 @@ pub fn main() -> Exit {
 fn dispatch(cli: Cli) -> Result<Exit, Error> {
     if let Command::Config { default: true } = cli.command {
         print(settings::DEFAULT_TOML)?;
-        return Ok(Exit::Drained);
+        return Ok(Exit::Success);
     }
     let loaded = load(&cli.sources)?;
     if let Command::Config { .. } = cli.command {
         print(&loaded.to_toml())?;
-        return Ok(Exit::Drained);
+        return Ok(Exit::Success);
     }
     if let Command::Verify(arguments) = cli.command {
         return verify(arguments.mode(), &loaded, cli.sources.config.is_some());
@@ -253,7 +253,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
         Command::Position(PositionCommand::Show { json: false }) => position::show(&plan)?,
         Command::Position(PositionCommand::Set { target }) => pipeline::position_set(plan, target)?,
         Command::Position(PositionCommand::Clear) => position::clear(&plan)?,
-        Command::Config { .. } | Command::Verify(_) => Exit::Drained,
+        Command::Config { .. } | Command::Verify(_) => Exit::Success,
     };
     Ok(exit)
 }

@@ -21,13 +21,13 @@ pub(super) fn show(plan: &Plan) -> anyhow::Result<Exit> {
         ),
     };
     print(&text)?;
-    Ok(Exit::Drained)
+    Ok(Exit::Success)
 }
 
 pub(super) fn show_json(plan: &Plan) -> anyhow::Result<Exit> {
     let stored = runtime()?.block_on(checkpoint::peek(&plan.checkpoint, &plan.name))?;
     print(&format!("{}\n", object(&stored, &plan.name, now_us())))?;
-    Ok(Exit::Drained)
+    Ok(Exit::Success)
 }
 
 pub(super) fn clear(plan: &Plan) -> anyhow::Result<Exit> {
@@ -42,7 +42,7 @@ pub(super) fn clear(plan: &Plan) -> anyhow::Result<Exit> {
     })?;
     let Some(checkpoint) = checkpoint else {
         print("no position is stored; nothing to forget\n")?;
-        return Ok(Exit::Drained);
+        return Ok(Exit::Success);
     };
     for parked in &*checkpoint.parked {
         print(&format!(
@@ -54,7 +54,7 @@ pub(super) fn clear(plan: &Plan) -> anyhow::Result<Exit> {
         "forgot {}; epoch {} is kept; the next run begins at source.start\n",
         checkpoint.resume.mark.position, epoch
     ))?;
-    Ok(Exit::Drained)
+    Ok(Exit::Success)
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

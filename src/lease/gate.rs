@@ -1,8 +1,8 @@
 //! The gate before every call to a sink: nothing starts without a lease that outlives the call's timeout.
 //!
 //! It is asked at the last moment before a call, and once more between signing and sending. A closed gate is
-//! patience, not failure: a call waits for the next renewal, at most a lease's time. A process that was stopped
-//! finds on waking that its lease has run out, because the clock goes on while it stands. Without a lease (the
+//! no failure: a call waits for the next renewal, at most a lease's time. A process that was stopped
+//! finds on waking that its lease has run out, because its clock goes on meanwhile. Without a lease (the
 //! file's lock, which ends with its process) the gate is always open.
 
 use std::{
@@ -33,7 +33,7 @@ struct Inner {
     calls: AtomicUsize,
 }
 
-/// A call that flies.
+/// A call in flight.
 #[derive(Debug)]
 pub struct Pass(Option<Arc<Inner>>);
 

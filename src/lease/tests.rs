@@ -89,7 +89,7 @@ fn a_put_starts_only_when_the_lease_outlives_it() {
 fn there_is_always_room_for_the_longest_put_between_two_renewals() {
     let left = SPAN.hold() - SPAN.renew_every();
     assert!(SPAN.put_max() < left);
-    assert!(SPAN.hold() < SPAN.patience() && SPAN.patience() + SPAN.look_every() < SPAN.0);
+    assert!(SPAN.hold() < SPAN.expiry() && SPAN.expiry() + SPAN.look_every() < SPAN.0);
 }
 
 /// What one process does next.
@@ -285,8 +285,8 @@ fn turn() -> impl Strategy<Value = Turn> {
 
 /// Often just as long as a claim is respected.
 fn pause_ms() -> impl Strategy<Value = u64> {
-    let patience = SPAN.patience().as_secs() * 1000;
-    prop_oneof![8 => 0_u64..500, 1 => 500_u64..20_000, 1 => patience..patience + 300]
+    let expiry = SPAN.expiry().as_secs() * 1000;
+    prop_oneof![8 => 0_u64..500, 1 => 500_u64..20_000, 1 => expiry..expiry + 300]
 }
 
 fn step(world: &mut World, process: &mut Process, turn: Turn, time_ms: u64, put_ms: u64) {

@@ -26,7 +26,7 @@ pub struct Home {
     pub plan: SourcePlan,
     pub host: Host,
     pub server_uuid: Uuid,
-    pub patience: Duration,
+    pub wait_max: Duration,
 }
 
 /// What the parts of a large event must be, in their order.
@@ -124,7 +124,7 @@ impl Home {
                 Replica::stranger(),
                 &ask,
                 AtLogEnd::Stop,
-                self.patience,
+                self.wait_max,
             )
             .await
     }

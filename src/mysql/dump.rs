@@ -183,7 +183,7 @@ impl Connection {
         )))
     }
 
-    /// Asks for all events from `ask` on. A read that waits longer than `patience` fails.
+    /// Asks for all events from `ask` on. A read that waits longer than `wait_max` fails.
     ///
     /// # Errors
     /// Definite when the set cannot be asked for. What the server thinks of the position comes with the first
@@ -194,7 +194,7 @@ impl Connection {
         replica: Replica,
         ask: &Ask,
         at_end: AtLogEnd,
-        patience: Duration,
+        wait_max: Duration,
     ) -> Result<Dump, Failure> {
         let doing = match ask {
             Ask::Position(position) => format!("read the binary log from {position}"),
@@ -207,7 +207,7 @@ impl Connection {
         }
         let started = start(&mut self.packets, replica.server_id, &request).await;
         started.map_err(|error| error.dump_failure(&doing, &self.user))?;
-        self.packets.set_patience(patience);
+        self.packets.set_wait_max(wait_max);
         let limits = Limits {
             event_bytes_max: plan.event_bytes_max,
             payload_bytes_held: PAYLOAD_BYTES_HELD.min(plan.event_bytes_max),

@@ -72,7 +72,7 @@ pub struct Server {
     /// As `SELECT VERSION()` prints it.
     pub version_text: String,
     /// How long an answer may take.
-    pub patience: Duration,
+    pub wait_max: Duration,
 }
 
 /// For what a server may have to look through many files or tables.
@@ -86,17 +86,17 @@ impl Server {
     }
 
     pub async fn rows(&mut self, doing: &str, sql: &str) -> Result<Vec<Row>, Failure> {
-        self.rows_within(self.patience, doing, sql).await
+        self.rows_within(self.wait_max, doing, sql).await
     }
 
     /// The same for a question that takes its time.
     pub async fn rows_within(
         &mut self,
-        patience: Duration,
+        wait_max: Duration,
         doing: &str,
         sql: &str,
     ) -> Result<Vec<Row>, Failure> {
-        let rows = within(patience, doing, self.conn.query(sql)).await?;
+        let rows = within(wait_max, doing, self.conn.query(sql)).await?;
         rows.map_err(|error| self.failure(doing, error))
     }
 
@@ -106,7 +106,7 @@ impl Server {
         doing: &str,
         sql: &str,
     ) -> Result<Option<Vec<Row>>, Failure> {
-        match within(self.patience, doing, self.conn.query(sql)).await? {
+        match within(self.wait_max, doing, self.conn.query(sql)).await? {
             Ok(rows) => Ok(Some(rows)),
             Err(Error::Server(_)) => Ok(None),
             Err(error) => Err(self.failure(doing, error)),
@@ -306,12 +306,12 @@ impl Server {
 
 /// The connection must not be used again after a failure.
 async fn within<T>(
-    patience: Duration,
+    wait_max: Duration,
     doing: &str,
     answer: impl Future<Output = T>,
 ) -> Result<T, Failure> {
-    timeout(patience, answer).await.map_err(|_| {
-        let secs = patience.as_secs_f32();
+    timeout(wait_max, answer).await.map_err(|_| {
+        let secs = wait_max.as_secs_f32();
         Failure::transient(format!("{doing}: no answer within {secs} s"))
     })
 }

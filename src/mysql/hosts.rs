@@ -26,12 +26,12 @@ use super::{
 
 /// For how long a server that lacks what has been read may catch up, over all launches in a row.
 #[derive(Debug)]
-pub struct Patience {
+pub struct CatchUpWait {
     limit: Duration,
     since: Mutex<Option<Instant>>,
 }
 
-impl Patience {
+impl CatchUpWait {
     pub fn new(limit: Duration) -> Self {
         Self {
             limit,
@@ -83,7 +83,7 @@ impl Answer {
 pub async fn choose_host(
     plan: &SourcePlan,
     checkpoint: Option<&Checkpoint>,
-    patience: &Patience,
+    catch_up: &CatchUpWait,
 ) -> Result<SourcePlan, Failure> {
     let mut answers = Vec::new();
     for host in &plan.hosts {
@@ -105,12 +105,12 @@ pub async fn choose_host(
         .iter()
         .any(|(_, answer)| matches!(answer, Answer::Lags(_)));
     let left = if lags {
-        patience.left(Instant::now())
+        catch_up.left(Instant::now())
     } else {
         None
     };
     let chosen = judge(&answers, left)?;
-    patience.forget();
+    catch_up.forget();
     for (host, answer) in &answers {
         if let Answer::Lags(failure) | Answer::Refuses(failure) = answer {
             tracing::warn!(host = %name(host), error = %failure, hint = failure.hint.as_deref(), "host passed over");
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_lags_is_waited_for_as_long_as_there_is_patience() {
+    fn a_server_that_lags_is_waited_for_up_to_the_limit() {
         let failure = judged(vec![is_down(), lags(), refuses()], Some(9)).expect_err("none");
         assert!(!failure.is_definite());
         for word in [
@@ -260,14 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn patience_ends_and_begins_anew_after_a_success() {
-        let (patience, now) = (Patience::new(Duration::from_secs(10)), Instant::now());
+    fn the_wait_ends_and_begins_anew_after_a_success() {
+        let (catch_up, now) = (CatchUpWait::new(Duration::from_secs(10)), Instant::now());
         let after = |secs| now + Duration::from_secs(secs);
-        assert_eq!(patience.left(now), Some(Duration::from_secs(10)));
-        assert_eq!(patience.left(after(9)), Some(Duration::from_secs(1)));
-        assert_eq!(patience.left(after(10)), None);
-        patience.forget();
-        assert_eq!(patience.left(after(20)), Some(Duration::from_secs(10)));
-        assert_eq!(Patience::new(Duration::ZERO).left(now), None);
+        assert_eq!(catch_up.left(now), Some(Duration::from_secs(10)));
+        assert_eq!(catch_up.left(after(9)), Some(Duration::from_secs(1)));
+        assert_eq!(catch_up.left(after(10)), None);
+        catch_up.forget();
+        assert_eq!(catch_up.left(after(20)), Some(Duration::from_secs(10)));
+        assert_eq!(CatchUpWait::new(Duration::ZERO).left(now), None);
     }
 }

@@ -27,7 +27,7 @@ pub mod stream;
 mod unnamed;
 
 pub use dump::draw_server_id;
-pub use hosts::{Patience, choose_host};
+pub use hosts::{CatchUpWait, choose_host};
 pub use images::{JsonColumns, SourceTable, TableRead, read_tables};
 pub use listing::{SeenColumn, list_columns};
 pub use options::{

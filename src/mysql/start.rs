@@ -43,7 +43,7 @@ pub(super) async fn server(plan: &SourcePlan) -> Result<Server, Failure> {
         conn: connect(plan).await?,
         user: plan.user.clone(),
         version_text: String::new(),
-        patience: plan.read_timeout.max(plan.connect_timeout),
+        wait_max: plan.read_timeout.max(plan.connect_timeout),
     };
     let rows = server
         .rows("ask the server what it is", "SELECT VERSION()")
@@ -297,11 +297,11 @@ async fn inspect(
     let mut connection = Connection::open(plan, &server.host()).await?;
     server.leave().await;
     connection.ensure_server(facts.server_uuid).await?;
-    let patience = match route {
+    let wait_max = match route {
         Route::ByPosition(_) => plan.read_timeout,
         Route::ByGtid(_) => SLOW_ANSWER,
     };
     connection
-        .dump(plan, Replica::stranger(), &route.into(), at_end, patience)
+        .dump(plan, Replica::stranger(), &route.into(), at_end, wait_max)
         .await
 }

@@ -182,9 +182,9 @@ impl Shared {
         let mut connection = Connection::open(&self.plan, &host).await?;
         connection.ensure_server(server_uuid).await?;
         let heartbeats = self.plan.heartbeat.saturating_mul(HEARTBEATS_MIN);
-        let patience = self.plan.read_timeout.max(heartbeats);
+        let wait_max = self.plan.read_timeout.max(heartbeats);
         let dump = connection
-            .dump(&self.plan, replica, &route.into(), AtLogEnd::Wait, patience)
+            .dump(&self.plan, replica, &route.into(), AtLogEnd::Wait, wait_max)
             .await?;
         *self.idle.lock().await = Some(server);
         Ok(Box::new(MySqlStream {
@@ -193,7 +193,7 @@ impl Shared {
                 plan: self.plan.clone(),
                 host,
                 server_uuid,
-                patience,
+                wait_max,
             },
             parts: PartSums::default(),
             held_back: None,

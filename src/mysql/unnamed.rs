@@ -246,9 +246,9 @@ async fn read_ahead(
     let mut connection = Connection::open(plan, host).await?;
     connection.ensure_server(home).await?;
     let ask = (&route).into();
-    let patience = plan.read_timeout;
+    let wait_max = plan.read_timeout;
     let mut dump = connection
-        .dump(plan, Replica::stranger(), &ask, AtLogEnd::Stop, patience)
+        .dump(plan, Replica::stranger(), &ask, AtLogEnd::Stop, wait_max)
         .await?;
     let mut bytes = BytesMut::new();
     while ahead.reached() < end {

@@ -11,7 +11,7 @@ use crate::{
     encode::shape::ShapeRules,
     exit::Exit,
     lease::gate::LeaseGate,
-    mysql::{self, Check, Patience, Verdict},
+    mysql::{self, CatchUpWait, Check, Verdict},
     plan::Plan,
 };
 
@@ -51,7 +51,7 @@ pub fn check(plan: Plan, creates: Creates) -> anyhow::Result<Exit> {
         checks.len()
     );
     Ok(if failed == 0 {
-        Exit::Drained
+        Exit::Success
     } else {
         Exit::Halted
     })
@@ -128,8 +128,8 @@ async fn stored_position(plan: &Plan) -> Result<String, Failure> {
     let Some(checkpoint) = stored.checkpoint else {
         return Ok("none stored, source.start counts".into());
     };
-    let patience = Patience::new(Duration::ZERO);
-    let hosts = mysql::choose_host(&plan.source, Some(&checkpoint), &patience).await?;
+    let catch_up = CatchUpWait::new(Duration::ZERO);
+    let hosts = mysql::choose_host(&plan.source, Some(&checkpoint), &catch_up).await?;
     mysql::resume(&hosts.only_first(), checkpoint.home, &checkpoint.resume).await?;
     Ok(format!(
         "{} is still in the server's log",

@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 use super::{RunUntil, check, outputs::Outputs, routes::GenerationRoutes};
 use crate::{
     checkpoint,
-    mysql::{self, Identity, MySqlSource, Patience, Start, Target, UnnamedColumns, Verdict},
+    mysql::{self, CatchUpWait, Identity, MySqlSource, Start, Target, UnnamedColumns, Verdict},
     plan::Plan,
     replay::FileSource,
 };
@@ -36,7 +36,7 @@ struct Server {
     until: RunUntil,
     store: Arc<dyn CheckpointStore>,
     outputs: Arc<Outputs>,
-    patience: Patience,
+    catch_up: CatchUpWait,
     /// "now" is the head of the first launch, for all generations.
     end: OnceCell<Until>,
 }
@@ -50,7 +50,7 @@ impl ServerLauncher {
     ) -> Self {
         Self {
             shared: Arc::new(Server {
-                patience: Patience::new(plan.source.catch_up),
+                catch_up: CatchUpWait::new(plan.source.catch_up),
                 plan,
                 until,
                 store,
@@ -72,7 +72,7 @@ impl Server {
     async fn launch(&self) -> Result<Launch, Failure> {
         let stored = self.store.load().await?;
         let checkpoint = stored.checkpoint.as_ref();
-        let hosts = mysql::choose_host(&self.plan.source, checkpoint, &self.patience).await?;
+        let hosts = mysql::choose_host(&self.plan.source, checkpoint, &self.catch_up).await?;
         let plan = &Plan {
             source: hosts.only_first(),
             ..self.plan.clone()

@@ -8,7 +8,7 @@ use super::launch::checkpoint_of;
 use crate::{
     checkpoint,
     exit::Exit,
-    mysql::{self, Patience, StartPlan, Target},
+    mysql::{self, CatchUpWait, StartPlan, Target},
     plan::Plan,
 };
 
@@ -18,8 +18,8 @@ pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
         let opened = checkpoint::open_now(&plan.checkpoint, &plan.name).await?;
         let store = Arc::clone(&opened.store);
         let stored = store.load().await?;
-        let patience = Patience::new(Duration::ZERO);
-        let hosts = mysql::choose_host(&plan.source, None, &patience).await?;
+        let catch_up = CatchUpWait::new(Duration::ZERO);
+        let hosts = mysql::choose_host(&plan.source, None, &catch_up).await?;
         let mut source = hosts.only_first();
         source.start = match target {
             Target::Position(position) => StartPlan::At(position),
@@ -45,6 +45,6 @@ pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
         );
         store.save(checkpoint).await?;
         opened.give_back().await;
-        Ok(Exit::Drained)
+        Ok(Exit::Success)
     })
 }

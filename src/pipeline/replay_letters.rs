@@ -79,7 +79,7 @@ pub fn replay_dead_letters(plan: Plan, files: &[PathBuf]) -> anyhow::Result<Exit
         tally.replayed, tally.before, tally.left
     );
     Ok(match tally.left {
-        0 => Exit::Drained,
+        0 => Exit::Success,
         _ => Exit::Halted,
     })
 }
@@ -186,7 +186,7 @@ impl Replay {
                 Step::Pack => buffer.pack(&mut lines)?,
                 Step::Prepare(_) => (),
                 Step::Fail(failure) => return Err(failure),
-                Step::Fly(flight) => {
+                Step::Send(flight) => {
                     match flight {
                         Flight::Record(record) => records.push(record),
                         Flight::Nothing => (),

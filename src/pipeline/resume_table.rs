@@ -94,7 +94,7 @@ async fn discard(table: &str, opened: &Opened) -> anyhow::Result<Exit> {
         parked.resume.mark.position,
         entry.main().resume.mark.position
     );
-    Ok(Exit::Drained)
+    Ok(Exit::Success)
 }
 
 async fn open(plan: &Plan, gate: &LeaseGate) -> Result<Opened, Failure> {
@@ -169,13 +169,13 @@ async fn stream(
 async fn finish(entry: &EntryStore, end: End) -> anyhow::Result<Exit> {
     let (main, table) = (entry.main(), &entry.table);
     let Some(parked) = entry_of(&main, table).cloned() else {
-        return Ok(Exit::Drained);
+        return Ok(Exit::Success);
     };
     match end {
         End::Drained if parked.resume.mark.has_passed(&main.resume.mark) => {
             entry.remove().await?;
             tracing::info!(%table, position = %main.resume.mark.position, "table resumed: it goes on with all others");
-            Ok(Exit::Drained)
+            Ok(Exit::Success)
         }
         End::Drained => {
             tracing::warn!(%table, position = %parked.resume.mark.position, "stopped on the way: the table stays parked there; resume it again");

@@ -148,7 +148,7 @@ pub fn verify(plan: Option<Plan>, mode: &VerifyMode) -> anyhow::Result<Exit> {
         println!("{report}");
     }
     Ok(if report.is_clean() {
-        Exit::Drained
+        Exit::Success
     } else {
         Exit::Halted
     })

@@ -111,7 +111,7 @@ async fn a_shard_writer_that_breaks_while_its_put_flies_waits_for_it_to_land() -
     let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 2, 1).await?;
     let hold = proxy.hold();
     let launch = world.launch_to(&proxy.url())?;
-    // It packs what flies, then what comes meanwhile.
+    // It packs what is in flight, then what comes meanwhile.
     let program = launch
         .env("HEADWATER_FAULTS", "writer.pack:shop.orders=panic@2x4")
         .start()?;
@@ -132,7 +132,7 @@ async fn a_shard_writer_that_breaks_while_its_put_flies_waits_for_it_to_land() -
     assert_eq!(violations.unwrap_or_default(), 0.0);
     let verdict = ends_well(program, &world).await?;
     assert_eq!(proxy.stats().key_overlaps, 0);
-    // The one that flew landed, and its lane's last writer said it again.
+    // The one in flight arrived, and its lane's last writer sent it again.
     assert_eq!(verdict.duplicates, 1, "{verdict}");
     Ok(())
 }

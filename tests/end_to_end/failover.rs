@@ -162,7 +162,7 @@ async fn a_replica_that_lags_is_waited_for_and_then_read_without_a_gap() -> anyh
     ];
     is_not_ready(&program, &words).await?;
 
-    // Patience ends, and a later start may have more of it.
+    // The wait ends; a later start may wait longer.
     program.kill9()?;
     let impatient = launch.clone().setting("source.catch_up_secs", "1");
     says(&impatient.finish(WITHIN).await?, 1, &words[..2]);

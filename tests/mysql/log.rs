@@ -22,7 +22,7 @@ use headwater_binlog::event::{EventHeader, EventKind, FLAG_IN_USE, Framing};
 use headwater_harness::mysql::{MySql, PASSWORD, USER};
 
 /// Longer than any wait of a healthy test.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const WAIT_MAX: Duration = Duration::from_secs(20);
 
 pub fn plan(server: &MySql) -> SourcePlan {
     SourcePlan {
@@ -118,7 +118,7 @@ impl Reading {
     pub async fn read(&mut self) -> Result<Read, Failure> {
         let mut chunk = BytesMut::new();
         let read = self.stream.read(&mut chunk, 256 * 1024);
-        let outcome = tokio::time::timeout(PATIENCE, read)
+        let outcome = tokio::time::timeout(WAIT_MAX, read)
             .await
             .expect("in time")?;
         self.chunk_bytes_max = self.chunk_bytes_max.max(chunk.len());
@@ -153,7 +153,7 @@ impl Reading {
         let begun = Instant::now();
         while self.count(kind) < count {
             assert!(
-                begun.elapsed() < PATIENCE,
+                begun.elapsed() < WAIT_MAX,
                 "{kind:?}: {} of {count}",
                 self.count(kind)
             );

@@ -6,7 +6,7 @@ use headwater::sinks::file::{FilePlan, FileSink};
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_MAX: Duration = Duration::from_secs(20);
 
 fn try_open(path: &Path, rotate_bytes: u64) -> Result<FileSink, Failure> {
     FileSink::open(&FilePlan {
@@ -25,7 +25,7 @@ fn open_when_free(path: &Path, rotate_bytes: u64) -> FileSink {
     loop {
         match try_open(path, rotate_bytes) {
             Ok(sink) => return sink,
-            Err(failure) => assert!(begun.elapsed() < PATIENCE, "{failure}"),
+            Err(failure) => assert!(begun.elapsed() < WAIT_MAX, "{failure}"),
         }
         std::thread::yield_now();
     }

@@ -108,7 +108,7 @@ async fn a_throttled_shard_does_not_starve_another() {
     assert!(!hot_writer.is_finished());
     proxy.program(|faults| faults.throttled_shards.clear());
     let taken = hot_writer.await.expect("a writer does not panic");
-    taken.expect("patience is rewarded");
+    taken.expect("taken in the end");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

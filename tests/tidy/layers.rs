@@ -38,7 +38,7 @@ fn ports_and_messages_name_no_actor() {
             File::of("actors/src/ports/sink.rs", "use crate::packing::Packing;\n"),
             File::of(
                 "actors/src/reader/intake/end.rs",
-                "use crate::reader::doubt;\n",
+                "use crate::reader::rereads;\n",
             ),
             File::of(
                 "actors/src/supervisor/spawn.rs",

@@ -5,8 +5,8 @@
 //! broken connection is opened again in place, from what has been sent, and so is one that brought damaged
 //! bytes; a definite failure ends the actor. What a batch is stands in [`intake`].
 
-mod doubt;
 pub mod intake;
+mod rereads;
 
 use std::{
     sync::Arc,
@@ -21,8 +21,8 @@ use bytes::{Bytes, BytesMut};
 use headwater_binlog::{columns::Question, xa::Prepared};
 
 use self::{
-    doubt::Doubt,
     intake::{Intake, Next},
+    rereads::Rereads,
 };
 use crate::{
     backoff::Backoff,
@@ -44,7 +44,7 @@ pub struct Reader {
     tables: Selection,
     rules: ReadRules,
     backoff: Backoff,
-    doubt: Doubt,
+    rereads: Rereads,
     source: Arc<dyn Source>,
     stream: Option<Box<dyn EventStream>>,
     /// Of a prepared XA transaction that is being read.
@@ -105,7 +105,7 @@ impl Reader {
             tables: parts.tables,
             rules: parts.rules,
             backoff: parts.backoff,
-            doubt: Doubt::default(),
+            rereads: Rereads::default(),
             source: parts.source,
             stream: None,
             prepared: None,
@@ -176,10 +176,10 @@ impl Reader {
 
     /// What was read makes no sense: perhaps it does when it is read again.
     fn failed(&mut self, failure: Failure, ctx: &mut Context<Self>) {
-        let doubt = &mut self.doubt;
+        let rereads = &mut self.rereads;
         let sent = self.intake.sent();
         let unreadable = self.intake.unreadable();
-        if unreadable.is_some_and(|error| doubt.reads_again(error, sent)) {
+        if unreadable.is_some_and(|error| rereads.allows(error, sent)) {
             // Its hint speaks of a log that is damaged.
             let mut failure = failure.with_class(Class::Transient);
             failure.hint = None;

@@ -1,8 +1,8 @@
 //! A lane's changes on their way into records: the ShardWriter's twin.
 //!
 //! The promise: records leave in the order of the changes and at most one is in flight; what is not
-//! settled can be sent again, byte for byte. Two cursors run over the queue, `flown` ≤ `packed`. The record
-//! between them is open, or full and ready to fly: it can be thrown away (a drain's cut may lie inside it)
+//! settled can be sent again, byte for byte. Two cursors run over the queue, `sent` ≤ `packed`. The record
+//! between them is open, or full and ready to be sent: it can be thrown away (a drain's cut may lie inside it)
 //! by moving `packed` back.
 //! No I/O, no clock; the encoder is pure. Not here: how changes become lines in the open record (`filling`).
 
@@ -53,10 +53,10 @@ pub enum Step {
     Grant(usize),
     /// Can pack what is queued.
     Pack,
-    /// Full, and waits for the flight before it: what the sink can do ahead it may do.
+    /// Full, and waits for the one before it: what the sink can do ahead it may do.
     Prepare(Record),
     /// Hand this over; then [`LaneBuffer::settled`].
-    Fly(Flight),
+    Send(Flight),
     /// The record cannot be finished.
     Fail(Failure),
 }
@@ -73,7 +73,7 @@ pub enum Flight {
 }
 
 #[derive(Debug)]
-struct Flying {
+struct InFlight {
     content: Flight,
     end: Cursor,
     /// Held until the flight has settled.
@@ -89,12 +89,12 @@ pub struct LaneBuffer {
     /// The cursor's number of the queue's front.
     front: u64,
     /// The end of the newest flight, settled or not.
-    flown: Cursor,
+    sent: Cursor,
     packed: Cursor,
     open: Option<OpenRecord>,
-    /// Finished, and waits for the flight before it.
-    ready: Option<Flying>,
-    flying: Option<Flying>,
+    /// Finished, and waits for the one before it.
+    ready: Option<InFlight>,
+    in_flight: Option<InFlight>,
     is_frozen: bool,
     handed: Option<BarrierSeq>,
     backlog_bytes: usize,
@@ -122,11 +122,11 @@ impl LaneBuffer {
             rules,
             queue: VecDeque::new(),
             front: 0,
-            flown: Cursor::default(),
+            sent: Cursor::default(),
             packed: Cursor::default(),
             open: None,
             ready: None,
-            flying: None,
+            in_flight: None,
             is_frozen: false,
             handed: None,
             backlog_bytes: 0,
@@ -146,7 +146,7 @@ impl LaneBuffer {
 
     pub fn next_step(&mut self) -> Step {
         if self.ready.is_some() {
-            return self.take_off();
+            return self.send_ready();
         }
         let has_unpacked = !self.is_frozen && self.batch_at(self.packed).is_some();
         match &mut self.open {
@@ -157,17 +157,17 @@ impl LaneBuffer {
                 Step::Grant(open.len())
             }
             Some(open) if !open.is_closed && has_unpacked => Step::Pack,
-            Some(open) if !open.is_closed && (self.is_frozen || self.flying.is_some()) => {
+            Some(open) if !open.is_closed && (self.is_frozen || self.in_flight.is_some()) => {
                 Step::Idle
             }
             Some(_) => match self.finish() {
                 Err(error) => Step::Fail(unsealed(error)),
                 Ok(()) => match &self.ready {
-                    Some(Flying {
+                    Some(InFlight {
                         content: Flight::Record(record),
                         ..
-                    }) if self.flying.is_some() => Step::Prepare(record.clone()),
-                    _ => self.take_off(),
+                    }) if self.in_flight.is_some() => Step::Prepare(record.clone()),
+                    _ => self.send_ready(),
                 },
             },
         }
@@ -193,7 +193,7 @@ impl LaneBuffer {
     pub fn widening_bytes(&self) -> Option<usize> {
         let open = self.open.as_ref().filter(|open| !open.is_closed)?;
         let missing = self.rules.record_bytes_max.checked_sub(open.limit())?;
-        (self.flying.is_some() && missing > 0).then_some(missing)
+        (self.in_flight.is_some() && missing > 0).then_some(missing)
     }
 
     /// Encodes into the open record until it is full or the queue is empty.
@@ -211,9 +211,9 @@ impl LaneBuffer {
 
     /// The flight has settled: everything in it is durable. The newest barrier that the lane has reached with it, if any.
     pub fn settled(&mut self) -> Option<BarrierSeq> {
-        let flying = self.flying.take()?;
+        let in_flight = self.in_flight.take()?;
         let mut reached = None;
-        while self.front < flying.end.batch {
+        while self.front < in_flight.end.batch {
             let batch = self.queue.pop_front()?;
             self.front += 1;
             self.backlog_bytes = self.backlog_bytes.saturating_sub(batch.bytes);
@@ -222,9 +222,11 @@ impl LaneBuffer {
         reached
     }
 
-    /// What flies, to hand it over again.
-    pub fn flying(&self) -> Option<Flight> {
-        self.flying.as_ref().map(|flying| flying.content.clone())
+    /// What is in flight, to hand it over again.
+    pub fn in_flight(&self) -> Option<Flight> {
+        self.in_flight
+            .as_ref()
+            .map(|in_flight| in_flight.content.clone())
     }
 
     /// Hands nothing more over; the newest barrier of which something was.
@@ -233,9 +235,9 @@ impl LaneBuffer {
         self.handed
     }
 
-    /// Thaws; what is beyond `cut` is forgotten, encoded or not.
+    /// Ends the freeze; what is beyond `cut` is dropped, encoded or not.
     pub fn deliver_up_to(&mut self, cut: BarrierSeq) {
-        (self.open, self.ready, self.packed) = (None, None, self.flown);
+        (self.open, self.ready, self.packed) = (None, None, self.sent);
         while self.queue.back().is_some_and(|batch| batch.seq > cut) {
             if let Some(batch) = self.queue.pop_back() {
                 self.backlog_bytes = self.backlog_bytes.saturating_sub(batch.bytes);
@@ -249,7 +251,7 @@ impl LaneBuffer {
         let Some(mut open) = self.open.take() else {
             return Ok(());
         };
-        if open.is_empty() && open.end == self.flown {
+        if open.is_empty() && open.end == self.sent {
             return Ok(());
         }
         let (end, poison) = (open.end, open.poison.take());
@@ -267,7 +269,7 @@ impl LaneBuffer {
                 open.finish().1,
             ),
         };
-        self.ready = Some(Flying {
+        self.ready = Some(InFlight {
             content,
             end,
             _permit: permit,
@@ -327,15 +329,15 @@ impl LaneBuffer {
         Ok(self.record(open).0)
     }
 
-    fn take_off(&mut self) -> Step {
-        if self.is_frozen || self.flying.is_some() {
+    fn send_ready(&mut self) -> Step {
+        if self.is_frozen || self.in_flight.is_some() {
             return Step::Idle;
         }
-        let Some(flying) = self.ready.take() else {
+        let Some(in_flight) = self.ready.take() else {
             return Step::Idle;
         };
-        let (content, end) = (flying.content.clone(), flying.end);
-        self.flown = end;
+        let (content, end) = (in_flight.content.clone(), in_flight.end);
+        self.sent = end;
         let touched = if end == Cursor::start_of(end.batch) {
             end.batch - 1
         } else {
@@ -345,8 +347,8 @@ impl LaneBuffer {
             .batch_at(Cursor::start_of(touched))
             .map(|batch| batch.seq)
             .or(self.handed);
-        self.flying = Some(flying);
-        Step::Fly(content)
+        self.in_flight = Some(in_flight);
+        Step::Send(content)
     }
 
     fn batch_at(&self, cursor: Cursor) -> Option<&Arc<LaneChanges>> {

@@ -1,7 +1,7 @@
 //! The ShardWriter: one lane's changes, encoded, packed and delivered in order.
 //!
 //! It promises that at most one record of its lane is in flight and that a barrier is reported only when
-//! everything before it is durable. While a record flies the actor stays awake: what arrives is packed into
+//! everything before it is durable. While a record is in flight the actor stays awake: what arrives is packed into
 //! the next one. It retries in place for as long as the sink's trouble may pass; a definite failure
 //! ends it. What is in flight when it dies belongs to the sink port. Decisions stand in [`buffer`].
 
@@ -169,7 +169,7 @@ impl ShardWriter {
                     }
                 }
                 Step::Prepare(record) => self.sink.prepare(&record),
-                Step::Fly(flight) => self.hand_over(flight, Duration::ZERO, ctx),
+                Step::Send(flight) => self.hand_over(flight, Duration::ZERO, ctx),
                 Step::Fail(failure) => return self.die(failure, ctx),
             }
         }
@@ -207,7 +207,7 @@ impl ShardWriter {
     fn hand_over(&mut self, flight: Flight, after: Duration, ctx: &mut Context<Self>) {
         let effect = match flight {
             Flight::Nothing => std::future::ready(Ok(Delivered::default())).boxed(),
-            // Handed over here and now: the next record is packed while this one flies.
+            // Handed over here and now: the next record is packed while this one is in flight.
             Flight::Record(record) if after.is_zero() => self.sink.deliver(record),
             Flight::Record(record) => {
                 let sink = Arc::clone(&self.sink);
@@ -257,7 +257,7 @@ impl ShardWriter {
                     });
                     self.backoff.next_wait(fastrand::f64())
                 };
-                if let Some(flight) = self.buffer.flying() {
+                if let Some(flight) = self.buffer.in_flight() {
                     self.hand_over(flight, after, ctx);
                 }
             }

@@ -1,4 +1,4 @@
-//! The record that a lane is filling while the one before it flies.
+//! The record that a lane is filling while the one before it is in flight.
 
 use std::io;
 
@@ -128,7 +128,7 @@ impl OpenRecord {
         Ok(fits)
     }
 
-    /// More room, while the record before it flies.
+    /// More room, while the record before it is in flight.
     pub fn widen(&mut self, permit: Permit, record_bytes_max: usize) {
         self.permit.merge(permit);
         self.limit = self.permit.bytes().min(record_bytes_max);

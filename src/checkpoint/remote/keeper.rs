@@ -258,7 +258,7 @@ impl Holder {
         }
     }
 
-    /// Not while a call flies: whoever takes over must not meet it.
+    /// Not while a call is in flight: it must have ended before another process takes over.
     async fn give_back(&mut self) -> Result<(), Failure> {
         let gate = &self.keeper.gate;
         gate.end();

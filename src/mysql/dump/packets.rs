@@ -40,23 +40,23 @@ pub struct Packets {
     /// Of the next packet, whoever sends it.
     sequence: u8,
     /// How long a read may wait for bytes.
-    patience: Duration,
+    wait_max: Duration,
 }
 
 impl Packets {
-    pub fn over(wire: Box<dyn Wire>, patience: Duration) -> Self {
+    pub fn over(wire: Box<dyn Wire>, wait_max: Duration) -> Self {
         Self {
             wire,
             buffer: vec![0; BUFFER_BYTES],
             begin: 0,
             end: 0,
             sequence: 0,
-            patience,
+            wait_max,
         }
     }
 
-    pub fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
+    pub fn set_wait_max(&mut self, wait_max: Duration) {
+        self.wait_max = wait_max;
     }
 
     /// Gives up the connection, for TLS to take over. What the server has said too early would be read
@@ -70,10 +70,10 @@ impl Packets {
     }
 
     /// Goes on over another wire with the next sequence number.
-    pub fn resume(wire: Box<dyn Wire>, patience: Duration, sequence: u8) -> Self {
+    pub fn resume(wire: Box<dyn Wire>, wait_max: Duration, sequence: u8) -> Self {
         Self {
             sequence,
-            ..Self::over(wire, patience)
+            ..Self::over(wire, wait_max)
         }
     }
 
@@ -106,9 +106,9 @@ impl Packets {
             self.wire.write_all(&packet).await?;
             self.wire.flush().await
         };
-        match timeout(self.patience, write).await {
+        match timeout(self.wait_max, write).await {
             Ok(outcome) => Ok(outcome?),
-            Err(_) => Err(Error::Silent(self.patience)),
+            Err(_) => Err(Error::Silent(self.wait_max)),
         }
     }
 
@@ -171,8 +171,8 @@ impl Packets {
     ) -> Result<usize, Error> {
         if self.buffered().is_empty() && bytes_max >= DIRECT_BYTES {
             let mut room = target.limit(bytes_max);
-            let read = timeout(self.patience, self.wire.read_buf(&mut room)).await;
-            return arrived(read.map_err(|_| Error::Silent(self.patience))?);
+            let read = timeout(self.wait_max, self.wire.read_buf(&mut room)).await;
+            return arrived(read.map_err(|_| Error::Silent(self.wait_max))?);
         }
         if self.buffered().is_empty() {
             self.fill().await?;
@@ -189,8 +189,8 @@ impl Packets {
     pub async fn fill(&mut self) -> Result<(), Error> {
         self.make_room();
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
-        let read = timeout(self.patience, self.wire.read(room)).await;
-        self.end += arrived(read.map_err(|_| Error::Silent(self.patience))?)?;
+        let read = timeout(self.wait_max, self.wire.read(room)).await;
+        self.end += arrived(read.map_err(|_| Error::Silent(self.wait_max))?)?;
         Ok(())
     }
 

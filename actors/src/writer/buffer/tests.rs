@@ -44,7 +44,7 @@ struct Driver {
     budget: ByteBudget,
     packing: Packing,
     compression: Compression,
-    flying: Option<Flight>,
+    in_flight: Option<Flight>,
     prepared: Option<Record>,
     pushed: Vec<(BarrierSeq, Vec<String>)>,
     durable: Vec<String>,
@@ -65,7 +65,7 @@ impl Driver {
             budget: ByteBudget::new(64 * 1024),
             packing,
             compression,
-            flying: None,
+            in_flight: None,
             prepared: None,
             pushed: Vec::new(),
             durable: Vec::new(),
@@ -138,18 +138,21 @@ impl Driver {
                 }
                 Step::Pack => self.buffer.pack(&mut self.lines)?,
                 Step::Prepare(record) => {
-                    assert!(self.flying.is_some(), "it could fly");
+                    assert!(self.in_flight.is_some(), "it could be sent");
                     self.prepared = Some(record);
                 }
-                Step::Fly(flight) => {
-                    assert!(self.flying.is_none(), "two records of one lane in flight");
+                Step::Send(flight) => {
+                    assert!(
+                        self.in_flight.is_none(),
+                        "two records of one lane in flight"
+                    );
                     if let Flight::Record(record) = &flight {
                         if let Some(prepared) = self.prepared.take() {
                             assert!(std::ptr::eq(&*prepared.bytes, &*record.bytes));
                         }
                         self.check(record);
                     }
-                    self.flying = Some(flight);
+                    self.in_flight = Some(flight);
                 }
                 Step::Fail(failure) => return Err(failure),
             }
@@ -166,7 +169,7 @@ impl Driver {
     }
 
     fn settle(&mut self) {
-        match self.flying.take() {
+        match self.in_flight.take() {
             None => return,
             Some(Flight::Nothing) => {}
             Some(Flight::Record(record)) => {
@@ -184,13 +187,13 @@ impl Driver {
     }
 
     fn reject(&mut self) {
-        let again = self.buffer.flying();
-        assert_eq!(format!("{:?}", self.flying), format!("{again:?}"));
+        let again = self.buffer.in_flight();
+        assert_eq!(format!("{:?}", self.in_flight), format!("{again:?}"));
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
         self.run()?;
-        while self.flying.is_some() {
+        while self.in_flight.is_some() {
             self.settle();
             self.run()?;
         }
@@ -311,7 +314,7 @@ proptest! {
         let mut driver = Driver::new(packing, OnError::Halt);
         apply(&mut driver, ops);
         let handed = driver.buffer.freeze();
-        let known = driver.durable.len() + match &driver.flying {
+        let known = driver.durable.len() + match &driver.in_flight {
             Some(Flight::Record(record)) => record.rows as usize,
             _ => 0,
         };
@@ -321,7 +324,7 @@ proptest! {
         if settles_while_frozen {
             driver.settle();
             driver.run().unwrap();
-            prop_assert!(driver.flying.is_none(), "a frozen lane handed something over");
+            prop_assert!(driver.in_flight.is_none(), "a frozen lane handed something over");
         }
         let cut = BarrierSeq(handed.unwrap_or_default().0 + beyond);
         driver.buffer.deliver_up_to(cut);
@@ -338,14 +341,14 @@ fn an_idle_lane_sends_a_lone_row_at_once_and_fills_records_while_one_flies() {
     let mut driver = Driver::new(Packing::Newline, OnError::Halt);
     driver.push(&[(1, 1)]);
     driver.run().unwrap();
-    assert!(matches!(&driver.flying, Some(Flight::Record(record)) if record.rows == 1));
+    assert!(matches!(&driver.in_flight, Some(Flight::Record(record)) if record.rows == 1));
     for id in 2..7 {
         driver.push(&[(id, id)]);
         driver.run().unwrap();
     }
     driver.settle();
     driver.run().unwrap();
-    assert!(matches!(&driver.flying, Some(Flight::Record(record)) if record.rows == 5));
+    assert!(matches!(&driver.in_flight, Some(Flight::Record(record)) if record.rows == 5));
 }
 
 #[test]
@@ -354,7 +357,7 @@ fn changes_without_a_line_are_done_when_all_before_them_is() {
         let mut driver = Driver::new(packing, OnError::Halt);
         driver.push(&[(1, SKIPPED), (2, SKIPPED), (3, SKIPPED)]);
         driver.run().unwrap();
-        assert!(matches!(driver.flying, Some(Flight::Nothing)));
+        assert!(matches!(driver.in_flight, Some(Flight::Nothing)));
         driver.finish().unwrap();
         assert_eq!(driver.reached, [BarrierSeq(1)]);
         driver.push(&[(1, 1), (2, SKIPPED)]);
@@ -391,7 +394,7 @@ fn a_row_larger_than_the_sink_takes_halts_with_table_key_size_and_remedy() {
     let hint = failure.hint.unwrap();
     assert!(hint.contains("UpdateMaxRecordSize") && hint.contains("errors.oversize"));
     // What is before it has left.
-    assert!(matches!(&driver.flying, Some(Flight::Record(record)) if record.rows == 1));
+    assert!(matches!(&driver.in_flight, Some(Flight::Record(record)) if record.rows == 1));
 }
 
 #[test]
@@ -421,11 +424,11 @@ fn a_table_is_parked_when_all_before_its_poison_is_durable() {
         let mut driver = Driver::new(packing, OnError::ParkTable);
         driver.push(&[(1, 1), (2, 2), (42, 5000), (3, 3)]);
         driver.run().unwrap();
-        while !matches!(driver.flying, Some(Flight::Park(_)) | None) {
+        while !matches!(driver.in_flight, Some(Flight::Park(_)) | None) {
             driver.settle();
             driver.run().unwrap();
         }
-        let Some(Flight::Park(failure)) = &driver.flying else {
+        let Some(Flight::Park(failure)) = &driver.in_flight else {
             panic!("nothing asks to be parked")
         };
         assert_eq!(driver.durable.len(), 2, "{packing:?}");
@@ -445,10 +448,10 @@ fn a_full_record_is_prepared_while_the_one_before_it_flies() {
     assert!(!prepared.bytes.is_empty());
     driver.settle();
     driver.run().unwrap();
-    let Some(Flight::Record(flying)) = &driver.flying else {
-        panic!("what was prepared flies next");
+    let Some(Flight::Record(in_flight)) = &driver.in_flight else {
+        panic!("what was prepared is sent next");
     };
-    assert_eq!(prepared.bytes, flying.bytes);
+    assert_eq!(prepared.bytes, in_flight.bytes);
 }
 
 #[test]
@@ -463,19 +466,19 @@ fn a_record_never_outgrows_the_sink_whatever_the_settings_say() {
     driver.push(&(0..1000).map(|id| (id, 1)).collect::<Vec<_>>());
     loop {
         match driver.buffer.next_step() {
-            Step::Idle if driver.flying.is_none() => break,
+            Step::Idle if driver.in_flight.is_none() => break,
             Step::Idle => driver.settle(),
             Step::Grant(bytes) => driver
                 .buffer
                 .grant(driver.budget.try_take_weighed(bytes).unwrap()),
             Step::Pack => driver.buffer.pack(&mut driver.lines).unwrap(),
             Step::Prepare(_) => (),
-            Step::Fly(flight) => {
+            Step::Send(flight) => {
                 let Flight::Record(record) = &flight else {
                     panic!("a letter")
                 };
                 assert!(record.bytes.len() + "shop.a".len() <= SINK_BYTES_MAX);
-                driver.flying = Some(flight);
+                driver.in_flight = Some(flight);
             }
             Step::Fail(failure) => panic!("{failure}"),
         }

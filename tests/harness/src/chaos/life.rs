@@ -98,18 +98,18 @@ impl Chaos {
 
     /// Until some calls have come, or not; then a moment more.
     pub(super) async fn linger(&mut self, proxy: &FaultProxy) {
-        let (calls_max, patience_max) = match self.giant {
+        let (calls_max, wait_ms_max) = match self.giant {
             Some(_) => (IN_GIANT_CALLS_MAX, IN_GIANT_MS_MAX),
             None => (25, 3_000),
         };
         let count = proxy.stats().calls + self.random.u64(..calls_max);
-        let patience = match self.random.u32(..5) {
+        let wait = match self.random.u32(..5) {
             0 => self.random.u64(..300),
-            _ => self.random.u64(300..patience_max),
+            _ => self.random.u64(300..wait_ms_max),
         };
-        let patience = Duration::from_millis(patience);
+        let wait = Duration::from_millis(wait);
         // Whichever comes first: a kill must also hit a life that moves nothing.
-        drop(tokio::time::timeout(patience, proxy.calls_reached(count)).await);
+        drop(tokio::time::timeout(wait, proxy.calls_reached(count)).await);
         sleep(Duration::from_millis(self.random.u64(..60))).await;
     }
 

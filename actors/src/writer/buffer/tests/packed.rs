@@ -46,7 +46,7 @@ fn a_row_of_its_own_key_leaves_the_lane_s_place() {
         driver.buffer = LaneBuffer::new(Arc::new(lane.clone()), rules);
         driver.push(&[(7, 1)]);
         driver.run().unwrap();
-        let Some(Flight::Record(record)) = &driver.flying else {
+        let Some(Flight::Record(record)) = &driver.in_flight else {
             panic!("no record")
         };
         assert_eq!(&*record.partition_key, wanted);
@@ -63,7 +63,7 @@ fn an_aggregate_has_each_row_s_key_and_the_lane_s_place() {
     let mut driver = Driver::with(rules);
     driver.push(&[(7, 1), (8, 1), (7, 2)]);
     driver.run().unwrap();
-    let Some(Flight::Record(record)) = &driver.flying else {
+    let Some(Flight::Record(record)) = &driver.in_flight else {
         panic!("no record")
     };
     assert_eq!(&*record.partition_key, "shop.a");

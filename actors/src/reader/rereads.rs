@@ -1,16 +1,17 @@
-//! Whether bytes that make no sense are read again: the network may have damaged them, or they stand so in the
-//! log.
+//! Whether bytes that cannot be decoded are read again: the network may have damaged them, or the log itself is
+//! corrupt.
 //!
-//! What comes a second time in the same place with the same fault stands in the log, and is nothing that
-//! patience cures. Other faults in that place speak of the way there, and have a limit too. Whatever could be
-//! sent on in between ends the doubt: the server opens every stream with events of an early place. Pure.
+//! If a second reading finds the same fault in the same place, the log is corrupt, and reading again does not
+//! help. Different faults in one place are the network's, and their number has a limit too. It is counted anew
+//! when reading gets further, or when something could be sent on: every stream begins with events of an early
+//! place, so a fault there can come back while rows get through. Pure.
 
 use headwater_binlog::{Error, assembler::AssembleError, position::Position};
 
 use crate::progress::Mark;
 
 #[derive(Debug, Default)]
-pub struct Doubt {
+pub struct Rereads {
     last: Option<Damage>,
     /// Since the reading last got further.
     times: u32,
@@ -24,9 +25,9 @@ struct Damage {
     sent: Mark,
 }
 
-impl Doubt {
+impl Rereads {
     /// Whether to read again from before `error`, at which all up to `sent` had been sent on.
-    pub fn reads_again(&mut self, error: &AssembleError, sent: &Mark) -> bool {
+    pub fn allows(&mut self, error: &AssembleError, sent: &Mark) -> bool {
         let may_be_damage = matches!(
             error.cause,
             Error::Checksum { .. } | Error::Malformed { .. } | Error::Short { .. }
@@ -87,45 +88,45 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_twice_the_same_stands_in_the_log() {
-        let mut doubt = Doubt::default();
-        assert!(doubt.reads_again(&checksum(400, 7), &sent(4)));
-        assert!(!doubt.reads_again(&checksum(400, 7), &sent(4)));
+    fn the_same_fault_twice_is_in_the_log() {
+        let mut rereads = Rereads::default();
+        assert!(rereads.allows(&checksum(400, 7), &sent(4)));
+        assert!(!rereads.allows(&checksum(400, 7), &sent(4)));
     }
 
     #[test]
     fn a_bad_line_is_read_over_again_as_long_as_it_gets_further() {
-        let mut doubt = Doubt::default();
+        let mut rereads = Rereads::default();
         for place in 1..100 {
             for computed in 1..TIMES_MAX {
-                assert!(doubt.reads_again(&checksum(place, computed), &sent(4)));
+                assert!(rereads.allows(&checksum(place, computed), &sent(4)));
             }
         }
-        let again = (TIMES_MAX..)
-            .take_while(|computed| doubt.reads_again(&checksum(99, *computed), &sent(4)));
+        let again =
+            (TIMES_MAX..).take_while(|computed| rereads.allows(&checksum(99, *computed), &sent(4)));
         assert_eq!(again.count(), 0, "it does not get further");
     }
 
     #[test]
     fn damage_at_an_earlier_place_is_no_progress() {
-        let mut doubt = Doubt::default();
+        let mut rereads = Rereads::default();
         let places = (1..100).rev();
-        let again = places.take_while(|place| doubt.reads_again(&checksum(*place, 7), &sent(4)));
+        let again = places.take_while(|place| rereads.allows(&checksum(*place, 7), &sent(4)));
         assert_eq!(again.count() as u32, TIMES_MAX - 1);
     }
 
     #[test]
-    fn damage_at_an_early_place_costs_no_patience_while_rows_get_through() {
-        let mut doubt = Doubt::default();
+    fn damage_at_an_early_place_is_read_over_again_while_rows_get_through() {
+        let mut rereads = Rereads::default();
         for turn in 1..100 {
-            assert!(doubt.reads_again(&checksum(4, 7), &sent(turn)));
+            assert!(rereads.allows(&checksum(4, 7), &sent(turn)));
         }
-        assert!(!doubt.reads_again(&checksum(4, 7), &sent(99)));
+        assert!(!rereads.allows(&checksum(4, 7), &sent(99)));
     }
 
     #[test]
     fn what_no_damage_explains_is_not_read_again() {
         let lost = Error::Incident("incident 1".into());
-        assert!(!Doubt::default().reads_again(&error(400, lost), &sent(4)));
+        assert!(!Rereads::default().allows(&error(400, lost), &sent(4)));
     }
 }
