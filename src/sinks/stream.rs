@@ -34,7 +34,7 @@ use crate::{
 pub use self::options::{Service, StreamOptions, StreamPlan};
 
 const THREADS: usize = 2;
-/// So many calls fly at once however large they are.
+/// So many calls are in flight at once, however large they are.
 const CALLS_MIN: usize = 4;
 
 /// The stream API of one AWS service.
@@ -50,7 +50,7 @@ pub trait StreamApi: PutBatch + Sized {
     ) -> impl Future<Output = Result<StreamDescription, Failure>> + Send;
 }
 
-/// What all streams of one process share: threads, the SDK's configuration, and the bytes that fly at once.
+/// What all streams of one process share: threads, the SDK's configuration, and the bytes in flight at once.
 pub struct Streams {
     runtime: Handle,
     config: OnceCell<SdkConfig>,

@@ -1,8 +1,8 @@
-//! A death by itself: whether it is forgiven, and after what wait its actor is started again.
+//! One death: whether its actor is started again, and after what wait.
 //!
-//! Every death in a row makes the wait longer; who lives long starts with a clean slate. A definite failure
-//! halts, and so does whoever dies too often, unless it is a ShardWriter and the settings park tables that
-//! cannot be delivered. Pure; the time and the random number come in. What follows for the generation is
+//! A strike is a death that comes soon after the one before. Every strike makes the wait longer; an actor that
+//! lives long starts with none. A definite failure halts, and so does an actor with too many strikes, unless it
+//! is a ShardWriter and the settings park tables that cannot be delivered. Pure; the time and the random number come in. What follows for the generation is
 //! decided in [`lifecycle`](super::lifecycle).
 
 use std::{
@@ -19,12 +19,12 @@ use crate::{
     on_error::{OnError, resume_hint},
 };
 
-/// What is forgiven.
+/// Which deaths lead to a restart.
 #[derive(Debug, Clone)]
 pub struct RestartRules {
-    /// Deaths in a row that are forgiven.
+    /// Deaths in a row after which an actor is still started again.
     pub strikes_max: u32,
-    /// Alive for so long after a death, an actor is forgiven.
+    /// An actor that has lived so long after a death has no strikes any more.
     pub forgiven_after: Duration,
     /// Between a death and the new start.
     pub backoff: Backoff,

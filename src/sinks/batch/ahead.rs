@@ -1,7 +1,7 @@
-//! Bodies that are made before their call may start: one lane's next record while the one before it flies.
+//! Bodies that are made before their call may start: one lane's next record while the one before it is in flight.
 //!
 //! Only a guess: a body serves a call that carries exactly that record, and is thrown away otherwise. So
-//! nothing about order or delivery rests on it. What is made ahead and what flies, of all streams, stay together
+//! nothing about order or delivery rests on it. What is made ahead and what is in flight, of all streams, stay together
 //! within the sink's bytes in flight; a guess that nobody came for makes room for the next one.
 
 use std::{
@@ -61,7 +61,7 @@ impl Ahead {
         }
     }
 
-    /// Begins to `make` the body of `record`, if there is room for it beside what flies.
+    /// Begins to `make` the body of `record`, if there is room for it beside what is in flight.
     pub fn make(&mut self, record: Record, make: impl FnOnce(Record) -> JoinHandle<Body>) {
         self.made.retain(|made| {
             made.record.lane != record.lane || made.record.partition_key != record.partition_key

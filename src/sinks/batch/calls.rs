@@ -1,11 +1,11 @@
-//! Which records fly, which wait, and what the next call carries. Pure: no clock, no random, no I/O.
+//! Which records are sent, which wait, and what the next call carries. Pure: no clock, no random, no I/O.
 //!
 //! The rule that order rests on: a unit has at most one record in flight, and its records leave in the order
 //! in which they came. Between units the oldest goes first; a record that comes back after a transient
 //! failure keeps its age, so a large record is not overtaken for ever by small ones of its shard. Nothing
 //! waits for a call to fill: whatever is there goes as soon as a call may start, and what comes while
-//! `calls_max` of them fly gathers for the next. A record whose caller is gone and that has not been sent yet is
-//! dropped: its next writer says it again.
+//! `calls_max` of them are in flight gathers for the next. A record whose caller is gone and that has not been
+//! sent yet is dropped: its next writer sends it again.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -34,7 +34,7 @@ pub struct Calls<T> {
     limits: Limits,
     units: HashMap<Unit, State<T>>,
     idle_units: usize,
-    /// Units whose head may fly now, by the head's age.
+    /// Units whose head may be sent now, by the head's age.
     open: BTreeMap<u64, Unit>,
     /// Units whose shard is paused, or is another unit's for a turn.
     parked: HashMap<Arc<str>, BTreeMap<u64, Unit>>,
@@ -47,7 +47,7 @@ pub struct Calls<T> {
 }
 
 struct State<T> {
-    is_flying: bool,
+    is_in_flight: bool,
     waiting: VecDeque<Waiting<T>>,
     /// Of the record that came back and will be said again.
     inherited_age: Option<u64>,
@@ -105,7 +105,7 @@ impl<T> Calls<T> {
         }
     }
 
-    /// Nothing flies and nothing waits.
+    /// Nothing is in flight and nothing waits.
     pub fn is_idle(&self) -> bool {
         self.idle_units == self.units.len()
     }
@@ -119,14 +119,14 @@ impl<T> Calls<T> {
         let state = self.units.entry(unit.clone()).or_insert_with(|| {
             is_new = true;
             State {
-                is_flying: false,
+                is_in_flight: false,
                 waiting: VecDeque::new(),
                 inherited_age: None,
                 shard: shard.clone(),
                 sequence: None,
             }
         });
-        let is_idle = !state.is_flying && state.waiting.is_empty();
+        let is_idle = !state.is_in_flight && state.waiting.is_empty();
         state.waiting.push_back(Waiting {
             age,
             bytes,
@@ -170,7 +170,7 @@ impl<T> Calls<T> {
                 self.open.insert(age, unit);
                 break;
             }
-            state.is_flying = true;
+            state.is_in_flight = true;
             call.bytes += head.bytes;
             call.entries.push(Entry {
                 unit,
@@ -355,19 +355,19 @@ impl<T> Calls<T> {
         }
     }
 
-    /// A unit's record has settled: its next may fly, or it rests.
+    /// A unit's record has settled: its next may be sent, or it rests.
     fn rest(&mut self, unit: Unit, now: Instant) {
         let Some(state) = self.units.get_mut(&unit) else {
             return;
         };
-        state.is_flying = false;
+        state.is_in_flight = false;
         if !state.waiting.is_empty() {
             return self.make_ready(unit, now);
         }
         self.idle_units += 1;
         if self.idle_units > IDLE_UNITS_MAX {
             self.units
-                .retain(|_, state| state.is_flying || !state.waiting.is_empty());
+                .retain(|_, state| state.is_in_flight || !state.waiting.is_empty());
             self.idle_units = 0;
         }
     }
@@ -459,10 +459,10 @@ impl<T> Settled<T> {
 }
 
 impl Limits {
-    /// Whether `head` may join `call` while `in_flight_bytes` fly already.
+    /// Whether `head` may join `call` while `in_flight_bytes` are in flight already.
     fn admit<T>(&self, call: &Call<T>, head: &Waiting<T>, in_flight_bytes: usize) -> bool {
-        let flying = in_flight_bytes + call.bytes;
-        let fits_flight = flying == 0 || flying + head.bytes <= self.in_flight_bytes_max;
+        let bytes = in_flight_bytes + call.bytes;
+        let fits_flight = bytes == 0 || bytes + head.bytes <= self.in_flight_bytes_max;
         let fits_call = call.entries.is_empty()
             || (!head.is_alone && call.bytes + head.bytes <= self.call_bytes);
         fits_flight && fits_call

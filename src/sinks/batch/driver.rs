@@ -3,7 +3,7 @@
 //! The channel has no bound of its own: each record in it holds its caller's permit of encoded bytes, and a
 //! lane has one record there. A call runs as its own task, so that the payloads of several calls are
 //! written side by side; a call that panics or exceeds the timeout settles as a transient failure, for nobody
-//! knows what became of it. A body can be made ahead, while the record before it flies: see [`ahead`].
+//! knows what became of it. A body can be made ahead, while the record before it is in flight: see [`ahead`].
 
 use std::{
     collections::HashMap,

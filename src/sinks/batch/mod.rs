@@ -1,7 +1,7 @@
 //! The core that the AWS sinks share: records of many lanes in one call, never two of one unit at once.
 //!
 //! A *unit* is what must keep its order: a lane and a partition key (one and the same unless rows go one by
-//! one). [`calls::Calls`] is the pure twin that decides who flies and who waits; [`driver`] is the task
+//! one). [`calls::Calls`] is the pure twin that decides what is sent and what waits; [`driver`] is the task
 //! that owns it, moves records in and replies out, and makes the calls. A record in flight belongs to the
 //! driver: the caller may die, its unit stays taken until the call has settled. Nothing here repeats a record for
 //! the caller's sake, except one by one after a call that failed because of some entry in it.
@@ -52,14 +52,14 @@ pub struct Limits {
     pub entries_max: usize,
     /// Payloads and keys of one call; a record above that goes alone.
     pub call_bytes: usize,
-    /// Of all calls that fly; a record above that flies alone.
+    /// Of all calls in flight; a record above that is sent alone.
     pub in_flight_bytes_max: usize,
     pub calls_max: usize,
     /// Where all units go as long as no reply has named a shard: Firehose paces as one.
     pub shard: Option<Arc<str>>,
 }
 
-/// What flies over several streams: whether anything may, and how much; each driver keeps its own limit below it.
+/// What is in flight over several streams: whether anything may, and how much; each driver keeps its own limit below it.
 #[derive(Debug, Clone)]
 pub struct InFlight {
     /// Asked before each call.
@@ -94,7 +94,7 @@ impl InFlight {
         metrics::gauge!(SINK_IN_FLIGHT_BYTES).set((before + bytes) as f64);
     }
 
-    /// For bodies made ahead, beside what flies and what others have made.
+    /// For bodies made ahead, beside what is in flight and what others have made.
     fn room_ahead(&self) -> usize {
         let taken = self.bytes.load(Ordering::Relaxed) + self.ahead.load(Ordering::Relaxed);
         self.bytes_max.saturating_sub(taken)

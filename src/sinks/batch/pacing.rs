@@ -1,4 +1,4 @@
-//! Patience per shard: a shard that throttles is left alone for a while, the others go on.
+//! Pacing per shard: a shard that throttles gets a pause, the others continue.
 //!
 //! The pause starts at 50 ms, doubles up to half a second with every call after it of which the shard takes
 //! nothing, falls to a quarter when it takes a part, and ends for good with the first call that it takes whole.
@@ -119,7 +119,7 @@ impl Pacing {
         }
     }
 
-    /// Who alone may fly to the shard.
+    /// Who alone may be sent to the shard.
     pub fn turn(&self, shard: &str, now: Instant) -> Option<&Unit> {
         let turn = self.turns.get(shard).filter(|turn| now < turn.until);
         turn.map(|turn| &turn.unit)
@@ -130,7 +130,7 @@ impl Pacing {
         self.is_paused(shard, now) || self.turn(shard, now).is_some_and(|has_it| has_it != unit)
     }
 
-    /// When somebody who waits for the shard may fly.
+    /// When the next that waits for the shard may be sent.
     pub fn wake_at(&self, shard: &str, now: Instant) -> Option<Instant> {
         if self.is_paused(shard, now) {
             return self.until(shard);

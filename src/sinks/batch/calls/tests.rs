@@ -76,16 +76,16 @@ fn a_record_goes_at_once_when_nothing_flies() {
 #[test]
 fn what_waits_while_calls_fly_gathers_oldest_first() {
     let (mut calls, now) = (Calls::new(limits()), Instant::now());
-    let mut flying = Vec::new();
+    let mut in_flight = Vec::new();
     for number in 0..3 {
         calls.push(unit(number), KIB, number, now);
-        flying.extend(calls.next_call(now, |_| false));
+        in_flight.extend(calls.next_call(now, |_| false));
     }
     for number in 3..9 {
         calls.push(unit(number), KIB, number, now);
     }
     assert!(calls.next_call(now, |_| false).is_none());
-    let call = flying.remove(0);
+    let call = in_flight.remove(0);
     calls.settle(call, Ok(vec![accepted("s", 1)]), now, &mut || 0.0);
     let call = calls.next_call(now, |_| false).expect("a call is free");
     assert_eq!(items(&call), [3, 4, 5, 6]);
@@ -97,13 +97,13 @@ fn a_throttled_shard_does_not_hold_another() {
     for number in 0..2 {
         calls.push(unit(number), KIB, number as u32, now);
     }
-    let call = calls.next_call(now, |_| false).expect("both fly");
+    let call = calls.next_call(now, |_| false).expect("both are sent");
     let replies = vec![accepted("hot", 1), accepted("cold", 1)];
     calls.settle(call, Ok(replies), now, &mut || 0.0);
     for number in 0..2 {
         calls.push(unit(number), KIB, 10 + number as u32, now);
     }
-    let call = calls.next_call(now, |_| false).expect("both fly");
+    let call = calls.next_call(now, |_| false).expect("both are sent");
     calls.settle(
         call,
         Ok(vec![throttled(), accepted("cold", 2)]),
@@ -128,7 +128,7 @@ fn a_record_that_comes_back_keeps_its_age() {
     };
     let (mut calls, now) = (Calls::new(limits), Instant::now());
     calls.push(unit(1), KIB, 1, now);
-    let call = calls.next_call(now, |_| false).expect("flies");
+    let call = calls.next_call(now, |_| false).expect("is sent");
     calls.push(unit(2), KIB, 2, now);
     let refused = Reply::Refused {
         failure: Failure::transient("internal failure"),
@@ -146,7 +146,7 @@ fn only_the_guilty_entry_of_a_refused_call_sees_the_error() {
     for number in 0..3 {
         calls.push(unit(number), KIB, number, now);
     }
-    let call = calls.next_call(now, |_| false).expect("all three fly");
+    let call = calls.next_call(now, |_| false).expect("all three are sent");
     let settled = calls.settle(call, Err(poison()), now, &mut || 0.0);
     assert!(settled.answers.is_empty());
     let mut outcomes = HashMap::new();
@@ -167,7 +167,7 @@ fn only_the_guilty_entry_of_a_refused_call_sees_the_error() {
 fn an_abandoned_record_is_dropped_before_it_flies_and_kept_while_it_does() {
     let (mut calls, now) = (Calls::new(limits()), Instant::now());
     calls.push(unit(1), KIB, 1, now);
-    let call = calls.next_call(now, |_| false).expect("flies");
+    let call = calls.next_call(now, |_| false).expect("is sent");
     calls.push(unit(1), KIB, 2, now);
     calls.push(unit(1), KIB, 3, now);
     assert!(calls.next_call(now, |item| *item < 3).is_none());
@@ -182,7 +182,7 @@ fn an_abandoned_record_is_dropped_before_it_flies_and_kept_while_it_does() {
 fn a_call_throttled_as_a_whole_pauses_everything() {
     let (mut calls, now) = (Calls::new(limits()), Instant::now());
     calls.push(unit(1), KIB, 1, now);
-    let call = calls.next_call(now, |_| false).expect("flies");
+    let call = calls.next_call(now, |_| false).expect("is sent");
     let failure = CallFailure {
         throttled: true,
         ..CallFailure::transient("slow down")
@@ -199,7 +199,7 @@ fn a_missing_answer_is_a_transient_failure_of_the_call() {
     let (mut calls, now) = (Calls::new(limits()), Instant::now());
     calls.push(unit(1), KIB, 1, now);
     calls.push(unit(2), KIB, 2, now);
-    let call = calls.next_call(now, |_| false).expect("flies");
+    let call = calls.next_call(now, |_| false).expect("is sent");
     let settled = calls.settle(call, Ok(vec![accepted("s", 1)]), now, &mut || 0.0);
     assert_eq!(settled.answers.len(), 2);
     for answer in settled.answers {
@@ -216,7 +216,7 @@ fn a_falling_sequence_number_is_seen() {
     let mut violations = 0;
     for sequence in [9, 10, 7] {
         calls.push(unit(1), KIB, 1, now);
-        let call = calls.next_call(now, |_| false).expect("flies");
+        let call = calls.next_call(now, |_| false).expect("is sent");
         let settled = calls.settle(call, Ok(vec![accepted("s", sequence)]), now, &mut || 0.0);
         violations += settled.order_violations.len();
     }
@@ -251,7 +251,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// Drives [`Calls`] and checks after each step what must always hold.
 struct World {
     calls: Calls<(usize, u32)>,
-    flying: Vec<Call<(usize, u32)>>,
+    in_flight: Vec<Call<(usize, u32)>>,
     now: Instant,
     pushed: HashMap<usize, u32>,
     settled: HashMap<usize, Vec<u32>>,
@@ -261,7 +261,7 @@ impl World {
     fn new() -> Self {
         Self {
             calls: Calls::new(limits()),
-            flying: Vec::new(),
+            in_flight: Vec::new(),
             now: Instant::now(),
             pushed: HashMap::new(),
             settled: HashMap::new(),
@@ -280,19 +280,19 @@ impl World {
             let bounds = limits();
             assert!(call.entries.len() <= bounds.entries_max);
             assert!(call.entries.len() == 1 || call.bytes <= bounds.call_bytes);
-            self.flying.push(call);
-            assert!(self.flying.len() <= bounds.calls_max);
-            let bytes: usize = self.flying.iter().map(|call| call.bytes).sum();
+            self.in_flight.push(call);
+            assert!(self.in_flight.len() <= bounds.calls_max);
+            let bytes: usize = self.in_flight.iter().map(|call| call.bytes).sum();
             assert_eq!(bytes, self.calls.in_flight_bytes);
-            assert!(self.flying.len() == 1 || bytes <= bounds.in_flight_bytes_max);
+            assert!(self.in_flight.len() == 1 || bytes <= bounds.in_flight_bytes_max);
             let mut units = HashSet::new();
-            let entries = self.flying.iter().flat_map(|call| &call.entries);
+            let entries = self.in_flight.iter().flat_map(|call| &call.entries);
             assert!(entries.into_iter().all(|entry| units.insert(entry.item.0)));
         }
     }
 
     fn settle(&mut self, index: usize, outcomes: &[u8], whole: u8) {
-        let call = self.flying.swap_remove(index);
+        let call = self.in_flight.swap_remove(index);
         let replies = call.entries.iter().zip(outcomes.iter().cycle());
         let outcome = match whole {
             0 => Err(CallFailure::transient("connection lost")),
@@ -328,7 +328,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Push { unit, bytes } => world.push(unit, bytes),
-                Step::Settle { call, outcomes, whole } if call < world.flying.len() => {
+                Step::Settle { call, outcomes, whole } if call < world.in_flight.len() => {
                     world.settle(call, &outcomes, whole);
                 }
                 Step::Settle { .. } => (),
@@ -337,7 +337,7 @@ proptest! {
             world.launch();
         }
         while !world.calls.is_idle() {
-            if world.flying.is_empty() {
+            if world.in_flight.is_empty() {
                 world.now = world.calls.wake_at(world.now).expect("what waits has a time to wake");
             } else {
                 world.settle(0, &[1], 7);

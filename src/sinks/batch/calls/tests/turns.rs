@@ -118,7 +118,7 @@ fn a_large_record_that_is_never_taken_does_not_hold_the_others_for_ever() {
         now += STEP;
         for (number, bytes) in [(LARGE, LARGE_BYTES), (1, KIB)] {
             let state = calls.units.get(&unit(number));
-            if state.is_none_or(|state| !state.is_flying && state.waiting.is_empty()) {
+            if state.is_none_or(|state| !state.is_in_flight && state.waiting.is_empty()) {
                 calls.push(unit(number), bytes, number, now);
             }
         }
