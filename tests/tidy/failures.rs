@@ -86,7 +86,7 @@ fn reads_a_text(code: &str) -> bool {
                 .any(|compare| after.starts_with(&compare[1..]))
         })
     };
-    TEXTS.iter().any(|text| follows(text)) || FORMATTED.iter().any(|end| is_formatted(&end))
+    TEXTS.iter().any(|text| follows(text)) || FORMATTED.iter().any(is_formatted)
 }
 
 /// The product's code, a chain of calls on one line, numbered by its first.
