@@ -3,16 +3,20 @@
 //! The promise: a lane gets its changes in source order, nothing passes a fence that covers it, a barrier is
 //! finished only when every lane has reached it, and a lane's unfinished changes can be fed again at any
 //! time. A change waits here, under its permit, while a fence before it is closed or its lane has no writer;
-//! the Router itself never waits. Synchronous, no clock.
+//! the Router itself never waits. What a batch, a statement or an answer costs hangs on the lanes that it
+//! touches, never on how many there are. Synchronous, no clock.
+
+mod state;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Instant,
 };
 
 use headwater_binlog::schema::TableName;
 
+use self::state::LaneState;
 use super::{
     drain::{Cut, Freezing},
     fences::Fences,
@@ -45,22 +49,6 @@ pub enum Action {
 }
 
 #[derive(Debug)]
-struct LaneState {
-    lane: Arc<Lane>,
-    has_writer: bool,
-    /// Not reached, oldest first. The first `sent` of them are with the writer.
-    outstanding: VecDeque<Arc<LaneChanges>>,
-    sent: usize,
-    last_active: Instant,
-}
-
-impl LaneState {
-    fn oldest(&self) -> Option<BarrierSeq> {
-        self.outstanding.front().map(|changes| changes.seq)
-    }
-}
-
-#[derive(Debug)]
 struct Barrier {
     seq: BarrierSeq,
     /// Lanes that have not reached it.
@@ -70,9 +58,9 @@ struct Barrier {
 
 #[derive(Debug, Default)]
 pub struct Lanes {
-    lanes: HashMap<Arc<Lane>, LaneState>,
-    /// Lanes with changes that are not with a writer yet.
-    unsent: HashSet<Arc<Lane>>,
+    lanes: BTreeMap<Arc<Lane>, LaneState>,
+    /// Lanes that may have something to send.
+    ready: Vec<Arc<Lane>>,
     barriers: VecDeque<Barrier>,
     fences: Fences,
     newest: BarrierSeq,
@@ -80,6 +68,8 @@ pub struct Lanes {
     newest_reached: BarrierSeq,
     freezing: Option<Freezing>,
     cut: Option<Cut>,
+    #[cfg(test)]
+    lanes_tried: usize,
 }
 
 impl Lanes {
@@ -142,13 +132,7 @@ impl Lanes {
         let lane = Arc::new(parts.lane);
         let state = self.lanes.entry(lane).or_insert_with_key(|lane| {
             actions.push(Action::Want(Arc::clone(lane)));
-            LaneState {
-                lane: Arc::clone(lane),
-                has_writer: false,
-                outstanding: VecDeque::new(),
-                sent: 0,
-                last_active: now,
-            }
+            LaneState::new(Arc::clone(lane), now)
         });
         state.last_active = now;
         let permit = permit
@@ -161,7 +145,8 @@ impl Lanes {
             permit,
         };
         state.outstanding.push_back(Arc::new(changes));
-        self.unsent.insert(Arc::clone(&state.lane));
+        self.fences.enter(&state.lane);
+        self.ready.push(Arc::clone(&state.lane));
     }
 
     /// Tells every table's lanes that have nothing to deliver how far the source has been read, behind a barrier
@@ -184,7 +169,8 @@ impl Lanes {
                 bytes: 0,
                 permit: Permit::empty(),
             }));
-            self.unsent.insert(Arc::clone(&state.lane));
+            self.fences.enter(&state.lane);
+            self.ready.push(Arc::clone(&state.lane));
             waiting += 1;
         }
         if waiting > 0 {
@@ -206,7 +192,8 @@ impl Lanes {
         };
         state.has_writer = true;
         state.sent = 0;
-        self.unsent.insert(Arc::clone(lane));
+        state.is_waiting = false;
+        self.ready.push(Arc::clone(lane));
         if self.freezing.is_some() {
             // It has handed nothing over; what its predecessor did is accounted for.
             actions.push(Action::Freeze(Arc::clone(lane)));
@@ -252,6 +239,7 @@ impl Lanes {
                 break;
             };
             state.sent = state.sent.saturating_sub(1);
+            self.fences.leave(lane, changes.seq);
             if changes.heartbeat.is_none() {
                 state.last_active = now;
             }
@@ -266,13 +254,10 @@ impl Lanes {
     /// Finishes those of `candidates` that can be, opens fences, sends what they no longer hold.
     fn proceed(&mut self, mut candidates: Vec<BarrierSeq>, actions: &mut Vec<Action>) {
         loop {
-            candidates.extend(self.fences.gather(|scope, seq| {
-                self.lanes
-                    .values()
-                    .filter(|state| scope.covers(&state.lane))
-                    .all(|state| state.oldest().is_none_or(|oldest| seq <= oldest))
-            }));
-            let mut has_lifted = false;
+            candidates.extend(self.fences.take_gathered());
+            if candidates.is_empty() {
+                break;
+            }
             for seq in candidates.drain(..) {
                 let is_gathering = self.fences.is_gathering(seq);
                 if let Some(barrier) = find(&mut self.barriers, seq)
@@ -283,11 +268,8 @@ impl Lanes {
                     barrier.is_finished = true;
                     self.newest_reached = self.newest_reached.max(seq);
                     actions.push(Action::Finish(seq));
-                    has_lifted |= self.fences.lift(seq);
+                    self.fences.lift(seq);
                 }
-            }
-            if !has_lifted {
-                break;
             }
         }
         while self
@@ -301,31 +283,58 @@ impl Lanes {
         self.finish_drain(actions);
     }
 
+    /// What no fence holds any more, of the lanes that are ready. In a freeze nothing is sent; it ends with all
+    /// lanes being ready.
     fn send(&mut self, actions: &mut Vec<Action>) {
+        let released = self.fences.take_released();
         if self.freezing.is_some() {
             return;
         }
-        let (lanes, fences) = (&mut self.lanes, &self.fences);
-        self.unsent.retain(|lane| {
-            let Some(state) = lanes.get_mut(lane) else {
-                return false;
-            };
-            while state.has_writer
-                && let Some(changes) = state.outstanding.get(state.sent)
-                && !fences.holds(lane, changes.seq)
-            {
+        for lane in &released {
+            if let Some(state) = self.lanes.get_mut(lane) {
+                state.is_waiting = false;
+            }
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        for lane in ready.drain(..).chain(released) {
+            self.send_of(&lane, actions);
+        }
+        self.ready = ready;
+    }
+
+    fn send_of(&mut self, lane: &Arc<Lane>, actions: &mut Vec<Action>) {
+        #[cfg(test)]
+        {
+            self.lanes_tried += 1;
+        }
+        let Some(state) = self.lanes.get_mut(lane) else {
+            return;
+        };
+        while state.has_writer
+            && !state.is_waiting
+            && let Some(changes) = state.outstanding.get(state.sent)
+        {
+            if self.fences.holds(lane, changes.seq) {
+                self.fences.wait(lane, changes.seq);
+                state.is_waiting = true;
+            } else {
                 actions.push(Action::Send(Arc::clone(lane), Arc::clone(changes)));
                 state.sent += 1;
             }
-            state.sent < state.outstanding.len()
-        });
+        }
     }
 
     /// All lanes of the table are dropped with what they have not delivered. It is parked at the earliest of
     /// that over its lanes: what another lane of it has delivered behind that comes again.
     pub fn park(&mut self, table: &TableName, reason: &str, actions: &mut Vec<Action>) {
-        let is_of_table = |lane: &&Arc<Lane>| lane.table == *table;
-        let lanes: Vec<Arc<Lane>> = self.lanes.keys().filter(is_of_table).cloned().collect();
+        let first = Lane {
+            table: table.clone(),
+            index: 0,
+            count: 0,
+        };
+        let lanes = self.lanes.range::<Lane, _>(first..);
+        let lanes = lanes.take_while(|(lane, _)| lane.table == *table);
+        let lanes: Vec<Arc<Lane>> = lanes.map(|(lane, _)| Arc::clone(lane)).collect();
         let dropped: Vec<LaneState> = lanes
             .iter()
             .filter_map(|lane| self.lanes.remove(lane))
@@ -335,11 +344,11 @@ impl Lanes {
         actions.push(Action::Park(table.clone(), from, reason.to_owned()));
         let mut passed = Vec::new();
         for state in dropped {
-            self.unsent.remove(&state.lane);
             if let Some(freezing) = &mut self.freezing {
                 freezing.answered(&state.lane);
             }
             for changes in state.outstanding {
+                self.fences.leave(&state.lane, changes.seq);
                 if let Some(barrier) = find(&mut self.barriers, changes.seq) {
                     barrier.waiting = barrier.waiting.saturating_sub(1);
                     passed.push(changes.seq);
@@ -417,9 +426,14 @@ impl Lanes {
         self.cut = Some(Cut::at(cut));
         self.barriers.retain(|barrier| barrier.seq <= cut);
         self.fences.forget_beyond(cut);
+        self.ready = self.lanes.keys().cloned().collect();
         for state in self.lanes.values_mut() {
-            state.outstanding.retain(|changes| changes.seq <= cut);
-            state.sent = state.sent.min(state.outstanding.len());
+            let kept = state.outstanding.partition_point(|kept| kept.seq <= cut);
+            for beyond in state.outstanding.drain(kept..) {
+                self.fences.leave(&state.lane, beyond.seq);
+            }
+            state.sent = state.sent.min(kept);
+            state.is_waiting = false;
             if state.has_writer {
                 actions.push(Action::DeliverUpTo(Arc::clone(&state.lane), cut));
             }

@@ -12,6 +12,8 @@ pub struct LaneParts {
     pub lane: Lane,
     pub parts: Vec<Part>,
     pub bytes: usize,
+    /// The newest transaction of the list that touched the lane.
+    transaction: u64,
 }
 
 #[derive(Debug, Default)]
@@ -20,6 +22,7 @@ pub struct PartList {
     index: HashMap<Lane, usize>,
     /// Lanes that the open transaction touched here, if it began here.
     transaction: Option<Vec<usize>>,
+    transactions: u64,
 }
 
 impl PartList {
@@ -62,6 +65,7 @@ impl PartList {
 
     pub fn begin_transaction(&mut self) {
         self.transaction = Some(Vec::new());
+        self.transactions += 1;
     }
 
     /// A transaction has begun, and nothing of it is here.
@@ -96,18 +100,21 @@ impl PartList {
                     lane,
                     parts: Vec::new(),
                     bytes: 0,
+                    transaction: 0,
                 });
                 self.lanes.len() - 1
             }
         };
+        let Some(lane) = self.lanes.get_mut(index) else {
+            return;
+        };
+        lane.parts.push(part);
+        lane.bytes += bytes;
         if let Some(touched) = &mut self.transaction
-            && !touched.contains(&index)
+            && lane.transaction < self.transactions
         {
+            lane.transaction = self.transactions;
             touched.push(index);
-        }
-        if let Some(lane) = self.lanes.get_mut(index) {
-            lane.parts.push(part);
-            lane.bytes += bytes;
         }
     }
 }

@@ -36,15 +36,6 @@ pub enum Scope {
     Database(String),
 }
 
-impl Scope {
-    pub fn covers(&self, lane: &Lane) -> bool {
-        match self {
-            Self::Tables(tables) => tables.contains(&lane.table),
-            Self::Database(database) => lane.table.database == *database,
-        }
-    }
-}
-
 /// A run of changes behind one barrier.
 #[derive(Debug)]
 pub struct Segment {

@@ -5,6 +5,7 @@
 //! it ever had. The Kinesis endpoint of the throughput parts takes everything and keeps nothing, so the
 //! client is what is measured. Prints a table for README.
 
+mod backlog;
 mod latency;
 mod memory;
 mod run;
@@ -29,6 +30,7 @@ const PARTS: &[&str] = &[
     "compressed",
     "stalled",
     "tables",
+    "lanes-backlog",
     "latency",
     "start",
     "binary",
@@ -46,6 +48,8 @@ pub struct Options {
     stall_secs: u64,
     transaction_bytes: u64,
     tables: u32,
+    /// Tables behind a backlog of statements.
+    lanes: u64,
     latency_secs: u64,
     commits_per_sec: u32,
 }
@@ -60,6 +64,7 @@ impl Options {
             stall_secs: 120,
             transaction_bytes: 1_000_000_000,
             tables: 1_000,
+            lanes: 20_000,
             latency_secs: 20,
             commits_per_sec: 500,
         }
@@ -71,6 +76,7 @@ impl Options {
         self.stall_secs = 10;
         self.transaction_bytes = 200_000_000;
         self.tables = 200;
+        self.lanes = 1_000;
         self.latency_secs = 5;
     }
 
@@ -94,6 +100,7 @@ impl Options {
                     options.transaction_bytes = number("--transaction-bytes")?;
                 }
                 "--tables" => options.tables = u32::try_from(number("--tables")?)?,
+                "--lanes" => options.lanes = number("--lanes")?,
                 "--latency-secs" => options.latency_secs = number("--latency-secs")?,
                 part if PARTS.contains(&part) => options.parts.push(argument),
                 other => bail!(
@@ -143,6 +150,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if options.wants("tables") {
         memory::many_tables(&options, &mut table).await?;
+    }
+    if options.wants("lanes-backlog") {
+        backlog::measure(&options, &mut table).await?;
     }
     if options.wants("latency") {
         latency::measure(&options, &mut table).await?;
