@@ -19,11 +19,14 @@ mod scenario;
 mod statements;
 mod tables;
 
-use headwater_harness::golden::{columns, compare, documents, line, texts};
+use headwater_harness::{
+    golden::{columns, compare, documents, line, texts},
+    sql::quote,
+};
 
 use columns::families;
 use fastrand::Rng;
-use scenario::{Column, ID, Images, Scenario, Snapshot, Table, Wanted, quote};
+use scenario::{Column, ID, Images, Scenario, Snapshot, Table, Wanted};
 
 /// The rows that show every edge value of every column, and one of NULLs.
 fn edge_rows(wanted: &[Wanted<'_>]) -> Vec<String> {

@@ -4,11 +4,12 @@
 use std::env::{self, VarError};
 
 use fastrand::Rng;
+use headwater_harness::sql::quote;
 
 use crate::{
     columns::{Type, families},
     compare::Compare,
-    scenario::{Column, ID, Images, Scenario, Snapshot, Table, Wanted, quote},
+    scenario::{Column, ID, Images, Scenario, Snapshot, Table, Wanted},
 };
 
 const ROWS: usize = 600;

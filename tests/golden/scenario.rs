@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use headwater_binlog::rows::RowsKind;
-use headwater_harness::mysql::MySql;
+use headwater_harness::{
+    mysql::MySql,
+    sql::{path, quote},
+};
 use mysql_async::{
     Conn, Row, Value,
     prelude::{FromRow, Queryable},
@@ -54,13 +57,9 @@ pub struct Scenario {
     conn: Conn,
 }
 
-pub fn quote(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
 impl Table {
     pub fn path(&self) -> String {
-        format!("{}.{}", quote(&self.database), quote(&self.name))
+        path(&self.database, &self.name)
     }
 
     fn place(&self, name: &str) -> usize {

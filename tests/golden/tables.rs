@@ -1,10 +1,12 @@
 //! Tables that are odd in themselves, and what the page for consumers says of the three row images.
 
+use headwater_harness::sql::quote;
+
 use crate::{
     compare::Compare,
     line::{member, members},
     log::Change,
-    scenario::{Column, ID, Images, Scenario, Snapshot, Table, quote},
+    scenario::{Column, ID, Images, Scenario, Snapshot, Table},
 };
 
 fn table(name: &str, key: &[&str], columns: &[(&str, Compare)]) -> Table {

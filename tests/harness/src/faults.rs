@@ -7,7 +7,6 @@
 //! (in memory), networks that stand still ([`crate::wire`]).
 
 mod line;
-mod md5;
 mod memory;
 mod program;
 mod put;

@@ -23,6 +23,7 @@ use crate::{
     cache,
     ports::Port,
     process::{Process, Signal, log_into, tail},
+    sql::shortened,
     wait::Deadline,
 };
 
@@ -445,13 +446,6 @@ impl MySql {
     /// When the server refuses.
     pub async fn promote(&self) -> anyhow::Result<()> {
         self.exec("STOP REPLICA; RESET REPLICA ALL").await
-    }
-}
-
-fn shortened(sql: &str) -> String {
-    match sql.char_indices().nth(160) {
-        Some((end, _)) => format!("{}…", sql.get(..end).unwrap_or_default()),
-        None => sql.to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde_json::Value;
 
 use super::{End, Length, Options, Store, pair::LEASE_SECS, senders::Sent};
-use crate::{check::Verdict, program::Program};
+use crate::{check::Verdict, figures::percentile, program::Program};
 
 /// Resident, of the whole process. The code of a build without optimisation takes some 30 MiB of it; this
 /// program and the one that it tests are built alike.
@@ -211,7 +211,7 @@ impl Report {
 fn median(values: &[u64]) -> u64 {
     let mut values = values.to_vec();
     values.sort_unstable();
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    percentile(&values, 50).unwrap_or_default()
 }
 
 fn max(values: &[u64]) -> u64 {
@@ -222,7 +222,7 @@ fn max(values: &[u64]) -> u64 {
 fn seconds(took: &[Duration]) -> String {
     let mut secs: Vec<f64> = took.iter().map(Duration::as_secs_f64).collect();
     secs.sort_unstable_by(f64::total_cmp);
-    match (secs.get(secs.len() / 2), secs.last()) {
+    match (percentile(&secs, 50), secs.last()) {
         (Some(median), Some(max)) => format!("{median:.1} / {max:.1} s ({})", secs.len()),
         _ => "none".to_owned(),
     }

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use md5::{Digest, Md5};
 
-use super::{ShardLimits, md5};
+use super::ShardLimits;
 
 /// A record that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl Stream {
     }
 
     fn index_of(&self, partition_key: &str, explicit_hash_key: Option<u128>) -> usize {
-        let hash = explicit_hash_key.unwrap_or_else(|| md5::hash_key(partition_key));
+        let hash = explicit_hash_key.unwrap_or_else(|| hash_key(partition_key));
         let width = u128::MAX / self.shards.len() as u128;
         ((hash / width) as usize).min(self.shards.len() - 1)
     }
@@ -97,6 +98,11 @@ impl Stream {
         self.records.push(landed);
         &self.records[self.records.len() - 1]
     }
+}
+
+/// Kinesis takes a partition key's MD5 as a number.
+fn hash_key(partition_key: &str) -> u128 {
+    u128::from_be_bytes(Md5::digest(partition_key).into())
 }
 
 fn name(index: usize) -> String {

@@ -10,6 +10,8 @@ use std::{
 use anyhow::{Context, bail};
 use mysql_async::{Conn, Row, Value, prelude::Queryable};
 
+pub use crate::sql::{path, quote, shortened, text};
+
 use crate::golden::compare::Compare;
 
 /// The column that finds a row again; every table has it, not always as its key.
@@ -43,19 +45,6 @@ pub struct Table {
     places: HashMap<String, usize>,
     /// The primary key's columns, in key order.
     pub key: Vec<String>,
-}
-
-pub fn quote(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
-pub fn path(database: &str, table: &str) -> String {
-    format!("{}.{}", quote(database), quote(table))
-}
-
-/// A string literal in the client's character set.
-pub fn text(value: &str) -> String {
-    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 impl Column {
@@ -265,12 +254,4 @@ pub async fn strings(conn: &mut Conn, sql: &str) -> anyhow::Result<Vec<Vec<Optio
         .into_iter()
         .map(|row| row.into_iter().map(text).collect())
         .collect())
-}
-
-/// Enough of a statement to know it again.
-pub fn shortened(sql: &str) -> String {
-    match sql.char_indices().nth(600) {
-        Some((end, _)) => format!("{}…", sql.get(..end).unwrap_or_default()),
-        None => sql.to_owned(),
-    }
 }

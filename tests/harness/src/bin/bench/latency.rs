@@ -6,13 +6,15 @@
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
-use headwater_harness::{consumer::Consumer, kinesis::Kinesis, mysql::MySql, orders};
+use headwater_harness::{
+    consumer::Consumer, figures::percentile, kinesis::Kinesis, mysql::MySql, orders,
+};
 use mysql_async::prelude::Queryable;
 
 use crate::{
     Options,
     run::{Setup, kinesis},
-    table::{Table, percentile},
+    table::Table,
 };
 
 pub async fn measure(options: &Options, table: &mut Table) -> anyhow::Result<()> {
@@ -50,14 +52,15 @@ pub async fn measure(options: &Options, table: &mut Table) -> anyhow::Result<()>
     let mut ages = ages.context("wait for the last line")??;
     let rate = count as f64 / began.elapsed().as_secs_f64();
     ages.sort_by(f64::total_cmp);
+    let age = |percent| percentile(&ages, percent).unwrap_or(f64::NAN);
     let finished = program.drain(Duration::from_secs(30)).await?;
     ensure!(finished.code() == Some(0), "{}", finished.text());
     table.add(
         &format!("commit → readable, {rate:.0} single-row commits/s"),
         format!(
             "p50 {:.1} ms, p99 {:.1} ms ({} commits; kinesalite, consumer asks every 2 ms)",
-            percentile(&ages, 50),
-            percentile(&ages, 99),
+            age(50),
+            age(99),
             ages.len()
         ),
         "p99 ≤ 20 ms",

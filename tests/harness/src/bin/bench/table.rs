@@ -43,9 +43,3 @@ pub fn grouped(number: u64) -> String {
     }
     text
 }
-
-/// The value below which `percent` of the sorted values lie.
-pub fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    let index = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-    sorted.get(index).copied().unwrap_or(f64::NAN)
-}

@@ -1,6 +1,6 @@
 //! What the demo prints.
 
-use headwater_harness::check::Verdict;
+use headwater_harness::{check::Verdict, figures::percentile};
 
 /// Longer lines are cut for the eye.
 const SHOWN_CHARS: usize = 230;
@@ -47,11 +47,7 @@ pub struct Result<'a> {
 }
 
 pub fn table(result: &Result<'_>) {
-    let age = |percent: usize| {
-        let index = result.ages_ms.len() * percent / 100;
-        let index = index.min(result.ages_ms.len().saturating_sub(1));
-        result.ages_ms.get(index).copied().unwrap_or(f64::NAN)
-    };
+    let age = |percent| percentile(&result.ages_ms, percent).unwrap_or(f64::NAN);
     let verdict = result.verdict;
     let rows = [
         (
@@ -77,5 +73,8 @@ pub fn table(result: &Result<'_>) {
     ];
     for (what, figure) in rows {
         say(&format!("{what:<24} {figure}"));
+    }
+    if cfg!(debug_assertions) {
+        say("built without optimisation, which is quicker; scripts/bench measures the other build");
     }
 }
