@@ -1,10 +1,17 @@
-//! The layers inside a crate: in `actors` the ports, the messages and the words they need stand below the
-//! actors, so a port can be implemented, and a plan made, without naming one.
+//! The modules of each crate stand in layers: whoever is used does not use back, directly or by others.
+//!
+//! Inside `actors` the ports, the messages and the words they need stand below the actors, so a port can be
+//! implemented, and a plan made, without naming one.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    File, holds,
+    File, files, holds,
     imports::{modules_used, named_behind},
 };
+
+/// Where the modules of each crate stand.
+const CRATES: &[&str] = &["actors/src/", "binlog/src/", "src/", "verify/src/"];
 
 /// The modules that hold an actor each. Of these the Supervisor alone knows others.
 const ACTORS: &[&str] = &["checkpointer", "reader", "router", "supervisor", "writer"];
@@ -17,8 +24,72 @@ fn module_of<'a>(file: &'a File, root: &str) -> Option<&'a str> {
     (is_product && !matches!(name, "lib" | "main")).then_some(name)
 }
 
+/// The modules of a crate that use each other in a circle, or lie between two circles.
+fn knot(files: &[File], root: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in files {
+        if let Some(module) = module_of(file, root) {
+            let used = uses.entry(module.into()).or_default();
+            used.extend(modules_used(file).into_iter().filter(|name| name != module));
+        }
+    }
+    // Whoever uses none of the rest is in no circle, nor is whom none of the rest uses.
+    loop {
+        let before = uses.len();
+        let left: BTreeSet<String> = uses.keys().cloned().collect();
+        uses.retain(|_, used| {
+            used.retain(|name| left.contains(name));
+            !used.is_empty()
+        });
+        let used: BTreeSet<String> = uses.values().flatten().cloned().collect();
+        uses.retain(|name, _| used.contains(name));
+        if uses.len() == before {
+            return uses;
+        }
+    }
+}
+
 #[test]
-fn ports_and_messages_name_no_actor() {
+fn no_modules_of_a_crate_use_each_other_in_a_circle() {
+    let source = |name: &str, text: &str| File::of(&format!("actors/src/{name}"), text);
+    let circle = [
+        source("lane.rs", "//! A lane.\n"),
+        source("messages.rs", "use crate::{lane::Lane, ports::sink};\n"),
+        source(
+            "ports/sink.rs",
+            "fn f() { crate::writer::packing::seal() }\n",
+        ),
+        source("reader.rs", "use crate::messages::SourceBatch;\n"),
+        source("writer/mod.rs", "use crate::messages::LaneBatch;\n"),
+    ];
+    let found = knot(&circle, "actors/src/");
+    let names: Vec<_> = found.keys().map(String::as_str).collect();
+    assert_eq!(names, ["messages", "ports", "writer"]);
+
+    let layers = [
+        source("lane.rs", "//! Unlike crate::ports.\n"),
+        source("lib.rs", "pub use crate::lane::Lane;\n"),
+        source("ports/mod.rs", "use crate::ports::sink;\n"),
+        source("ports/sink.rs", "use crate::lane::Lane;\n"),
+        source("ports/tests.rs", "use crate::writer;\n"),
+        source("writer.rs", "use crate::{lane, ports};\n"),
+        File::of("binlog/src/lane.rs", "use crate::writer;\n"),
+    ];
+    assert_eq!(knot(&layers, "actors/src/"), BTreeMap::new());
+
+    let files = files();
+    for root in CRATES {
+        assert!(
+            files.iter().any(|file| module_of(file, root).is_some()),
+            "{root} has modules"
+        );
+        let found = knot(&files, root);
+        assert!(found.is_empty(), "a circle in {root}: {found:#?}");
+    }
+}
+
+#[test]
+fn no_port_message_or_actor_names_another_actor() {
     let rule = |file: &File| match module_of(file, "actors/src/") {
         None | Some("supervisor") => Vec::new(),
         Some(here) => modules_used(file)
