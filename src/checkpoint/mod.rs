@@ -1,7 +1,7 @@
 //! Where the checkpoint is kept: adapters behind `headwater_actors::ports::store`.
 
 mod body;
-mod columns;
+mod column_lists;
 mod dynamodb;
 pub mod file;
 mod mysql;

@@ -9,7 +9,7 @@ use headwater_binlog::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::columns::{self, KnownBody};
+use super::column_lists::{self, KnownBody};
 
 /// Flattened into what holds it, which refuses unknown members.
 #[derive(Serialize, Deserialize)]
@@ -43,7 +43,7 @@ impl ResumeBody {
             rows_done: resume.mark.rows_done,
             gtid_set: resume.gtid_set.to_string(),
             commit_us: resume.commit_us,
-            columns: columns::bodies(&resume.columns),
+            columns: column_lists::bodies(&resume.columns),
             xa: resume.xa.open().iter().map(PreparedBody::of).collect(),
         }
     }
@@ -58,7 +58,7 @@ impl ResumeBody {
             gtid_set: self.gtid_set.parse()?,
             xa: XaTable::new(open?),
             commit_us: self.commit_us,
-            columns: columns::known(self.columns)?,
+            columns: column_lists::known(self.columns)?,
         })
     }
 }
