@@ -298,3 +298,33 @@ fn only_what_is_built_for_tests_can_be_told_to_break() {
         ],
     );
 }
+
+#[test]
+fn the_profile_of_the_binary_is_not_that_of_a_named_package() {
+    // cargo 1.95 leaves the symbols in such a binary, whatever `strip` says.
+    let rule = |file: &File| {
+        let (mut section, mut found) = ("", Vec::new());
+        for (at, line) in file.text.lines().enumerate() {
+            if line.starts_with('[') {
+                section = line;
+            }
+            let names_it = line == "[profile.release.package.headwater]"
+                || section == "[profile.release.package]" && line.starts_with("headwater =");
+            if names_it && file.path.ends_with("Cargo.toml") {
+                found.push(file.breach(at + 1, line));
+            }
+        }
+        found
+    };
+    let manifest = |text: &str| File::of("Cargo.toml", text);
+    holds(
+        rule,
+        &[
+            manifest("[profile.release.package.headwater]\ncodegen-units = 1\n"),
+            manifest("[profile.release.package]\nheadwater = { codegen-units = 1 }\n"),
+        ],
+        &[manifest(
+            "[profile.release.package]\nheadwater-verify = { opt-level = \"s\" }\n",
+        )],
+    );
+}
