@@ -7,6 +7,7 @@
 mod check;
 mod column_checks;
 mod launch;
+mod name_case;
 mod outputs;
 mod position;
 mod replay_letters;

@@ -9,7 +9,7 @@
 
 mod column_filter;
 
-use headwater_binlog::schema::TableName;
+use headwater_binlog::schema::{NameCase, TableName};
 
 pub use column_filter::ColumnFilter;
 
@@ -119,6 +119,12 @@ impl TableFilter {
             .any(Rule::is_everything)
     }
 
+    /// Patterns that no name can match where the server compares names without case: those with a letter
+    /// that it would store in lower case.
+    pub fn never_matching(&self, case: NameCase) -> Vec<&str> {
+        never_matching(&self.patterns, self.rules.iter(), case)
+    }
+
     /// The patterns as they were written.
     pub fn patterns(&self) -> &[String] {
         &self.patterns
@@ -127,6 +133,20 @@ impl TableFilter {
 
 pub fn is_system_schema(database: &str) -> bool {
     SYSTEM_SCHEMAS.contains(&database)
+}
+
+/// The last rules are those of the patterns.
+fn never_matching<'a>(
+    patterns: &'a [String],
+    rules: impl ExactSizeIterator<Item = &'a Rule>,
+    case: NameCase,
+) -> Vec<&'a str> {
+    let added = rules.len() - patterns.len();
+    let found = patterns.iter().zip(rules.skip(added));
+    found
+        .filter(|(_, rule)| !rule.database.is_folded(case) || !rule.table.is_folded(case))
+        .map(|(pattern, _)| pattern.as_str())
+        .collect()
 }
 
 impl Rule {
@@ -217,6 +237,14 @@ fn parts<const PARTS: usize>(body: &str) -> Result<([Glob; PARTS], usize), Strin
 impl Glob {
     fn is_everything(&self) -> bool {
         self.0 == [Token::Run]
+    }
+
+    /// Whether its letters are as the server stores them.
+    fn is_folded(&self, case: NameCase) -> bool {
+        self.0.iter().all(|token| match token {
+            Token::Literal(letter) => case.fold(letter.to_string()) == letter.to_string(),
+            Token::One | Token::Run => true,
+        })
     }
 
     fn as_literal(&self) -> Option<String> {

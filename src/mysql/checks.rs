@@ -6,7 +6,7 @@ mod names;
 use std::collections::HashMap;
 
 use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
-use headwater_binlog::schema::TableName;
+use headwater_binlog::schema::{NameCase, TableName};
 
 use super::{facts::Flavour, failure::grant_hint};
 
@@ -65,7 +65,8 @@ pub struct Variables(pub HashMap<String, String>);
 
 impl Variables {
     /// What is asked for; old and new words of one thing side by side.
-    pub const NAMES: [&str; 18] = [
+    pub const NAMES: [&str; 19] = [
+        "lower_case_table_names",
         "version",
         "gtid_strict_mode",
         "log_bin",
@@ -92,6 +93,13 @@ impl Variables {
 
     fn number(&self, name: &str) -> Option<u64> {
         self.get(name).parse().ok()
+    }
+
+    pub fn name_case(&self) -> NameCase {
+        match self.get("lower_case_table_names") {
+            "" | "0" => NameCase::Sensitive,
+            _ => NameCase::Folded,
+        }
     }
 
     pub fn flavour(&self) -> Flavour {

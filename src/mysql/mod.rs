@@ -17,6 +17,7 @@ mod fatal;
 mod hosts;
 mod images;
 mod listing;
+mod name_case;
 pub mod options;
 pub mod preflight;
 mod prepared;
@@ -30,6 +31,7 @@ pub use dump::draw_server_id;
 pub use hosts::{CatchUpWait, choose_host};
 pub use images::{JsonColumns, SourceTable, TableRead, read_tables};
 pub use listing::{SeenColumn, list_columns};
+pub use name_case::name_case;
 pub use options::{
     Host, SourceOptions, SourcePlan, StartPlan, Target, TlsMode, TlsPlan, UnnamedColumns,
 };

@@ -5,7 +5,7 @@ mod point;
 
 use std::{path::PathBuf, time::Duration};
 
-use headwater_binlog::xa::XaPolicy;
+use headwater_binlog::{schema::NameCase, xa::XaPolicy};
 use serde::{Deserialize, Serialize};
 
 pub use self::point::{StartPlan, Target};
@@ -31,6 +31,7 @@ pub struct SourceOptions {
     heartbeat_secs: u64,
     read_timeout_secs: u64,
     catch_up_secs: u64,
+    lower_case_table_names: NameCaseOption,
     unnamed_columns: UnnamedColumns,
     #[serde(with = "XaChoice")]
     xa: XaPolicy,
@@ -42,6 +43,19 @@ pub struct SourceOptions {
 struct TlsOptions {
     mode: TlsMode,
     ca_file: String,
+}
+
+/// The server's values of the variable.
+#[derive(Debug, Clone, Copy, Deserialize)]
+enum NameCaseOption {
+    #[serde(rename = "ask")]
+    Ask,
+    #[serde(rename = "0")]
+    Zero,
+    #[serde(rename = "1")]
+    One,
+    #[serde(rename = "2")]
+    Two,
 }
 
 /// As `source.xa` has them.
@@ -70,6 +84,8 @@ pub struct SourcePlan {
     pub read_timeout: Duration,
     /// A server that lacks what has been read, but replicates, is waited for.
     pub catch_up: Duration,
+    /// How the server compares names; `None`: to be asked of it.
+    pub name_case: Option<NameCase>,
     pub unnamed_columns: UnnamedColumns,
     pub xa: XaPolicy,
 }
@@ -171,6 +187,11 @@ impl SourceOptions {
             heartbeat,
             read_timeout,
             catch_up: duration_secs("source.catch_up_secs", self.catch_up_secs, 0..=86_400)?,
+            name_case: match self.lower_case_table_names {
+                NameCaseOption::Ask => None,
+                NameCaseOption::Zero => Some(NameCase::Sensitive),
+                NameCaseOption::One | NameCaseOption::Two => Some(NameCase::Folded),
+            },
             unnamed_columns: self.unnamed_columns,
             xa: self.xa,
         })

@@ -3,7 +3,7 @@
 //! Asks everything once, judges with [`super::checks`]. Not here: the checkpoint, the sink.
 
 use headwater_actors::{checkpoint::OrderingKey, failure::Failure, filter::TableFilter};
-use headwater_binlog::schema::TableName;
+use headwater_binlog::schema::{NameCase, TableName};
 use mysql_async::Row;
 
 pub use super::checks::{Check, Verdict};
@@ -39,7 +39,7 @@ pub async fn preflight(
     }
     let variables = variables(&mut server).await?;
     let grants = grants(&mut server).await?;
-    let tables = tables(&mut server).await?;
+    let tables = tables(&mut server, variables.name_case()).await?;
     let filters = log_filters(&mut server).await?;
     let rds_hours = rds_hours(&mut server).await?;
     let replicas = replicas(&mut server).await?;
@@ -93,7 +93,7 @@ async fn grants(server: &mut Server) -> Result<Vec<String>, Failure> {
     Ok(rows.iter().filter_map(|row| text(row, 0)).collect())
 }
 
-async fn tables(server: &mut Server) -> Result<Vec<SeenTable>, Failure> {
+async fn tables(server: &mut Server, case: NameCase) -> Result<Vec<SeenTable>, Failure> {
     let sql = "SELECT t.table_schema, t.table_name, k.constraint_name IS NOT NULL \
         FROM information_schema.tables t LEFT JOIN information_schema.table_constraints k \
         ON k.table_schema = t.table_schema AND k.table_name = t.table_name \
@@ -104,8 +104,8 @@ async fn tables(server: &mut Server) -> Result<Vec<SeenTable>, Failure> {
     let table = |row: &Row| {
         Some(SeenTable {
             name: TableName {
-                database: text(row, 0)?,
-                table: text(row, 1)?,
+                database: case.fold(text(row, 0)?),
+                table: case.fold(text(row, 1)?),
             },
             has_primary_key: number(row, 2)? != 0,
         })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::System;
 use headwater_actors::{failure::Failure, ports::store::Stored};
 
-use super::{column_checks, outputs::Outputs};
+use super::{column_checks, name_case, outputs::Outputs};
 use crate::{
     checkpoint,
     encode::shape::ShapeRules,
@@ -100,6 +100,8 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
 /// The server's part, as `run` judges it too.
 pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, Failure> {
     let mut checks = mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await?;
+    let case = mysql::name_case(&plan.source).await?;
+    checks.push(name_case::check(plan, case));
     let recoverable = mysql::recoverable(&plan.source).await?;
     let known = stored
         .checkpoint

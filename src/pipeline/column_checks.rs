@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use headwater_actors::filter::{ColumnFilter, TableFilter};
+use headwater_actors::filter::TableFilter;
 
 use crate::{
     encode::shape::{Mask, ShapePlan, ShapeRules, Treatment},
@@ -31,18 +31,12 @@ pub fn judge(
 }
 
 fn patterns(plan: &ShapePlan, seen: &[&SeenColumn]) -> Check {
-    let lists: [(&str, &ColumnFilter); 5] = [
-        ("columns.include", &plan.include),
-        ("mask.null", &plan.null),
-        ("mask.fixed", &plan.fixed),
-        ("mask.hash", &plan.hash),
-        ("mask.truncate", &plan.truncate),
-    ];
     let columns = seen
         .iter()
         .map(|column| (&column.table, column.name.as_str()));
-    let without: Vec<String> = lists
-        .iter()
+    let without: Vec<String> = plan
+        .filters()
+        .into_iter()
         .flat_map(|(key, filter)| {
             let unmatched = filter.without_match(columns.clone()).into_iter();
             unmatched.map(move |pattern| format!("{key} \"{pattern}\""))
@@ -92,6 +86,8 @@ fn shown(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use headwater_binlog::schema::TableName;
+
+    use headwater_actors::filter::ColumnFilter;
 
     use super::*;
     use crate::{encode::shape::InvalidText, mysql::Verdict, secret::Secret};

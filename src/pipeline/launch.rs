@@ -18,7 +18,7 @@ use headwater_actors::{
 use headwater_binlog::gtid::Uuid;
 use tokio::sync::OnceCell;
 
-use super::{RunUntil, check, outputs::Outputs, routes::GenerationRoutes};
+use super::{RunUntil, check, name_case, outputs::Outputs, routes::GenerationRoutes};
 use crate::{
     checkpoint,
     mysql::{self, CatchUpWait, Identity, MySqlSource, Start, Target, UnnamedColumns, Verdict},
@@ -81,6 +81,7 @@ impl Server {
         self.outputs.connect().await?;
         let from = begin(plan, &stored).await?;
         self.store.save(from.clone()).await?;
+        let name_case = mysql::name_case(&plan.source).await?;
         let identity = Identity {
             name: plan.name.clone(),
             server_id: from.server_id,
@@ -97,6 +98,7 @@ impl Server {
             from,
             until,
             source,
+            name_case,
             routes: Arc::new(routes),
         })
     }
@@ -230,6 +232,7 @@ impl Launcher for FileLauncher {
             Arc::clone(&self.outputs),
         );
         Box::pin(async move {
+            let name_case = name_case::of_files(&plan)?;
             let source = FileSource::new(files, plan.source.event_bytes_max)?;
             let source = Arc::new(match plan.source.unnamed_columns {
                 UnnamedColumns::Refuse => source,
@@ -258,6 +261,7 @@ impl Launcher for FileLauncher {
                 from,
                 until: Until::Never,
                 source,
+                name_case,
             })
         })
     }

@@ -310,6 +310,7 @@ impl Shared {
         let until = Until::Mark(main.resume.mark.clone());
         *self.entry.locked() = main;
         self.entry.save(from.clone()).await?;
+        let name_case = mysql::name_case(&plan.source).await?;
         let identity = Identity {
             name: plan.name.clone(),
             server_id: from.server_id,
@@ -319,6 +320,7 @@ impl Shared {
         Ok(Launch {
             routes: Arc::new(GenerationRoutes::new(plan, outputs, from.home.server_uuid)),
             source: Arc::new(MySqlSource::new(plan.source.clone(), identity)),
+            name_case,
             until,
             from,
         })

@@ -20,6 +20,7 @@ mod kills;
 mod lanes;
 mod letters;
 mod mariadb;
+mod names;
 mod network;
 mod observing;
 mod other_sinks;

@@ -37,6 +37,7 @@ pub fn plan(server: &MySql) -> SourcePlan {
         heartbeat: Duration::from_millis(100),
         read_timeout: Duration::from_secs(1),
         catch_up: Duration::ZERO,
+        name_case: None,
         unnamed_columns: UnnamedColumns::Refuse,
         xa: Default::default(),
     }

@@ -4,9 +4,9 @@
 //! of excludes only begins with `*.*.*`. Databases and tables are compared exactly, columns without case,
 //! as MySQL does: a mask must not miss `Email` for `email`.
 
-use headwater_binlog::schema::TableName;
+use headwater_binlog::schema::{NameCase, TableName};
 
-use super::{FilterError, Glob, Rule, Token, parts};
+use super::{FilterError, Glob, Rule, Token, never_matching, parts};
 
 /// Globs over `db.table.column`; the last match wins. The default matches nothing.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +48,12 @@ impl ColumnFilter {
             patterns: vec!["*.*.*".to_owned()],
             rules: vec![ColumnRule::everything()],
         }
+    }
+
+    /// As [`TableFilter::never_matching`](super::TableFilter::never_matching).
+    pub fn never_matching(&self, case: NameCase) -> Vec<&str> {
+        let tables = self.rules.iter().map(|rule| &rule.table);
+        never_matching(&self.patterns, tables, case)
     }
 
     pub fn matches(&self, table: &TableName, column: &str) -> bool {

@@ -148,3 +148,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn patterns_that_no_name_in_lower_case_can_match_are_told() {
+    let patterns = [
+        "!Shop.secret",
+        "!shop.`Orders`",
+        "!SHOP?.*",
+        "!shop.été*",
+        "!*.log",
+    ];
+    let patterns = patterns.map(str::to_owned);
+    let filter = TableFilter::new(&patterns).unwrap();
+    assert_eq!(
+        filter.never_matching(NameCase::Folded),
+        ["!Shop.secret", "!shop.`Orders`", "!SHOP?.*"]
+    );
+    assert!(filter.never_matching(NameCase::Sensitive).is_empty());
+    let columns = ["shop.Users.mail".to_owned(), "shop.users.Mail".to_owned()];
+    let columns = ColumnFilter::new(&columns).unwrap();
+    assert_eq!(
+        columns.never_matching(NameCase::Folded),
+        ["shop.Users.mail"]
+    );
+}

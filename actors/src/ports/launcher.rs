@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use headwater_binlog::schema::NameCase;
+
 use super::{BoxFuture, routes::Routes, source::Source};
 use crate::{checkpoint::Checkpoint, failure::Failure, reading::Until};
 
@@ -18,6 +20,8 @@ pub struct Launch {
     pub from: Checkpoint,
     pub until: Until,
     pub source: Arc<dyn Source>,
+    /// As the server compares names that is read.
+    pub name_case: NameCase,
     /// With the same sinks for every generation: what is in flight lives in them.
     pub routes: Arc<dyn Routes>,
 }

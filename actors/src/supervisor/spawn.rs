@@ -13,6 +13,7 @@ use crate::{
     ports::{dead_letters::Origin, launcher::Launch, routes::Route},
     progress::Resume,
     reader::{self, Reader, ReaderParts},
+    reading::ReadRules,
     router::{self, Checkpointing, Router},
     watch::DeathWatch,
     writer::{ShardWriter, WriterParts, buffer::RecordRules},
@@ -79,7 +80,10 @@ impl Supervisor {
             source: Arc::clone(&running.launch.source),
             until: running.launch.until.clone(),
             tables: running.selection.clone(),
-            rules: self.parts.reading.clone(),
+            rules: ReadRules {
+                name_case: running.launch.name_case,
+                ..self.parts.reading.clone()
+            },
             raw: self.parts.raw.clone(),
             backoff: self.parts.connect_backoff.clone(),
             is_held: self.report.is_late(),

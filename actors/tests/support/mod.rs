@@ -421,6 +421,7 @@ impl Launcher for TestLauncher {
                 from,
                 until: world.options.until.clone(),
                 source: Arc::new(world.source.clone()),
+                name_case: Default::default(),
                 routes: Arc::new(TestRoutes(world)),
             })
         })

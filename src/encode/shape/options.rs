@@ -62,6 +62,17 @@ pub enum InvalidText {
 }
 
 impl ShapePlan {
+    /// Every list of patterns, by its key.
+    pub fn filters(&self) -> [(&'static str, &ColumnFilter); 5] {
+        [
+            ("columns.include", &self.include),
+            ("mask.null", &self.null),
+            ("mask.fixed", &self.fixed),
+            ("mask.hash", &self.hash),
+            ("mask.truncate", &self.truncate),
+        ]
+    }
+
     pub fn of(columns: &ColumnsOptions, mask: &MaskOptions) -> Result<Self, Error> {
         if columns.include.is_empty() {
             return Err(Error::new(

@@ -28,6 +28,7 @@ fn plan() -> SourcePlan {
         heartbeat: Duration::from_secs(1),
         read_timeout: Duration::from_secs(5),
         catch_up: Duration::ZERO,
+        name_case: None,
         unnamed_columns: UnnamedColumns::Refuse,
         xa: Default::default(),
     }
