@@ -202,8 +202,10 @@ async fn drive(
         writer_arbiters: writer_arbiters.iter().map(Arbiter::handle).collect(),
     };
     let (ended, end) = oneshot::channel();
-    let supervisor = Supervisor::new(parts, ended).start();
-    telemetry.attach(supervisor.clone().recipient());
+    let supervisor = Supervisor::new(parts, ended);
+    let vitals = supervisor.vitals();
+    let supervisor = supervisor.start();
+    telemetry.attach(supervisor.clone().recipient(), vitals);
     if let Some(events) = task.lease_events {
         actix::spawn(standby::pass_events_on(events, supervisor.clone()));
     }

@@ -5,25 +5,26 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix::{Actor, Context, Handler, MessageResult};
 use headwater::telemetry::{
     Error, LogFormat, Telemetry, TelemetryPlan,
-    http::{Server, SupervisorSlot, bind},
+    http::{SupervisorSlot, bind},
     recorder::{IDLE_TIMEOUT, MetricsPage, build},
+    server::Server,
 };
 use headwater_actors::{
     metrics::{ALL, Kind},
-    status::{ErrorStatus, GetStatus, State, Status},
+    status::{ErrorStatus, GetStatus, State, Status, Vitals},
 };
+use tokio::sync::watch;
 
 const LOOPBACK: &str = "127.0.0.1:0";
 
-/// Answers what it is told to.
-struct Supervisor(Arc<Mutex<Status>>);
+/// Answers with this status.
+struct Supervisor(Status);
 
 impl Actor for Supervisor {
     type Context = Context<Self>;
@@ -33,7 +34,7 @@ impl Handler<GetStatus> for Supervisor {
     type Result = MessageResult<GetStatus>;
 
     fn handle(&mut self, _: GetStatus, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.0.lock().unwrap().clone())
+        MessageResult(self.0.clone())
     }
 }
 
@@ -79,7 +80,22 @@ fn page() -> MetricsPage {
 
 fn serve(supervisor: &SupervisorSlot) -> Server {
     let listener = bind(LOOPBACK.parse().unwrap()).unwrap();
-    Server::start(listener, Arc::new(page()), supervisor.clone()).unwrap()
+    Server::start(listener, page(), supervisor.clone()).unwrap()
+}
+
+fn vitals(state: State) -> Vitals {
+    Vitals {
+        state,
+        last_error: None,
+        at: Instant::now(),
+    }
+}
+
+/// A supervisor that never answers, whose vitals are what the sender says.
+fn deaf(slot: &SupervisorSlot, state: State) -> watch::Sender<Vitals> {
+    let (tell, told) = watch::channel(vitals(state));
+    slot.set(Deaf.start().recipient(), told);
+    tell
 }
 
 struct Reply {
@@ -132,11 +148,10 @@ async fn before_the_supervisor_exists_the_process_is_alive_and_not_ready() {
 
 #[actix::test]
 async fn ready_follows_the_state_and_tells_the_last_error() {
-    let told = Arc::new(Mutex::new(status(State::Streaming)));
     let slot = SupervisorSlot::default();
     let server = serve(&slot);
     let address = server.address();
-    slot.set(Supervisor(Arc::clone(&told)).start().recipient());
+    let tell = deaf(&slot, State::Streaming);
     let ready = get(address, "/readyz").await;
     assert_eq!(
         (ready.code, ready.body.as_str()),
@@ -151,16 +166,18 @@ async fn ready_follows_the_state_and_tells_the_last_error() {
         State::Stopped,
         State::Halted,
     ] {
-        told.lock().unwrap().state = state;
+        tell.send_replace(vitals(state));
         assert_eq!(get(address, "/readyz").await.code, 503, "{state:?}");
         assert_eq!(get(address, "/livez").await.code, 200, "{state:?}");
     }
 
-    told.lock().unwrap().last_errors.push(ErrorStatus {
-        at_unix_secs: 1,
-        actor: "reader".into(),
-        message: "binlog file `binlog.000003` is purged".into(),
-        hint: Some("run `headwater position set`".into()),
+    tell.send_modify(|vitals| {
+        vitals.last_error = Some(ErrorStatus {
+            at_unix_secs: 1,
+            actor: "reader".into(),
+            message: "binlog file `binlog.000003` is purged".into(),
+            hint: Some("run `headwater position set`".into()),
+        });
     });
     let ready = get(address, "/readyz").await;
     assert_eq!(
@@ -173,11 +190,9 @@ async fn ready_follows_the_state_and_tells_the_last_error() {
 #[actix::test]
 async fn status_is_the_supervisors_answer_as_json() {
     let slot = SupervisorSlot::default();
-    slot.set(
-        Supervisor(Arc::new(Mutex::new(status(State::BackingOff))))
-            .start()
-            .recipient(),
-    );
+    let (_tell, told) = watch::channel(vitals(State::BackingOff));
+    let supervisor = Supervisor(status(State::BackingOff)).start();
+    slot.set(supervisor.recipient(), told);
     let server = serve(&slot);
     let reply = get(server.address(), "/status").await;
     assert!(
@@ -193,19 +208,32 @@ async fn status_is_the_supervisors_answer_as_json() {
 }
 
 #[actix::test]
-async fn a_supervisor_that_does_not_answer_is_not_alive() {
+async fn a_pipeline_that_is_too_busy_to_answer_is_alive_and_ready() {
     let slot = SupervisorSlot::default();
-    slot.set(Deaf.start().recipient());
     let server = serve(&slot);
     let address = server.address();
-    let (live, ready, metrics) = futures_util::future::join3(
-        get(address, "/livez"),
-        get(address, "/readyz"),
-        get(address, "/metrics"),
-    )
-    .await;
-    assert_eq!((live.code, ready.code), (503, 503));
-    assert!(live.body.contains("did not answer"), "{}", live.body);
+    let _tell = deaf(&slot, State::Streaming);
+    let status = get(address, "/status").await;
+    assert_eq!(status.code, 503);
+    assert!(status.body.contains("did not answer"), "{}", status.body);
+    assert_eq!(get(address, "/livez").await.code, 200);
+    assert_eq!(get(address, "/readyz").await.code, 200);
+    server.stop().await;
+}
+
+#[actix::test]
+async fn a_supervisor_that_does_nothing_any_more_is_not_alive() {
+    let slot = SupervisorSlot::default();
+    let server = serve(&slot);
+    let address = server.address();
+    let tell = deaf(&slot, State::Streaming);
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(11)).unwrap();
+    tell.send_modify(|vitals| vitals.at = long_ago);
+    let live = get(address, "/livez").await;
+    assert_eq!(live.code, 503);
+    assert!(live.body.contains("nothing for 10 s"), "{}", live.body);
+    assert_eq!(get(address, "/readyz").await.code, 503);
+    let metrics = get(address, "/metrics").await;
     assert_eq!(
         metrics.code, 200,
         "metrics are there also when the pipeline hangs"
@@ -217,12 +245,87 @@ async fn a_supervisor_that_does_not_answer_is_not_alive() {
 async fn a_supervisor_that_has_stopped_is_not_alive() {
     let slot = SupervisorSlot::default();
     let server = serve(&slot);
-    let arbiter = actix::Arbiter::new();
-    let supervisor = Deaf::start_in_arbiter(&arbiter.handle(), |_| Deaf);
-    slot.set(supervisor.recipient());
-    arbiter.stop();
-    arbiter.join().unwrap();
+    drop(deaf(&slot, State::Stopped));
     assert_eq!(get(server.address(), "/livez").await.code, 503);
+    server.stop().await;
+}
+
+fn client(address: SocketAddr, said: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    stream.write_all(said).unwrap();
+    stream
+}
+
+/// Reads until the server has closed, in whatever way.
+fn is_closed(mut client: TcpStream) -> bool {
+    let mut rest = Vec::new();
+    match client.read_to_end(&mut rest) {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+#[actix::test]
+async fn clients_that_send_nothing_or_half_a_request_keep_no_probe_out() {
+    let server = serve(&SupervisorSlot::default());
+    let address = server.address();
+    let mut clients = Vec::new();
+    for _ in 0..150 {
+        clients.push(client(address, b""));
+        clients.push(client(address, b"GET /livez HTTP/1.1\r\nHost: a\r\n"));
+    }
+    for _ in 0..10 {
+        assert_eq!(get(address, "/livez").await.code, 200);
+    }
+    // The oldest went for the newest, and the others when their time was over.
+    let closed = tokio::task::spawn_blocking(move || clients.into_iter().all(is_closed));
+    assert!(closed.await.unwrap());
+    server.stop().await;
+}
+
+#[actix::test]
+async fn a_connection_carries_one_request() {
+    let server = serve(&SupervisorSlot::default());
+    let request = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut client = client(server.address(), request.repeat(3).as_bytes());
+    let read = tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        client.read_to_string(&mut text).map(|_| text)
+    });
+    let text = read.await.unwrap().unwrap();
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 1, "{text}");
+    assert!(text.contains("Connection: close"), "{text}");
+    server.stop().await;
+}
+
+#[actix::test]
+async fn clients_that_never_read_their_pages_keep_nobody_out_and_hold_a_few_pages_at_most() {
+    let (recorder, page) = build(IDLE_TIMEOUT).unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        for lane in 0..20_000 {
+            let gauge = metrics::gauge!(
+                headwater_actors::metrics::LANE_BACKLOG_BYTES,
+                "lane" => format!("{}{lane}", "a".repeat(200))
+            );
+            gauge.set(1.0);
+        }
+    });
+    let listener = bind(LOOPBACK.parse().unwrap()).unwrap();
+    let server = Server::start(listener, page, SupervisorSlot::default()).unwrap();
+    let address = server.address();
+    let request = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+    let clients: Vec<_> = (0..60)
+        .map(|_| client(address, request.repeat(20).as_bytes()))
+        .collect();
+    assert_eq!(get(address, "/livez").await.code, 200);
+    let page = get(address, "/metrics").await;
+    assert_eq!(page.code, 200);
+    assert!(page.body.len() > 4_000_000, "{}", page.body.len());
+    let closed = tokio::task::spawn_blocking(move || clients.into_iter().all(is_closed));
+    assert!(closed.await.unwrap());
     server.stop().await;
 }
 
@@ -235,11 +338,8 @@ async fn telemetry_shows_what_is_counted_and_closes_its_port() {
     };
     let telemetry = Telemetry::start(&plan).unwrap();
     let address = telemetry.address().unwrap();
-    telemetry.attach(
-        Supervisor(Arc::new(Mutex::new(status(State::Streaming))))
-            .start()
-            .recipient(),
-    );
+    let (_tell, told) = watch::channel(vitals(State::Streaming));
+    telemetry.attach(Deaf.start().recipient(), told);
     metrics::counter!(headwater_actors::metrics::FENCES_TOTAL).increment(4);
     let reply = get(address, "/metrics").await;
     assert!(

@@ -1,6 +1,6 @@
 //! What the pipeline says of itself: a snapshot value, never a handle.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use actix::Message;
 
@@ -22,6 +22,16 @@ pub enum State {
     Draining,
     Stopped,
     Halted,
+}
+
+/// What the Supervisor says of itself unasked, at each change and at least once a second: who watches need not
+/// wait for its mailbox.
+#[derive(Debug, Clone)]
+pub struct Vitals {
+    pub state: State,
+    pub last_error: Option<ErrorStatus>,
+    /// When it was said.
+    pub at: Instant,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]

@@ -1,44 +1,39 @@
-//! The HTTP side: `/metrics`, `/livez`, `/readyz`, `/status`, on one small worker of actix-web.
+//! What the telemetry port answers: `/metrics`, `/livez`, `/readyz`, `/status`.
 //!
-//! The address is bound before anything else starts. Whom to ask comes later, through a
-//! [`SupervisorSlot`]: until then the process is alive and not ready. Alive means that the supervisor
-//! answers within two seconds, so a deadlock is restarted by whoever watches; ready means that it says
-//! *streaming*. The time limit drops an unanswered question, which carries no data, so nothing is lost.
-//! Not here: HTTPS and authentication. Nothing on these pages is a row value or a secret.
+//! Whom to ask comes later than the port, through a [`SupervisorSlot`]: until then the process is alive and not
+//! ready. Probes and metrics ask nobody: the Supervisor tells its [`Vitals`] at each change and at least once a
+//! second. Alive means that they are at most ten seconds old, so a Supervisor that hangs is restarted by whoever
+//! watches, and one whose actors are busy is not; ready means that they say *streaming*. Only `/status` asks,
+//! within a limit of time; the question carries no data, so nothing is lost with it. Not here: HTTPS and
+//! authentication. Nothing on these pages is a row value or a secret.
 
 use std::{
     io::ErrorKind,
     net::{SocketAddr, TcpListener},
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix::Recipient;
-use actix_web::{
-    App, HttpResponse, HttpServer,
-    dev::ServerHandle,
-    http::header::{CACHE_CONTROL, ContentType},
-    web::{self, Data},
-};
-use headwater_actors::status::{GetStatus, State, Status};
-use tokio::task::JoinHandle;
+use headwater_actors::status::{GetStatus, State, Status, Vitals};
+use tokio::sync::watch;
 
 use super::{
     Error,
+    places::Kind,
     recorder::{MetricsPage, state_name},
+    wire::{self, Reply, Request},
 };
 
-/// How long the supervisor may take to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long requests that have begun may take once the server stops.
-const STOP_SECS: u64 = 1;
-
-const CONNECTIONS_MAX: usize = 64;
-
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// How old the vitals of a living Supervisor may be. It tells them every second; a burst of work for thousands
+/// of lanes may delay it.
+const ALIVE_WITHIN: Duration = Duration::from_secs(10);
+/// How long the supervisor and its actors may take to answer.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const PLAIN_TYPE: &str = "text/plain; charset=utf-8";
+const JSON_TYPE: &str = "application/json";
 
 /// The supervisor, once there is one.
 #[derive(Clone, Default)]
@@ -50,12 +45,20 @@ enum Occupant {
     Nobody,
     /// Why there is none yet.
     Standby(Arc<str>),
-    Supervisor(Recipient<GetStatus>),
+    Supervisor(Recipient<GetStatus>, watch::Receiver<Vitals>),
+}
+
+/// What is known of the pipeline without asking.
+enum Pulse {
+    NotYet,
+    Standby(Arc<str>),
+    Alive(Vitals),
+    Silent(&'static str),
 }
 
 impl SupervisorSlot {
-    pub fn set(&self, supervisor: Recipient<GetStatus>) {
-        self.put(Occupant::Supervisor(supervisor));
+    pub fn set(&self, supervisor: Recipient<GetStatus>, vitals: watch::Receiver<Vitals>) {
+        self.put(Occupant::Supervisor(supervisor, vitals));
     }
 
     /// Another process has the checkpoint store, or it cannot be reached.
@@ -74,34 +77,58 @@ impl SupervisorSlot {
             .clone()
     }
 
-    async fn ask(&self) -> Answer {
-        let supervisor = match self.get() {
-            Occupant::Nobody => return Answer::NotYet,
-            Occupant::Standby(why) => return Answer::Standby(why),
-            Occupant::Supervisor(supervisor) => supervisor,
+    fn pulse(&self) -> Pulse {
+        match self.get() {
+            Occupant::Nobody => Pulse::NotYet,
+            Occupant::Standby(why) => Pulse::Standby(why),
+            Occupant::Supervisor(_, told) if told.has_changed().is_err() => {
+                Pulse::Silent("the supervisor has stopped")
+            }
+            Occupant::Supervisor(_, told) => {
+                let vitals = told.borrow().clone();
+                let age = Instant::now().saturating_duration_since(vitals.at);
+                match age <= ALIVE_WITHIN {
+                    true => Pulse::Alive(vitals),
+                    false => Pulse::Silent("the supervisor has done nothing for 10 s"),
+                }
+            }
+        }
+    }
+
+    async fn status(&self) -> Result<Box<Status>, Unanswered> {
+        let unknown = |why: &str| Unanswered {
+            state: "unknown",
+            error: Some(why.into()),
         };
-        match tokio::time::timeout(ANSWER_TIMEOUT, supervisor.send(GetStatus)).await {
-            Ok(Ok(status)) => Answer::Status(Box::new(status)),
-            Ok(Err(_)) => Answer::Silent("the supervisor has stopped"),
-            Err(_) => Answer::Silent("the supervisor did not answer within 2 s"),
+        let supervisor = match self.get() {
+            Occupant::Nobody => {
+                return Err(Unanswered {
+                    state: state_name(State::Starting),
+                    error: None,
+                });
+            }
+            Occupant::Standby(why) => {
+                return Err(Unanswered {
+                    state: state_name(State::Standby),
+                    error: Some(why.to_string()),
+                });
+            }
+            Occupant::Supervisor(supervisor, _) => supervisor,
+        };
+        match tokio::time::timeout(STATUS_TIMEOUT, supervisor.send(GetStatus)).await {
+            Ok(Ok(status)) => Ok(Box::new(status)),
+            Ok(Err(_)) => Err(unknown("the supervisor has stopped")),
+            Err(_) => Err(unknown("the pipeline did not answer within 2 s")),
         }
     }
 }
 
-enum Answer {
-    /// The pipeline is not started yet.
-    NotYet,
-    Standby(Arc<str>),
-    Status(Box<Status>),
-    Silent(&'static str),
-}
-
-/// A listener that runs until it is stopped.
-pub struct Server {
-    address: SocketAddr,
-    handle: ServerHandle,
-    serving: JoinHandle<std::io::Result<()>>,
-    upkeep: JoinHandle<()>,
+/// `/status` without a supervisor.
+#[derive(serde::Serialize)]
+pub struct Unanswered {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 /// Takes the address, or says which setting to change.
@@ -115,142 +142,117 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     })
 }
 
-impl Server {
-    /// Serves on a bound listener, inside the running actix system.
-    pub fn start(
-        listener: TcpListener,
-        page: Arc<MetricsPage>,
-        supervisor: SupervisorSlot,
-    ) -> Result<Self, Error> {
-        let address = listener.local_addr().map_err(Error::Listen)?;
-        let (page, upkept) = (Data::from(Arc::clone(&page)), page);
-        let supervisor = Data::new(supervisor);
-        let server = HttpServer::new(move || {
-            App::new()
-                .app_data(page.clone())
-                .app_data(supervisor.clone())
-                .route("/metrics", web::get().to(metrics))
-                .route("/livez", web::get().to(livez))
-                .route("/readyz", web::get().to(readyz))
-                .route("/status", web::get().to(status))
-                .default_service(web::to(unknown))
-        })
-        .workers(1)
-        .worker_max_blocking_threads(1)
-        .max_connections(CONNECTIONS_MAX)
-        .disable_signals()
-        .shutdown_timeout(STOP_SECS)
-        .listen(listener)
-        .map_err(Error::Listen)?
-        .run();
-        let handle = server.handle();
-        tracing::info!(%address, "metrics, probes and status are served");
-        Ok(Self {
-            address,
-            handle,
-            serving: actix::spawn(server),
-            upkeep: actix::spawn(async move {
-                let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
-                loop {
-                    ticks.tick().await;
-                    upkept.upkeep();
-                }
-            }),
-        })
+/// Which places an answer takes.
+pub fn kind(request: Option<&Request>) -> Kind {
+    match request.map(|request| request.path.as_str()) {
+        Some("/metrics" | "/status") => Kind::Page,
+        _ => Kind::Probe,
     }
+}
 
-    pub fn address(&self) -> SocketAddr {
-        self.address
+/// An answer that waits for nobody.
+pub fn probe(path: &str, supervisor: &SupervisorSlot) -> Reply {
+    match path {
+        "/livez" => livez(supervisor.pulse()),
+        "/readyz" => readyz(supervisor.pulse()),
+        _ => plain(
+            wire::Status::NotFound,
+            "there is /metrics, /livez, /readyz and /status",
+        ),
     }
+}
 
-    pub async fn stop(self) {
-        self.upkeep.abort();
-        self.handle.stop(true).await;
-        match self.serving.await {
-            Ok(Ok(())) => (),
-            Ok(Err(error)) => tracing::warn!(%error, "the listener for metrics ended badly"),
-            Err(error) => tracing::warn!(%error, "the listener for metrics panicked"),
+fn livez(pulse: Pulse) -> Reply {
+    match pulse {
+        Pulse::NotYet => plain(wire::Status::Ok, "alive: starting"),
+        Pulse::Standby(_) => plain(wire::Status::Ok, "alive: standby"),
+        Pulse::Alive(vitals) => {
+            let text = format!("alive: {}", state_name(vitals.state));
+            plain(wire::Status::Ok, &text)
         }
+        Pulse::Silent(why) => plain(wire::Status::Unavailable, why),
     }
 }
 
-async fn metrics(page: Data<MetricsPage>, supervisor: Data<SupervisorSlot>) -> HttpResponse {
-    let state = match supervisor.ask().await {
-        Answer::Status(status) => Some(status.state),
-        Answer::NotYet => Some(State::Starting),
-        Answer::Standby(_) => Some(State::Standby),
-        Answer::Silent(_) => None,
-    };
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .content_type(METRICS_TYPE)
-        .body(page.render(state))
-}
-
-async fn livez(supervisor: Data<SupervisorSlot>) -> HttpResponse {
-    match supervisor.ask().await {
-        Answer::NotYet => plain(HttpResponse::Ok(), "alive: starting"),
-        Answer::Standby(_) => plain(HttpResponse::Ok(), "alive: standby"),
-        Answer::Status(status) => {
-            let text = format!("alive: {}", state_name(status.state));
-            plain(HttpResponse::Ok(), &text)
-        }
-        Answer::Silent(why) => plain(HttpResponse::ServiceUnavailable(), why),
-    }
-}
-
-async fn readyz(supervisor: Data<SupervisorSlot>) -> HttpResponse {
-    match supervisor.ask().await {
-        Answer::NotYet => plain(HttpResponse::ServiceUnavailable(), "not ready: starting"),
-        Answer::Standby(why) => {
+fn readyz(pulse: Pulse) -> Reply {
+    match pulse {
+        Pulse::NotYet => plain(wire::Status::Unavailable, "not ready: starting"),
+        Pulse::Standby(why) => {
             let text = format!("not ready: standby\n{why}");
-            plain(HttpResponse::ServiceUnavailable(), &text)
+            plain(wire::Status::Unavailable, &text)
         }
-        Answer::Silent(why) => plain(HttpResponse::ServiceUnavailable(), why),
-        Answer::Status(status) if status.state == State::Streaming => {
-            plain(HttpResponse::Ok(), "ready: streaming")
+        Pulse::Silent(why) => plain(wire::Status::Unavailable, why),
+        Pulse::Alive(vitals) if vitals.state == State::Streaming => {
+            plain(wire::Status::Ok, "ready: streaming")
         }
-        Answer::Status(status) => plain(HttpResponse::ServiceUnavailable(), &why_not(&status)),
+        Pulse::Alive(vitals) => plain(wire::Status::Unavailable, &why_not(&vitals)),
     }
 }
 
-async fn status(supervisor: Data<SupervisorSlot>) -> HttpResponse {
-    match supervisor.ask().await {
-        Answer::Status(status) => HttpResponse::Ok()
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .json(*status),
-        Answer::NotYet => HttpResponse::ServiceUnavailable().json(Unanswered {
-            state: state_name(State::Starting),
-            error: None,
-        }),
-        Answer::Standby(why) => HttpResponse::ServiceUnavailable().json(Unanswered {
-            state: state_name(State::Standby),
-            error: Some(&why),
-        }),
-        Answer::Silent(why) => HttpResponse::ServiceUnavailable().json(Unanswered {
-            state: "unknown",
-            error: Some(why),
-        }),
+/// A page of any size that has still to be written out.
+pub enum Page {
+    Metrics(MetricsPage, Option<State>),
+    Status(Result<Box<Status>, Unanswered>),
+}
+
+pub async fn page(path: &str, supervisor: &SupervisorSlot, metrics: &MetricsPage) -> Page {
+    if path == "/status" {
+        return Page::Status(supervisor.status().await);
+    }
+    let state = match supervisor.pulse() {
+        Pulse::Alive(vitals) => Some(vitals.state),
+        Pulse::NotYet => Some(State::Starting),
+        Pulse::Standby(_) => Some(State::Standby),
+        Pulse::Silent(_) => None,
+    };
+    Page::Metrics(metrics.clone(), state)
+}
+
+impl Page {
+    /// May take long where there are many lanes.
+    pub fn render(self) -> Reply {
+        let (status, json) = match self {
+            Self::Metrics(metrics, state) => {
+                return Reply {
+                    status: wire::Status::Ok,
+                    content_type: METRICS_TYPE,
+                    body: metrics.render(state).into_bytes(),
+                };
+            }
+            Self::Status(Ok(status)) => (wire::Status::Ok, serde_json::to_vec(&status)),
+            Self::Status(Err(unanswered)) => {
+                (wire::Status::Unavailable, serde_json::to_vec(&unanswered))
+            }
+        };
+        json.map_or_else(
+            |_| broken(),
+            |body| Reply {
+                status,
+                content_type: JSON_TYPE,
+                body,
+            },
+        )
     }
 }
 
-/// `/status` without a supervisor.
-#[derive(serde::Serialize)]
-struct Unanswered<'a> {
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
+pub fn no_request() -> Reply {
+    plain(
+        wire::Status::BadRequest,
+        "a GET or HEAD of HTTP/1 is wanted",
+    )
 }
 
-async fn unknown() -> HttpResponse {
-    let text = "there is /metrics, /livez, /readyz and /status";
-    plain(HttpResponse::NotFound(), text)
+pub fn broken() -> Reply {
+    plain(
+        wire::Status::Unavailable,
+        "the page could not be made; the log says why",
+    )
 }
 
 /// The state, the last error and its hint, a line each.
-fn why_not(status: &Status) -> String {
-    let mut text = format!("not ready: {}", state_name(status.state));
-    if let Some(last) = status.last_errors.last() {
+fn why_not(vitals: &Vitals) -> String {
+    let mut text = format!("not ready: {}", state_name(vitals.state));
+    if let Some(last) = &vitals.last_error {
         text.push_str(&format!("\nlast error, {}: {}", last.actor, last.message));
         if let Some(hint) = &last.hint {
             text.push_str(&format!("\nhint: {hint}"));
@@ -259,9 +261,10 @@ fn why_not(status: &Status) -> String {
     text
 }
 
-fn plain(mut response: actix_web::HttpResponseBuilder, text: &str) -> HttpResponse {
-    response
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .content_type(ContentType::plaintext())
-        .body(format!("{text}\n"))
+fn plain(status: wire::Status, text: &str) -> Reply {
+    Reply {
+        status,
+        content_type: PLAIN_TYPE,
+        body: format!("{text}\n").into_bytes(),
+    }
 }

@@ -8,12 +8,16 @@
 pub mod http;
 pub mod logs;
 mod options;
+mod places;
 pub mod recorder;
+pub mod server;
+mod wire;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use actix::Recipient;
-use headwater_actors::status::GetStatus;
+use headwater_actors::status::{GetStatus, Vitals};
+use tokio::sync::watch;
 
 pub use self::options::{LogFormat, TelemetryOptions, TelemetryPlan};
 
@@ -52,23 +56,19 @@ pub enum Error {
 /// Metrics page, probes and status, as long as the program runs.
 pub struct Telemetry {
     supervisor: http::SupervisorSlot,
-    server: Option<http::Server>,
+    server: Option<server::Server>,
 }
 
 impl Telemetry {
     /// Installs the recorder and binds the listener; without `telemetry.listen` neither is there, and
-    /// counting costs nothing. Needs a running actix system.
+    /// counting costs nothing.
     pub fn start(plan: &TelemetryPlan) -> Result<Self, Error> {
         let supervisor = http::SupervisorSlot::default();
         let server = match plan.listen {
             Some(address) => {
                 let listener = http::bind(address)?;
                 let page = recorder::install()?;
-                Some(http::Server::start(
-                    listener,
-                    Arc::new(page),
-                    supervisor.clone(),
-                )?)
+                Some(server::Server::start(listener, page, supervisor.clone())?)
             }
             None => None,
         };
@@ -76,8 +76,8 @@ impl Telemetry {
     }
 
     /// Whom `/livez`, `/readyz`, `/status` and `/metrics` ask from now on.
-    pub fn attach(&self, supervisor: Recipient<GetStatus>) {
-        self.supervisor.set(supervisor);
+    pub fn attach(&self, supervisor: Recipient<GetStatus>, vitals: watch::Receiver<Vitals>) {
+        self.supervisor.set(supervisor, vitals);
     }
 
     /// What the pages say before there is a supervisor.
@@ -87,7 +87,7 @@ impl Telemetry {
 
     /// Where it listens: the real port when the settings said port 0.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.server.as_ref().map(http::Server::address)
+        self.server.as_ref().map(server::Server::address)
     }
 
     /// Answers the requests that have begun, for at most a second, and closes the listener.

@@ -23,7 +23,7 @@ use std::{
 };
 
 use actix::{Actor, ArbiterHandle, AsyncContext, Context, Handler, Message, SpawnHandle};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use self::{
     deaths::RestartRules,
@@ -51,6 +51,7 @@ use crate::{
     },
     reading::ReadRules,
     selection::Selection,
+    status::Vitals,
 };
 
 /// SIGTERM or SIGINT: the first drains, the second ends at once.
@@ -118,6 +119,11 @@ impl Supervisor {
         }
     }
 
+    /// What it says of itself unasked, from now until it stops.
+    pub fn vitals(&self) -> watch::Receiver<Vitals> {
+        self.report.vitals()
+    }
+
     fn died(&mut self, died: Died, ctx: &mut Context<Self>) {
         let Died {
             generation,
@@ -154,6 +160,9 @@ impl Actor for Supervisor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
         ctx.run_interval(GAUGE_INTERVAL, |supervisor, ctx| supervisor.measure(ctx));
+        ctx.run_interval(VITALS_INTERVAL, |supervisor, _| {
+            supervisor.report.tell_vitals();
+        });
         self.launch(Duration::ZERO, ctx);
     }
 }
@@ -221,3 +230,4 @@ const MAILBOX_CAPACITY: usize = 1024;
 /// An actor that lived so long since its last death starts with a clean slate.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
+const VITALS_INTERVAL: Duration = Duration::from_secs(1);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
+use tokio::sync::watch;
 
 use super::{
     Supervisor,
@@ -18,7 +19,7 @@ use crate::{
     lane::Lane,
     messages::{ActorId, Cause, Generation, GetCheckpointStatus, GetRouterStatus},
     metrics as names,
-    status::{ErrorStatus, GetStatus, State, Status},
+    status::{ErrorStatus, GetStatus, State, Status, Vitals},
 };
 
 pub struct Report {
@@ -32,6 +33,7 @@ pub struct Report {
     kept: KeptTables,
     errors: VecDeque<ErrorStatus>,
     troubled: HashMap<Arc<Lane>, Instant>,
+    vitals: watch::Sender<Vitals>,
 }
 
 impl Report {
@@ -46,15 +48,42 @@ impl Report {
             kept: KeptTables::new(),
             errors: VecDeque::new(),
             troubled: HashMap::new(),
+            vitals: watch::Sender::new(Vitals {
+                state: State::Starting,
+                last_error: None,
+                at: Instant::now(),
+            }),
         }
+    }
+
+    pub fn vitals(&self) -> watch::Receiver<Vitals> {
+        self.vitals.subscribe()
+    }
+
+    /// Says that the Supervisor is at work, and how things are.
+    pub fn tell_vitals(&self) {
+        self.vitals.send_replace(Vitals {
+            state: self.shown_state(),
+            last_error: self.errors.back().cloned(),
+            at: Instant::now(),
+        });
     }
 
     pub fn state(&mut self, state: State) {
         self.state = state;
+        self.tell_vitals();
     }
 
     pub fn late(&mut self, is_late: bool) {
         self.is_late = is_late;
+        self.tell_vitals();
+    }
+
+    fn shown_state(&self) -> State {
+        match self.state {
+            State::Streaming if self.is_late => State::Paused,
+            state => state,
+        }
     }
 
     pub fn is_late(&self) -> bool {
@@ -80,6 +109,7 @@ impl Report {
             message: failure.to_string(),
             hint: failure.hint.clone(),
         });
+        self.tell_vitals();
     }
 
     /// Whether this trouble is worth a line: a lane's first in a while.
@@ -102,10 +132,7 @@ impl Report {
     fn snapshot(&self) -> Status {
         Status {
             name: self.name.clone(),
-            state: match self.state {
-                State::Streaming if self.is_late => State::Paused,
-                state => state,
-            },
+            state: self.shown_state(),
             generation: self.generation.0,
             restarts: self.restarts.values().sum(),
             restarts_by_actor: self.restarts.clone(),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use actix::{ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
+use actix::{ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 
 use super::{Supervisor, generation::Running, lifecycle::Event};
 use crate::{
     backoff::Backoff,
     checkpointer::{self, Checkpointer},
+    failure::Failure,
     lane::Lane,
     messages::{ActorId, Generation, LaneReady, ResumeFrom, Writer},
     ports::{dead_letters::Origin, launcher::Launch, routes::Route},
@@ -124,24 +125,21 @@ impl Supervisor {
         self.ask_route(lane, backoff, ctx);
     }
 
-    fn ask_route(&mut self, lane: Arc<Lane>, mut backoff: Backoff, ctx: &mut Context<Self>) {
+    /// Each question is a task of its own: the Supervisor's context would ask all of them again at each answer.
+    fn ask_route(&mut self, lane: Arc<Lane>, backoff: Backoff, ctx: &mut Context<Self>) {
         let Some(running) = &self.running else { return };
         let generation = running.number;
-        let asked = running.launch.routes.route(&lane.table).into_actor(self);
-        ctx.spawn(asked.map(move |answer, supervisor, ctx| match answer {
-            _ if !supervisor.lifecycle.is_live(generation) => (),
-            Ok(route) => supervisor.spawn_writer(&lane, route, ctx),
-            Err(failure) if failure.is_definite() => {
-                supervisor.on(Event::RouteRefused(failure), ctx);
-            }
-            Err(failure) => {
-                supervisor.lane_troubled(&lane, &failure);
-                let wait = backoff.next_wait(fastrand::f64());
-                supervisor.later(wait, ctx, |supervisor, ctx| {
-                    supervisor.ask_route(lane, backoff, ctx);
-                });
-            }
-        }));
+        let asked = running.launch.routes.route(&lane.table);
+        let supervisor = ctx.address();
+        actix::spawn(async move {
+            let answer = asked.await;
+            supervisor.do_send(Routed {
+                generation,
+                lane,
+                backoff,
+                answer,
+            });
+        });
     }
 
     /// A lane has one writer.
@@ -204,6 +202,43 @@ impl Supervisor {
         let lanes = running.map_or(0, |running| running.writers.len());
         self.parts.raw.weigh(lanes);
         self.parts.encoded.weigh(lanes);
+    }
+}
+
+/// How a lane's table leaves, or why that is not known.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Routed {
+    generation: Generation,
+    lane: Arc<Lane>,
+    /// For the next question.
+    backoff: Backoff,
+    answer: Result<Route, Failure>,
+}
+
+impl Handler<Routed> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, routed: Routed, ctx: &mut Self::Context) {
+        let Routed {
+            generation,
+            lane,
+            mut backoff,
+            answer,
+        } = routed;
+        self.report.tell_vitals();
+        match answer {
+            _ if !self.lifecycle.is_live(generation) => (),
+            Ok(route) => self.spawn_writer(&lane, route, ctx),
+            Err(failure) if failure.is_definite() => self.on(Event::RouteRefused(failure), ctx),
+            Err(failure) => {
+                self.lane_troubled(&lane, &failure);
+                let wait = backoff.next_wait(fastrand::f64());
+                self.later(wait, ctx, |supervisor, ctx| {
+                    supervisor.ask_route(lane, backoff, ctx);
+                });
+            }
+        }
     }
 }
 
