@@ -1,37 +1,36 @@
 //! What a component reads and checks its options with: the error that names key and remedy, choices, ranges.
 //!
 //! A component owns its options: one struct that serde reads from the settings, and beside it the check that makes
-//! of them what its code takes. A closed choice is an enum with `Deserialize`; serde hands what was found and what
-//! could be chosen to [`Error`], which says it the same way everywhere. A key is known from where it was read; a
-//! check whose options stand in several places names them without the section, which [`Error::under`] adds.
-//! Not here: layers and origins (`settings`), what fits together (`plan`).
+//! of them what its code takes. A closed choice is an enum with `Deserialize`, read by [`read_choice`], which tells
+//! what could be chosen (the library that reads the settings tells only what was found). A key is known from where it
+//! was read; a check whose options stand in several places names them without the section, which [`Error::under`]
+//! adds. Not here: layers and origins (`settings`), what fits together (`plan`).
 
 use std::{ops::RangeInclusive, time::Duration};
 
 use serde::{
-    Deserialize, Serialize,
-    de::{self, IntoDeserializer, value::StrDeserializer},
+    Deserialize, Deserializer, Serialize,
+    de::{self, DeserializeOwned, IntoDeserializer, value::StrDeserializer},
 };
 
-/// What is wrong with a setting, by itself or beside others: key, what was found, what to do.
+/// What is wrong with a setting, by itself or beside others.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("setting `{key}`: {problem}; {remedy}")]
+#[error("setting `{key}`: {message}")]
 pub struct Error {
     pub key: String,
-    pub problem: String,
-    pub remedy: String,
+    /// What was found; what to do.
+    pub message: String,
 }
 
 impl Error {
     pub fn new(
         key: impl Into<String>,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
+        problem: impl std::fmt::Display,
+        remedy: impl std::fmt::Display,
     ) -> Self {
         Self {
             key: key.into(),
-            problem: problem.into(),
-            remedy: remedy.into(),
+            message: format!("{problem}; {remedy}"),
         }
     }
 
@@ -46,33 +45,53 @@ impl Error {
     }
 }
 
-impl de::Error for Error {
-    /// Settings have the types of the reference when they are read, so this is about the reference itself.
+/// A name that is none of a closed set, with the nearest one and all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownChoice(String);
+
+impl de::Error for UnknownChoice {
     fn custom<T: std::fmt::Display>(problem: T) -> Self {
-        Self::new("", problem.to_string(), "see config/default.toml")
+        Self(problem.to_string())
     }
 
     fn unknown_variant(found: &str, choices: &'static [&'static str]) -> Self {
         let names: Vec<String> = choices.iter().map(|name| format!("\"{name}\"")).collect();
+        let names = names.join(", ");
         let nearest = choices
             .iter()
             .map(|name| (strsim::damerau_levenshtein(found, name), *name))
             .filter(|(distance, name)| *distance < name.len() && *distance <= 1.max(name.len() / 3))
             .min();
         let remedy = match nearest {
-            Some((_, name)) => {
-                format!("did you mean \"{name}\"? It is one of {}", names.join(", "))
-            }
-            None => format!("write one of {}", names.join(", ")),
+            Some((_, name)) => format!("did you mean \"{name}\"? It is one of {names}"),
+            None => format!("write one of {names}"),
         };
-        Self::new("", format!("\"{found}\" is unknown"), remedy)
+        Self(format!("\"{found}\" is unknown; {remedy}"))
     }
 }
 
-/// One of a closed set of names, where it is not serde that meets it.
-pub fn choice<'de, T: Deserialize<'de>>(key: &str, found: &str) -> Result<T, Error> {
-    let found: StrDeserializer<'_, Error> = found.into_deserializer();
-    T::deserialize(found).map_err(|error| error.under(key))
+/// One of a closed set of names.
+pub fn named<T: DeserializeOwned>(found: &str) -> Result<T, UnknownChoice> {
+    let found: StrDeserializer<'_, UnknownChoice> = found.into_deserializer();
+    T::deserialize(found)
+}
+
+/// The same as the value of a setting.
+pub fn choice<T: DeserializeOwned>(key: &str, found: &str) -> Result<T, Error> {
+    named(found).map_err(|UnknownChoice(message)| Error {
+        key: key.to_owned(),
+        message,
+    })
+}
+
+/// For `deserialize_with`: a field whose type is a closed set of names.
+pub fn read_choice<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    named(&String::deserialize(deserializer)?).map_err(de::Error::custom)
 }
 
 /// A choice as the settings write it, in quotes.
@@ -127,7 +146,10 @@ mod tests {
             "setting `c`: \"gren\" is unknown; did you mean \"green\"? It is one of \"dark_red\", \"green\""
         );
         let error = choice::<Colour>("c", "").unwrap_err();
-        assert_eq!(error.remedy, "write one of \"dark_red\", \"green\"");
+        assert_eq!(
+            error.message,
+            "\"\" is unknown; write one of \"dark_red\", \"green\""
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
     aws::{AwsOptions, AwsPlan},
     lease::Span,
     mysql::options::{SourcePlan, address},
-    options::{Error, duration_secs, number, optional},
+    options::{Error, duration_secs, number, optional, read_choice},
     secret::{Places, Secret},
 };
 
@@ -23,7 +23,7 @@ const TABLE_SHAPE: &str =
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointOptions {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "read_choice")]
     kind: Kind,
     interval_ms: u64,
     late_after_secs: u64,

@@ -280,13 +280,9 @@ fn load(sources: &Sources) -> Result<Loaded, settings::Error> {
 
 fn plan(loaded: &Loaded) -> Result<Plan, Error> {
     Plan::from_settings(loaded).map_err(|error| {
-        let plan::Error {
-            key,
-            problem,
-            remedy,
-        } = error;
+        let plan::Error { key, message } = error;
         let origin = loaded.origin(&key).unwrap_or("default");
-        Error::Plan(format!("setting `{key}` ({origin}): {problem}; {remedy}"))
+        Error::Plan(format!("setting `{key}` ({origin}): {message}"))
     })
 }
 

@@ -15,7 +15,7 @@ use super::{
     native::{NativeEncoder, NativePlan},
     shape::{ShapePlan, ShapeRules},
 };
-use crate::options::Error;
+use crate::options::{Error, read_choice};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -29,7 +29,7 @@ enum Kind {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FormatOptions {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "read_choice")]
     kind: Kind,
     maxwell: MaxwellOptions,
     debezium: DebeziumOptions,

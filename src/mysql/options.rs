@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::point::{StartPlan, Target};
 use crate::{
-    options::{Error, duration_secs, number, optional, quoted},
+    options::{Error, duration_secs, number, optional, quoted, read_choice},
     secret::{Places, Secret},
 };
 
@@ -31,16 +31,19 @@ pub struct SourceOptions {
     heartbeat_secs: u64,
     read_timeout_secs: u64,
     catch_up_secs: u64,
+    #[serde(deserialize_with = "read_choice")]
     lower_case_table_names: NameCaseOption,
+    #[serde(deserialize_with = "read_choice")]
     unnamed_columns: UnnamedColumns,
-    #[serde(with = "XaChoice")]
-    xa: XaPolicy,
+    #[serde(deserialize_with = "read_choice")]
+    xa: XaChoice,
     tls: TlsOptions,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TlsOptions {
+    #[serde(deserialize_with = "read_choice")]
     mode: TlsMode,
     ca_file: String,
 }
@@ -59,8 +62,8 @@ enum NameCaseOption {
 }
 
 /// As `source.xa` has them.
-#[derive(Deserialize)]
-#[serde(remote = "XaPolicy", rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum XaChoice {
     Halt,
     AtCommit,
@@ -193,7 +196,10 @@ impl SourceOptions {
                 NameCaseOption::One | NameCaseOption::Two => Some(NameCase::Folded),
             },
             unnamed_columns: self.unnamed_columns,
-            xa: self.xa,
+            xa: match self.xa {
+                XaChoice::Halt => XaPolicy::Halt,
+                XaChoice::AtCommit => XaPolicy::AtCommit,
+            },
         })
     }
 }

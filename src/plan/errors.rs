@@ -6,13 +6,19 @@ use headwater_actors::on_error::OnError;
 use serde::Deserialize;
 
 use super::Error;
-use crate::{encode::shape::InvalidText, options::optional};
+use crate::{
+    encode::shape::InvalidText,
+    options::{optional, read_choice},
+};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorsOptions {
+    #[serde(deserialize_with = "read_choice")]
     oversize: OnError,
+    #[serde(deserialize_with = "read_choice")]
     undecodable: OnError,
+    #[serde(deserialize_with = "read_choice")]
     invalid_text: InvalidText,
     dead_letter_path: String,
 }

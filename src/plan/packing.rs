@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Error, RoutePlan};
 use crate::{
     encode::{Format, Grain},
-    options::{number, quoted},
+    options::{number, quoted, read_choice},
     sinks::SinkPlan,
 };
 
@@ -22,10 +22,12 @@ const RECORD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PackingOptions {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "read_choice")]
     kind: Packing,
     record_bytes_max: u64,
+    #[serde(deserialize_with = "read_choice")]
     compression: Compression,
+    #[serde(deserialize_with = "read_choice")]
     partition_key: KeyChoice,
     partition_columns: Vec<String>,
 }

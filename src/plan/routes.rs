@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{Error, PackingPlan, Plan, packing::PackingOptions};
 use crate::{
     encode::{Format, FormatOptions, native::NativePlan},
-    options::number,
+    options::{number, read_choice},
     settings::{Loaded, Route},
     sinks::{self, Facts, NameError, SinkOptions, SinkPlan, TargetSetting, Template},
 };
@@ -20,6 +20,7 @@ use crate::{
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderingOptions {
+    #[serde(deserialize_with = "read_choice")]
     key: OrderingChoice,
     lanes: u64,
 }
@@ -103,7 +104,7 @@ pub(super) struct Common<'a> {
 pub(super) fn routes(loaded: &Loaded, common: &Common<'_>) -> Result<Vec<RoutePlan>, Error> {
     let planned = loaded.routes.iter().enumerate().map(|(number, route)| {
         let planned = || {
-            let tables = TableFilter::new(route.tables()).map_err(|error| {
+            let tables = TableFilter::new(&route.tables()).map_err(|error| {
                 Error::new("tables", error.to_string(), "see config/default.toml")
             })?;
             let routed: Routed = loaded.read_route(route)?;

@@ -57,10 +57,11 @@ fn a_budget_too_small_for_its_parts_is_refused() {
     let in_flight = ["sink.kinesis.in_flight_bytes_max=20000000"];
     let error = plan_of(&with_kinesis(&in_flight)).unwrap_err();
     assert_eq!(error.key, "memory.budget_bytes");
-    assert!(error.remedy.contains("40000000"), "{error}");
+    assert!(error.message.contains("40000000"), "{error}");
     let error = plan_of(&["packing.record_bytes_max=8000000"]).unwrap_err();
     assert_eq!(error.key, "memory.budget_bytes");
-    let needed = error.remedy.split(['t', ',']).find_map(|part| {
+    let (_, remedy) = error.message.split_once("; ").unwrap();
+    let needed = remedy.split(['t', ',']).find_map(|part| {
         let digits: String = part.chars().filter(char::is_ascii_digit).collect();
         digits.parse::<u64>().ok()
     });
@@ -78,7 +79,7 @@ fn a_sink_needs_its_target() {
     assert_eq!(refused_key(&["sink.type=file"]), "sink.file.path");
     let arn = ["sink.kinesis.stream=arn:aws:kinesis:eu-central-1:1:stream/s"];
     let error = plan_of(&with_kinesis(&arn)).unwrap_err();
-    assert!(error.remedy.contains("not the ARN"), "{error}");
+    assert!(error.message.contains("not the ARN"), "{error}");
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn a_password_comes_from_one_place() {
     let error = plan_of(&[&file, "source.url=mysql://u:other@h"]).unwrap_err();
     assert!(
         error
-            .problem
+            .message
             .contains("source.url and from source.password_file")
     );
     assert!(!format!("{error}{plan:?}").contains("hunter2"));
@@ -242,7 +243,7 @@ fn a_wrong_column_pattern_names_its_key() {
     ] {
         let error = plan_of(&[&format!("{key}={pattern}")]).unwrap_err();
         assert_eq!(error.key, key);
-        assert!(error.problem.contains(&format!("\"{pattern}\"")), "{error}");
+        assert!(error.message.contains(&format!("\"{pattern}\"")), "{error}");
     }
     assert_eq!(refused_key(&["columns.include="]), "columns.include");
     assert_eq!(
@@ -258,7 +259,7 @@ fn a_hash_needs_its_salt_from_one_place() {
     let error = plan_of(&["mask.hash=*.*.email"]).unwrap_err();
     assert_eq!(error.key, "mask.hash_salt_file");
     assert!(
-        error.remedy.contains("HEADWATER__MASK__HASH_SALT"),
+        error.message.contains("HEADWATER__MASK__HASH_SALT"),
         "{error}"
     );
     let folder = tempfile::tempdir().unwrap();
@@ -278,7 +279,7 @@ fn a_hash_needs_its_salt_from_one_place() {
     assert_eq!(error.key, "mask.hash_salt_file");
     std::fs::write(&path, "").unwrap();
     let error = plan_of(&[&file]).unwrap_err();
-    assert!(error.remedy.contains("write the salt"), "{error}");
+    assert!(error.message.contains("write the salt"), "{error}");
 }
 
 #[test]
@@ -357,10 +358,10 @@ fn the_options_of_a_format_are_checked_by_name() {
 fn fields_and_constants_are_what_the_event_can_carry() {
     let error = plan_of(&["native.fields=id,sequence"]).unwrap_err();
     assert_eq!(error.key, "native.fields");
-    assert!(error.problem.contains("\"sequence\" is unknown"), "{error}");
-    assert!(error.remedy.contains("\"position\""), "{error}");
+    assert!(error.message.contains("\"sequence\" is unknown"), "{error}");
+    assert!(error.message.contains("\"position\""), "{error}");
     let error = plan_of(&["native.fields=type"]).unwrap_err();
-    assert!(error.problem.contains("always written"), "{error}");
+    assert!(error.message.contains("always written"), "{error}");
     for wrong in [
         "env",
         "=prod",
@@ -397,6 +398,33 @@ fn invalid_text_is_one_of_three() {
     );
     let plan = plan_of(&["errors.invalid_text=base64_object"]).unwrap();
     assert_eq!(plan.errors.invalid_text, InvalidText::Base64Object);
+}
+
+#[test]
+fn every_closed_choice_is_refused_with_all_that_could_be_chosen() {
+    let reference: toml::Table = toml::from_str(crate::settings::DEFAULT_TOML).unwrap();
+    let mut choices = 0;
+    let mut sections = vec![(String::new(), reference)];
+    while let Some((prefix, section)) = sections.pop() {
+        for (name, value) in section {
+            let key = format!("{prefix}{name}");
+            match value {
+                toml::Value::Table(inner) => sections.push((format!("{key}."), inner)),
+                toml::Value::String(_) | toml::Value::Array(_) => {
+                    let Err(error) = plan_of(&[&format!("{key}=no such name")]) else {
+                        continue;
+                    };
+                    assert!(!error.message.contains("variant"), "{error}");
+                    if error.message.starts_with("\"no such name\" is unknown; ") {
+                        assert_eq!(error.key, key);
+                        choices += 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(choices > 20, "{choices}");
 }
 
 /// Settings files of `config/`, and the TOML blocks of the pages.

@@ -1,17 +1,37 @@
 //! One layer each: the file, the environment, `--set`. What comes out is known and of the right type.
 
-use std::{ffi::OsString, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
+use config::{ConfigError, Map, Source, Value, ValueKind};
 use toml::de::{DeTable, DeValue};
 
 use super::{
     Problem, is_ours, is_secret, join,
     routes::Route,
     schema::{Kind, Schema},
-    value::{Layer, Literal, Value},
 };
 
 pub(super) const ENVIRONMENT_PREFIX: &str = "HEADWATER__";
+
+/// Checked values by their full key.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Layer(pub(super) BTreeMap<String, Value>);
+
+impl Layer {
+    pub(super) fn insert(&mut self, key: &str, value: Value) {
+        self.0.insert(key.to_owned(), value);
+    }
+}
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Ok(self.0.clone().into_iter().collect())
+    }
+}
 
 /// The file's values and its routes.
 pub(super) fn file(
@@ -74,9 +94,7 @@ impl FileWalk<'_> {
                 (value, _) if key == "routes" => self.routes(value, origin),
                 _ if is_secret(&key) => self.problems.push(Problem::Secret { key, origin }),
                 (value, Some(kind)) if is_path => match convert(value, kind, Some(&origin)) {
-                    Some(value) => {
-                        self.layer.insert(key, value);
-                    }
+                    Some(value) => self.layer.insert(&key, value),
                     None => self.problems.push(Problem::WrongType {
                         key,
                         origin,
@@ -109,22 +127,24 @@ impl FileWalk<'_> {
 }
 
 /// A TOML value as the kind wants it; `None` when it is of another type.
-pub(super) fn convert(value: &DeValue<'_>, kind: Kind, origin: Option<&str>) -> Option<Value> {
+pub(super) fn convert(value: &DeValue<'_>, kind: Kind, origin: Option<&String>) -> Option<Value> {
     let converted = match (kind, value) {
-        (Kind::Text, DeValue::String(text)) => Literal::Text(text.as_ref().to_owned()),
-        (Kind::Switch, DeValue::Boolean(switch)) => Literal::Switch(*switch),
+        (Kind::Text, DeValue::String(text)) => ValueKind::from(text.as_ref()),
+        (Kind::Switch, DeValue::Boolean(switch)) => ValueKind::from(*switch),
         (Kind::Count, DeValue::Integer(number)) => {
             let number = i64::from_str_radix(number.as_str(), number.radix()).ok()?;
-            Literal::Count(u64::try_from(number).ok()?)
+            ValueKind::I64(Some(number).filter(|number| *number >= 0)?)
         }
         (Kind::List, DeValue::Array(items)) => {
-            let texts = items.iter().map(|item| item.get_ref().as_str());
-            let texts: Option<Vec<String>> = texts.map(|text| text.map(str::to_owned)).collect();
-            Literal::List(texts?)
+            let texts: Option<Vec<Value>> = items
+                .iter()
+                .map(|item| Some(Value::new(origin, item.get_ref().as_str()?)))
+                .collect();
+            ValueKind::Array(texts?)
         }
         _ => return None,
     };
-    Some(Value::new(converted, origin))
+    Some(Value::new(origin, converted))
 }
 
 /// What stands there, without text that could be secret.
@@ -231,9 +251,7 @@ impl Text<'_> {
             return;
         };
         match self.value.and_then(|value| parse(value, kind, &origin)) {
-            Some(value) => {
-                layer.insert(key, value);
-            }
+            Some(value) => layer.insert(&key, value),
             None => problems.push(Problem::WrongType {
                 found: match (kind, self.value) {
                     (_, None) => "text that is not UTF-8".to_owned(),
@@ -248,27 +266,27 @@ impl Text<'_> {
     }
 }
 
-fn parse(value: &str, kind: Kind, origin: &str) -> Option<Value> {
+fn parse(value: &str, kind: Kind, origin: &String) -> Option<Value> {
     let parsed = match kind {
-        Kind::Text => Literal::Text(value.to_owned()),
-        Kind::Switch => Literal::Switch(value.trim().parse::<bool>().ok()?),
+        Kind::Text => ValueKind::from(value),
+        Kind::Switch => ValueKind::from(value.trim().parse::<bool>().ok()?),
         Kind::Count => {
             let number = value.trim().replace('_', "").parse::<i64>().ok()?;
-            Literal::Count(u64::try_from(number).ok()?)
+            ValueKind::I64(Some(number).filter(|number| *number >= 0)?)
         }
         // A list with commas in its items is written as in TOML.
         Kind::List if value.trim_start().starts_with('[') => {
             let list = DeValue::parse(value.trim()).ok()?;
             return convert(list.get_ref(), kind, Some(origin));
         }
-        Kind::List => Literal::List(
+        Kind::List => ValueKind::Array(
             value
                 .split(',')
                 .map(str::trim)
                 .filter(|item| !item.is_empty())
-                .map(str::to_owned)
+                .map(|item| Value::new(Some(origin), item))
                 .collect(),
         ),
     };
-    Some(Value::new(parsed, Some(origin)))
+    Some(Value::new(Some(origin), parsed))
 }

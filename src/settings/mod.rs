@@ -8,21 +8,21 @@
 
 mod layers;
 mod print;
-mod read;
 mod routes;
 mod schema;
-mod value;
 
 use std::{
+    collections::HashMap,
     ffi::{OsStr, OsString},
     path::Path,
 };
 
+use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
+use layers::Layer;
 pub use routes::Route;
 use schema::Schema;
-use value::{Layer, Value};
 
 use crate::options;
 
@@ -52,7 +52,10 @@ pub struct Layers<'a> {
 /// Settings with the origin of each.
 pub struct Loaded {
     schema: Schema,
-    values: Layer,
+    /// All layers.
+    merged: Config,
+    /// The same by full key, with origins.
+    values: HashMap<String, Value>,
     /// In the file's order.
     pub routes: Vec<Route>,
 }
@@ -100,6 +103,8 @@ pub enum Problem {
     Secret { key: String, origin: String },
     #[error("--set wants key=value, found no \"=\" after \"{key}\"")]
     NotPair { key: String },
+    #[error("settings: {0}")]
+    Merge(ConfigError),
 }
 
 /// Everything that is wrong, one problem a line.
@@ -122,27 +127,73 @@ impl Layers<'_> {
     pub fn load(&self) -> Result<Loaded, Error> {
         let (schema, defaults) = Schema::of_defaults();
         let mut problems = Vec::new();
-        let mut values = defaults;
+        let mut merged = vec![defaults];
         let mut routes = Vec::new();
         if let Some(path) = self.file {
             let layer;
             (layer, routes) = layers::file(path, &schema, &mut problems);
-            values.extend(layer);
+            merged.push(layer);
         }
-        values.extend(layers::environment(
+        merged.push(layers::environment(
             &self.environment,
             &schema,
             &mut problems,
         ));
-        values.extend(layers::sets(self.sets, &schema, &mut problems));
+        merged.push(layers::sets(self.sets, &schema, &mut problems));
         if !problems.is_empty() {
             return Err(Error { problems });
         }
-        Ok(Loaded {
-            schema,
-            values,
-            routes,
+        merge(merged, routes, schema).map_err(|error| Error {
+            problems: vec![Problem::Merge(error)],
         })
+    }
+}
+
+fn merge(layers: Vec<Layer>, routes: Vec<Route>, schema: Schema) -> Result<Loaded, ConfigError> {
+    let builder = layers
+        .into_iter()
+        .fold(Config::builder(), |builder, layer| {
+            builder.add_source(layer)
+        });
+    let merged = builder.build()?;
+    let mut values = HashMap::new();
+    flatten("", merged.collect()?, &mut values);
+    Ok(Loaded {
+        schema,
+        merged,
+        values,
+        routes,
+    })
+}
+
+fn flatten(prefix: &str, table: Map<String, Value>, values: &mut HashMap<String, Value>) {
+    for (name, value) in table {
+        let key = join(prefix, &name);
+        match value.kind {
+            ValueKind::Table(table) => flatten(&key, table, values),
+            _ => {
+                values.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Values have their types when they are merged, so what is refused is a choice, or the reference lacks a key.
+fn refused(error: ConfigError) -> options::Error {
+    let (key, message) = match error {
+        ConfigError::At { key, error, .. } => (key, error.to_string()),
+        ConfigError::NotFound(key) => (Some(key), "is missing".to_owned()),
+        ConfigError::Type {
+            key,
+            unexpected,
+            expected,
+            ..
+        } => (key, format!("found {unexpected}, expected {expected}")),
+        other => (None, other.to_string()),
+    };
+    options::Error {
+        key: key.unwrap_or_default(),
+        message,
     }
 }
 
@@ -159,18 +210,18 @@ fn join(prefix: &str, name: &str) -> String {
 
 impl Loaded {
     /// The top level as the types that components have for their options.
-    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, options::Error> {
-        read::read(&self.values)
+    pub fn read<'a, T: Deserialize<'a>>(&self) -> Result<T, options::Error> {
+        self.merged.clone().try_deserialize().map_err(refused)
     }
 
     /// The same for the tables of a route: what it sets, over the top level.
-    pub fn read_route<T: for<'a> Deserialize<'a>>(
-        &self,
-        route: &Route,
-    ) -> Result<T, options::Error> {
-        let mut values = self.values.clone();
-        values.extend(route.values.clone());
-        read::read(&values)
+    pub fn read_route<'a, T: Deserialize<'a>>(&self, route: &Route) -> Result<T, options::Error> {
+        Config::builder()
+            .add_source(self.merged.clone())
+            .add_source(route.values.clone())
+            .build()
+            .and_then(Config::try_deserialize)
+            .map_err(refused)
     }
 
     /// Where a key's value came from, of a route's too; `None` for the default and for no such key.

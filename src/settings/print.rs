@@ -1,16 +1,23 @@
 //! The effective settings as a TOML file that could be used again, each value that is not the default with
 //! its origin; secrets hidden.
 
+use std::collections::HashMap;
+
+use config::{Value, ValueKind};
+
 use super::{
     SECRETS,
     routes::Route,
     schema::{Schema, split},
-    value::{Layer, Literal, Value},
 };
 
 const HIDDEN: &str = "***";
 
-pub(super) fn effective(schema: &Schema, values: &Layer, routes: &[Route]) -> String {
+pub(super) fn effective(
+    schema: &Schema,
+    values: &HashMap<String, Value>,
+    routes: &[Route],
+) -> String {
     let mut out = String::new();
     let mut current = "";
     for key in &schema.order {
@@ -22,7 +29,7 @@ pub(super) fn effective(schema: &Schema, values: &Layer, routes: &[Route]) -> St
         let Some(value) = values.get(key) else {
             continue;
         };
-        out.push_str(&format!("{name} = {}", literal(&value.literal)));
+        out.push_str(&format!("{name} = {}", literal(&value.kind)));
         if let Some(origin) = value.origin() {
             out.push_str(&format!(" # {}", one_line(origin)));
         }
@@ -39,9 +46,9 @@ pub(super) fn effective(schema: &Schema, values: &Layer, routes: &[Route]) -> St
         let own = schema
             .order
             .iter()
-            .filter_map(|key| Some((key.as_str(), route.values.get(key)?)));
+            .filter_map(|key| Some((key.as_str(), route.get(key)?)));
         for (key, value) in std::iter::once(("tables", &route.tables)).chain(own) {
-            out.push_str(&format!("{key} = {}", literal(&value.literal)));
+            out.push_str(&format!("{key} = {}", literal(&value.kind)));
             if let Some(origin) = value.origin() {
                 out.push_str(&format!(" # {}", one_line(origin)));
             }
@@ -51,20 +58,15 @@ pub(super) fn effective(schema: &Schema, values: &Layer, routes: &[Route]) -> St
     out
 }
 
-fn literal(literal: &Literal) -> String {
-    match literal {
-        Literal::Text(text) => quoted(text),
-        Literal::Count(number) => number.to_string(),
-        Literal::Switch(switch) => switch.to_string(),
-        Literal::List(items) => {
-            let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
+fn literal(kind: &ValueKind) -> String {
+    match kind {
+        ValueKind::String(text) => toml::Value::String(hide_password(text)).to_string(),
+        ValueKind::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| literal(&item.kind)).collect();
             format!("[{}]", items.join(", "))
         }
+        other => other.to_string(),
     }
-}
-
-fn quoted(text: &str) -> String {
-    toml::Value::String(hide_password(text)).to_string()
 }
 
 fn one_line(text: &str) -> String {

@@ -4,13 +4,13 @@
 //! concerns one table's way out can be routed. Routes stand in the file only: their order matters, and an environment
 //! cannot say it well.
 
+use config::{Value, ValueKind};
 use toml::de::{DeTable, DeValue};
 
 use super::{
     Problem, join,
-    layers::{FileWalk, convert, found},
+    layers::{FileWalk, Layer, convert, found},
     schema::{Kind, Schema},
-    value::{Layer, Literal, Value},
 };
 use crate::sinks;
 
@@ -32,22 +32,22 @@ pub struct Route {
 
 impl Route {
     /// Which tables it is for, as it has them.
-    pub fn tables(&self) -> &[String] {
-        match &self.tables.literal {
-            Literal::List(patterns) => patterns,
-            _ => &[],
+    pub fn tables(&self) -> Vec<String> {
+        match &self.tables.kind {
+            ValueKind::Array(patterns) => patterns.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
         }
     }
 
     /// The route itself sets the key of the top level.
     pub fn gives(&self, key: &str) -> bool {
-        self.values.contains_key(key)
+        self.values.0.contains_key(key)
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         match key {
             "tables" => Some(&self.tables),
-            key => self.values.get(key),
+            key => self.values.0.get(key),
         }
     }
 }
@@ -90,9 +90,9 @@ impl FileWalk<'_> {
             });
         };
         for (number, (start, table)) in tables.into_iter().enumerate() {
-            let mut route = Layer::new();
+            let mut route = Layer::default();
             self.route(number, "", table, &mut route);
-            match route.remove("tables") {
+            match route.0.remove("tables") {
                 Some(tables) => self.routes.push(Route {
                     tables,
                     values: route,
@@ -126,9 +126,7 @@ impl FileWalk<'_> {
                         .push(Problem::NotRoutable { key: full, origin });
                 }
                 (value, Some(kind)) => match convert(value, kind, Some(&origin)) {
-                    Some(value) => {
-                        route.insert(key, value);
-                    }
+                    Some(value) => route.insert(&key, value),
                     None => self.problems.push(Problem::WrongType {
                         key: full,
                         origin,

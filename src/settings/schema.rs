@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use config::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::{
-    DEFAULT_TOML, SECRETS, join,
-    value::{Layer, Literal, Value},
-};
+use super::{DEFAULT_TOML, SECRETS, join, layers::Layer};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -52,8 +50,7 @@ impl Schema {
         schema.order = leaves.into_iter().map(|(_, key)| key).collect();
         for (secret, _) in SECRETS {
             schema.kinds.insert(secret.to_owned(), Kind::Text);
-            let none = Literal::Text(String::new());
-            defaults.insert(secret.to_owned(), Value::new(none, None));
+            defaults.insert(secret, Value::new(None, ""));
         }
         (schema, defaults)
     }
@@ -78,7 +75,7 @@ impl Schema {
                 _ => Kind::Text,
             };
             if let Some(value) = super::layers::convert(value.get_ref(), kind, None) {
-                defaults.insert(key.clone(), value);
+                defaults.insert(&key, value);
             }
             leaves.push((name.span().start, key.clone()));
             self.kinds.insert(key, kind);

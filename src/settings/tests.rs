@@ -1,8 +1,8 @@
 //! Which layer wins, and how what is unknown or of the wrong type is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{value::Literal, *};
+use super::*;
 
 fn loaded(file: &str, environment: &[(&str, &str)], sets: &[&str]) -> Result<Loaded, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -25,36 +25,26 @@ fn loaded(file: &str, environment: &[(&str, &str)], sets: &[&str]) -> Result<Loa
     })
 }
 
-fn literal(loaded: &Loaded, key: &str) -> Literal {
-    loaded.values[key].literal.clone()
-}
-
-fn text(text: &str) -> Literal {
-    Literal::Text(text.to_owned())
-}
-
-fn list(items: &[&str]) -> Literal {
-    Literal::List(items.iter().map(ToString::to_string).collect())
+fn value<'a, T: Deserialize<'a>>(loaded: &Loaded, key: &str) -> T {
+    loaded.merged.get(key).unwrap()
 }
 
 /// Without origins.
-fn literals(loaded: &Loaded) -> Vec<(String, Literal)> {
+fn values(loaded: &Loaded) -> BTreeMap<String, serde_json::Value> {
     let of_routes = loaded
         .routes
         .iter()
         .enumerate()
         .flat_map(|(number, route)| {
             let tables = (format!("{number}.tables"), &route.tables);
-            let values = route.values.iter();
+            let values = route.values.0.iter();
             let values = values.map(move |(key, value)| (format!("{number}.{key}"), value));
             std::iter::once(tables).chain(values)
         });
-    let all = loaded
-        .values
-        .iter()
-        .map(|(key, value)| (key.clone(), value));
+    let all = loaded.values.iter();
+    let all = all.map(|(key, value)| (key.clone(), value));
     all.chain(of_routes)
-        .map(|(key, value)| (key, value.literal.clone()))
+        .map(|(key, value)| (key, value.clone().try_deserialize().unwrap()))
         .collect()
 }
 
@@ -92,14 +82,14 @@ fn later_layers_win() {
     ];
     let loaded = loaded(file, &environment, &["shutdown.grace_secs=3"]).unwrap();
     for (key, wanted) in [
-        ("name", text("e")),
-        ("source.start", text("earliest")),
-        ("source.server_id", Literal::Count(7)),
-        ("source.tls.mode", text("required")),
-        ("shutdown.grace_secs", Literal::Count(3)),
-        ("memory.budget_bytes", Literal::Count(33_554_432)),
+        ("name", "e"),
+        ("source.start", "earliest"),
+        ("source.server_id", "7"),
+        ("source.tls.mode", "required"),
+        ("shutdown.grace_secs", "3"),
+        ("memory.budget_bytes", "33554432"),
     ] {
-        assert_eq!(literal(&loaded, key), wanted, "{key}");
+        assert_eq!(value::<String>(&loaded, key), wanted, "{key}");
     }
     assert_eq!(loaded.origin("name"), Some("environment HEADWATER__NAME"));
     assert_eq!(loaded.origin("shutdown.grace_secs"), Some("--set"));
@@ -118,12 +108,12 @@ fn a_list_replaces_the_list_before_it() {
     let environment = [("HEADWATER__SOURCE__TABLES", "d.*, !d.x")];
     let of_environment = loaded(file, &environment, &[]).unwrap();
     assert_eq!(
-        literal(&of_environment, "source.tables"),
-        list(&["d.*", "!d.x"])
+        value::<Vec<String>>(&of_environment, "source.tables"),
+        ["d.*", "!d.x"]
     );
     let sets = ["source.tables=[\"a.`x,y`\"]"];
     let of_set = loaded(file, &environment, &sets).unwrap();
-    assert_eq!(literal(&of_set, "source.tables"), list(&["a.`x,y`"]));
+    assert_eq!(value::<Vec<String>>(&of_set, "source.tables"), ["a.`x,y`"]);
 }
 
 #[test]
@@ -220,7 +210,7 @@ fn what_cannot_be_read_names_its_whole_key() {
     }
     #[derive(Debug, serde::Deserialize)]
     struct Tls {
-        #[serde(rename = "mode")]
+        #[serde(rename = "mode", deserialize_with = "options::read_choice")]
         _mode: Mode,
     }
     #[derive(Debug, serde::Deserialize)]
@@ -233,11 +223,54 @@ fn what_cannot_be_read_names_its_whole_key() {
     let error = loaded("", &[], &sets).unwrap().read::<Top>().unwrap_err();
     assert_eq!(error.key, "source.tls.mode");
     assert!(
-        error.remedy.contains("did you mean \"required\"?"),
+        error.message.contains("did you mean \"required\"?"),
         "{error}"
     );
     let sets = ["source.tls.mode=disabled"];
     assert!(loaded("", &[], &sets).unwrap().read::<Top>().is_ok());
+}
+
+#[test]
+fn a_section_shares_keys_and_one_that_nobody_reads_is_refused() {
+    #[derive(Debug, Deserialize)]
+    struct Top<T> {
+        source: Source<T>,
+    }
+    #[derive(Debug, Deserialize)]
+    struct Source<T> {
+        tls: T,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Whole {
+        mode: String,
+        #[serde(flatten)]
+        shared: Shared,
+    }
+    #[derive(Debug, Deserialize)]
+    struct Shared {
+        ca_file: String,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Part {
+        #[serde(rename = "mode")]
+        _mode: String,
+    }
+    #[derive(Debug, Deserialize)]
+    struct More {
+        #[serde(rename = "key_file")]
+        _key_file: String,
+    }
+    let loaded = loaded("", &[], &["source.tls.ca_file=x"]).unwrap();
+    let Whole { mode, shared } = loaded.read::<Top<Whole>>().unwrap().source.tls;
+    assert_eq!((mode.as_str(), shared.ca_file.as_str()), ("preferred", "x"));
+    let error = loaded.read::<Top<Part>>().unwrap_err();
+    assert!(error.key.starts_with("source.tls"), "{error}");
+    assert!(error.message.contains("unknown field `ca_file`"), "{error}");
+    let error = loaded.read::<Top<More>>().unwrap_err();
+    assert_eq!(error.key, "source.tls.key_file");
+    assert_eq!(error.message, "is missing");
 }
 
 const ROUTES: &str = "[packing]\nrecord_bytes_max = 1000\n\
@@ -314,7 +347,7 @@ fn routes_that_are_printed_can_be_used_again() {
     );
     assert!(printed.contains("\npacking.type = \"kpl\" # "), "{printed}");
     let second = loaded(&printed, &[], &[]).unwrap();
-    assert_eq!(literals(&first), literals(&second));
+    assert_eq!(values(&first), values(&second));
 }
 
 #[test]
@@ -376,7 +409,7 @@ fn what_is_printed_can_be_used_again() {
     let first = loaded("", &[], &sets).unwrap();
     let printed = first.to_toml();
     let second = loaded(&printed, &[], &[]).unwrap();
-    assert_eq!(literals(&first), literals(&second));
+    assert_eq!(values(&first), values(&second));
     assert!(printed.contains("threads = 2 # --set"), "{printed}");
 }
 

@@ -19,7 +19,10 @@ use super::{
     stream::{StreamApi, StreamOptions, StreamPlan, StreamSink, Streams},
     template::{TargetSetting, Template},
 };
-use crate::{lease::gate::LeaseGate, options::Error};
+use crate::{
+    lease::gate::LeaseGate,
+    options::{Error, read_choice},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,7 +37,7 @@ enum Kind {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SinkOptions {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "read_choice")]
     kind: Kind,
     kinesis: StreamOptions,
     firehose: StreamOptions,
@@ -261,19 +264,18 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::choice;
 
     #[test]
     fn a_kind_is_called_as_the_settings_call_it() {
         for kind in Kind::ALL {
             let name = kind.facts().name;
-            assert_eq!(crate::options::choice("sink.type", name), Ok(kind));
+            assert_eq!(choice("sink.type", name), Ok(kind));
             if let Some(target) = kind.facts().target {
                 assert!(target.key.starts_with(&format!("sink.{name}.")), "{name}");
             }
         }
-        let all = crate::options::choice::<Kind>("sink.type", "")
-            .unwrap_err()
-            .remedy;
+        let all = choice::<Kind>("sink.type", "").unwrap_err().message;
         assert_eq!(all.split(", ").count(), Kind::ALL.len());
     }
 }

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
-use crate::options::{Error, optional};
+use crate::options::{Error, optional, read_choice};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TelemetryOptions {
     listen: String,
+    #[serde(deserialize_with = "read_choice")]
     log_format: LogFormat,
 }
 

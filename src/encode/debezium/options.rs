@@ -2,18 +2,20 @@
 
 use serde::Deserialize;
 
+use crate::options::{UnknownChoice, named, read_choice};
+
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DebeziumOptions {
     /// `source.name`: Debezium's topic prefix.
     pub name: String,
-    #[serde(rename = "decimal_handling")]
+    #[serde(rename = "decimal_handling", deserialize_with = "read_choice")]
     pub decimals: Decimals,
-    #[serde(rename = "bigint_unsigned_handling")]
+    #[serde(rename = "bigint_unsigned_handling", deserialize_with = "read_choice")]
     pub bigint_unsigned: BigintUnsigned,
-    #[serde(rename = "time_precision")]
+    #[serde(rename = "time_precision", deserialize_with = "read_choice")]
     pub times: Times,
-    #[serde(rename = "binary_handling")]
+    #[serde(rename = "binary_handling", deserialize_with = "read_choice")]
     pub binaries: Binaries,
     pub tombstones_on_delete: bool,
     pub include_query: bool,
@@ -79,7 +81,7 @@ enum Operation {
 
 /// Operations that get no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(from = "Vec<Operation>")]
+#[serde(try_from = "Vec<String>")]
 pub struct Skipped {
     pub create: bool,
     pub update: bool,
@@ -104,11 +106,13 @@ impl DebeziumOptions {
     }
 }
 
-impl From<Vec<Operation>> for Skipped {
-    fn from(operations: Vec<Operation>) -> Self {
+impl TryFrom<Vec<String>> for Skipped {
+    type Error = UnknownChoice;
+
+    fn try_from(operations: Vec<String>) -> Result<Self, UnknownChoice> {
         let mut skipped = Self::default();
         for operation in operations {
-            match operation {
+            match named(&operation)? {
                 Operation::Create => skipped.create = true,
                 Operation::Update => skipped.update = true,
                 Operation::Delete => skipped.delete = true,
@@ -116,6 +120,6 @@ impl From<Vec<Operation>> for Skipped {
                 Operation::None => skipped = Self::default(),
             }
         }
-        skipped
+        Ok(skipped)
     }
 }

@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use crate::{encode::Grain, options::Error};
+use crate::{
+    encode::Grain,
+    options::{Error, read_choice},
+};
 
 /// What Maxwell's rows carry.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -20,10 +23,12 @@ pub struct MaxwellOptions {
     pub output_row_query: bool,
     pub output_ddl: bool,
     pub output_null_zerodates: bool,
+    #[serde(deserialize_with = "read_choice")]
     pub partition_by: PartitionBy,
     /// For [`PartitionBy::Column`].
     pub partition_columns: Vec<String>,
     /// Where a row has none of them.
+    #[serde(deserialize_with = "read_choice")]
     pub partition_by_fallback: PartitionFallback,
 }
 

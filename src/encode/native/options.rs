@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     encode::shape::ShapePlan,
-    options::{Error, choice, duration_secs},
+    options::{Error, choice, duration_secs, read_choice},
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -14,6 +14,7 @@ use crate::{
 pub struct NativeOptions {
     fields: Vec<String>,
     constants: Vec<String>,
+    #[serde(deserialize_with = "read_choice")]
     json: Documents,
     heartbeat_secs: u64,
 }
