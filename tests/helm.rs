@@ -36,9 +36,21 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// With settings, which any argument can replace.
+fn with_settings(command: &[&str], arguments: &[&str]) -> Output {
+    let mut values = tempfile::NamedTempFile::new().unwrap();
+    writeln!(values, "settings: |\n  name = \"shop\"").unwrap();
+    let path = values.path().to_str().unwrap();
+    helm(&[command, &["--values", path], arguments].concat())
+}
+
+fn template(arguments: &[&str]) -> Output {
+    with_settings(&["template", "shop"], arguments)
+}
+
 /// The rendered chart, one string per document.
 fn render(arguments: &[&str]) -> Vec<String> {
-    let output = helm(&[&["template", "shop"], arguments].concat());
+    let output = template(arguments);
     assert!(output.status.success(), "{}", text(&output.stderr));
     text(&output.stdout)
         .split("\n---\n")
@@ -47,7 +59,7 @@ fn render(arguments: &[&str]) -> Vec<String> {
 }
 
 fn refusal(arguments: &[&str]) -> String {
-    let output = helm(&[&["template", "shop"], arguments].concat());
+    let output = template(arguments);
     assert!(!output.status.success(), "{}", text(&output.stdout));
     text(&output.stderr)
 }
@@ -121,9 +133,31 @@ fn variable<'a>(leaves: &'a [(String, String)], name: &str) -> &'a str {
 const POD: &str = "spec.template.spec";
 const READINESS: &str = "spec.template.spec.containers.[].readinessProbe.httpGet";
 
+/// Arguments that set `extraEnv`.
+struct Env(Vec<String>);
+
+fn env(variables: &[(&str, &str)]) -> Env {
+    let set = variables
+        .iter()
+        .enumerate()
+        .flat_map(|(at, (name, value))| {
+            [
+                "--set-string".to_owned(),
+                format!("extraEnv[{at}].name={name},extraEnv[{at}].value={value}"),
+            ]
+        });
+    Env(set.collect())
+}
+
+impl Env {
+    fn arguments(&self) -> Vec<&str> {
+        self.0.iter().map(String::as_str).collect()
+    }
+}
+
 #[test]
 fn the_chart_has_no_lint() {
-    let output = helm(&["lint", "--strict"]);
+    let output = with_settings(&["lint", "--strict"], &[]);
     assert!(
         output.status.success(),
         "{}{}",
@@ -151,15 +185,14 @@ fn kubernetes_waits_longer_than_a_drain_may_take() {
     );
     // A comment is no setting; without one the program's default of 25 counts.
     assert_eq!(grace_with(&["--set", "settings=# grace_secs = 900"]), 40);
+    let variable = env(&[("HEADWATER__SHUTDOWN__GRACE_SECS", "120")]);
+    assert_eq!(grace_with(&variable.arguments()), 135);
     assert_eq!(
         grace_with(&["--set", "terminationGracePeriodSeconds=26"]),
         26
     );
     let refused = refusal(&["--set", "terminationGracePeriodSeconds=25"]);
-    assert!(
-        refused.contains("shutdown.grace_secs in the settings is 25"),
-        "{refused}"
-    );
+    assert!(refused.contains("shutdown.grace_secs is 25"), "{refused}");
 }
 
 #[test]
@@ -207,18 +240,103 @@ fn one_pod_reads_and_an_upgrade_can_replace_a_broken_one() {
 
 #[test]
 fn more_pods_stand_by_and_need_a_store_that_all_reach() {
-    let refused = refusal(&["--set", "replicas=2"]);
+    let two = |arguments: &[&str]| {
+        let set = of_kind(
+            &render(&[&["--set", "replicas=2"], arguments].concat()),
+            "StatefulSet",
+        );
+        assert_eq!(value(&set, "spec.replicas"), "2");
+        set
+    };
+    let settings = "settings=[checkpoint]\ntype = \"dynamodb\"";
+    let set = two(&["--set", settings]);
+    assert_eq!(value(&set, &format!("{READINESS}.path")), "/livez");
+    two(&["--set", "settings=checkpoint = { type = 'mysql' }"]);
+    two(&env(&[("HEADWATER__CHECKPOINT__TYPE", "mysql")]).arguments());
+    let file = env(&[("HEADWATER__CHECKPOINT__TYPE", "file")]);
+    for arguments in [
+        vec![],
+        vec!["--set", "settings=[checkpoint] # type = \"mysql\""],
+        vec!["--set", "settings=[other]\ntype = \"mysql\""],
+        [&["--set", settings], &file.arguments()[..]].concat(),
+    ] {
+        let refused = refusal(&[&["--set", "replicas=2"], &arguments[..]].concat());
+        assert!(
+            refused.contains("replicas") && refused.contains("checkpoint.type"),
+            "{refused}"
+        );
+    }
+    let hidden =
+        "extraEnv[0].name=HEADWATER__CHECKPOINT__TYPE,extraEnv[0].valueFrom.configMapKeyRef.key=x";
+    let refused = refusal(&["--set", "replicas=2", "--set", hidden]);
+    assert!(refused.contains("give it as a value"), "{refused}");
+}
+
+#[test]
+fn a_volume_is_claimed_only_where_files_are_kept() {
+    let claims = |settings: &str| {
+        let documents = render(&["--set", settings]);
+        documents
+            .iter()
+            .any(|document| document.contains("volumeClaimTemplates"))
+    };
+    assert!(claims("settings=# all by default"));
+    let remote = "settings=checkpoint.type = \"dynamodb\"";
+    assert!(!claims(remote));
+    assert!(claims(&format!("{remote}\nsink.type = \"file\"")));
+    assert!(claims(&format!(
+        "{remote}\nerrors.dead_letter_path = \"letters\""
+    )));
+}
+
+#[test]
+fn settings_must_be_given_and_be_toml() {
+    let none = helm(&["template", "shop"]);
+    assert!(!none.status.success());
+    let refused = text(&none.stderr);
+    assert!(refused.contains("`settings` is empty"), "{refused}");
+    let refused = refusal(&["--set", "settings=name = \"shop\"\nurl = hunter2"]);
     assert!(
-        refused.contains("replicas") && refused.contains("checkpoint.type"),
+        refused.contains("`settings` is not TOML (line 2)"),
         "{refused}"
     );
-    let settings = "settings=[checkpoint]\ntype = \"dynamodb\"";
-    let set = of_kind(
-        &render(&["--set", "replicas=2", "--set", settings]),
-        "StatefulSet",
-    );
-    assert_eq!(value(&set, "spec.replicas"), "2");
-    assert_eq!(value(&set, &format!("{READINESS}.path")), "/livez");
+    assert!(!refused.contains("hunter2"), "{refused}");
+}
+
+#[test]
+fn a_password_never_reaches_the_config_map() {
+    for settings in [
+        "[source]\nurl = \"mysql://me:hunter2@db\"",
+        "[source]\nurl = \"mysql://me:hunter2@more@db:3306\"",
+        "source.password = \"hunter2\"",
+        "[checkpoint.mysql]\nurl = \"mysql://me:hunter2@db\"",
+        "[checkpoint.mysql]\npassword = \"hunter2\"",
+        "[mask]\nhash_salt = \"hunter2\"",
+    ] {
+        let refused = refusal(&["--set", &format!("settings={settings}")]);
+        assert!(refused.contains("existingSecret"), "{refused}");
+        assert!(!refused.contains("hunter2"), "{refused}");
+    }
+    render(&["--set", "settings=source.url = \"mysql://me@db:3306/\""]);
+}
+
+#[test]
+fn labels_of_pods_never_change_which_pods_are_selected() {
+    let set = of_kind(&render(&["--set", "podLabels.team=a"]), "StatefulSet");
+    assert_eq!(value(&set, "spec.template.metadata.labels.team"), "a");
+    for own in ["instance", "name"] {
+        let label = format!("app.kubernetes.io/{own}");
+        let set = format!("podLabels.{}=other", label.replace('.', "\\."));
+        let refused = refusal(&["--set", &set]);
+        assert!(refused.contains(&label), "{refused}");
+    }
+}
+
+#[test]
+fn why_a_pod_ended_is_told_by_its_last_lines() {
+    let set = of_kind(&render(&[]), "StatefulSet");
+    let policy = format!("{POD}.containers.[].terminationMessagePolicy");
+    assert_eq!(value(&set, &policy), "FallbackToLogsOnError");
 }
 
 #[test]
