@@ -1,8 +1,9 @@
 //! Where a checkpoint goes on: decided from what the server says, without asking anybody.
 //!
 //! The rule that matters: never jump ahead. By position only on the server that gave it and only inside
-//! a file that is still there; by GTID only when the server has all that we have and still keeps all that
-//! we lack. Everything else halts with both sides of the difference and what to do.
+//! a file that is still there; by GTID, on another server or where the file is gone, only when the server has
+//! all that we have and still keeps all that we lack. Everything else halts with both sides of the difference
+//! and what to do.
 
 use headwater_actors::{
     failure::Failure,
@@ -70,7 +71,7 @@ fn by_position(from: &Resume, facts: &ServerFacts) -> Result<Route, Failure> {
     let position = &from.mark.position;
     let file = facts.files.iter().find(|file| file.name == position.file);
     let Some(file) = file else {
-        return Err(file_gone(from, facts));
+        return file_gone(from, facts);
     };
     if position.offset > file.bytes {
         return Err(Failure::definite(format!(
@@ -85,7 +86,7 @@ fn by_position(from: &Resume, facts: &ServerFacts) -> Result<Route, Failure> {
     if position.offset <= u64::from(u32::MAX) {
         return Ok(Route::ByPosition(position.clone()));
     }
-    if facts.has_gtids && !from.gtid_set.is_empty() {
+    if can_go_by_gtid(from, facts) {
         ensure_gtids(&from.gtid_set, facts)?;
         return Ok(Route::ByGtid(from.gtid_set.clone()));
     }
@@ -97,19 +98,28 @@ fn by_position(from: &Resume, facts: &ServerFacts) -> Result<Route, Failure> {
     ))
 }
 
-fn file_gone(from: &Resume, facts: &ServerFacts) -> Failure {
+/// A file that held nothing but what has been read may be purged: GTIDs tell that nothing is missing.
+fn file_gone(from: &Resume, facts: &ServerFacts) -> Result<Route, Failure> {
+    if can_go_by_gtid(from, facts) && facts.gtid_purged.is_subset(&from.gtid_set) {
+        ensure_gtids(&from.gtid_set, facts)?;
+        return Ok(Route::ByGtid(from.gtid_set.clone()));
+    }
     let position = &from.mark.position;
     let oldest = facts
         .files
         .first()
         .map_or_else(|| "nothing".into(), |file| format!("{}:4", file.name.name));
-    Failure::definite(format!(
+    let failure = Failure::definite(format!(
         "the checkpoint is at {position}, but the server has purged \"{}\": its log begins at {oldest} and ends at {}",
         position.file.name, facts.head
-    ))
-    .with_hint(
+    ));
+    Err(failure.with_hint(
         "changes in between are lost to the stream: copy the tables anew, then `headwater position clear` with source.start = \"now\", or accept the gap with `headwater position set`; keep the log longer (binlog_expire_logs_seconds; on RDS CALL mysql.rds_set_configuration('binlog retention hours', 72))",
-    )
+    ))
+}
+
+fn can_go_by_gtid(from: &Resume, facts: &ServerFacts) -> bool {
+    facts.has_gtids && !from.gtid_set.is_empty()
 }
 
 /// `ours` must hold all that the server has purged, and nothing that the server does not have.

@@ -154,6 +154,33 @@ async fn a_log_purged_past_the_checkpoint_halts_with_both_positions() -> anyhow:
     Ok(())
 }
 
+/// A quiet server rotates and purges its log while nobody reads: GTIDs tell that nothing was missed.
+#[tokio::test]
+async fn a_purged_log_that_held_nothing_new_is_gone_on_from_by_gtid() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    transactions(&world.mysql, 5).await?;
+    world.catch_up().await?;
+    world
+        .mysql
+        .exec("FLUSH BINARY LOGS; FLUSH BINARY LOGS")
+        .await?;
+    let (newest, _) = world.mysql.position().await?;
+    world
+        .mysql
+        .exec(&format!("PURGE BINARY LOGS TO '{newest}'"))
+        .await?;
+    let check = world.command(&["check"]).await?;
+    says(&check, 0, &[]);
+    world
+        .mysql
+        .exec("INSERT INTO shop.orders VALUES (100, 1, 'new')")
+        .await?;
+    world.catch_up().await?;
+    let shown = world.command(&["position", "show"]).await?;
+    says(&shown, 0, &[&format!("{newest}:")]);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_checkpoint_of_another_server_without_gtids_halts() -> anyhow::Result<()> {
     let options = ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];

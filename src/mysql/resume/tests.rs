@@ -84,9 +84,33 @@ fn a_purged_file_halts_with_both_positions_and_never_jumps_ahead() {
 }
 
 #[test]
-fn a_purged_file_halts_even_when_gtids_would_allow_a_jump() {
+fn a_purged_file_goes_on_by_gtid_where_nothing_that_was_purged_is_lacking() {
+    for read in ["1-10", "1-15", "1-20"] {
+        let ours = from("binlog.000006:4", &format!("{A}:{read}"));
+        let route = decided(uuid(A), &ours, &two_files());
+        assert_eq!(route, Ok(Route::ByGtid(ours.gtid_set)), "{read}");
+    }
+}
+
+#[test]
+fn a_purged_file_halts_where_gtids_are_lacking_or_are_of_another_history() {
+    let ours = from("binlog.000006:4", &format!("{A}:1-9"));
+    let failure = decided(uuid(A), &ours, &two_files()).expect_err("10 is lost");
+    let told = failure.to_string();
+    assert!(
+        told.contains("binlog.000006:4") && told.contains("binlog.000007:4"),
+        "{told}"
+    );
+    let ours = from("binlog.000006:4", &format!("{A}:1-21"));
+    let failure = decided(uuid(A), &ours, &two_files()).expect_err("21 is ours alone");
+    assert!(
+        failure.to_string().contains(&format!("{A}:21")),
+        "{failure}"
+    );
+    let mut without = two_files();
+    without.has_gtids = false;
     let ours = from("binlog.000006:4", &format!("{A}:1-20"));
-    assert!(decided(uuid(A), &ours, &two_files()).is_err());
+    assert!(decided(uuid(A), &ours, &without).is_err_and(|failure| failure.is_definite()));
 }
 
 #[test]
