@@ -14,11 +14,12 @@ mod replay_letters;
 mod resume_table;
 mod routes;
 mod standby;
+mod system;
 mod verify;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use actix::{Actor, Arbiter, System};
+use actix::{Actor, Arbiter};
 use anyhow::Context;
 use headwater_actors::{
     backoff::Backoff,
@@ -38,12 +39,14 @@ pub use self::{
     position::position_set,
     replay_letters::replay_dead_letters,
     resume_table::{discard_parked, resume_table},
+    system::prepare,
     verify::{VerifyMode, ensure_verifiable, verify},
 };
 use self::{
     launch::{FileLauncher, ServerLauncher},
     outputs::{Forgetful, Outputs},
     standby::Signals,
+    system::Prepared,
 };
 use crate::{
     checkpoint::{self, LeaseEvent, Opened},
@@ -64,7 +67,7 @@ pub struct RunMode {
 /// As the command line says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunUntil {
-    /// SIGTERM or SIGINT.
+    /// A signal.
     Never,
     /// The position that the source had at the start is durable.
     Now,
@@ -79,14 +82,15 @@ pub enum RunSource {
 }
 
 /// Streams until `mode.until` or a signal.
-pub fn run(plan: Plan, mode: RunMode) -> anyhow::Result<Exit> {
+pub fn run(prepared: Prepared, plan: Plan, mode: RunMode) -> anyhow::Result<Exit> {
+    let Prepared { system, signals } = prepared;
     logs::start(plan.telemetry.log_format).context("start the log")?;
     let gate = match mode.source {
         RunSource::Server => checkpoint::gate(&plan.checkpoint),
         RunSource::Files(_) => LeaseGate::open(),
     };
     let outputs = Arc::new(Outputs::new(&plan, &gate)?);
-    let end = System::new().block_on(stream(plan, mode, Arc::clone(&outputs), gate))?;
+    let end = system.block_on(stream(plan, mode, signals, Arc::clone(&outputs), gate))?;
     drop(outputs);
     Ok(match end {
         End::Drained => {
@@ -101,10 +105,10 @@ pub fn run(plan: Plan, mode: RunMode) -> anyhow::Result<Exit> {
 async fn stream(
     plan: Plan,
     mode: RunMode,
+    mut signals: Signals,
     outputs: Arc<Outputs>,
     gate: LeaseGate,
 ) -> anyhow::Result<End> {
-    let mut signals = Signals::listen().context("listen for signals")?;
     let telemetry = Telemetry::start(&plan.telemetry)?;
     let mut opened = None;
     // Files give the lines that the server gave.

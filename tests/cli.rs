@@ -6,8 +6,9 @@
 
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use headwater::{
@@ -429,4 +430,59 @@ fn dead_letters_of_a_version_that_described_the_columns_one_by_one_are_still_rep
         .collect();
     let expected = include_str!("recorded/dead-letters-of-columns.lines");
     assert_eq!(lines, expected.lines().collect::<Vec<_>>());
+}
+
+/// The settings are a pipe: it can be opened when the program is about to read them, and is given nothing before
+/// the signal.
+#[test]
+fn a_signal_before_the_settings_are_read_ends_the_program_in_order() {
+    for signal in ["TERM", "INT", "HUP"] {
+        let run = Run::new();
+        let pipe = run.folder.path().join("h.toml");
+        let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let program = Command::new(env!("CARGO_BIN_EXE_headwater"))
+            .args(["run", "-c", "h.toml"])
+            .current_dir(run.folder.path())
+            .env_clear()
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut settings = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+        let id = program.id().to_string();
+        let killed = Command::new("sh")
+            .args(["-c", "kill -s \"$1\" \"$2\"", "kill", signal, &id])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+        settings
+            .write_all(b"source.url = \"mysql://me@127.0.0.1:1\"\nsink.type = \"null\"\ntelemetry.listen = \"\"\n")
+            .unwrap();
+        drop(settings);
+        let ended = program.wait_with_output().unwrap();
+        let text = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(0), "SIG{signal}: {text}");
+    }
+}
+
+#[test]
+fn too_few_open_files_are_refused_in_a_sentence() {
+    let run = Run::new();
+    run.write(
+        "h.toml",
+        "source.url = \"mysql://me@127.0.0.1:1\"\nsink.type = \"null\"\n",
+    );
+    for command in ["run", "check"] {
+        let ended = Command::new("sh")
+            .args(["-c", "ulimit -n 20; exec \"$@\"", "sh"])
+            .args([env!("CARGO_BIN_EXE_headwater"), command, "-c", "h.toml"])
+            .current_dir(run.folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{command}: {text}");
+        assert!(text.contains("may have 20 files open"), "{text}");
+        assert!(text.contains("hint: raise the limit"), "{text}");
+        assert!(!text.contains("panicked"), "{text}");
+    }
 }

@@ -59,7 +59,7 @@ struct Sources {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Stream changes until SIGTERM or SIGINT, then drain
+    /// Stream changes until SIGTERM, SIGINT or SIGHUP, then drain
     Run {
         /// Stop, drained, once this point is durable: "now" (the server's position at the start), FILE:POS
         /// or a GTID set
@@ -211,23 +211,33 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
         print(settings::DEFAULT_TOML)?;
         return Ok(Exit::Success);
     }
+    let command = match cli.command {
+        Command::Run { until } => {
+            let mode = RunMode {
+                until: until.unwrap_or(RunUntil::Never),
+                source: RunSource::Server,
+            };
+            return run(&cli.sources, mode);
+        }
+        Command::Replay { binlogs } => {
+            let mode = RunMode {
+                until: RunUntil::Never,
+                source: RunSource::Files(binlogs),
+            };
+            return run(&cli.sources, mode);
+        }
+        command => command,
+    };
     let loaded = load(&cli.sources)?;
-    if let Command::Config { .. } = cli.command {
+    if let Command::Config { .. } = command {
         print(&loaded.to_toml())?;
         return Ok(Exit::Success);
     }
-    if let Command::Verify(arguments) = cli.command {
+    if let Command::Verify(arguments) = command {
         return verify(arguments.mode(), &loaded, cli.sources.config.is_some());
     }
     let plan = plan(&loaded)?;
-    let exit = match cli.command {
-        Command::Run { until } => pipeline::run(
-            plan,
-            RunMode {
-                until: until.unwrap_or(RunUntil::Never),
-                source: RunSource::Server,
-            },
-        )?,
+    let exit = match command {
         Command::Check { create } => {
             let creates = if create {
                 Creates::Store
@@ -236,13 +246,6 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
             };
             pipeline::check(plan, creates)?
         }
-        Command::Replay { binlogs } => pipeline::run(
-            plan,
-            RunMode {
-                until: RunUntil::Never,
-                source: RunSource::Files(binlogs),
-            },
-        )?,
         Command::ReplayDeadLetters { letters } => pipeline::replay_dead_letters(plan, &letters)?,
         Command::ResumeTable {
             table,
@@ -253,9 +256,19 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
         Command::Position(PositionCommand::Show { json: false }) => position::show(&plan)?,
         Command::Position(PositionCommand::Set { target }) => pipeline::position_set(plan, target)?,
         Command::Position(PositionCommand::Clear) => position::clear(&plan)?,
-        Command::Config { .. } | Command::Verify(_) => Exit::Success,
+        Command::Run { .. }
+        | Command::Replay { .. }
+        | Command::Config { .. }
+        | Command::Verify(_) => Exit::Success,
     };
     Ok(exit)
+}
+
+/// Signals are kept from the first moment on.
+fn run(sources: &Sources, mode: RunMode) -> Result<Exit, Error> {
+    let prepared = pipeline::prepare()?;
+    let plan = plan(&load(sources)?)?;
+    Ok(pipeline::run(prepared, plan, mode)?)
 }
 
 /// Files alone need no settings.

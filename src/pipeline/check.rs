@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use actix::System;
 use headwater_actors::{failure::Failure, ports::store::Stored};
 
-use super::{column_checks, name_case, outputs::Outputs};
+use super::{column_checks, name_case, outputs::Outputs, system};
 use crate::{
     checkpoint,
     encode::shape::ShapeRules,
@@ -26,7 +25,7 @@ pub enum Creates {
 /// The preflight of `run`, one line per check on stdout.
 pub fn check(plan: Plan, creates: Creates) -> anyhow::Result<Exit> {
     let outputs = Outputs::new(&plan, &LeaseGate::open())?;
-    let checks = System::new().block_on(async {
+    let checks = system::start()?.block_on(async {
         let mut checks = Vec::new();
         if creates == Creates::Store {
             let created = checkpoint::create(&plan.checkpoint, &plan.name).await;

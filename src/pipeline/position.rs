@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix::System;
-
-use super::launch::checkpoint_of;
+use super::{launch::checkpoint_of, system};
 use crate::{
     checkpoint,
     exit::Exit,
@@ -14,7 +12,7 @@ use crate::{
 
 /// Verifies that `target` is a boundary of the server's log and stores it.
 pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
-    System::new().block_on(async move {
+    system::start()?.block_on(async move {
         let opened = checkpoint::open_now(&plan.checkpoint, &plan.name).await?;
         let store = Arc::clone(&opened.store);
         let stored = store.load().await?;

@@ -14,7 +14,6 @@ use std::{
     time::Duration,
 };
 
-use actix::System;
 use anyhow::Context;
 use headwater_actors::{
     backoff::Backoff,
@@ -34,7 +33,7 @@ use headwater_actors::{
 };
 use headwater_binlog::gtid::Uuid;
 
-use super::{outputs::Outputs, routes::GenerationRoutes};
+use super::{outputs::Outputs, routes::GenerationRoutes, system};
 use crate::{
     durable::{self, Lock, beside},
     exit::Exit,
@@ -60,7 +59,7 @@ pub fn replay_dead_letters(plan: Plan, files: &[PathBuf]) -> anyhow::Result<Exit
     logs::start(plan.telemetry.log_format).context("start the log")?;
     let outputs = Arc::new(Outputs::new(&plan, &LeaseGate::open())?);
     let mut tally = Tally::default();
-    System::new().block_on(async {
+    system::start()?.block_on(async {
         outputs.connect().await?;
         let mut replay = Replay {
             budget: ByteBudget::new(plan.memory.encoded_bytes),

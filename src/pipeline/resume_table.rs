@@ -7,7 +7,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actix::System;
 use anyhow::Context;
 use headwater_actors::{
     checkpoint::{Checkpoint, Parked},
@@ -31,6 +30,7 @@ use super::{
     launch::{ensure_ordering, ensure_source},
     outputs::{self, Outputs},
     routes::GenerationRoutes,
+    system,
 };
 use crate::{
     checkpoint::{self, LeaseEvent, Opened},
@@ -46,7 +46,7 @@ pub fn resume_table(plan: Plan, table: &str) -> anyhow::Result<Exit> {
     logs::start(plan.telemetry.log_format)?;
     let gate = checkpoint::gate(&plan.checkpoint);
     let outputs = Arc::new(Outputs::new(&plan, &gate)?);
-    let exit = System::new().block_on(async {
+    let exit = system::start()?.block_on(async {
         let mut opened = open(&plan, &gate).await?;
         let exit = resume(&plan, table, &mut opened, Arc::clone(&outputs)).await;
         // Also after a failure: the pipeline need not wait for the lease to run out.
@@ -75,7 +75,7 @@ async fn resume(
 
 /// Forgets what the table missed: it goes on at the pipeline's position.
 pub fn discard_parked(plan: &Plan, table: &str) -> anyhow::Result<Exit> {
-    System::new().block_on(async move {
+    system::start()?.block_on(async move {
         let opened = open(plan, &checkpoint::gate(&plan.checkpoint)).await?;
         let exit = discard(table, &opened).await;
         opened.give_back().await;

@@ -20,10 +20,11 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// SIGTERM and SIGINT, from the start of the program on: none is missed.
+/// SIGTERM, SIGINT and SIGHUP, from the start of the program on: none is missed.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -31,6 +32,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
@@ -38,6 +40,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => (),
             _ = self.interrupt.recv() => (),
+            _ = self.hang_up.recv() => (),
         }
     }
 

@@ -5,13 +5,13 @@
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
-use actix::System;
 use headwater_actors::{checkpoint::OrderingKey, failure::Failure};
 use headwater_binlog::schema::TableName;
 use headwater_verify::{
     Audit, AuditRules, Image, LaneBy, Live, Place, SourceReport, TooManyKeys, column_hash, key_hash,
 };
 
+use super::system;
 use crate::{
     encode::native::Documents,
     exit::Exit,
@@ -127,7 +127,7 @@ pub fn verify(plan: Option<Plan>, mode: &VerifyMode) -> anyhow::Result<Exit> {
         window: mode.window,
         keys_max: mode.keys_max,
     });
-    System::new().block_on(async {
+    system::start()?.block_on(async {
         match input {
             Input::Files(paths) => read_files(&paths, &mut audit)?,
             Input::Streams(streams) => {

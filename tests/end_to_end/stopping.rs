@@ -45,6 +45,11 @@ async fn ctrl_c_drains_and_the_next_start_repeats_nothing() -> anyhow::Result<()
 }
 
 #[tokio::test]
+async fn a_hang_up_drains_and_the_next_start_repeats_nothing() -> anyhow::Result<()> {
+    drains(Signal::Hup).await
+}
+
+#[tokio::test]
 async fn a_second_sigterm_ends_at_once() -> anyhow::Result<()> {
     let world = World::new(1).await?;
     let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, 1).await?;

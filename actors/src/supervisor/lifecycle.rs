@@ -68,7 +68,7 @@ pub enum Event {
         failure: Failure,
         random: f64,
     },
-    /// SIGTERM or SIGINT.
+    /// SIGTERM, SIGINT or SIGHUP.
     Signal,
     /// The Reader has sent the drain on behind the last data.
     SourceEnded,

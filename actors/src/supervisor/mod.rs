@@ -54,7 +54,7 @@ use crate::{
     status::Vitals,
 };
 
-/// SIGTERM or SIGINT: the first drains, the second ends at once.
+/// SIGTERM, SIGINT or SIGHUP: the first drains, the second ends at once.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Shutdown;

@@ -20,6 +20,7 @@ use crate::wait::Deadline;
 pub enum Signal {
     Term,
     Int,
+    Hup,
     Kill,
     Stop,
     Continue,
@@ -30,6 +31,7 @@ impl fmt::Display for Signal {
         f.write_str(match self {
             Self::Term => "TERM",
             Self::Int => "INT",
+            Self::Hup => "HUP",
             Self::Kill => "KILL",
             Self::Stop => "STOP",
             Self::Continue => "CONT",
