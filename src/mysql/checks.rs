@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
 use headwater_binlog::schema::{NameCase, TableName};
 
-use super::{facts::Flavour, failure::grant_hint};
+use super::{facts::Flavour, failure::grant_hint, options::EVENT_BYTES_MAX};
 
 pub use names::{ensure_column_names, ensure_row_metadata};
 
@@ -312,6 +312,10 @@ pub fn ensure_server_id(variables: &Variables, replicas: &[u64], wanted: u32) ->
     let name = "server_id";
     let remedy =
         "give source.server_id a value that no server and no replica of the group has, or 0";
+    if variables.number("server_id") == Some(0) {
+        let found = "0: the server gives its log to nobody";
+        return Check::fail(name, found, "set server_id on the server");
+    }
     if wanted == 0 {
         return Check::ok(name, "drawn at random");
     }
@@ -340,8 +344,8 @@ pub fn ensure_durability(variables: &Variables) -> [Check; 2] {
 pub fn ensure_event_bytes(variables: &Variables, event_bytes_max: usize) -> Check {
     let name = "max_allowed_packet";
     let packet = variables.number(name).unwrap_or(0);
-    // An update's event holds the row before and after.
-    let needed = packet.saturating_mul(2);
+    // An update's event holds the row before and after; no server sends more than the largest packet.
+    let needed = packet.saturating_mul(2).min(EVENT_BYTES_MAX);
     if needed > event_bytes_max as u64 {
         return Check::warn(
             name,

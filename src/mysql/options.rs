@@ -14,6 +14,9 @@ use crate::{
     secret::{Places, Secret},
 };
 
+/// The largest packet that a server can send.
+pub const EVENT_BYTES_MAX: u64 = 1 << 30;
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceOptions {
@@ -180,7 +183,7 @@ impl SourceOptions {
             event_bytes_max: number(
                 "source.event_bytes_max",
                 self.event_bytes_max,
-                1 << 20..=1 << 30,
+                1 << 20..=EVENT_BYTES_MAX,
             )?,
             connect_timeout: duration_secs(
                 "source.connect_timeout_secs",

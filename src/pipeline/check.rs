@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headwater_actors::{failure::Failure, ports::store::Stored};
 
-use super::{column_checks, name_case, outputs::Outputs, system};
+use super::{column_checks, launch, name_case, outputs::Outputs, system};
 use crate::{
     checkpoint,
     encode::shape::ShapeRules,
@@ -76,7 +76,7 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
         "checkpoint store",
         checkpoint::ensure_writable(&plan.checkpoint, &plan.name).await,
     ));
-    checks.push(outcome("checkpoint position", stored_position(plan).await));
+    checks.push(outcome("checkpoint position", first_position(plan).await));
     let parked = stored
         .checkpoint
         .iter()
@@ -123,19 +123,26 @@ pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, F
     })
 }
 
-/// The stored position, and that the server can go on from it.
-async fn stored_position(plan: &Plan) -> Result<String, Failure> {
+/// Where `run` would begin: the stored position, or what `source.start` is on the server.
+async fn first_position(plan: &Plan) -> Result<String, Failure> {
     let stored = checkpoint::peek(&plan.checkpoint, &plan.name).await?;
-    let Some(checkpoint) = stored.checkpoint else {
-        return Ok("none stored, source.start counts".into());
-    };
     let catch_up = CatchUpWait::new(Duration::ZERO);
-    let hosts = mysql::choose_host(&plan.source, Some(&checkpoint), &catch_up).await?;
-    mysql::resume(&hosts.only_first(), checkpoint.home, &checkpoint.resume).await?;
-    Ok(format!(
-        "{} is still in the server's log",
-        checkpoint.resume.mark.position
-    ))
+    let hosts = mysql::choose_host(&plan.source, stored.checkpoint.as_ref(), &catch_up).await?;
+    let plan = &Plan {
+        source: hosts.only_first(),
+        ..plan.clone()
+    };
+    let begin = launch::begin(plan, &stored).await?;
+    Ok(match stored.checkpoint {
+        Some(checkpoint) => format!(
+            "{} is still in the server's log",
+            checkpoint.resume.mark.position
+        ),
+        None => format!(
+            "none stored, source.start is {}",
+            begin.resume.mark.position
+        ),
+    })
 }
 
 fn outcome(name: &'static str, outcome: Result<String, Failure>) -> Check {

@@ -146,7 +146,7 @@ pub(super) async fn ensure_source(plan: &Plan, stored: &Stored) -> Result<(), Fa
 }
 
 /// The stored checkpoint translated to the server that answers, or `source.start` resolved once.
-async fn begin(plan: &Plan, stored: &Stored) -> Result<Checkpoint, Failure> {
+pub(super) async fn begin(plan: &Plan, stored: &Stored) -> Result<Checkpoint, Failure> {
     if let Some(checkpoint) = &stored.checkpoint {
         ensure_ordering(plan, checkpoint)?;
     }

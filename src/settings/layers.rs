@@ -96,10 +96,10 @@ impl FileWalk<'_> {
                 (value, Some(kind)) if is_path => match convert(value, kind, Some(&origin)) {
                     Some(value) => self.layer.insert(&key, value),
                     None => self.problems.push(Problem::WrongType {
+                        found: found(value),
+                        expected: kind.expected(&key, value.as_str()),
                         key,
                         origin,
-                        found: found(value),
-                        expected: kind.expected(),
                     }),
                 },
                 (DeValue::Table(table), None) if is_path && self.schema.is_section(&key) => {
@@ -108,7 +108,7 @@ impl FileWalk<'_> {
                 (value, None) if is_path && self.schema.is_section(&key) => {
                     self.problems.push(Problem::WrongType {
                         found: found(value),
-                        expected: "a section of keys",
+                        expected: "a section of keys".to_owned(),
                         key,
                         origin,
                     });
@@ -169,9 +169,19 @@ pub(super) fn environment(
     problems: &mut Vec<Problem>,
 ) -> Layer {
     let mut layer = Layer::default();
-    for (variable, value) in variables.iter().filter(|(name, _)| is_ours(name)) {
+    for (variable, value) in variables {
         let name = variable.to_string_lossy();
         let origin = format!("environment {name}");
+        if !is_ours(variable) {
+            if let Some(key) = schema.meant_by(&name) {
+                problems.push(Problem::Unknown {
+                    key: name.to_string(),
+                    origin,
+                    suggestion: format!("did you mean `{}`?", variable_of(key)),
+                });
+            }
+            continue;
+        }
         let key = name.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or_default();
         let key = key.to_lowercase().replace("__", ".");
         let text = Text {
@@ -258,7 +268,7 @@ impl Text<'_> {
                     (Kind::Text, Some(_)) => "a string".to_owned(),
                     (_, Some(value)) => format!("\"{value}\""),
                 },
-                expected: kind.expected(),
+                expected: kind.expected(&key, self.value),
                 key,
                 origin,
             }),

@@ -10,6 +10,7 @@ mod layers;
 mod print;
 mod routes;
 mod schema;
+mod units;
 
 use std::{
     collections::HashMap,
@@ -85,7 +86,7 @@ pub enum Problem {
         key: String,
         origin: String,
         found: String,
-        expected: &'static str,
+        expected: String,
     },
     #[error("key `routes` ({origin}) is taken from the settings file only; write [[routes]] there")]
     RoutesElsewhere { origin: String },

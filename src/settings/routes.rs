@@ -86,7 +86,7 @@ impl FileWalk<'_> {
                 key: "routes".to_owned(),
                 origin,
                 found: found(value),
-                expected: "[[routes]] sections",
+                expected: "[[routes]] sections".to_owned(),
             });
         };
         for (number, (start, table)) in tables.into_iter().enumerate() {
@@ -128,10 +128,10 @@ impl FileWalk<'_> {
                 (value, Some(kind)) => match convert(value, kind, Some(&origin)) {
                     Some(value) => route.insert(&key, value),
                     None => self.problems.push(Problem::WrongType {
+                        expected: kind.expected(&full, value.as_str()),
                         key: full,
                         origin,
                         found: found(value),
-                        expected: kind.expected(),
                     }),
                 },
                 (DeValue::Table(inner), None) if leads_to_routable(&key) => {
@@ -144,7 +144,7 @@ impl FileWalk<'_> {
                 (value, None) if self.schema.is_section(&key) => {
                     self.problems.push(Problem::WrongType {
                         found: found(value),
-                        expected: "a section of keys",
+                        expected: "a section of keys".to_owned(),
                         key: full,
                         origin,
                     });

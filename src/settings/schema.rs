@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::{DEFAULT_TOML, SECRETS, join, layers::Layer};
+use super::{DEFAULT_TOML, SECRETS, join, layers::Layer, units};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -23,12 +23,17 @@ pub(super) struct Schema {
 }
 
 impl Kind {
-    pub(super) fn expected(self) -> &'static str {
-        match self {
+    /// For the key, where that text stands instead.
+    pub(super) fn expected(self, key: &str, found: Option<&str>) -> String {
+        let expected = match self {
             Self::Text => "a string",
-            Self::Count => "a whole number, 0 or more",
+            Self::Count => "a whole number, 0 to 9223372036854775807",
             Self::Switch => "true or false",
             Self::List => "a list of strings",
+        };
+        match found.and_then(|text| units::number_of(key, text)) {
+            Some(number) if self == Self::Count => format!("{expected}; write {number}"),
+            _ => expected.to_owned(),
         }
     }
 }
@@ -89,6 +94,15 @@ impl Schema {
     pub(super) fn is_section(&self, key: &str) -> bool {
         let prefix = format!("{key}.");
         self.order.iter().any(|known| known.starts_with(&prefix))
+    }
+
+    /// The key that a variable of the environment would set if its underscores were right: what else begins with our
+    /// name is somebody's own.
+    pub(super) fn meant_by(&self, variable: &str) -> Option<&str> {
+        let bare = |text: &str| text.replace(['.', '_'], "").to_lowercase();
+        let wanted = bare(variable.strip_prefix("HEADWATER_")?);
+        let known = self.kinds.keys().find(|key| bare(key) == wanted);
+        known.map(String::as_str)
     }
 
     fn sections(&self) -> BTreeSet<&str> {

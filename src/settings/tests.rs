@@ -136,6 +136,11 @@ fn an_unknown_key_names_the_nearest_and_its_place() {
         error,
         "unknown key `sink.tipe` (--set); did you mean `sink.type`?"
     );
+    let error = loaded("", &[("HEADWATER_SINK_TYPE", "x")], &[]).unwrap_err();
+    assert_eq!(
+        error,
+        "unknown key `HEADWATER_SINK_TYPE` (environment HEADWATER_SINK_TYPE); did you mean `HEADWATER__SINK__TYPE`?"
+    );
     let error = loaded("", &[("HEADWATER__SINK", "x")], &[]).unwrap_err();
     assert!(error.contains("it is a section"), "{error}");
 }
@@ -144,7 +149,7 @@ fn an_unknown_key_names_the_nearest_and_its_place() {
 fn a_wrong_type_names_key_found_and_expected() {
     assert_eq!(
         problem("[shutdown]\ngrace_secs = \"25\"\n"),
-        "key `shutdown.grace_secs` (\"h.toml\" line 2): found a string, expected a whole number, 0 or more"
+        "key `shutdown.grace_secs` (\"h.toml\" line 2): found a string, expected a whole number, 0 to 9223372036854775807"
     );
     assert!(problem("name = 5\n").contains("found the number 5, expected a string"));
     assert!(problem("[source]\ntables = \"a.*\"\n").contains("expected a list of strings"));
@@ -155,8 +160,20 @@ fn a_wrong_type_names_key_found_and_expected() {
     let error = loaded("", &[], &["memory.budget_bytes=lots"]).unwrap_err();
     assert_eq!(
         error,
-        "key `memory.budget_bytes` (--set): found \"lots\", expected a whole number, 0 or more"
+        "key `memory.budget_bytes` (--set): found \"lots\", expected a whole number, 0 to 9223372036854775807"
     );
+}
+
+#[test]
+fn a_number_out_of_range_or_with_a_unit_is_told_what_to_write() {
+    let error = problem("[memory]\nbudget_bytes = 9223372036854775808\n");
+    assert!(
+        error.contains("found the number 9223372036854775808, expected a whole number, 0 to 922"),
+        "{error}"
+    );
+    assert!(problem("[memory]\nbudget_bytes = \"64MiB\"\n").ends_with("; write 67108864"));
+    let error = loaded("", &[], &["shutdown.grace_secs=10s"]).unwrap_err();
+    assert!(error.ends_with("; write 10"), "{error}");
 }
 
 #[test]
@@ -325,7 +342,7 @@ fn a_wrong_key_in_a_route_names_route_place_and_nearest() {
     assert!(route("xylophone = 1").contains("a route has tables, "));
     assert_eq!(
         route("packing.record_bytes_max = \"many\""),
-        "key `routes[0].packing.record_bytes_max` (\"h.toml\" line 3): found a string, expected a whole number, 0 or more"
+        "key `routes[0].packing.record_bytes_max` (\"h.toml\" line 3): found a string, expected a whole number, 0 to 9223372036854775807"
     );
     assert!(route("packing = 1").contains("expected a section of keys"));
     assert!(

@@ -188,11 +188,25 @@ async fn check_prints_a_line_per_check_and_touches_nothing() -> anyhow::Result<(
             "ok   server_id: ",
             "ok   source.tables: 3 of 3 tables",
             "ok   checkpoint store: ",
-            "ok   checkpoint position: none stored",
+            "ok   checkpoint position: none stored, source.start is ",
             "ok   sink: changes is ACTIVE, 3 open shards",
             "0 failed",
         ],
     );
+    // As `run` would judge them.
+    for (start, found) in [
+        ("no-such-log.000001:4", "there is no binary log file"),
+        ("binlog.000001:5", "is not between two transactions"),
+        ("binlog.000001:999999999", "is beyond the end of its file"),
+        (
+            "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9",
+            "FAIL checkpoint position: ",
+        ),
+    ] {
+        let set = format!("source.start={start}");
+        let check = world.command(&["check", "--set", &set]).await?;
+        says(&check, 1, &[found, "1 failed"]);
+    }
     assert!(!world.folder().join("headwater.checkpoint").exists());
     world.kinesis.delete_stream("changes").await?;
     let check = world.command(&["check"]).await?;

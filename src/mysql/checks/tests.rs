@@ -173,6 +173,19 @@ fn a_replica_id_that_is_taken_is_told() {
     assert_eq!(ensure_server_id(&own, &[8], 8).verdict, Verdict::Warn);
     assert_eq!(ensure_server_id(&own, &[8], 9).verdict, Verdict::Ok);
     assert_eq!(ensure_server_id(&own, &[7], 0).verdict, Verdict::Ok);
+    let none = variables(&[("server_id", "0")]);
+    assert_eq!(ensure_server_id(&none, &[], 0).verdict, Verdict::Fail);
+}
+
+#[test]
+fn the_largest_event_that_is_advised_is_one_that_is_accepted() {
+    let largest = variables(&[("max_allowed_packet", "1073741824")]);
+    let remedy = ensure_event_bytes(&largest, 128 << 20).remedy;
+    assert_eq!(
+        remedy.as_deref(),
+        Some("source.event_bytes_max = 1073741824")
+    );
+    assert_eq!(ensure_event_bytes(&largest, 1 << 30).verdict, Verdict::Ok);
 }
 
 #[test]
