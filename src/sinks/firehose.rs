@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 use aws_config::SdkConfig;
 use aws_sdk_firehose::{
     Client,
+    operation::put_record_batch::PutRecordBatchOutput,
     types::{DeliveryStreamStatus, PutRecordBatchResponseEntry},
 };
 use headwater_actors::{
@@ -18,7 +19,7 @@ use headwater_actors::{
 
 use super::{
     StreamDescription,
-    batch::{PutBatch, Reply, unanswered},
+    batch::{PutBatch, Reply, agreeing, said, unanswered},
     kinds::Facts,
     stream::{self, Service, StreamApi, StreamSink},
     template::TargetSetting,
@@ -128,14 +129,19 @@ impl PutBatch for Firehose {
         let output = Box::pin(request.send())
             .await
             .map_err(|error| aws::judge(&error, action))?;
-        Ok(output.request_responses.into_iter().map(reply).collect())
+        replies(output)
     }
+}
+
+fn replies(output: PutRecordBatchOutput) -> Result<Vec<Reply>, CallFailure> {
+    let replies = output.request_responses.into_iter().map(reply).collect();
+    agreeing("firehose", Some(output.failed_put_count), replies)
 }
 
 /// Entries fail with ServiceUnavailableException (Firehose's throttling) or InternalFailure; a code that is
 /// new counts like the latter. Only a RecordId says that a record was taken.
 fn reply(entry: PutRecordBatchResponseEntry) -> Reply {
-    let code = match (entry.error_code, entry.record_id) {
+    let code = match (said(entry.error_code), said(entry.record_id)) {
         (None, Some(_)) => {
             return Reply::Accepted {
                 shard: None,
@@ -157,5 +163,38 @@ fn reply(entry: PutRecordBatchResponseEntry) -> Reply {
         },
         throttled,
         shard: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(failed: i32, entries: [PutRecordBatchResponseEntry; 2]) -> PutRecordBatchOutput {
+        PutRecordBatchOutput::builder()
+            .failed_put_count(failed)
+            .set_request_responses(Some(entries.into()))
+            .build()
+            .expect("all is set")
+    }
+
+    fn entry(id: &str) -> PutRecordBatchResponseEntry {
+        let entry = PutRecordBatchResponseEntry::builder();
+        entry.record_id(id).build()
+    }
+
+    #[test]
+    fn an_empty_record_id_is_none() {
+        let replies = replies(answer(1, [entry("a"), entry("")])).expect("believed");
+        assert!(matches!(replies[0], Reply::Accepted { .. }));
+        assert!(matches!(replies[1], Reply::Refused { .. }));
+    }
+
+    #[test]
+    fn nothing_is_durable_by_an_answer_whose_count_contradicts_its_entries() {
+        for (failed, ids) in [(1, ["a", "b"]), (0, ["a", ""]), (-1, ["a", "b"])] {
+            let failure = replies(answer(failed, ids.map(entry))).expect_err("not believed");
+            assert!(!failure.failure.is_definite());
+        }
     }
 }

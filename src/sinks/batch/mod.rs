@@ -132,6 +132,31 @@ pub fn unanswered(service: &str, lacking: &str) -> Reply {
     }
 }
 
+/// Empty is as good as missing: no service gives an empty id or code.
+pub fn said(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// The replies, unless the `counted` failures of the answer contradict its entries: then nothing that it says
+/// can be believed, and the call counts as lost.
+pub fn agreeing(
+    service: &str,
+    counted: Option<i32>,
+    replies: Vec<Reply>,
+) -> Result<Vec<Reply>, CallFailure> {
+    let is_refused = |reply: &&Reply| matches!(reply, Reply::Refused { .. });
+    let refused = replies.iter().filter(is_refused).count();
+    match counted {
+        Some(counted) if usize::try_from(counted) != Ok(refused) => {
+            let records = replies.len();
+            Err(CallFailure::transient(format!(
+                "{service}'s answer contradicts itself: it counts {counted} failed of {records} records, and {refused} of its entries are no success"
+            )))
+        }
+        _ => Ok(replies),
+    }
+}
+
 /// The calls of one stream.
 pub trait PutBatch: Send + Sync + 'static {
     /// The body of a call that carries `records`. Pure, so it can be made before the call may start.

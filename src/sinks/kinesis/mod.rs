@@ -21,7 +21,7 @@ use headwater_actors::{
 
 use super::{
     StreamDescription,
-    batch::{PutBatch, Reply, unanswered},
+    batch::{PutBatch, Reply, agreeing, said, unanswered},
     kinds::Facts,
     stream::{self, Service, StreamApi, StreamSink},
     template::TargetSetting,
@@ -133,21 +133,22 @@ impl PutBatch for Kinesis {
         let output = Box::pin(request.send())
             .await
             .map_err(|error| aws::judge(&error, action))?;
-        Ok(replies(output))
+        replies(output)
     }
 }
 
-fn replies(output: PutRecordsOutput) -> Vec<Reply> {
-    output.records.into_iter().map(reply).collect()
+fn replies(output: PutRecordsOutput) -> Result<Vec<Reply>, CallFailure> {
+    let replies = output.records.into_iter().map(reply).collect();
+    agreeing("kinesis", output.failed_record_count, replies)
 }
 
 /// Entries fail with ProvisionedThroughputExceededException or InternalFailure; a code that is new counts
 /// like the latter. Only a SequenceNumber says that a record was taken.
 fn reply(entry: PutRecordsResultEntry) -> Reply {
-    let code = match (entry.error_code, entry.sequence_number) {
+    let code = match (said(entry.error_code), said(entry.sequence_number)) {
         (None, Some(sequence)) => {
             return Reply::Accepted {
-                shard: entry.shard_id.map(Into::into),
+                shard: said(entry.shard_id).map(Into::into),
                 sequence: Some(sequence.into()),
             };
         }
@@ -185,11 +186,37 @@ mod tests {
 
     #[test]
     fn an_answer_that_says_nothing_of_a_record_has_not_taken_it() {
-        let reply = reply(PutRecordsResultEntry::builder().shard_id("s").build());
-        let Reply::Refused { failure, .. } = reply else {
-            panic!("nobody said that it was taken");
+        let silent = PutRecordsResultEntry::builder().shard_id("s").build();
+        let empty = PutRecordsResultEntry::builder().sequence_number("").build();
+        for entry in [silent, empty] {
+            let Reply::Refused { failure, .. } = reply(entry) else {
+                panic!("nobody said that it was taken");
+            };
+            assert!(!failure.is_definite());
+        }
+    }
+
+    #[test]
+    fn nothing_is_durable_by_an_answer_whose_count_contradicts_its_entries() {
+        let answer = |failed| {
+            let taken = PutRecordsResultEntry::builder().sequence_number("49");
+            let refused = PutRecordsResultEntry::builder().error_code("InternalFailure");
+            replies(
+                PutRecordsOutput::builder()
+                    .set_failed_record_count(failed)
+                    .records(taken.build())
+                    .records(refused.build())
+                    .build()
+                    .expect("records are set"),
+            )
         };
-        assert!(!failure.is_definite());
+        for failed in [None, Some(1)] {
+            assert_eq!(answer(failed).expect("believed").len(), 2);
+        }
+        for failed in [-1, 0, 2] {
+            let failure = answer(Some(failed)).expect_err("not believed").failure;
+            assert!(!failure.is_definite());
+        }
     }
 
     #[test]

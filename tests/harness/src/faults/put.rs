@@ -48,6 +48,14 @@ impl Api {
         }
     }
 
+    /// What says that an entry was taken.
+    fn id_field(self) -> &'static str {
+        match self {
+            Self::Kinesis => "SequenceNumber",
+            Self::Firehose => "RecordId",
+        }
+    }
+
     fn throttling(self) -> &'static str {
         match self {
             Self::Kinesis => "ProvisionedThroughputExceededException",
@@ -208,13 +216,16 @@ impl Call {
 /// HTTP 200 by somebody who is not the API, or is not well.
 fn garbled(shared: &Shared, api: Api, entries: usize) -> Answer {
     let (list, count) = api.answer_fields();
-    let text = match locked(&shared.random).u32(..6) {
+    let id = api.id_field();
+    let text = match locked(&shared.random).u32(..8) {
         0 => String::new(),
         1 => "<html><body>Sign in to this network</body></html>".to_owned(),
         2 => format!("{{\"{count}\":0,\"{list}\":[{{\"Sequ"),
         3 => json!({}).to_string(),
         4 => json!({list: [], count: 0}).to_string(),
-        _ => json!({list: vec![json!({}); entries], count: 0}).to_string(),
+        5 => json!({list: vec![json!({}); entries], count: 0}).to_string(),
+        6 => json!({list: vec![json!({id: ""}); entries], count: 0}).to_string(),
+        _ => json!({list: vec![json!({id: "1"}); entries], count: entries}).to_string(),
     };
     let mut answer = ok(&Value::Null);
     *answer.body_mut() = text.into();
