@@ -1,7 +1,7 @@
 //! The telemetry port: its own thread and runtime, so that no actor can keep a probe waiting.
 //!
 //! A connection is one task until its request is there, then another one until its answer is gone; each has a
-//! limit of time, and [`Places`] says who must go when there are too many. Answers of any size are made one at
+//! limit of time, and `Places` says who must go when there are too many. Answers of any size are made one at
 //! a time on a thread beside this one, so a probe waits for none of them, and what they take is bounded.
 
 use std::{
