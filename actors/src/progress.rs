@@ -10,6 +10,7 @@ use std::{cmp::Ordering, fmt, sync::Arc};
 
 use headwater_binlog::{
     columns::Known,
+    fingerprint::LogFingerprint,
     gtid::{GtidSet, Uuid},
     position::Position,
     transaction::Boundary,
@@ -47,6 +48,8 @@ pub struct Resume {
     /// Column lists that the log does not carry, never older than `mark`: a list that has ended since would
     /// give wrong names. They may be newer.
     pub columns: Arc<[Known]>,
+    /// The log file that `mark` lies in, or one before it; `None` while it has not been read.
+    pub log: Option<LogFingerprint>,
 }
 
 /// A stretch of the log: what is true at its end and was not where it begins.
@@ -62,6 +65,8 @@ pub struct Advance {
     pub xa: Vec<XaChange>,
     /// All column lists known by its end or later, where they have changed.
     pub columns: Option<Arc<[Known]>>,
+    /// The newest log file that was opened in it.
+    pub log: Option<LogFingerprint>,
 }
 
 /// A stretch of the log that does not begin where progress stands.
@@ -81,6 +86,7 @@ impl Resume {
             xa: XaTable::default(),
             commit_us: 0,
             columns: Arc::default(),
+            log: None,
         }
     }
 
@@ -93,6 +99,7 @@ impl Resume {
             xa: self.xa.without_positions(),
             commit_us: self.commit_us,
             columns: Arc::default(),
+            log: None,
         }
     }
 
@@ -109,6 +116,9 @@ impl Resume {
         if let Some(columns) = &next.columns {
             self.columns = Arc::clone(columns);
         }
+        if next.log.is_some() {
+            self.log.clone_from(&next.log);
+        }
         Ok(())
     }
 }
@@ -123,6 +133,7 @@ impl Advance {
             commit_us: 0,
             xa: Vec::new(),
             columns: None,
+            log: None,
         }
     }
 
@@ -136,8 +147,9 @@ impl Advance {
         &self.mark
     }
 
+    /// Whether anything is to be stored of it.
     pub fn has_moved(&self) -> bool {
-        self.from != self.mark
+        self.from != self.mark || self.log.is_some()
     }
 
     /// Up to `mark`. A place before its end moves nothing: streams begin somewhat earlier than they were asked to
@@ -145,6 +157,16 @@ impl Advance {
     pub fn reach(&mut self, mark: Mark) {
         if !self.mark.has_passed(&mark) {
             self.mark = mark;
+        }
+    }
+
+    /// To a place outside any transaction. A file that lies before the mark says nothing of it.
+    pub fn enter(&mut self, place: &Boundary) {
+        self.reach(Mark::at(place.position()));
+        if let Some(log) = &place.log
+            && log.file == self.mark.position.file
+        {
+            self.log = Some(LogFingerprint::clone(log));
         }
     }
 
@@ -169,6 +191,7 @@ impl Advance {
         self.xa.extend(next.xa);
         self.commit_us = self.commit_us.max(next.commit_us);
         self.columns = next.columns.or_else(|| self.columns.take());
+        self.log = next.log.or_else(|| self.log.take());
         Ok(())
     }
 

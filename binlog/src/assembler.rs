@@ -34,6 +34,7 @@ use crate::{
     Error,
     columns::Known,
     event::{EventHeader, EventKind, Framing, HEADER_BYTES, MAGIC},
+    fingerprint::LogFingerprint,
     gtid::{GtidEvent, GtidSet},
     payload::{Inner, Payload},
     position::{FileName, Position},
@@ -77,6 +78,8 @@ impl AssembleError {
 pub struct Settings {
     /// Of a file whose head is not pushed.
     pub framing: Framing,
+    /// What a file said when it was read before; another one of its name is refused.
+    pub log: Option<LogFingerprint>,
     /// The limit of one event inside a TRANSACTION_PAYLOAD; by default MySQL's own, 1 GiB.
     pub event_bytes_max: usize,
     /// [`Assembler::push`] stops inside a TRANSACTION_PAYLOAD after about so many decompressed bytes;
@@ -100,6 +103,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             framing: Framing::default(),
+            log: None,
             event_bytes_max: EVENT_BYTES_MAX,
             slice_bytes_max: usize::MAX,
             keeps_queries: false,
@@ -119,6 +123,8 @@ const EVENT_BYTES_MAX: usize = 1 << 30;
 #[derive(Debug)]
 pub struct Assembler {
     place: Place,
+    /// See [`Settings::log`].
+    log: Option<LogFingerprint>,
     open: Option<Open>,
     tables: Tables,
     xa: Xa,
@@ -159,6 +165,7 @@ impl Assembler {
     pub fn with_settings(from: Position, settings: Settings) -> Self {
         Self {
             place: Place::new(from, settings.framing),
+            log: settings.log,
             open: None,
             tables: Tables::new(settings.columns.as_deref()),
             xa: Xa::new(settings.xa, settings.prepared),
@@ -373,8 +380,8 @@ impl Assembler {
                 Ok(())
             }
             EventKind::Rotate => self.rotate(header, &body, items),
-            EventKind::FormatDescription if !self.is_counted_now(header) => Ok(()),
-            EventKind::FormatDescription | EventKind::Stop => self.moved(header, items),
+            EventKind::FormatDescription => self.format_description(header, items),
+            EventKind::Stop => self.moved(header, items),
             EventKind::MariaGtidList => {
                 self.place.previous_gtids = Some(GtidSet::parse_gtid_list(&body)?);
                 self.moved(header, items)

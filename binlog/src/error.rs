@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 pub use statement::{Refusal, RefusedStatement};
 
+use crate::fingerprint::LogFingerprint;
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("{what}: {needed} bytes needed, {left} left")]
@@ -31,6 +33,9 @@ pub enum Error {
     },
     #[error("{0}")]
     Statement(Box<RefusedStatement>),
+    /// What was read before, and what stands in its place.
+    #[error("the server's log was reset, or the server was restored from a backup: {found}; the file read before was {before}", before = .0[0], found = .0[1])]
+    OtherLog(Box<[LogFingerprint; 2]>),
     #[error("the source lost events: {0}")]
     Incident(String),
     /// `source.xa = "halt"`.
@@ -94,6 +99,9 @@ impl Error {
                 "check the source's file with mysqlbinlog --verify-binlog-checksum: if it is damaged there, go on from a replica whose log is whole (by GTID), or set a position behind the event and copy the tables that it changed again; if it is not, look for what damages bytes on the way, and turn TLS on",
             ),
             Self::TooLarge { .. } => Some("raise source.event_bytes_max"),
+            Self::OtherLog(_) => Some(
+                "changes between the place read last and this log's beginning cannot be read any more: compare the data, or copy the tables again; then `headwater position set` to a place of this log, or `headwater position clear` to begin at source.start",
+            ),
             Self::Incident(_) => Some(
                 "changes are missing from the source's log: copy the tables again from a consistent snapshot and set a position behind this event",
             ),

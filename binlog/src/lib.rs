@@ -16,6 +16,7 @@ pub mod decimal;
 mod error;
 pub mod event;
 pub mod file;
+pub mod fingerprint;
 #[cfg(test)]
 mod fixture;
 pub mod gtid;

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::{
     ddl::Subject,
+    fingerprint::LogFingerprint,
     gtid::Gtid,
     position::{FileName, Position},
     xa::XaChange,
@@ -75,4 +76,6 @@ pub struct Boundary {
     pub commit_us: u64,
     /// What the transaction means for the table of prepared XA transactions.
     pub xa: Option<Box<XaChange>>,
+    /// What the file says it is, where that was read here and not known before.
+    pub log: Option<Box<LogFingerprint>>,
 }

@@ -4,7 +4,9 @@
 use headwater_actors::progress::{Mark, Resume};
 use headwater_binlog::{
     Error,
+    fingerprint::LogFingerprint,
     gtid::GtidSet,
+    position::FileName,
     xa::{Prepared, XaTable},
 };
 use serde::{Deserialize, Serialize};
@@ -20,9 +22,21 @@ pub(super) struct ResumeBody {
     commit_us: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     columns: Vec<KnownBody>,
+    /// The log file that was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log: Option<LogBody>,
     /// Prepared XA transactions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     xa: Vec<PreparedBody>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogBody {
+    file: String,
+    created_secs: u32,
+    server_id: u32,
+    version: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -44,6 +58,7 @@ impl ResumeBody {
             gtid_set: resume.gtid_set.to_string(),
             commit_us: resume.commit_us,
             columns: column_lists::bodies(&resume.columns),
+            log: resume.log.as_ref().map(LogBody::of),
             xa: resume.xa.open().iter().map(PreparedBody::of).collect(),
         }
     }
@@ -59,6 +74,27 @@ impl ResumeBody {
             xa: XaTable::new(open?),
             commit_us: self.commit_us,
             columns: column_lists::known(self.columns)?,
+            log: self.log.map(LogBody::log).transpose()?,
+        })
+    }
+}
+
+impl LogBody {
+    fn of(log: &LogFingerprint) -> Self {
+        Self {
+            file: log.file.to_string(),
+            created_secs: log.created_secs,
+            server_id: log.server_id,
+            version: log.version.clone(),
+        }
+    }
+
+    fn log(self) -> Result<LogFingerprint, Error> {
+        Ok(LogFingerprint {
+            file: FileName::parse(&self.file)?,
+            created_secs: self.created_secs,
+            server_id: self.server_id,
+            version: self.version,
         })
     }
 }

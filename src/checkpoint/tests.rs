@@ -13,6 +13,7 @@ use headwater_actors::{
 };
 use headwater_binlog::{
     columns::{ColumnList, Known, ListedColumn},
+    fingerprint::LogFingerprint,
     gtid::GtidSet,
     schema::TableName,
     xa::{Prepared, XaTable},
@@ -163,6 +164,24 @@ fn a_file_of_the_first_version_is_read_and_written_again_as_the_same_json() {
     assert_eq!(found, small());
     let again = body::encode("shop", &found).unwrap();
     assert_eq!(json(again.as_bytes()), json(FILE));
+}
+
+#[test]
+fn the_log_file_that_was_read_is_stored_and_unknown_in_what_was_stored_before() {
+    let mut stored = small();
+    let resume = &mut stored.checkpoint.as_mut().unwrap().resume;
+    assert_eq!(resume.log, None);
+    resume.log = Some(LogFingerprint {
+        file: resume.mark.position.file.clone(),
+        created_secs: 1_795_416_200,
+        server_id: 7,
+        version: "8.4.3".into(),
+    });
+    let text = body::encode("shop", &stored).unwrap();
+    assert_eq!(
+        body::decode(text.as_bytes(), Path::new("c"), "shop").unwrap(),
+        stored
+    );
 }
 
 #[test]

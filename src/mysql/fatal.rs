@@ -12,7 +12,7 @@ const END_LOST: &str = "the file is shorter than the position: the server lost t
 const GTID_UNKNOWN: &str = "the server lacks transactions that were read: it lost the end of its log, or is not of the group that was read; compare the data, then `headwater position set`, or clear the checkpoint";
 const NO_EVENT: &str =
     "no event begins there: if the position was set by hand, `headwater position set` verifies it";
-const UNREADABLE: &str = "the server cannot read its own log there: check its disk and error log; if the position was set by hand, `headwater position set` verifies it";
+const UNREADABLE: &str = "the server cannot read its own log there: the log was reset while it was read (RESET BINARY LOGS AND GTIDS, RESET MASTER), which the next start finds out, or it is damaged: check the server's disk and error log; if the position was set by hand, `headwater position set` verifies it";
 
 /// A part of the server's text, and the hint that belongs to it; the first that fits counts.
 const TEXTS: [(&str, &str); 12] = [

@@ -75,12 +75,12 @@ fn by_position(from: &Resume, facts: &ServerFacts) -> Result<Route, Failure> {
     };
     if position.offset > file.bytes {
         return Err(Failure::definite(format!(
-            "the checkpoint is at {position}, but the server's file \"{}\" ends at {}",
-            file.name.name, file.bytes
+            "the checkpoint is at {position}, but the server's file \"{}\" ends at {}{}",
+            file.name.name,
+            file.bytes,
+            lacking(from, facts)
         ))
-        .with_hint(
-            "the server lost the end of its log (a crash with sync_binlog≠1, or a restored backup): what was sent may not exist there; compare the data, then `headwater position set` to the file's end or clear the checkpoint",
-        ));
+        .with_hint(OTHER_HISTORY));
     }
     // COM_BINLOG_DUMP carries 32 bits of offset.
     if position.offset <= u64::from(u32::MAX) {
@@ -100,15 +100,24 @@ fn by_position(from: &Resume, facts: &ServerFacts) -> Result<Route, Failure> {
 
 /// A file that held nothing but what has been read may be purged: GTIDs tell that nothing is missing.
 fn file_gone(from: &Resume, facts: &ServerFacts) -> Result<Route, Failure> {
+    let position = &from.mark.position;
+    let oldest = facts.files.first();
+    // Files are purged from the oldest on, and none of them holds what the server never had.
+    let is_purged = oldest.is_none_or(|oldest| {
+        oldest.name.base() != position.file.base() || position.file.number < oldest.name.number
+    });
+    let lacking = lacking(from, facts);
+    let oldest = oldest.map_or_else(|| "nothing".into(), |file| format!("{}:4", file.name.name));
+    if !is_purged || !lacking.is_empty() {
+        return Err(Failure::definite(format!(
+            "the checkpoint is at {position}, but the server has no file \"{}\": its log begins at {oldest} and ends at {}{lacking}",
+            position.file.name, facts.head
+        ))
+        .with_hint(OTHER_HISTORY));
+    }
     if can_go_by_gtid(from, facts) && facts.gtid_purged.is_subset(&from.gtid_set) {
-        ensure_gtids(&from.gtid_set, facts)?;
         return Ok(Route::ByGtid(from.gtid_set.clone()));
     }
-    let position = &from.mark.position;
-    let oldest = facts
-        .files
-        .first()
-        .map_or_else(|| "nothing".into(), |file| format!("{}:4", file.name.name));
     let failure = Failure::definite(format!(
         "the checkpoint is at {position}, but the server has purged \"{}\": its log begins at {oldest} and ends at {}",
         position.file.name, facts.head
@@ -116,6 +125,19 @@ fn file_gone(from: &Resume, facts: &ServerFacts) -> Result<Route, Failure> {
     Err(failure.with_hint(
         "changes in between are lost to the stream: copy the tables anew, then `headwater position clear` with source.start = \"now\", or accept the gap with `headwater position set`; keep the log longer (binlog_expire_logs_seconds; on RDS CALL mysql.rds_set_configuration('binlog retention hours', 72))",
     ))
+}
+
+const OTHER_HISTORY: &str = "the log was reset, the server was restored from a backup, or it lost the end of its log in a crash (sync_binlog other than 1): what was sent may not exist there, and later changes may be missing; compare the data, or copy the tables again; then `headwater position set` to a place of this log, or `headwater position clear` to begin at source.start";
+
+/// The transactions that have been read and are not the server's, as the end of a sentence. Where its file reaches
+/// our place they are no reason to halt: a transaction is in the log before it is in gtid_executed.
+fn lacking(from: &Resume, facts: &ServerFacts) -> String {
+    if !facts.has_gtids || from.gtid_set.is_subset(&facts.gtid_executed) {
+        return String::new();
+    }
+    let mut lacking = from.gtid_set.clone();
+    lacking.subtract(&facts.gtid_executed);
+    format!("; it lacks transactions that have been read: {lacking}")
 }
 
 fn can_go_by_gtid(from: &Resume, facts: &ServerFacts) -> bool {

@@ -13,6 +13,7 @@ use headwater_actors::{
 };
 use headwater_binlog::{
     event::{EventHeader, EventKind, Framing},
+    fingerprint::LogFingerprint,
     gtid::GtidSet,
     position::{FileName, Position},
 };
@@ -125,7 +126,44 @@ pub async fn is_same_log(plan: &SourcePlan, home: Home, from: &Resume) -> Result
     let mut server = server(plan).await?;
     let facts = server.facts().await?;
     server.leave().await;
-    Ok(is_log_of(home, from, &facts))
+    if !is_log_of(home, from, &facts) {
+        return Ok(false);
+    }
+    match &from.log {
+        Some(log) if facts.files.iter().any(|file| file.name == log.file) => {
+            Ok(fingerprint(plan, &facts, &log.file).await? == *log)
+        }
+        Some(_) | None => Ok(true),
+    }
+}
+
+/// What `file` of the server says it is.
+async fn fingerprint(
+    plan: &SourcePlan,
+    facts: &ServerFacts,
+    file: &FileName,
+) -> Result<LogFingerprint, Failure> {
+    let route = Route::ByPosition(Position::new(file.clone(), FIRST_OFFSET));
+    let mut dump = inspect(plan, facts, &route, AtLogEnd::Stop).await?;
+    let mut framing = Framing::default();
+    let mut bytes = BytesMut::new();
+    loop {
+        bytes.clear();
+        match dump.next(&mut bytes).await? {
+            Taken::Event => (),
+            Taken::Part | Taken::End => {
+                return Err(Failure::transient(format!(
+                    "the server did not open {file}"
+                )));
+            }
+        }
+        let before = Framing::default();
+        let event = before.event(&bytes).map_err(unreadable)?;
+        if event.header.kind == EventKind::FormatDescription {
+            framing.learn(&event).map_err(unreadable)?;
+            return Ok(LogFingerprint::of(file, &event.header, &framing));
+        }
+    }
 }
 
 fn first_position(facts: &ServerFacts) -> Result<Position, Failure> {

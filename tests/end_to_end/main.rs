@@ -15,6 +15,7 @@ mod first_minute;
 mod formats;
 mod heartbeats;
 mod high_availability;
+mod histories;
 mod keys;
 mod kills;
 mod lanes;

@@ -119,6 +119,7 @@ fn stretches(from: &Mark, steps: &[Vec<Step>]) -> Vec<Advance> {
                 gtid: step.gtid.clone(),
                 commit_us: step.commit_us,
                 xa: step.xa.clone().map(Box::new),
+                log: None,
             });
             next.reach(mark);
             next.columns = step.columns.map(lists).or(next.columns.take());
@@ -259,6 +260,65 @@ fn on_another_server_only_what_names_no_place_is_kept() {
     assert_eq!((&there.gtid_set, there.commit_us), (&here.gtid_set, 5));
     assert_eq!((here.columns.len(), there.columns.len()), (1, 0));
     assert_eq!(there.xa.open()[0].position, None);
+}
+
+/// `file` as it was created at `created_secs`, read from its head.
+fn opened(file: &str, created_secs: u32) -> Boundary {
+    let place: Position = format!("{file}:126").parse().unwrap();
+    Boundary {
+        file: place.file.clone(),
+        offset: place.offset,
+        gtid: None,
+        commit_us: 0,
+        xa: None,
+        log: Some(Box::new(LogFingerprint {
+            file: place.file,
+            created_secs,
+            server_id: 1,
+            version: "8.4.0".into(),
+        })),
+    }
+}
+
+#[test]
+fn the_newest_file_that_was_opened_is_known_and_elsewhere_forgotten() {
+    let mut here = start();
+    let mut first = Advance::at(here.mark.clone());
+    first.enter(&opened("binlog.000001", 7));
+    let mut second = Advance::at(first.mark().clone());
+    second.enter(&opened("binlog.000002", 8));
+    let third = Advance::at(second.mark().clone());
+    for next in [&first, &second, &third] {
+        here.apply(next).unwrap();
+    }
+    let created = |log: &Option<LogFingerprint>| log.as_ref().map(|log| log.created_secs);
+    assert_eq!(created(&here.log), Some(8));
+    first.merge(second).unwrap();
+    first.merge(third).unwrap();
+    assert_eq!(created(&first.log), Some(8));
+    assert_eq!(here.moved_to(fixture::at(77)).log, None);
+}
+
+#[test]
+fn what_a_file_says_in_its_middle_is_to_be_stored_though_the_mark_stays() {
+    let mark = Mark {
+        position: "binlog.000001:500".parse().unwrap(),
+        rows_done: 3,
+    };
+    let mut next = Advance::at(mark.clone());
+    next.enter(&Boundary {
+        offset: 500,
+        ..opened("binlog.000001", 7)
+    });
+    assert!(next.has_moved());
+    assert_eq!(*next.mark(), mark);
+}
+
+#[test]
+fn a_file_before_the_mark_says_nothing_of_it() {
+    let mut next = Advance::at(Mark::at("binlog.000002:500".parse().unwrap()));
+    next.enter(&opened("binlog.000001", 7));
+    assert!(!next.has_moved());
 }
 
 #[test]

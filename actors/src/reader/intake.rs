@@ -79,6 +79,7 @@ impl Intake {
     pub fn new(from: Resume, until: Until, rules: &ReadRules) -> Self {
         let settings = Settings {
             framing: Framing::default(),
+            log: from.log.clone(),
             event_bytes_max: rules.event_bytes_max,
             slice_bytes_max: SLICE_BYTES,
             keeps_queries: rules.keeps_queries,

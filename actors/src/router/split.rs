@@ -103,7 +103,7 @@ impl Splitter {
                     self.current.end_transaction();
                     self.advance.pass(&end);
                 }
-                Item::Moved(end) => self.advance.reach(Mark::at(end.position())),
+                Item::Moved(end) => self.advance.enter(&end),
             }
         }
         self.current.forget_transaction();

@@ -8,6 +8,7 @@ use crate::{
     Error,
     cursor::Cursor,
     event::{EventHeader, EventKind, FLAG_ARTIFICIAL, Framing, MAGIC},
+    fingerprint::LogFingerprint,
     gtid::{Gtid, GtidSet},
     payload::Payload,
     position::{FileName, Position},
@@ -57,6 +58,7 @@ impl Assembler {
             gtid,
             commit_us,
             xa: None,
+            log: None,
         }
     }
 
@@ -99,12 +101,44 @@ impl Assembler {
         header: &EventHeader,
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
+        self.moved_in(None, header, items)
+    }
+
+    fn moved_in(
+        &mut self,
+        log: Option<Box<LogFingerprint>>,
+        header: &EventHeader,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
         self.ensure_closed()?;
         self.place.position = Position::new(self.place.file.clone(), self.place.offset);
         if !self.is_in_prepared() {
-            items.push(Item::Moved(self.boundary(None, header.timestamp_us())));
+            items.push(Item::Moved(Boundary {
+                log,
+                ..self.boundary(None, header.timestamp_us())
+            }));
         }
         Ok(())
+    }
+
+    /// The file says what it is; that it is another one than before is found here.
+    pub(super) fn format_description(
+        &mut self,
+        header: &EventHeader,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
+        let found = LogFingerprint::of(&self.place.file, header, &self.place.framing);
+        let known = self.log.as_ref().filter(|log| log.file == found.file);
+        let is_new = known.is_none();
+        if let Some(known) = known
+            && *known != found
+        {
+            return Err(Error::OtherLog(Box::new([known.clone(), found])));
+        }
+        if !is_new && !self.is_counted_now(header) {
+            return Ok(());
+        }
+        self.moved_in(is_new.then(|| Box::new(found)), header, items)
     }
 
     pub(super) fn rotate(

@@ -1,6 +1,7 @@
 //! From events to transactions, event by event.
 
 mod ends;
+mod fingerprint;
 mod halts;
 mod mariadb;
 mod parts;
@@ -124,6 +125,7 @@ fn a_transaction_gives_its_rows_and_its_boundary() {
         gtid: expected.gtid,
         commit_us: expected.commit_us,
         xa: None,
+        log: None,
     };
     assert!(
         matches!(&items[..], [Item::Commit(commit)] if *commit == boundary),

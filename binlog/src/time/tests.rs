@@ -141,3 +141,13 @@ fn only_days_of_the_calendar_are_counted() {
         assert_eq!(days(year, month, day), None, "{year}-{month}-{day}");
     }
 }
+
+#[test]
+fn moments_are_utc() {
+    assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
+    assert_eq!(utc(951_782_399), "2000-02-28 23:59:59 UTC");
+    assert_eq!(utc(951_782_400), "2000-02-29 00:00:00 UTC");
+    assert_eq!(utc(1_795_439_655), "2026-11-23 13:14:15 UTC");
+    assert_eq!(utc(4_107_542_399), "2100-02-28 23:59:59 UTC");
+    assert_eq!(utc(4_107_542_400), "2100-03-01 00:00:00 UTC");
+}

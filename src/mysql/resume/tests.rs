@@ -118,6 +118,30 @@ fn a_position_behind_the_end_of_its_file_halts() {
     let failure = decided(uuid(A), &from("binlog.000008:501", ""), &two_files())
         .expect_err("the log is shorter");
     assert!(failure.is_definite() && failure.to_string().contains("500"));
+    let ours = from("binlog.000008:501", &format!("{A}:1-21"));
+    let failure = decided(uuid(A), &ours, &two_files()).expect_err("21 is ours alone");
+    assert!(
+        failure.to_string().contains(&format!("{A}:21")),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_file_that_the_log_has_not_come_to_is_of_another_history_whatever_the_gtids_say() {
+    for gtids in ["", &format!("{A}:1-15")] {
+        let ours = from("binlog.000009:4", gtids);
+        let failure = decided(uuid(A), &ours, &two_files()).expect_err("it begins anew");
+        assert!(failure.is_definite());
+        let hint = failure.hint.unwrap_or_default();
+        assert!(hint.contains("was reset"), "{hint}");
+    }
+}
+
+#[test]
+fn transactions_that_are_logged_before_the_server_counts_them_do_not_halt() {
+    let ours = from("binlog.000008:500", &format!("{A}:1-21"));
+    let route = decided(uuid(A), &ours, &two_files());
+    assert_eq!(route, Ok(Route::ByPosition(position("binlog.000008:500"))));
 }
 
 #[test]

@@ -17,7 +17,7 @@ impl Intake {
             index += 1;
             match item {
                 Item::Commit(end) => self.ended.pass(end),
-                Item::Moved(end) => self.ended.reach(Mark::at(end.position())),
+                Item::Moved(end) => self.ended.enter(end),
                 Item::Rows(_) | Item::Statement(_) => continue,
             }
             self.boundary = index;

@@ -115,7 +115,13 @@ fn a_dump_from_the_middle_of_a_file_begins_with_its_head() {
             &mut assembler,
             [rotate, real.clone(), log.gtid(2), log.begin(), log.xid()],
         );
-        assert_eq!(told(&items), [format!("commit 2 {}", log.offset)]);
+        assert_eq!(
+            told(&items),
+            [
+                format!("moved binlog.000001 {start}"),
+                format!("commit 2 {}", log.offset)
+            ]
+        );
     }
 }
 
