@@ -2,6 +2,7 @@
 //! each with the one line that cures it. Pure: what the server said comes in.
 
 mod names;
+mod tls;
 
 use std::collections::HashMap;
 
@@ -11,6 +12,7 @@ use headwater_binlog::schema::{NameCase, TableName};
 use super::{facts::Flavour, failure::grant_hint, options::EVENT_BYTES_MAX};
 
 pub use names::{ensure_column_names, ensure_row_metadata};
+pub use tls::ensure_tls;
 
 const TABLES: &str = "source.tables";
 const PRIMARY_KEYS: &str = "ordering.key";

@@ -7,10 +7,11 @@
 use std::{error::Error as StdError, sync::Once, time::Duration};
 
 use headwater_actors::failure::{Code, Failure};
-use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, SslOpts};
+use mysql_async::{Conn, DriverError, Error, OptsBuilder, SslOpts};
 use tokio::time::timeout;
 
-use super::failure::{failure, joined};
+use super::failure::{failure, io_failure, joined, password_asked};
+use super::guard::Guard;
 use super::options::{Host, SourcePlan, TlsMode};
 
 /// Of an answer to a query; a GTID set or a list of tables can be long. Events do not come this way.
@@ -22,12 +23,17 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 /// # Errors
 /// Transient when no host answers; definite when one refuses for good. Names every host that was tried.
 pub async fn connect(plan: &SourcePlan) -> Result<Conn, Failure> {
+    connect_any(plan).await.map(|(conn, _)| conn)
+}
+
+/// The same, with the host that answered.
+pub async fn connect_any(plan: &SourcePlan) -> Result<(Conn, Host), Failure> {
     install_crypto_provider();
     ensure_ca_file(plan)?;
     let mut failures: Vec<Failure> = Vec::new();
     for host in &plan.hosts {
         match connect_to(plan, host).await {
-            Ok(conn) => return Ok(conn),
+            Ok(conn) => return Ok((conn, host.clone())),
             Err(failure) if failure.is_definite() => return Err(failure),
             Err(failure) => failures.push(failure),
         }
@@ -63,19 +69,42 @@ async fn connect_to(plan: &SourcePlan, host: &Host) -> Result<Conn, Failure> {
     };
     let attempt = async {
         resolve(&doing, host).await?;
-        match Conn::new(opts(plan, host, plan.tls.mode)).await {
+        let failed = |error| failure(&doing, &plan.user, error);
+        if plan.tls.mode == TlsMode::Disabled {
+            return connect_plain(plan, host, &doing).await;
+        }
+        match Conn::new(opts(plan, host).ssl_opts(ssl_opts(plan))).await {
             Err(Error::Driver(DriverError::NoClientSslFlagFromServer))
                 if plan.tls.mode == TlsMode::Preferred =>
             {
-                Conn::new(opts(plan, host, TlsMode::Disabled)).await
+                connect_plain(plan, host, &doing).await
             }
-            outcome => outcome,
+            outcome => outcome.map_err(failed),
         }
-        .map_err(|error| failure(&doing, &plan.user, error))
     };
     timeout(plan.connect_timeout, Box::pin(attempt))
         .await
         .map_err(|_| late())?
+}
+
+/// Without TLS.
+async fn connect_plain(plan: &SourcePlan, host: &Host, doing: &str) -> Result<Conn, Failure> {
+    let failed = |error| failure(doing, &plan.user, error);
+    if plan.tls.allow_public_key_retrieval {
+        return Conn::new(opts(plan, host)).await.map_err(failed);
+    }
+    let guard = Guard::before(host)
+        .await
+        .map_err(|error| io_failure(doing, error))?;
+    let opts = opts(plan, host)
+        .ip_or_hostname(guard.address.ip().to_string())
+        .tcp_port(guard.address.port());
+    Conn::new(opts)
+        .await
+        .map_err(|error| match guard.has_asked() {
+            true => password_asked(doing),
+            false => failed(error),
+        })
 }
 
 /// The driver's own message would not say that it is the name.
@@ -94,7 +123,7 @@ async fn resolve(doing: &str, host: &Host) -> Result<(), Failure> {
     }
 }
 
-fn opts(plan: &SourcePlan, host: &Host, mode: TlsMode) -> Opts {
+fn opts(plan: &SourcePlan, host: &Host) -> OptsBuilder {
     let password = (!plan.password.is_empty()).then(|| plan.password.reveal().to_owned());
     OptsBuilder::default()
         .ip_or_hostname(host.name.clone())
@@ -104,11 +133,9 @@ fn opts(plan: &SourcePlan, host: &Host, mode: TlsMode) -> Opts {
         .prefer_socket(false)
         .tcp_keepalive(Some(TCP_KEEPALIVE))
         .max_allowed_packet(Some(ANSWER_BYTES_MAX))
-        .ssl_opts(ssl_opts(plan, mode))
-        .into()
 }
 
-fn ssl_opts(plan: &SourcePlan, mode: TlsMode) -> Option<SslOpts> {
+fn ssl_opts(plan: &SourcePlan) -> Option<SslOpts> {
     let unverified = || {
         SslOpts::default()
             .with_danger_accept_invalid_certs(true)
@@ -120,7 +147,7 @@ fn ssl_opts(plan: &SourcePlan, mode: TlsMode) -> Option<SslOpts> {
             .with_root_certs(vec![path.clone().into()]),
         None => SslOpts::default(),
     };
-    match mode {
+    match plan.tls.mode {
         TlsMode::Disabled => None,
         TlsMode::Preferred | TlsMode::Required => Some(unverified()),
         TlsMode::VerifyCa => Some(skipping_the_name(verified())),

@@ -68,6 +68,7 @@ impl Flavour {
 /// A connection, and the account's name, which hints need.
 pub struct Server {
     pub conn: Conn,
+    pub host: Host,
     pub user: String,
     /// As `SELECT VERSION()` prints it.
     pub version_text: String,
@@ -120,10 +121,7 @@ impl Server {
 
     /// The host that answered: a dump must be asked of the same.
     pub fn host(&self) -> Host {
-        Host {
-            name: self.conn.opts().ip_or_hostname().to_owned(),
-            port: self.conn.opts().tcp_port(),
-        }
+        self.host.clone()
     }
 
     /// `(8, 0, 36)`

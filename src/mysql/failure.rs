@@ -137,6 +137,14 @@ pub(super) fn clear_text(doing: &str) -> Failure {
     .with_hint(PLUGIN_HINT)
 }
 
+/// The peer may be anyone: the key that it would offer proves nothing.
+pub(super) fn password_asked(doing: &str) -> Failure {
+    Failure::definite(format!(
+        "{doing}: the connection has no TLS, and the server asks for the password itself"
+    ))
+    .with_hint("give the server a certificate and set source.tls.mode = \"verify_identity\" (at least \"required\"); or, where nobody else can answer at its address, source.tls.allow_public_key_retrieval = true")
+}
+
 pub(super) fn unknown_plugin(doing: &str, name: &str) -> Failure {
     Failure::definite(format!(
         "{doing}: the account wants the authentication plugin \"{name}\", which is not known here"

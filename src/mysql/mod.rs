@@ -14,6 +14,7 @@ pub mod dump;
 pub mod facts;
 pub mod failure;
 mod fatal;
+mod guard;
 mod hosts;
 mod images;
 mod listing;

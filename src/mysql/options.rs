@@ -49,6 +49,7 @@ struct TlsOptions {
     #[serde(deserialize_with = "read_choice")]
     mode: TlsMode,
     ca_file: String,
+    allow_public_key_retrieval: bool,
 }
 
 /// The server's values of the variable.
@@ -126,6 +127,8 @@ pub struct Host {
 pub struct TlsPlan {
     pub mode: TlsMode,
     pub ca_file: Option<PathBuf>,
+    /// Without TLS: encrypt the password with a key that the server, whoever it is, offers.
+    pub allow_public_key_retrieval: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -218,6 +221,10 @@ impl TlsOptions {
                 "set the mode to \"verify_ca\" or \"verify_identity\", or remove the file",
             ));
         }
-        Ok(TlsPlan { mode, ca_file })
+        Ok(TlsPlan {
+            mode,
+            ca_file,
+            allow_public_key_retrieval: self.allow_public_key_retrieval,
+        })
     }
 }

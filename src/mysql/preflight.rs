@@ -14,7 +14,7 @@ use super::{
         ensure_event_bytes, ensure_format, ensure_gtid_mode, ensure_log_bin,
         ensure_no_old_fractions, ensure_primary_keys, ensure_privileges, ensure_replica_updates,
         ensure_retention, ensure_row_image, ensure_row_metadata, ensure_row_value_options,
-        ensure_server_id, ensure_strict_gtids, ensure_tables, ensure_version,
+        ensure_server_id, ensure_strict_gtids, ensure_tables, ensure_tls, ensure_version,
     },
     facts::{Flavour, SLOW_ANSWER, Server, number, text},
     start::server,
@@ -44,11 +44,13 @@ pub async fn preflight(
     let rds_hours = rds_hours(&mut server).await?;
     let replicas = replicas(&mut server).await?;
     let old_columns = old_columns(&mut server).await?;
+    let cipher = cipher(&mut server).await?;
     let user = server.user.clone();
     server.leave().await;
 
     let mut checks = vec![
         version,
+        ensure_tls(cipher.as_deref(), plan.tls.mode),
         ensure_log_bin(&variables),
         ensure_format(&variables),
         ensure_row_image(&variables),
@@ -85,6 +87,15 @@ async fn variables(server: &mut Server) -> Result<Variables, Failure> {
     let rows = server.rows(DOING, &sql).await?;
     let pair = |row: &Row| Some((text(row, 0)?, text(row, 1)?));
     Ok(Variables(rows.iter().filter_map(pair).collect()))
+}
+
+/// Of this connection; the dump's is made alike.
+async fn cipher(server: &mut Server) -> Result<Option<String>, Failure> {
+    let rows = server
+        .rows(DOING, "SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+        .await?;
+    let cipher = rows.first().and_then(|row| text(row, 1));
+    Ok(cipher.filter(|cipher| !cipher.is_empty()))
 }
 
 async fn grants(server: &mut Server) -> Result<Vec<String>, Failure> {

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::options::{Host, SourcePlan, StartPlan};
 use super::{
     boundary::{Verdict, Walk},
-    connect::connect,
+    connect::connect_any,
     dump::{AtLogEnd, Connection, Dump, Replica, Taken},
     facts::{SLOW_ANSWER, Server, ServerFacts, text},
     resume::{Route, decide_resume, ensure_gtids, is_log_of, next_epoch},
@@ -40,8 +40,10 @@ pub struct Start {
 
 /// A connection to the first host that answers, and the account's name.
 pub(super) async fn server(plan: &SourcePlan) -> Result<Server, Failure> {
+    let (conn, host) = connect_any(plan).await?;
     let mut server = Server {
-        conn: connect(plan).await?,
+        conn,
+        host,
         user: plan.user.clone(),
         version_text: String::new(),
         wait_max: plan.read_timeout.max(plan.connect_timeout),

@@ -118,7 +118,11 @@ async fn a_port_that_refuses_and_a_slow_line_cost_time_only() -> anyhow::Result<
 
 /// Damages a byte behind each of these many of a new dump.
 async fn survives_damage(seed: u64, tls: &str, places: &[u64]) -> anyhow::Result<()> {
-    let road = Road::new(seed, &[("source.tls.mode", tls)]).await?;
+    let settings = [
+        ("source.tls.mode", tls),
+        ("source.tls.allow_public_key_retrieval", "true"),
+    ];
+    let road = Road::new(seed, &settings).await?;
     for (place, count) in places.iter().zip(1..) {
         road.wire.flip(*place);
         road.wire.cut(Cut::Reset);
@@ -192,6 +196,7 @@ async fn damage_in_the_parts_of_a_large_compressed_transaction_is_never_delivere
     let program = world
         .launch_over(&wire)?
         .setting("source.tls.mode", "disabled")
+        .setting("source.tls.allow_public_key_retrieval", "true")
         .start()?;
     let deadline = Deadline::after(WITHIN, "a bit of it to be flipped");
     while wire.flips() < 1 {

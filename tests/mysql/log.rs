@@ -51,7 +51,11 @@ pub fn host(server: &MySql) -> Host {
 }
 
 pub fn tls(mode: TlsMode, ca_file: Option<PathBuf>) -> TlsPlan {
-    TlsPlan { mode, ca_file }
+    TlsPlan {
+        mode,
+        ca_file,
+        allow_public_key_retrieval: false,
+    }
 }
 
 pub fn identity(start: &Start) -> Identity {

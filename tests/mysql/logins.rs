@@ -9,6 +9,7 @@ use headwater::{
 };
 use headwater_actors::failure::{Code, Failure};
 use headwater_harness::mysql::{GRANTS, MySql};
+use mysql_async::prelude::Queryable;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
@@ -54,6 +55,7 @@ async fn a_password_goes_by_hash_by_rsa_and_inside_tls_whatever_it_is() {
         let mut plan = account(&server, name, password).await;
         for (mode, encrypted) in [(TlsMode::Disabled, false), (TlsMode::Required, true)] {
             plan.tls = tls(mode, None);
+            plan.tls.allow_public_key_retrieval = true;
             // Empties the server's cache of hashes: it asks for the password itself.
             server.exec("FLUSH PRIVILEGES").await.expect("flushed");
             for cache in ["cold", "warm"] {
@@ -66,12 +68,32 @@ async fn a_password_goes_by_hash_by_rsa_and_inside_tls_whatever_it_is() {
 }
 
 #[tokio::test]
+async fn without_tls_a_password_goes_by_hash_alone_unless_a_setting_allows_more() {
+    let server = MySql::start().await.expect("a server");
+    let mut plain = account(&server, "ann", "let-it-flow").await;
+    plain.tls = tls(TlsMode::Disabled, None);
+    let mut encrypted = plain.clone();
+    encrypted.tls = tls(TlsMode::Required, None);
+    let theirs = definite(connect(&plain).await);
+    let ours = definite(Connection::open(&plain, &plain.hosts[0]).await);
+    assert_eq!(ours, theirs);
+    let hint = ours.hint.as_deref().unwrap_or_default();
+    assert!(hint.contains("allow_public_key_retrieval"), "{hint}");
+    // From here on the server knows the hash.
+    logged_in(&encrypted).await;
+    logged_in(&plain).await;
+    let mut driver = connect(&plain).await.expect("logged in by hash");
+    driver.query_drop("SELECT 1").await.expect("an answer");
+}
+
+#[tokio::test]
 async fn without_its_key_a_server_takes_a_known_hash_in_the_clear_and_nothing_else() {
     let server = MySql::with(&["--caching-sha2-password-private-key-path=none.pem"])
         .await
         .expect("a server");
     let mut plan = account(&server, "ann", "let-it-flow").await;
     plan.tls = tls(TlsMode::Disabled, None);
+    plan.tls.allow_public_key_retrieval = true;
     assert!(Connection::open(&plan, &plan.hosts[0]).await.is_err());
     plan.tls = tls(TlsMode::Required, None);
     assert!(Connection::open(&plan, &plan.hosts[0]).await.is_ok());
@@ -117,6 +139,12 @@ async fn a_server_without_tls_is_used_only_where_the_mode_allows_it() {
     let mut tried = plan(&server);
     for mode in [TlsMode::Disabled, TlsMode::Preferred] {
         tried.tls = tls(mode, None);
+        let failure = definite(connect(&tried).await);
+        assert!(failure.to_string().contains("has no TLS"), "{failure}");
+    }
+    for mode in [TlsMode::Disabled, TlsMode::Preferred] {
+        tried.tls = tls(mode, None);
+        tried.tls.allow_public_key_retrieval = true;
         Reading::start(&tried).await;
     }
     for mode in [

@@ -73,6 +73,7 @@ async fn tls_is_verified_as_far_as_its_mode_says() {
         (TlsMode::VerifyCa, ca.clone(), true),
     ] {
         tried.tls = tls(mode, ca_file);
+        tried.tls.allow_public_key_retrieval = true;
         let mut conn = connect(&tried).await.expect("a connection");
         let cipher: Option<(String, String)> = conn
             .query_first("SHOW SESSION STATUS LIKE 'Ssl_cipher'")

@@ -9,7 +9,7 @@ use headwater_actors::failure::{Class, Code, Failure};
 use crate::mysql::{
     failure::{
         ServerError, certificate_failure, clear_text, code, event_too_large, grant_hint,
-        io_failure, no_tls, server_failure, unknown_plugin,
+        io_failure, no_tls, password_asked, server_failure, unknown_plugin,
     },
     fatal,
 };
@@ -43,6 +43,8 @@ pub enum Error {
     Plugin(String),
     #[error("the account wants its password in clear text")]
     ClearText,
+    #[error("without TLS, the server asks for the password itself")]
+    PasswordAsked,
     #[error("an event of {bytes} bytes")]
     EventTooLarge { bytes: usize, bytes_max: usize },
     #[error("an event of {claimed} bytes, of which its packets hold {found}")]
@@ -66,6 +68,7 @@ impl Error {
                 certificate_failure(Failure::definite(doing).because(self))
             }
             Self::Plugin(name) => unknown_plugin(doing, &name),
+            Self::PasswordAsked => password_asked(doing),
             Self::ClearText => clear_text(doing),
             Self::EventTooLarge { bytes, bytes_max } => event_too_large(doing, bytes, bytes_max),
         }

@@ -1,7 +1,7 @@
 //! The connection phase: greeting, TLS, password.
 //!
 //! caching_sha2_password asks for the password itself when the server has not cached its hash: it goes inside
-//! TLS as it is, and without TLS under the server's RSA key. A server may switch the plugin once. Not here:
+//! TLS as it is, and without TLS, where a setting allows it, under the RSA key that the peer offers. A server may switch the plugin once. Not here:
 //! MySQL's sha256_password and clear text plugins, MariaDB's ed25519.
 //! Source: <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html>
 
@@ -73,6 +73,7 @@ pub async fn login(
         nonce: greeting.nonce,
         plugin: Plugin::of(&greeting.plugin).unwrap_or(Plugin::Native),
         is_encrypted,
+        may_take_key: plan.tls.allow_public_key_retrieval,
     };
     account.introduce(&plan.user, version, capabilities).await?;
     account.prove().await?;
@@ -118,6 +119,7 @@ struct Account<'a> {
     nonce: Vec<u8>,
     plugin: Plugin,
     is_encrypted: bool,
+    may_take_key: bool,
 }
 
 impl Account<'_> {
@@ -183,6 +185,9 @@ impl Account<'_> {
         password.push(0);
         if self.is_encrypted {
             return self.packets.write(&password).await;
+        }
+        if !self.may_take_key {
+            return Err(Error::PasswordAsked);
         }
         const ASK_FOR_KEY: &[u8] = &[2];
         const WHAT: &str = "RSA key";

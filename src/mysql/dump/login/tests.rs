@@ -20,6 +20,7 @@ fn plan() -> SourcePlan {
         tls: TlsPlan {
             mode: TlsMode::Preferred,
             ca_file: None,
+            allow_public_key_retrieval: false,
         },
         start: StartPlan::Now,
         server_id: 0,
@@ -83,9 +84,16 @@ async fn serve(mut wire: DuplexStream, answers: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 }
 
 async fn log_in(answers: Vec<Vec<u8>>) -> (Result<ServerVersion, Error>, Vec<Vec<u8>>) {
+    log_in_by(&plan(), answers).await
+}
+
+async fn log_in_by(
+    plan: &SourcePlan,
+    answers: Vec<Vec<u8>>,
+) -> (Result<ServerVersion, Error>, Vec<Vec<u8>>) {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let server = tokio::spawn(serve(theirs, answers));
-    let outcome = login(Box::new(ours), &plan(), "db").await;
+    let outcome = login(Box::new(ours), plan, "db").await;
     let outcome = outcome.map(|(_, version)| version);
     (outcome, server.await.expect("no panic"))
 }
@@ -139,6 +147,19 @@ async fn plugins_that_would_give_the_password_away_are_refused() {
 }
 
 #[tokio::test]
+async fn without_tls_a_peer_that_asks_for_the_password_is_not_even_asked_for_its_key() {
+    let hello = greeting("8.0.36", flags(), "caching_sha2_password\0");
+    let answers = vec![
+        hello,
+        vec![1, 4],
+        b"\x01-----BEGIN PUBLIC KEY-----".to_vec(),
+    ];
+    let (outcome, said) = log_in(answers).await;
+    assert!(matches!(outcome, Err(Error::PasswordAsked)));
+    assert_eq!(said.len(), 1, "the answer to the greeting alone");
+}
+
+#[tokio::test]
 async fn a_server_that_offers_a_key_that_is_none_does_not_get_the_password() {
     for key in [
         &b"\x01no key"[..],
@@ -147,7 +168,9 @@ async fn a_server_that_offers_a_key_that_is_none_does_not_get_the_password() {
     ] {
         let hello = greeting("8.0.36", flags(), "caching_sha2_password\0");
         let answers = vec![hello, vec![1, 4], key.to_vec()];
-        let (outcome, said) = log_in(answers).await;
+        let mut plan = plan();
+        plan.tls.allow_public_key_retrieval = true;
+        let (outcome, said) = log_in_by(&plan, answers).await;
         assert!(matches!(outcome, Err(Error::Unexpected(_))));
         assert_eq!(said.last(), Some(&vec![2]));
     }
