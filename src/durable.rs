@@ -1,14 +1,21 @@
 //! What adapters that keep files share: the folder of a path, files beside it, durable names, one owner.
 //!
 //! A new name survives a crash only after its folder was synced. An owner holds `FILE.lock`, which is never
-//! removed: a lock on a removed file guards nothing. The system lets go of it however the process ends. What an
-//! error means is said by the adapter.
+//! removed: a lock on a removed file guards nothing. The system lets go of it however the process ends. Files hold rows
+//! and positions, so a new one is its owner's alone. What an error means is said by the adapter.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
+
+use rustix::{fs::OFlags, io::Errno};
+
+const OWNER_ONLY: u32 = 0o600;
+/// Links to a file that lead to further ones.
+const LINKS_MAX: usize = 8;
 
 /// The folder that `path` is in; `.` for a bare name.
 pub fn folder(path: &Path) -> &Path {
@@ -31,6 +38,50 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder(path))?.sync_all()
 }
 
+/// Opens as `options` say; a new file is its owner's alone. A FIFO, device or folder is refused instead of waited for.
+pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    open_flagged(path, options, OFlags::NONBLOCK)
+}
+
+fn open_flagged(path: &Path, options: &mut OpenOptions, flags: OFlags) -> io::Result<File> {
+    let flags = flags.bits().cast_signed();
+    let file = options.mode(OWNER_ONLY).custom_flags(flags).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a regular file",
+        )),
+    }
+}
+
+/// A new, empty file in the place of what was left under this name, which is never followed or written to.
+pub fn create_anew(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => open_regular(path, OpenOptions::new().write(true).create_new(true)),
+    }
+}
+
+/// The file that `path` stands for: a link is followed, also where it leads to no file yet. A rename would
+/// replace the link itself.
+pub fn resolved(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match std::fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_symlink() => {
+                path = folder(&path).join(std::fs::read_link(&path)?);
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => return Ok(path),
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "its links lead to too many others",
+    ))
+}
+
 /// `FILE.lock`, open for reading and writing; empty unless an owner writes into it.
 #[derive(Debug)]
 pub enum Lock {
@@ -42,16 +93,32 @@ pub enum Lock {
 
 /// Opens or creates `PATH.lock` and tries to lock it, without waiting.
 pub fn lock(path: &Path) -> io::Result<Lock> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(beside(path, "lock"))?;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = open_flagged(&beside(path, "lock"), &mut options, flags).map_err(|error| {
+        match Errno::from_io_error(&error) {
+            Some(Errno::LOOP) => io::Error::new(io::ErrorKind::InvalidInput, "it is a link"),
+            _ => error,
+        }
+    })?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock::Taken(file)),
+        Ok(()) if is_locked_by(path, &file)? => Ok(Lock::Taken(file)),
+        // Removed since it was opened: who comes next locks another file.
+        Ok(()) => Err(io::Error::other("the lock file was replaced meanwhile")),
         Err(TryLockError::WouldBlock) => Ok(Lock::Held(file)),
         Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether `lock` is still the file that another owner would meet.
+pub fn is_locked_by(path: &Path, lock: &File) -> io::Result<bool> {
+    let ours = lock.metadata()?;
+    match std::fs::symlink_metadata(beside(path, "lock")) {
+        Ok(theirs) => Ok((ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino())),
+        // A folder that is gone, as when a volume is, may come back with it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && folder(path).is_dir() => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -76,5 +143,63 @@ mod tests {
         assert!(matches!(lock(&path), Ok(Lock::Held(_))));
         drop(first);
         assert!(matches!(lock(&path), Ok(Lock::Taken(_))));
+    }
+
+    #[test]
+    fn what_was_left_under_a_name_is_replaced_and_never_written_through() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        std::fs::write(&target, "theirs").expect("writable");
+        std::os::unix::fs::symlink(&target, &link).expect("linked");
+        let made = create_anew(&link)
+            .expect("made")
+            .metadata()
+            .expect("a file");
+        assert_eq!(made.mode() & 0o777, OWNER_ONLY);
+        assert_eq!(std::fs::read(&target).expect("kept"), b"theirs");
+        std::os::unix::fs::symlink(&target, beside(&target, "lock")).expect("linked");
+        assert!(lock(&target).is_err(), "a lock file is no link");
+        assert_eq!(std::fs::read(&target).expect("kept"), b"theirs");
+    }
+
+    #[test]
+    fn a_link_stands_for_the_file_behind_it_also_before_that_is_made() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink("second", path("first")).expect("linked");
+        std::os::unix::fs::symlink("file", path("second")).expect("linked");
+        assert_eq!(resolved(&path("first")).expect("resolved"), path("file"));
+        assert_eq!(resolved(&path("file")).expect("resolved"), path("file"));
+        std::os::unix::fs::symlink("round", path("round")).expect("linked");
+        assert!(resolved(&path("round")).is_err());
+    }
+
+    #[test]
+    fn a_fifo_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("mkfifo").success());
+        for options in [
+            OpenOptions::new().read(true),
+            OpenOptions::new().read(true).write(true),
+        ] {
+            assert!(open_regular(&path, options).is_err());
+        }
+    }
+
+    #[test]
+    fn an_owner_sees_that_its_lock_file_was_removed_or_replaced() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("out");
+        let Ok(Lock::Taken(first)) = lock(&path) else {
+            panic!("nobody else has it");
+        };
+        assert!(is_locked_by(&path, &first).expect("a readable folder"));
+        std::fs::remove_file(beside(&path, "lock")).expect("removed");
+        assert!(!is_locked_by(&path, &first).expect("a readable folder"));
+        let second = lock(&path);
+        assert!(matches!(second, Ok(Lock::Taken(_))));
+        assert!(!is_locked_by(&path, &first).expect("a readable folder"));
     }
 }

@@ -490,7 +490,7 @@ fn a_row_that_cannot_be_read_halts_and_is_buried_where_the_settings_say_so() {
         panic!("{end:?}")
     };
     assert!(
-        failure.to_string().contains("'shop.a' with key 2"),
+        failure.to_string().contains("'shop.a' cannot be decoded"),
         "{failure}"
     );
     world.options.on_error = OnError::DeadLetter;

@@ -8,7 +8,7 @@
 //! overwriting a later one.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
     sync::{
@@ -49,7 +49,7 @@ struct Inner {
     name: String,
     written: Mutex<Written>,
     /// Locked until dropped.
-    _lock: File,
+    lock: File,
 }
 
 /// The newest write, by the order of the calls.
@@ -67,6 +67,7 @@ impl FileStore {
 
     /// The same, for who waits for the lock.
     pub(super) fn try_open(path: &Path, name: &str) -> Result<Self, Error> {
+        let path = &resolved(path)?;
         let lock = lock(path)?;
         let stored = read(path, name)?;
         Ok(Self {
@@ -77,7 +78,7 @@ impl FileStore {
                     call: 0,
                     epoch: stored.epoch,
                 }),
-                _lock: lock,
+                lock,
             }),
             calls: AtomicU64::new(0),
         })
@@ -133,6 +134,11 @@ impl Inner {
                 found: stored.epoch,
             });
         }
+        match durable::is_locked_by(&self.path, &self.lock) {
+            Ok(true) => (),
+            Ok(false) => return Err(Error::LockLost(self.path.clone())),
+            Err(error) => return Err(io_error(&self.path, "look for the lock file", error)),
+        }
         let text = body::encode(&self.name, &stored)
             .map_err(|error| io_error(&self.path, "encode", io::Error::other(error)))?;
         let partial = beside(&self.path, "partial");
@@ -159,6 +165,7 @@ pub fn peek(path: &Path, name: &str) -> Result<Stored, Failure> {
 
 /// Writes and removes `FILE.probe`: saves will be possible. Needs no lock.
 pub fn ensure_writable(path: &Path) -> Result<(), Failure> {
+    let path = &resolved(path)?;
     let probe = beside(path, "probe");
     write_durably(&probe, b"{}\n")
         .and_then(|()| std::fs::remove_file(&probe))
@@ -166,7 +173,7 @@ pub fn ensure_writable(path: &Path) -> Result<(), Failure> {
 }
 
 /// What could be written at the start may be cured while running: a disk that is full, read-only, gone.
-/// Only an epoch that falls is not.
+/// Only an epoch that falls and a lost lock are not.
 fn curable(error: Error) -> Failure {
     let is_io = matches!(error, Error::Io { .. });
     let failure = Failure::from(error);
@@ -178,7 +185,7 @@ fn curable(error: Error) -> Failure {
 
 fn read(path: &Path, name: &str) -> Result<Stored, Error> {
     let mut bytes = Vec::new();
-    let opened = match File::open(path) {
+    let opened = match durable::open_regular(path, OpenOptions::new().read(true)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound && durable::folder(path).is_dir() => {
             return Ok(Stored::default());
@@ -196,6 +203,10 @@ fn read(path: &Path, name: &str) -> Result<Stored, Error> {
         });
     }
     body::decode(&bytes, path, name)
+}
+
+fn resolved(path: &Path) -> Result<PathBuf, Error> {
+    durable::resolved(path).map_err(|error| io_error(path, "follow the link", error))
 }
 
 fn lock(path: &Path) -> Result<File, Error> {
@@ -228,7 +239,7 @@ fn lock(path: &Path) -> Result<File, Error> {
 }
 
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = durable::create_anew(path)?;
     fault::here("checkpoint.created");
     file.write_all(bytes)?;
     file.sync_all()

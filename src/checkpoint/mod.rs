@@ -41,6 +41,8 @@ pub enum Error {
     },
     #[error("checkpoint file \"{path}\" is locked by another process{holder}")]
     Locked { path: PathBuf, holder: String },
+    #[error("the lock file of checkpoint file \"{0}\" was removed or replaced")]
+    LockLost(PathBuf),
     #[error("checkpoint file \"{path}\" has epoch {stored}, refused to go back to {found}")]
     EpochFell {
         path: PathBuf,
@@ -75,6 +77,8 @@ impl Error {
                 "end the other process first; each pipeline needs its own checkpoint.file.path"
                     .to_owned()
             }
+            Self::LockLost(_) => "see that no other process has the file, and start again; the lock file stays where it is, also between runs"
+                .to_owned(),
             Self::EpochFell { .. } => "this is a defect of the program; report it".to_owned(),
             Self::Io { path, error, .. } => io_hint(path, error),
             Self::Interrupted(_) => "it is tried again".to_owned(),
@@ -93,7 +97,7 @@ fn io_hint(path: &std::path::Path, error: &std::io::Error) -> String {
             "make the folder of \"{}\" writable for this user, or choose another checkpoint.file.path",
             path.display()
         ),
-        ErrorKind::IsADirectory | ErrorKind::NotADirectory => {
+        ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::InvalidInput => {
             "checkpoint.file.path must be a file in an existing folder".to_owned()
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on the disk".to_owned(),
@@ -115,6 +119,7 @@ impl From<Error> for Failure {
                         | ErrorKind::ReadOnlyFilesystem
                         | ErrorKind::IsADirectory
                         | ErrorKind::NotADirectory
+                        | ErrorKind::InvalidInput
                 ) =>
             {
                 Class::Transient

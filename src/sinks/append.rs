@@ -14,7 +14,7 @@ use std::{
 
 use headwater_actors::failure::{Class, Failure};
 
-use crate::durable::sync_folder;
+use crate::durable::{open_regular, sync_folder};
 
 const TAIL_STEP_BYTES: u64 = 64 << 10;
 
@@ -35,18 +35,10 @@ impl AppendFile {
                 .because(error)
                 .with_hint("the folder must exist and be writable for the process")
         };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = open_regular(path, &mut options).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            let text = format!("\"{}\" is not a regular file", path.display());
-            return Err(Failure::definite(text));
-        }
         let durable_bytes = whole_lines(&file, metadata.len()).map_err(failed)?;
         if durable_bytes < metadata.len() {
             let cut_bytes = metadata.len() - durable_bytes;
@@ -120,7 +112,15 @@ impl AppendFile {
         })?;
         let path = std::mem::take(&mut self.path);
         match Self::open(&path) {
-            Ok(fresh) => *self = fresh,
+            Ok(fresh) => {
+                // As it was opened to its readers.
+                if let Ok(metadata) = self.file.metadata()
+                    && let Err(error) = fresh.file.set_permissions(metadata.permissions())
+                {
+                    tracing::warn!(path = %path.display(), %error, "the new file has other permissions than the one before");
+                }
+                *self = fresh;
+            }
             Err(failure) => {
                 // Go on in the old file: it is taken back under its name, or is left under the new one.
                 let back = std::fs::rename(closed, &path);
@@ -155,6 +155,8 @@ fn whole_lines(file: &File, length: u64) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -194,6 +196,23 @@ mod tests {
         file.write(b"2\n").expect("writes");
         let text = std::fs::read_to_string(&path).expect("readable");
         assert_eq!(text, "one\n2\n");
+    }
+
+    #[test]
+    fn a_new_file_is_its_owners_alone_until_somebody_opens_it_to_others() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("lines");
+        let mode = |path: &Path| {
+            let metadata = std::fs::metadata(path).expect("a file");
+            metadata.permissions().mode() & 0o777
+        };
+        let mut file = AppendFile::open(&path).expect("opens");
+        assert_eq!(mode(&path), 0o600);
+        let opened = std::fs::Permissions::from_mode(0o640);
+        std::fs::set_permissions(&path, opened).expect("ours");
+        file.rotate(&folder.path().join("lines.1"))
+            .expect("renamed");
+        assert_eq!(mode(&path), 0o640);
     }
 
     #[test]

@@ -1,7 +1,6 @@
-//! The disk of the checkpoint fills up, or takes no file any more, while the program runs.
+//! The disk of the checkpoint takes no file any more, while the program runs.
 //!
-//! What is written first is `FILE.partial`: as a link to `/dev/full` it meets a full disk, as a folder one that
-//! refuses, also for root.
+//! What is written first is `FILE.partial`: where a folder has that name, no file can be made, also by root.
 
 use std::path::PathBuf;
 
@@ -41,7 +40,7 @@ async fn metric_is(
 }
 
 #[tokio::test]
-async fn while_the_disk_is_full_delivery_goes_on_within_a_bound_and_is_not_lost()
+async fn while_the_disk_takes_no_file_delivery_goes_on_within_a_bound_and_is_not_lost()
 -> anyhow::Result<()> {
     let world = World::new(2).await?;
     let launch = world.launch()?.setting("checkpoint.late_after_secs", "3");
@@ -49,7 +48,7 @@ async fn while_the_disk_is_full_delivery_goes_on_within_a_bound_and_is_not_lost(
     let traffic = Traffic::start(&world.mysql);
     records_grow(&world, 10).await?;
 
-    placed(|| std::os::unix::fs::symlink("/dev/full", partial(&world))).await?;
+    placed(|| std::fs::create_dir(partial(&world))).await?;
     let writes = "headwater_checkpoint_writes_total";
     metric_is(&program, writes, "outcome=\"failed\"", |failed| {
         failed > 0.0
@@ -64,7 +63,7 @@ async fn while_the_disk_is_full_delivery_goes_on_within_a_bound_and_is_not_lost(
     assert!(remains.beyond >= 10, "{remains:?}");
     let page = program.page("/readyz").await?;
     assert_eq!(page.status, 503);
-    for word in ["paused", "No space left", "make room on the disk"] {
+    for word in ["paused", "Is a directory", "checkpoint.file.path"] {
         assert!(
             page.text().contains(word),
             "`{word}` is not in {}",
@@ -73,11 +72,11 @@ async fn while_the_disk_is_full_delivery_goes_on_within_a_bound_and_is_not_lost(
     }
     program.wait_for_line("reading pauses", WITHIN).await?;
 
-    std::fs::remove_file(partial(&world)).context("make room")?;
+    std::fs::remove_dir(partial(&world)).context("allow")?;
     program.wait_ready(WITHIN).await?;
     records_grow(&world, 10).await?;
 
-    // A disk that refuses; the crash then repeats from before.
+    // The crash then repeats from before.
     placed(|| std::fs::create_dir(partial(&world))).await?;
     metric_is(&program, "headwater_state", "state=\"paused\"", |is| {
         is > 0.0

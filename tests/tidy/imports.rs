@@ -45,7 +45,10 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("metrics_exporter_prometheus", &["src/telemetry/"]),
     ("mysql_async", &["src/mysql/", "src/checkpoint/mysql"]),
     ("mysql_common", &["src/mysql/"]),
-    ("rustix", &["src/lease/", "src/pipeline/system"]),
+    (
+        "rustix",
+        &["src/lease/", "src/pipeline/system", "src/durable"],
+    ),
     ("tokio_rustls", &["src/mysql/"]),
     ("tracing_subscriber", &["src/telemetry/"]),
     ("webpki_roots", &["src/mysql/"]),

@@ -79,7 +79,7 @@ pub trait TableEncoder: Send {
         ))
     }
 
-    /// Appends the row's key alone, for the operator who must find the row.
+    /// Appends the row's key alone, as a partition key.
     fn key(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<(), Error>;
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use headwater_binlog::{
     Error,
-    rows::{Row, RowsBlock},
+    rows::RowsBlock,
     schema::{Table, TableName},
     transaction::Statement,
 };
@@ -12,7 +12,7 @@ use headwater_binlog::{
 use crate::{
     changes::Heartbeat,
     lane::Lane,
-    ports::encoder::{Encoder, HeartbeatEvent, RowEvent, StatementEvent, TableEncoder, Written},
+    ports::encoder::{Encoder, HeartbeatEvent, StatementEvent, TableEncoder, Written},
 };
 
 pub struct Lines {
@@ -76,20 +76,5 @@ impl Lines {
             epoch: self.epoch,
         };
         self.encoder.heartbeat(&event, out)
-    }
-
-    /// The row's key as the format writes it, for the operator who must find the row.
-    pub fn key(&mut self, block: &RowsBlock, row: Row<'_>, n: u64) -> String {
-        let mut key = Vec::new();
-        let event = RowEvent {
-            block,
-            row,
-            n,
-            last: false,
-        };
-        match self.block(block).key(&event, &mut key) {
-            Ok(()) => String::from_utf8_lossy(&key).into_owned(),
-            Err(_) => "unreadable".into(),
-        }
     }
 }

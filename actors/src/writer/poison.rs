@@ -1,7 +1,7 @@
 //! A change that no record can hold: too large for the sink, or bytes that mean nothing.
 //!
-//! Never truncated, never skipped: by policy it ends the pipeline with a sentence that names table, key,
-//! size and remedy, or it is buried as a letter with everything needed to replay it, or its table is parked in
+//! Never truncated, never skipped: by policy it ends the pipeline with a sentence that names table, place,
+//! size and remedy (never a value: log and `/status` are read by more people than the rows), or it is buried as a letter with everything needed to replay it, or its table is parked in
 //! front of it.
 
 use std::sync::Arc;
@@ -54,13 +54,12 @@ pub struct Poison {
 impl Poison {
     pub fn oversize_row(
         event: &RowEvent<'_>,
-        key: &str,
         offset: usize,
         bytes: usize,
         sink_bytes_max: usize,
     ) -> Self {
         let reason = format!(
-            "row of table '{}' with key {key} needs {bytes} bytes, the sink takes {sink_bytes_max} a record",
+            "row of table '{}' needs {bytes} bytes, the sink takes {sink_bytes_max} a record",
             event.block.table.name
         );
         Self {
@@ -80,9 +79,9 @@ impl Poison {
         }
     }
 
-    pub fn undecodable_row(event: &RowEvent<'_>, key: &str, offset: usize, error: &Error) -> Self {
+    pub fn undecodable_row(event: &RowEvent<'_>, offset: usize, error: &Error) -> Self {
         let reason = format!(
-            "row of table '{}' with key {key} cannot be decoded: {error}",
+            "row of table '{}' cannot be decoded: {error}",
             event.block.table.name
         );
         Self {

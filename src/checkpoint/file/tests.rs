@@ -211,6 +211,59 @@ fn a_save_that_a_disk_refuses_may_pass_later() {
 }
 
 #[test]
+fn a_full_disk_says_to_make_room_and_may_be_cured() {
+    let full = io_error(Path::new("x"), "write", io::ErrorKind::StorageFull.into());
+    let failure = curable(full);
+    assert!(!failure.is_definite());
+    assert!(failure.hint.unwrap().contains("make room"));
+}
+
+#[test]
+fn a_checkpoint_behind_a_link_is_written_behind_it() {
+    let place = Place::new();
+    let volume = tempfile::tempdir().unwrap();
+    let target = volume.path().join("checkpoint");
+    std::os::unix::fs::symlink(&target, &place.path).unwrap();
+    ensure_writable(&place.path).unwrap();
+    let store = place.open();
+    wait(store.save(checkpoint(3, 100))).unwrap();
+    assert!(fs::symlink_metadata(&place.path).unwrap().is_symlink());
+    assert!(fs::symlink_metadata(&target).unwrap().is_file());
+    assert_eq!(
+        wait(store.load()).unwrap().checkpoint,
+        Some(checkpoint(3, 100))
+    );
+}
+
+#[test]
+fn who_lost_the_lock_file_saves_nothing_more() {
+    let place = Place::with(checkpoint(3, 100));
+    let store = place.open();
+    fs::remove_file(durable::beside(&place.path, "lock")).unwrap();
+    let next = place.open();
+    assert!(
+        wait(store.save(checkpoint(3, 200)))
+            .unwrap_err()
+            .is_definite()
+    );
+    wait(next.save(checkpoint(3, 300))).unwrap();
+    assert_eq!(
+        wait(next.load()).unwrap().checkpoint,
+        Some(checkpoint(3, 300))
+    );
+}
+
+#[test]
+fn a_fifo_in_the_place_of_the_file_is_refused_at_once() {
+    let place = Place::new();
+    let made = std::process::Command::new("mkfifo")
+        .arg(&place.path)
+        .status();
+    assert!(made.unwrap().success());
+    assert!(place.refusal().is_definite());
+}
+
+#[test]
 fn an_overtaken_save_does_not_undo_the_later_one() {
     let place = Place::new();
     let store = place.open();

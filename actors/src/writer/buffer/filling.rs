@@ -139,10 +139,9 @@ impl LaneBuffer {
             };
             match taken {
                 Ok(Some(_)) if !self.fits(open)? => {
-                    let key = lines.key(block, row, n);
                     let (offset, bytes) = (open.end.offset, open.len());
                     let bytes_max = self.rules.sink_bytes_max;
-                    let poison = Poison::oversize_row(&event, &key, offset, bytes, bytes_max);
+                    let poison = Poison::oversize_row(&event, offset, bytes, bytes_max);
                     return self.poisoned(open, poison, next);
                 }
                 Ok(Some(_)) => {
@@ -151,9 +150,8 @@ impl LaneBuffer {
                 }
                 Ok(None) => (),
                 Err(error) if open.is_empty() => {
-                    let key = lines.key(block, row, n);
                     let offset = open.end.offset;
-                    let poison = Poison::undecodable_row(&event, &key, offset, &error);
+                    let poison = Poison::undecodable_row(&event, offset, &error);
                     return self.poisoned(open, poison, next);
                 }
                 // What is before it goes first; then it is looked at alone.
