@@ -174,11 +174,7 @@ async fn a_table_with_a_row_too_large_waits_while_the_others_flow_and_misses_not
 
     // What still cannot be delivered leaves it where it is, for the reason.
     let run = shop.resume(&["shop.pages"])?.finish(WITHIN).await?;
-    says(
-        &run,
-        1,
-        &[" needs 100", "the table stays parked there"],
-    );
+    says(&run, 1, &[" needs 100", "the table stays parked there"]);
     let parked = shown(&shop.world).await?["parked"][0].clone();
     assert!(
         parked["reason"]
