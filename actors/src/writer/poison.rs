@@ -1,8 +1,8 @@
 //! A change that no record can hold: too large for the sink, or bytes that mean nothing.
 //!
 //! Never truncated, never skipped: by policy it ends the pipeline with a sentence that names table, place,
-//! size and remedy (never a value: log and `/status` are read by more people than the rows), or it is buried as a letter with everything needed to replay it, or its table is parked in
-//! front of it.
+//! size and remedy (never a value: log and `/status` are read by more people than the rows), or it is buried as a
+//! letter with everything needed to replay it, or its table is parked in front of it.
 
 use std::sync::Arc;
 
