@@ -1,4 +1,4 @@
-//! What travels from the log to the lanes: the parts of a transaction, and heartbeats.
+//! Data between the log and the lanes: the parts of a transaction, and heartbeats.
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ pub enum Class {
     Definite,
 }
 
-/// What programs tell failures apart by.
+/// The codes by which programs tell failures apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Code {
     /// A server's error number, and the SQLSTATE beside it.
@@ -57,7 +57,7 @@ pub struct Failure {
     pub code: Option<Code>,
     /// What the operator can do about it.
     pub hint: Option<String>,
-    /// What was being done or what is wrong, in our words, the widest first.
+    /// The action or the problem in our words, the widest first.
     context: Vec<String>,
     cause: Option<Arc<Cause>>,
 }

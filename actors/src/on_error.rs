@@ -1,4 +1,4 @@
-//! What becomes of a change that can never be delivered: the settings' choice, and what the operator does then.
+//! Changes that can never be delivered: the settings' choice, and the operator's next step.
 
 use headwater_binlog::schema::TableName;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ pub struct Policy {
     pub undecodable: OnError,
 }
 
-/// What to do about a parked table once the cause is gone.
+/// The next step for a parked table once the cause is gone.
 pub fn resume_hint(table: &TableName) -> String {
     format!("then stop the pipeline, run `headwater resume-table {table}`, and start it again")
 }

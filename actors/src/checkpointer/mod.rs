@@ -3,7 +3,7 @@
 //! It never waits for a write: while one is in flight, newer positions pile into the next. A store that
 //! fails is tried again for as long as it may pass; meanwhile the stored position is old, never wrong. When
 //! that lasts too long, the Supervisor is told and reading pauses: what a crash would repeat stays bounded.
-//! What may be stored, and what is too long, is decided in [`ledger`].
+//! [`ledger`] decides what may be stored, and what is too long.
 
 pub mod ledger;
 
