@@ -1,8 +1,9 @@
 //! What adapters that keep files share: the folder of a path, files beside it, durable names, one owner.
 //!
 //! A new name survives a crash only after its folder was synced. An owner holds `FILE.lock`, which is never
-//! removed: a lock on a removed file guards nothing. The system lets go of it however the process ends. Files hold rows
-//! and positions, so a new one is its owner's alone. What an error means is said by the adapter.
+//! removed: a lock on a removed file guards nothing. The system lets go of it however the process ends; within one
+//! process it is let go of by name, because a child that is being started shares it for a moment. Files hold rows and
+//! positions, so a new one is its owner's alone. What an error means is said by the adapter.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -85,10 +86,29 @@ pub fn resolved(path: &Path) -> io::Result<PathBuf> {
 /// `FILE.lock`, open for reading and writing; empty unless an owner writes into it.
 #[derive(Debug)]
 pub enum Lock {
-    /// Ours until the file is dropped.
-    Taken(File),
+    Taken(OwnedLock),
     /// Another process has it, or another owner in this one.
     Held(File),
+}
+
+/// A lock file that is ours until this is dropped.
+#[derive(Debug)]
+pub struct OwnedLock(File);
+
+impl OwnedLock {
+    /// Who owns it may write into it.
+    pub fn file(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for OwnedLock {
+    fn drop(&mut self) {
+        // Closing alone would leave it locked as long as a child between fork and exec has a copy.
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "a lock file was closed without being unlocked");
+        }
+    }
 }
 
 /// Opens or creates `PATH.lock` and tries to lock it, without waiting.
@@ -103,17 +123,21 @@ pub fn lock(path: &Path) -> io::Result<Lock> {
         }
     })?;
     match file.try_lock() {
-        Ok(()) if is_locked_by(path, &file)? => Ok(Lock::Taken(file)),
+        Ok(()) => (),
+        Err(TryLockError::WouldBlock) => return Ok(Lock::Held(file)),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    let lock = OwnedLock(file);
+    match is_locked_by(path, &lock)? {
+        true => Ok(Lock::Taken(lock)),
         // Removed since it was opened: who comes next locks another file.
-        Ok(()) => Err(io::Error::other("the lock file was replaced meanwhile")),
-        Err(TryLockError::WouldBlock) => Ok(Lock::Held(file)),
-        Err(TryLockError::Error(error)) => Err(error),
+        false => Err(io::Error::other("the lock file was replaced meanwhile")),
     }
 }
 
 /// Whether `lock` is still the file that another owner would meet.
-pub fn is_locked_by(path: &Path, lock: &File) -> io::Result<bool> {
-    let ours = lock.metadata()?;
+pub fn is_locked_by(path: &Path, lock: &OwnedLock) -> io::Result<bool> {
+    let ours = lock.0.metadata()?;
     match std::fs::symlink_metadata(beside(path, "lock")) {
         Ok(theirs) => Ok((ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino())),
         // A folder that is gone, as when a volume is, may come back with it.
@@ -143,6 +167,19 @@ mod tests {
         assert!(matches!(lock(&path), Ok(Lock::Held(_))));
         drop(first);
         assert!(matches!(lock(&path), Ok(Lock::Taken(_))));
+    }
+
+    #[test]
+    fn a_lock_ends_with_its_owner_although_a_child_that_is_being_started_has_it_open() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("out");
+        let Ok(Lock::Taken(first)) = lock(&path) else {
+            panic!("nobody else has it");
+        };
+        let of_the_child = first.0.try_clone().expect("a second descriptor");
+        drop(first);
+        assert!(matches!(lock(&path), Ok(Lock::Taken(_))));
+        drop(of_the_child);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use headwater_actors::{
 use super::{Error, body};
 use crate::{
     clock::now_us,
-    durable::{self, Lock, beside},
+    durable::{self, Lock, OwnedLock, beside},
 };
 
 /// A GTID set of a thousand servers is far below.
@@ -49,7 +49,7 @@ struct Inner {
     name: String,
     written: Mutex<Written>,
     /// Locked until dropped.
-    lock: File,
+    lock: OwnedLock,
 }
 
 /// The newest write, by the order of the calls.
@@ -209,19 +209,19 @@ fn resolved(path: &Path) -> Result<PathBuf, Error> {
     durable::resolved(path).map_err(|error| io_error(path, "follow the link", error))
 }
 
-fn lock(path: &Path) -> Result<File, Error> {
+fn lock(path: &Path) -> Result<OwnedLock, Error> {
     match durable::lock(path)
         .map_err(|error| io_error(path, "open and lock the lock file", error))?
     {
-        Lock::Taken(mut file) => {
+        Lock::Taken(lock) => {
             // Who holds it, for the message that the next one prints.
-            let note = |file: &mut File| {
+            let note = |mut file: &File| {
                 file.set_len(0)?;
                 file.rewind()?;
                 writeln!(file, "{}", std::process::id())
             };
-            note(&mut file).map_err(|error| io_error(path, "write the lock file", error))?;
-            Ok(file)
+            note(lock.file()).map_err(|error| io_error(path, "write the lock file", error))?;
+            Ok(lock)
         }
         Lock::Held(file) => {
             let mut holder = String::new();

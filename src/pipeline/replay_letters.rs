@@ -35,7 +35,7 @@ use headwater_binlog::gtid::Uuid;
 
 use super::{outputs::Outputs, routes::GenerationRoutes, system};
 use crate::{
-    durable::{self, Lock, beside},
+    durable::{self, Lock, OwnedLock, beside},
     exit::Exit,
     lease::gate::LeaseGate,
     plan::Plan,
@@ -220,7 +220,7 @@ async fn deliver(sink: &dyn Sink, record: Record) -> Result<(), Failure> {
 struct Done {
     file: AppendFile,
     marks: HashSet<String>,
-    _lock: File,
+    _lock: OwnedLock,
 }
 
 impl Done {

@@ -5,10 +5,7 @@
 //! never spread over two files. After a crash the file ends with a whole line. `PATH.lock` keeps a second writer out
 //! as long as something is still to be written; it stays there, empty.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use headwater_actors::{
     failure::Failure,
@@ -24,7 +21,7 @@ use super::{
     RECORD_BYTES_UNLIMITED, append::AppendFile, group::Group, kinds::Facts, template::TargetSetting,
 };
 use crate::{
-    durable::{self, Lock, beside, folder},
+    durable::{self, Lock, OwnedLock, beside, folder},
     options::{Error, number, optional},
 };
 
@@ -88,7 +85,7 @@ struct RotatingFile {
     next_number: u64,
     buffer: Vec<u8>,
     /// Locked until dropped.
-    _lock: File,
+    _lock: OwnedLock,
 }
 
 impl FileSink {
@@ -169,9 +166,9 @@ impl RotatingFile {
     }
 }
 
-fn lock(path: &Path) -> Result<File, Failure> {
+fn lock(path: &Path) -> Result<OwnedLock, Failure> {
     match durable::lock(path) {
-        Ok(Lock::Taken(file)) => Ok(file),
+        Ok(Lock::Taken(lock)) => Ok(lock),
         Ok(Lock::Held(_)) => Err(Failure::definite(format!(
             "output file \"{}\" is being written by another process",
             path.display()
