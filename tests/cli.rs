@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{ErrorKind, Write},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -14,7 +14,7 @@ use std::{
 use headwater::{
     checkpoint::file::FileStore,
     plan::Plan,
-    settings::{DEFAULT_TOML, Layers},
+    settings::{DEFAULT_TOML, Document, Layers},
 };
 use headwater_actors::{
     checkpoint::{Checkpoint, OrderingKey},
@@ -57,13 +57,29 @@ impl Run {
     }
 
     fn headwater(&self, arguments: &[&str]) -> Ended {
-        let output: Output = Command::new(env!("CARGO_BIN_EXE_headwater"))
+        self.headwater_fed(arguments, "")
+    }
+
+    /// With `input` on standard input.
+    fn headwater_fed(&self, arguments: &[&str], input: &str) -> Ended {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
             .args(arguments)
             .current_dir(self.folder.path())
             .env_clear()
             .envs(self.environment.iter().copied())
-            .output()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        match stdin.write_all(input.as_bytes()) {
+            // It may end without having read.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => (),
+            written => written.unwrap(),
+        }
+        drop(stdin);
+        let output: Output = child.wait_with_output().unwrap();
         Ended {
             code: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -78,17 +94,12 @@ impl Run {
         ended.refused()
     }
 
-    /// A program that another test is starting holds every open lock until its exec: for a moment.
     fn store(&self) -> FileStore {
-        let path = self.folder.path().join("headwater.checkpoint");
-        let begun = std::time::Instant::now();
-        loop {
-            match FileStore::open(&path, "headwater") {
-                Ok(store) => return store,
-                Err(error) if begun.elapsed().as_secs() > 5 => panic!("{error}"),
-                Err(_) => std::thread::yield_now(),
-            }
-        }
+        FileStore::open(
+            &self.folder.path().join("headwater.checkpoint"),
+            "headwater",
+        )
+        .unwrap()
     }
 
     fn save(&self, checkpoint: Checkpoint) {
@@ -252,13 +263,13 @@ fn no_tables_are_refused() {
 fn settings_that_are_not_toml_are_refused_with_the_line() {
     let refusal = Run::new().refusal("[source]\n\nurl = \"mysql://u:hunter2@h\n");
     assert!(
-        refusal.contains("\"h.toml\" line 3 is not TOML"),
+        refusal.contains("\"h.toml\" line 3: not TOML"),
         "{refusal}"
     );
     assert!(!refusal.contains("hunter2"), "{refusal}");
     let refusal = Run::new().headwater(&["run", "-c", "none.toml"]).refused();
     assert!(
-        refusal.contains("\"none.toml\" cannot be read"),
+        refusal.contains("\"none.toml\": cannot be read"),
         "{refusal}"
     );
 }
@@ -377,6 +388,42 @@ fn config_folder() -> PathBuf {
 }
 
 #[test]
+fn settings_come_from_the_environment_several_files_and_standard_input_in_this_order() {
+    let run = Run::with(&[(
+        "HEADWATER_CONFIG",
+        "[workers]\nthreads = 2\n[source]\nstart = \"earliest\"\n[sink]\ntype = \"null\"\n",
+    )]);
+    run.write(
+        "a.toml",
+        "[workers]\nthreads = 3\n[sink]\ntype = \"file\"\n",
+    );
+    let arguments = ["config", "-c", "a.toml", "-c", "-"];
+    let ended = run.headwater_fed(&arguments, "[sink]\ntype = \"stdout\"\n");
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for line in [
+        "start = \"earliest\" # environment HEADWATER_CONFIG line 4",
+        "threads = 3 # \"a.toml\" line 2",
+        "type = \"stdout\" # standard input line 2",
+    ] {
+        assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_text_of_settings_that_is_wrong_is_named_without_its_content() {
+    let run = Run::with(&[("HEADWATER_CONFIG", "url = secret")]);
+    let refused = run.headwater(&["config"]).refused();
+    assert!(
+        refused.contains("environment HEADWATER_CONFIG line 1"),
+        "{refused}"
+    );
+    assert!(!refused.contains("secret"), "{refused}");
+    let refused = Run::new().headwater(&["config", "-c", "-", "-c", "-"]);
+    let refused = refused.refused();
+    assert!(refused.contains("-c - is given twice"), "{refused}");
+}
+
+#[test]
 fn every_file_in_config_is_a_plan() {
     let folder = tempfile::tempdir().unwrap();
     let password = folder.path().join("password");
@@ -392,7 +439,7 @@ fn every_file_in_config_is_a_plan() {
             Vec::new()
         };
         let layers = Layers {
-            file: Some(&path),
+            documents: vec![Document::of_argument(&path)],
             sets: &sets,
             ..Layers::default()
         };

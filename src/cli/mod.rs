@@ -20,7 +20,7 @@ use crate::{
     mysql::Target,
     pipeline::{self, Creates, RunMode, RunSource, RunUntil, VerifyMode},
     plan::{self, Plan},
-    settings::{self, Layers, Loaded},
+    settings::{self, Document, Layers, Loaded},
 };
 
 const EXAMPLES: &str = "\
@@ -31,8 +31,8 @@ Examples:
   headwater run -c headwater.toml --until now   catch up and stop
   HEADWATER__SOURCE__PASSWORD=… headwater run --set sink.type=stdout --set source.url=mysql://me@db
 
-Settings: built-in defaults, then the file of -c, then environment variables HEADWATER__SECTION__KEY,
-then --set; the later one wins.
+Settings: built-in defaults, then the text in the environment variable HEADWATER_CONFIG, then each -c, then
+environment variables HEADWATER__SECTION__KEY, then --set; the later one wins, key by key.
 
 Exit codes: 0 drained, 1 halted (the reason and what to do are in the log), 2 usage or settings,
 3 the grace time was over (what was delivered is stored).";
@@ -49,9 +49,9 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Sources {
-    /// The settings file (TOML); without it the defaults count
+    /// A settings file (TOML), "-" for standard input; may be repeated, the later one wins
     #[arg(short, long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
+    config: Vec<PathBuf>,
     /// One setting, as `sink.type=stdout`; may be repeated; lists with commas
     #[arg(long, value_name = "KEY=VALUE", global = true)]
     set: Vec<String>,
@@ -234,7 +234,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
         return Ok(Exit::Success);
     }
     if let Command::Verify(arguments) = command {
-        return verify(arguments.mode(), &loaded, cli.sources.config.is_some());
+        return verify(arguments.mode(), &loaded);
     }
     let plan = plan(&loaded)?;
     let exit = match command {
@@ -272,8 +272,8 @@ fn run(sources: &Sources, mode: RunMode) -> Result<Exit, Error> {
 }
 
 /// Files alone need no settings.
-fn verify(mode: VerifyMode, loaded: &Loaded, has_file: bool) -> Result<Exit, Error> {
-    let needs_plan = has_file || mode.files.is_empty() || mode.is_against_source;
+fn verify(mode: VerifyMode, loaded: &Loaded) -> Result<Exit, Error> {
+    let needs_plan = loaded.has_documents || mode.files.is_empty() || mode.is_against_source;
     let plan = match needs_plan {
         true => Some(plan(loaded)?),
         false => None,
@@ -282,13 +282,23 @@ fn verify(mode: VerifyMode, loaded: &Loaded, has_file: bool) -> Result<Exit, Err
     Ok(pipeline::verify(plan, &mode)?)
 }
 
-fn load(sources: &Sources) -> Result<Loaded, settings::Error> {
-    Layers {
-        file: sources.config.as_deref(),
-        sets: &sources.set,
-        ..Layers::of_process()
+fn load(sources: &Sources) -> Result<Loaded, Error> {
+    let of_stdin = sources
+        .config
+        .iter()
+        .filter(|path| settings::is_stdin(path));
+    if of_stdin.count() > 1 {
+        let text = "-c - is given twice; standard input can be read once";
+        return Err(Error::Plan(text.to_owned()));
     }
-    .load()
+    let mut layers = Layers::of_process();
+    let arguments = sources
+        .config
+        .iter()
+        .map(|path| Document::of_argument(path));
+    layers.documents.extend(arguments);
+    layers.sets = &sources.set;
+    Ok(layers.load()?)
 }
 
 fn plan(loaded: &Loaded) -> Result<Plan, Error> {

@@ -5,7 +5,11 @@ use std::{path::Path, time::Duration};
 use headwater_actors::on_error::OnError;
 
 use super::*;
-use crate::{encode::shape::InvalidText, mysql::TlsMode, settings::Layers};
+use crate::{
+    encode::shape::InvalidText,
+    mysql::TlsMode,
+    settings::{Document, Layers},
+};
 
 fn plan_of(sets: &[&str]) -> Result<Plan, Error> {
     let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
@@ -456,7 +460,7 @@ fn every_example_is_a_plan() {
         // A mounted secret is not there.
         let sets = ["source.password_file=".to_owned()];
         let layers = Layers {
-            file: Some(file.path()),
+            documents: vec![Document::of_argument(file.path())],
             sets: &sets,
             ..Layers::default()
         };

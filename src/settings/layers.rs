@@ -1,12 +1,12 @@
-//! One layer each: the file, the environment, `--set`. What comes out is known and of the right type.
+//! One layer each: a text, the environment, `--set`. What comes out is known and of the right type.
 
-use std::{collections::BTreeMap, ffi::OsString, path::Path};
+use std::{collections::BTreeMap, ffi::OsString};
 
 use config::{ConfigError, Map, Source, Value, ValueKind};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Problem, is_ours, is_secret, join,
+    Document, Problem, is_ours, is_secret, join,
     routes::Route,
     schema::{Kind, Schema},
 };
@@ -33,21 +33,21 @@ impl Source for Layer {
     }
 }
 
-/// The file's values and its routes.
-pub(super) fn file(
-    path: &Path,
+/// A text's values and its routes.
+pub(super) fn document(
+    document: Document,
     schema: &Schema,
     problems: &mut Vec<Problem>,
 ) -> (Layer, Vec<Route>) {
-    let name = path.display().to_string();
-    let text = match std::fs::read_to_string(path) {
+    let Document { name, text } = document;
+    let text = match text {
         Ok(text) => text,
         Err(error) => {
-            problems.push(Problem::File { path: name, error });
+            problems.push(Problem::Document { name, error });
             return (Layer::default(), Vec::new());
         }
     };
-    let mut walk = FileWalk {
+    let mut walk = Walk {
         name,
         text: &text,
         schema,
@@ -69,7 +69,7 @@ pub(super) fn file(
     (walk.layer, walk.routes)
 }
 
-pub(super) struct FileWalk<'a> {
+pub(super) struct Walk<'a> {
     name: String,
     text: &'a str,
     pub(super) schema: &'a Schema,
@@ -78,11 +78,11 @@ pub(super) struct FileWalk<'a> {
     pub(super) routes: Vec<Route>,
 }
 
-impl FileWalk<'_> {
+impl Walk<'_> {
     pub(super) fn origin(&self, offset: usize) -> String {
         let before = self.text.as_bytes().iter().take(offset);
         let line = 1 + before.filter(|byte| **byte == b'\n').count();
-        format!("\"{}\" line {line}", self.name)
+        format!("{} line {line}", self.name)
     }
 
     fn table(&mut self, prefix: &str, table: &DeTable<'_>) {

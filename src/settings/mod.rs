@@ -1,4 +1,4 @@
-//! The raw settings tree: embedded defaults, then the file, the environment, `--set`.
+//! The raw settings tree: embedded defaults, then texts (HEADWATER_CONFIG, each -c), the environment, `--set`.
 //!
 //! `config/default.toml` is the reference and the schema at once: a key that does not stand there is
 //! unknown, and its default's type is the type that every layer must give. Each value remembers where it
@@ -6,6 +6,7 @@
 //! A password never reaches an error or a printout. Not here: the options of a component, which it has itself and
 //! [`Loaded::read`] reads; whether values fit together (`plan`).
 
+mod document;
 mod layers;
 mod print;
 mod routes;
@@ -15,12 +16,13 @@ mod units;
 use std::{
     collections::HashMap,
     ffi::{OsStr, OsString},
-    path::Path,
 };
 
 use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
+use document::Unreadable;
+pub use document::{Document, is_stdin};
 use layers::Layer;
 pub use routes::Route;
 use schema::Schema;
@@ -43,7 +45,8 @@ const SECRETS: [(&str, &str); 3] = [
 /// Where settings come from, beside the defaults.
 #[derive(Debug, Default)]
 pub struct Layers<'a> {
-    pub file: Option<&'a Path>,
+    /// In order.
+    pub documents: Vec<Document>,
     /// All variables of the process; those that begin with `HEADWATER__` count.
     pub environment: Vec<(OsString, OsString)>,
     /// `key=value`, in order.
@@ -57,8 +60,10 @@ pub struct Loaded {
     merged: Config,
     /// The same by full key, with origins.
     values: HashMap<String, Value>,
-    /// In the file's order.
+    /// In their text's order.
     pub routes: Vec<Route>,
+    /// Some layer is a text.
+    pub has_documents: bool,
 }
 
 /// As TOML: secrets hidden.
@@ -71,9 +76,9 @@ impl std::fmt::Debug for Loaded {
 /// One thing that is wrong with a layer.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    #[error("settings file \"{path}\" cannot be read: {error}; check the path of -c")]
-    File { path: String, error: std::io::Error },
-    #[error("settings file {origin} is not TOML: {message}")]
+    #[error("settings, {name}: cannot be read: {error}")]
+    Document { name: String, error: Unreadable },
+    #[error("settings, {origin}: not TOML: {message}")]
     Syntax { origin: String, message: String },
     #[error("unknown key `{key}` ({origin}); {suggestion}")]
     Unknown {
@@ -88,8 +93,12 @@ pub enum Problem {
         found: String,
         expected: String,
     },
-    #[error("key `routes` ({origin}) is taken from the settings file only; write [[routes]] there")]
+    #[error("key `routes` ({origin}) is taken from a settings file only; write [[routes]] there")]
     RoutesElsewhere { origin: String },
+    #[error(
+        "key `routes` ({origin}): there are routes of {first} already; keep all of them in one place, for the first route of a table counts"
+    )]
+    RoutesTwice { origin: String, first: String },
     #[error("route `{key}` ({origin}) is missing; say which tables it is for, as [\"db.*\"]")]
     RouteWithoutTables { key: String, origin: String },
     #[error(
@@ -119,21 +128,29 @@ impl Layers<'_> {
     /// With the variables of this process.
     pub fn of_process() -> Self {
         Self {
+            documents: Document::of_environment().into_iter().collect(),
             environment: std::env::vars_os().collect(),
             ..Self::default()
         }
     }
 
-    /// Reads, checks and merges all layers.
-    pub fn load(&self) -> Result<Loaded, Error> {
+    /// Checks and merges all layers.
+    pub fn load(self) -> Result<Loaded, Error> {
         let (schema, defaults) = Schema::of_defaults();
         let mut problems = Vec::new();
         let mut merged = vec![defaults];
-        let mut routes = Vec::new();
-        if let Some(path) = self.file {
-            let layer;
-            (layer, routes) = layers::file(path, &schema, &mut problems);
+        let mut routes: Vec<Route> = Vec::new();
+        let has_documents = !self.documents.is_empty();
+        for document in self.documents {
+            let (layer, more) = layers::document(document, &schema, &mut problems);
             merged.push(layer);
+            if let (Some(first), Some(second)) = (routes.first(), more.first()) {
+                problems.push(Problem::RoutesTwice {
+                    origin: second.origin(),
+                    first: first.origin(),
+                });
+            }
+            routes.extend(more);
         }
         merged.push(layers::environment(
             &self.environment,
@@ -144,13 +161,20 @@ impl Layers<'_> {
         if !problems.is_empty() {
             return Err(Error { problems });
         }
-        merge(merged, routes, schema).map_err(|error| Error {
+        let (merged, values) = merge(merged).map_err(|error| Error {
             problems: vec![Problem::Merge(error)],
+        })?;
+        Ok(Loaded {
+            schema,
+            merged,
+            values,
+            routes,
+            has_documents,
         })
     }
 }
 
-fn merge(layers: Vec<Layer>, routes: Vec<Route>, schema: Schema) -> Result<Loaded, ConfigError> {
+fn merge(layers: Vec<Layer>) -> Result<(Config, HashMap<String, Value>), ConfigError> {
     let builder = layers
         .into_iter()
         .fold(Config::builder(), |builder, layer| {
@@ -159,12 +183,7 @@ fn merge(layers: Vec<Layer>, routes: Vec<Route>, schema: Schema) -> Result<Loade
     let merged = builder.build()?;
     let mut values = HashMap::new();
     flatten("", merged.collect()?, &mut values);
-    Ok(Loaded {
-        schema,
-        merged,
-        values,
-        routes,
-    })
+    Ok((merged, values))
 }
 
 fn flatten(prefix: &str, table: Map<String, Value>, values: &mut HashMap<String, Value>) {

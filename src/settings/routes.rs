@@ -1,4 +1,4 @@
-//! `[[routes]]` of the settings file: keys of the top level that a set of tables has otherwise.
+//! `[[routes]]` of a settings file: keys of the top level that a set of tables has otherwise.
 //!
 //! A route's key is written as at the top level and has its type; what a route does not set is as there. Only what
 //! concerns one table's way out can be routed. Routes stand in the file only: their order matters, and an environment
@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Problem, join,
-    layers::{FileWalk, Layer, convert, found},
+    layers::{Layer, Walk, convert, found},
     schema::{Kind, Schema},
 };
 use crate::sinks;
@@ -44,6 +44,10 @@ impl Route {
         self.values.0.contains_key(key)
     }
 
+    pub(super) fn origin(&self) -> String {
+        self.tables.origin().unwrap_or_default().to_owned()
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         match key {
             "tables" => Some(&self.tables),
@@ -68,7 +72,7 @@ fn leads_to_routable(section: &str) -> bool {
     routable().any(|allowed| allowed.starts_with(&section) || section.starts_with(allowed))
 }
 
-impl FileWalk<'_> {
+impl Walk<'_> {
     pub(super) fn routes(&mut self, value: &DeValue<'_>, origin: String) {
         let tables: Option<Vec<_>> = match value {
             DeValue::Array(items) => items

@@ -1,6 +1,9 @@
 //! Which layer wins, and how what is unknown or of the wrong type is told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::*;
 
@@ -14,7 +17,7 @@ fn loaded(file: &str, environment: &[(&str, &str)], sets: &[&str]) -> Result<Loa
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
     let layers = Layers {
-        file: Some(&path),
+        documents: vec![Document::of_argument(&path)],
         environment,
         sets: &sets,
     };
@@ -184,7 +187,7 @@ fn all_problems_are_told_at_once() {
 
 #[test]
 fn routes_are_written_in_the_file_only() {
-    let elsewhere = "taken from the settings file only";
+    let elsewhere = "taken from a settings file only";
     for set in ["routes=x", "routes.0.tables=x", "routes[0].tables=x"] {
         let error = loaded("", &[], &[set]).unwrap_err();
         assert!(error.contains(elsewhere), "{error}");
@@ -432,15 +435,53 @@ fn what_is_printed_can_be_used_again() {
     assert!(printed.contains("threads = 2 # --set"), "{printed}");
 }
 
+fn of_texts(texts: &[(&str, &str)]) -> Result<Loaded, String> {
+    let documents = texts.iter().map(|(name, text)| Document {
+        name: (*name).to_owned(),
+        text: Ok((*text).to_owned()),
+    });
+    let layers = Layers {
+        documents: documents.collect(),
+        ..Layers::default()
+    };
+    layers.load().map_err(|error| error.to_string())
+}
+
+#[test]
+fn of_several_texts_the_later_one_wins_key_by_key_and_each_value_names_its_own() {
+    let base = "[source]\nstart = \"now\"\n[workers]\nthreads = 3\n";
+    let own = "[source]\nstart = \"earliest\"\n";
+    let loaded = of_texts(&[("base", base), ("own", own)]).unwrap();
+    assert_eq!(value::<String>(&loaded, "source.start"), "earliest");
+    assert_eq!(loaded.origin("source.start"), Some("own line 2"));
+    assert_eq!(value::<i64>(&loaded, "workers.threads"), 3);
+    assert_eq!(loaded.origin("workers.threads"), Some("base line 4"));
+}
+
+#[test]
+fn routes_stand_in_one_text_and_all_texts_that_are_wrong_are_told() {
+    let routes = "[[routes]]\ntables = [\"a.*\"]\n";
+    let error = of_texts(&[("base", routes), ("own", routes)]).unwrap_err();
+    assert!(
+        error.contains("`routes` (own line 2): there are routes of base line 2"),
+        "{error}"
+    );
+    let error = of_texts(&[("base", "x = 1"), ("own", "= 1")]).unwrap_err();
+    assert!(
+        error.contains("base line 1") && error.contains("own line 1"),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_missing_file_is_named() {
     let layers = Layers {
-        file: Some(Path::new("nowhere.toml")),
+        documents: vec![Document::of_argument(Path::new("nowhere.toml"))],
         ..Layers::default()
     };
     let error = layers.load().unwrap_err().to_string();
     assert!(
-        error.starts_with("settings file \"nowhere.toml\" cannot be read"),
+        error.starts_with("settings, \"nowhere.toml\": cannot be read"),
         "{error}"
     );
 }

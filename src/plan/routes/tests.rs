@@ -3,7 +3,7 @@
 use headwater_actors::packing::Packing;
 
 use super::*;
-use crate::settings::Layers;
+use crate::settings::{Document, Layers};
 
 fn table(database: &str, table: &str) -> TableName {
     TableName {
@@ -16,7 +16,7 @@ fn plan_of(text: &str) -> Result<Plan, Error> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let layers = Layers {
-        file: Some(file.path()),
+        documents: vec![Document::of_argument(file.path())],
         ..Layers::default()
     };
     Plan::from_settings(&layers.load().unwrap())
