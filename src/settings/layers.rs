@@ -300,3 +300,50 @@ fn parse(value: &str, kind: Kind, origin: &String) -> Option<Value> {
     };
     Some(Value::new(Some(origin), parsed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Layers, Loaded};
+    use super::*;
+
+    fn of_texts(texts: &[(&str, &str)]) -> Result<Loaded, String> {
+        let documents = texts.iter().map(|(name, text)| Document {
+            name: (*name).to_owned(),
+            text: Ok((*text).to_owned()),
+        });
+        let layers = Layers {
+            documents: documents.collect(),
+            ..Layers::default()
+        };
+        layers.load().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn of_several_texts_the_later_one_wins_key_by_key_and_each_value_names_its_own() {
+        let base = "[source]\nstart = \"now\"\n[workers]\nthreads = 3\n";
+        let own = "[source]\nstart = \"earliest\"\n";
+        let loaded = of_texts(&[("base", base), ("own", own)]).unwrap();
+        assert_eq!(
+            loaded.merged.get::<String>("source.start").unwrap(),
+            "earliest"
+        );
+        assert_eq!(loaded.origin("source.start"), Some("own line 2"));
+        assert_eq!(loaded.merged.get::<i64>("workers.threads").unwrap(), 3);
+        assert_eq!(loaded.origin("workers.threads"), Some("base line 4"));
+    }
+
+    #[test]
+    fn routes_stand_in_one_text_and_all_texts_that_are_wrong_are_told() {
+        let routes = "[[routes]]\ntables = [\"a.*\"]\n";
+        let error = of_texts(&[("base", routes), ("own", routes)]).unwrap_err();
+        assert!(
+            error.contains("`routes` (own line 2): there are routes of base line 2"),
+            "{error}"
+        );
+        let error = of_texts(&[("base", "x = 1"), ("own", "= 1")]).unwrap_err();
+        assert!(
+            error.contains("base line 1") && error.contains("own line 1"),
+            "{error}"
+        );
+    }
+}
