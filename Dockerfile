@@ -30,5 +30,7 @@ WORKDIR /var/lib/headwater
 USER 65532:65532
 EXPOSE 9464
 STOPSIGNAL SIGTERM
+# Where the probes are served is all that it must know; ECS and Kubernetes have checks of their own.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/usr/local/bin/headwater", "health"]
 ENTRYPOINT ["/usr/local/bin/headwater"]
 CMD ["run", "-c", "/etc/headwater/headwater.toml"]

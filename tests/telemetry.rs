@@ -11,6 +11,7 @@ use std::{
 use actix::{Actor, Context, Handler, MessageResult};
 use headwater::telemetry::{
     Error, LogFormat, Telemetry, TelemetryPlan,
+    health::{self, Probe},
     http::{SupervisorSlot, bind},
     recorder::{IDLE_TIMEOUT, MetricsPage, build},
     server::Server,
@@ -143,6 +144,25 @@ async fn before_the_supervisor_exists_the_process_is_alive_and_not_ready() {
         (status.code, status.body.as_str()),
         (503, "{\"state\":\"starting\"}")
     );
+    server.stop().await;
+}
+
+#[actix::test]
+async fn the_health_command_sees_what_the_probes_say() {
+    let slot = SupervisorSlot::default();
+    let server = serve(&slot);
+    let address = server.address();
+    let ask = async |probe| {
+        let asked = tokio::task::spawn_blocking(move || health::ask(address, probe));
+        let answer = asked.await.unwrap().unwrap();
+        (answer.is_ok, answer.text)
+    };
+    let (is_ok, text) = ask(Probe::Ready).await;
+    assert_eq!((is_ok, text.as_str()), (false, "not ready: starting"));
+    assert!(ask(Probe::Alive).await.0);
+    let _tell = deaf(&slot, State::Streaming);
+    let (is_ok, text) = ask(Probe::Ready).await;
+    assert_eq!((is_ok, text.as_str()), (true, "ready: streaming"));
     server.stop().await;
 }
 

@@ -14,6 +14,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use headwater_actors::failure::Failure;
+use serde::Deserialize;
 
 use crate::{
     exit::Exit,
@@ -21,6 +22,10 @@ use crate::{
     pipeline::{self, Creates, RunMode, RunSource, RunUntil, VerifyMode},
     plan::{self, Plan},
     settings::{self, Document, Layers, Loaded},
+    telemetry::{
+        TelemetryOptions,
+        health::{self, Probe},
+    },
 };
 
 const EXAMPLES: &str = "\
@@ -71,6 +76,12 @@ enum Command {
         /// Create the checkpoint's table first, where checkpoint.type has one
         #[arg(long)]
         create: bool,
+    },
+    /// Ask the running process of these settings, on this machine, whether it lives; exit code 0 if so, else 1
+    Health {
+        /// Whether it streams, instead
+        #[arg(long)]
+        ready: bool,
     },
     /// Stream changes from binlog files instead of a server, then drain
     Replay {
@@ -159,6 +170,11 @@ impl VerifyArgs {
     }
 }
 
+#[derive(Deserialize)]
+struct TelemetryPart {
+    telemetry: TelemetryOptions,
+}
+
 #[derive(Debug, Subcommand)]
 enum PositionCommand {
     /// Print the stored position; also while the pipeline runs
@@ -236,6 +252,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
     if let Command::Verify(arguments) = command {
         return verify(arguments.mode(), &loaded);
     }
+    if let Command::Health { ready } = command {
+        return health(&loaded, if ready { Probe::Ready } else { Probe::Alive });
+    }
     let plan = plan(&loaded)?;
     let exit = match command {
         Command::Check { create } => {
@@ -259,6 +278,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
         Command::Run { .. }
         | Command::Replay { .. }
         | Command::Config { .. }
+        | Command::Health { .. }
         | Command::Verify(_) => Exit::Success,
     };
     Ok(exit)
@@ -269,6 +289,22 @@ fn run(sources: &Sources, mode: RunMode) -> Result<Exit, Error> {
     let prepared = pipeline::prepare()?;
     let plan = plan(&load(sources)?)?;
     Ok(pipeline::run(prepared, plan, mode)?)
+}
+
+/// Where the process listens is all that must be known of it.
+fn health(loaded: &Loaded, probe: Probe) -> Result<Exit, Error> {
+    let options: TelemetryPart = loaded.read().map_err(|error| refused(loaded, error))?;
+    let plan = options.telemetry.plan();
+    let Some(listen) = plan.map_err(|error| refused(loaded, error))?.listen else {
+        let text = "telemetry.listen is empty, so nobody can be asked; set it to ADDRESS:PORT";
+        return Err(Error::Plan(text.to_owned()));
+    };
+    let answer = health::ask(listen, probe).map_err(anyhow::Error::from)?;
+    print(&format!("{}\n", answer.text))?;
+    Ok(match answer.is_ok {
+        true => Exit::Success,
+        false => Exit::Halted,
+    })
 }
 
 /// Files alone need no settings.
@@ -302,11 +338,13 @@ fn load(sources: &Sources) -> Result<Loaded, Error> {
 }
 
 fn plan(loaded: &Loaded) -> Result<Plan, Error> {
-    Plan::from_settings(loaded).map_err(|error| {
-        let plan::Error { key, message } = error;
-        let origin = loaded.origin(&key).unwrap_or("default");
-        Error::Plan(format!("setting `{key}` ({origin}): {message}"))
-    })
+    Plan::from_settings(loaded).map_err(|error| refused(loaded, error))
+}
+
+fn refused(loaded: &Loaded, error: plan::Error) -> Error {
+    let plan::Error { key, message } = error;
+    let origin = loaded.origin(&key).unwrap_or("default");
+    Error::Plan(format!("setting `{key}` ({origin}): {message}"))
 }
 
 fn until(text: &str) -> Result<RunUntil, String> {

@@ -5,6 +5,7 @@
 //! attached once it exists; until then the process lives and is not ready.
 //! Not here: who counts (the actors and the adapters, by the names of `headwater_actors::metrics`).
 
+pub mod health;
 pub mod http;
 pub mod logs;
 mod options;

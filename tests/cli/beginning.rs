@@ -44,6 +44,25 @@ fn a_text_of_settings_that_is_wrong_is_named_without_its_content() {
     assert!(refused.contains("-c - is given twice"), "{refused}");
 }
 
+#[test]
+fn health_needs_only_where_the_process_listens_and_says_that_nobody_does() {
+    let run = Run::with(&[("HEADWATER__TELEMETRY__LISTEN", "127.0.0.1:1")]);
+    let ended = run.headwater(&["health"]);
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("http://127.0.0.1:1/livez"),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        ended.stderr.contains("hint: check that `headwater run`"),
+        "{}",
+        ended.stderr
+    );
+    let refused = run.headwater(&["health", "--ready", "--set", "telemetry.listen="]);
+    assert!(refused.refused().contains("telemetry.listen is empty"));
+}
+
 /// The settings are a pipe: it can be opened when the program is about to read them, and is given nothing before
 /// the signal.
 #[test]
