@@ -70,6 +70,7 @@ fn status(state: State) -> Status {
         tables: Vec::new(),
         parked: Vec::new(),
         lanes: Vec::new(),
+        sinks: Vec::new(),
         last_errors: Vec::new(),
     }
 }
@@ -194,6 +195,9 @@ async fn ready_follows_the_state_and_tells_the_last_error() {
     tell.send_modify(|vitals| {
         vitals.last_error = Some(ErrorStatus {
             at_unix_secs: 1,
+            since_unix_secs: 1,
+            times: 1,
+            cured_at_unix_secs: None,
             actor: "reader".into(),
             message: "binlog file `binlog.000003` is purged".into(),
             hint: Some("run `headwater position set`".into()),

@@ -193,6 +193,23 @@ pub struct Drained {
     pub mark: Option<Mark>,
 }
 
+/// Checkpointer → Supervisor, once a second: what the lag is counted from.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Committed {
+    pub generation: Generation,
+    pub times: CommitTimes,
+}
+
+/// Commit times, in microseconds since 1970.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CommitTimes {
+    /// Of the oldest change that was read and is not durable.
+    pub oldest_open_us: Option<u64>,
+    /// Of the newest transaction that was read; 0 when unknown.
+    pub newest_us: u64,
+}
+
 /// Checkpointer → Supervisor: whether positions can be stored.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -201,7 +218,7 @@ pub enum StoreState {
     Failing(Generation, Failure),
     /// For too long: reading must pause.
     Late(Generation, Failure),
-    /// Stored again, after it was late.
+    /// For the first time, or for the first time since a failure.
     Stored(Generation),
 }
 
@@ -253,12 +270,14 @@ pub enum SourceState {
 #[rtype(result = "()")]
 pub struct SourceEnded;
 
-/// ShardWriter → Supervisor: a delivery failed and is tried again.
+/// ShardWriter → Supervisor: how deliveries go, where that has changed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct LaneTrouble {
-    pub lane: Arc<Lane>,
-    pub failure: Failure,
+pub enum LaneState {
+    /// One failed and is tried again.
+    Troubled(Arc<Lane>, Failure),
+    /// One has passed: the first of this writer, or the first since a failure.
+    Delivering(Arc<Lane>),
 }
 
 /// Supervisor → Router (ask), for the status page.
@@ -284,8 +303,7 @@ pub struct CheckpointStatus {
     pub gtid_set: GtidSet,
     /// Since the last successful write.
     pub age_secs: f64,
-    /// Age of the oldest change that was read and is not durable; 0 without one.
-    pub lag_secs: f64,
+    pub times: CommitTimes,
     pub parked: Arc<[Parked]>,
 }
 

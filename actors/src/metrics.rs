@@ -133,7 +133,7 @@ pub const SOURCE_LAG_SECONDS: Metric = Metric {
     kind: Kind::Gauge,
     unit: Some(Unit::Seconds),
     labels: &[],
-    help: "Age of the oldest change that was read and is not durable in the sink; 0 when there is none",
+    help: "Age of the oldest change that was read and is not durable in the sink; 0 when there is none and the source is read. While it is not read (it is down, reading pauses): the time since the last moment up to which all is known to be durable, rising; absent until a transaction was seen",
 };
 
 pub const SOURCE_LAG_BYTES: Metric = Metric {

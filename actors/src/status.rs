@@ -29,6 +29,7 @@ pub enum State {
 #[derive(Debug, Clone)]
 pub struct Vitals {
     pub state: State,
+    /// The newest that lasts.
     pub last_error: Option<ErrorStatus>,
     /// When it was said.
     pub at: Instant,
@@ -46,13 +47,14 @@ pub struct Status {
     pub position_durable: Option<String>,
     pub position_read: Option<String>,
     pub gtid_set: Option<String>,
-    /// Age of the oldest change that was read and is not durable; 0 without one.
+    /// As `headwater_source_lag_seconds`.
     pub lag_secs: Option<f64>,
     /// Bytes of binlog between what is durable and the server's head.
     pub lag_bytes: Option<u64>,
     pub checkpoint_age_secs: Option<f64>,
     pub tables: Vec<TableStatus>,
     pub lanes: Vec<LaneStatus>,
+    pub sinks: Vec<SinkStatus>,
     pub parked: Vec<ParkedStatus>,
     /// Newest last; no row values, no secrets.
     pub last_errors: Vec<ErrorStatus>,
@@ -85,6 +87,16 @@ pub struct ParkedStatus {
     pub remedy: String,
 }
 
+/// One target that is connected.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct SinkStatus {
+    /// The stream or file; empty where it has no name.
+    pub target: String,
+    /// Since when it throttles, and how many records it has asked to send again since; absent while it takes all.
+    pub throttled_since_unix_secs: Option<u64>,
+    pub records_throttled: u64,
+}
+
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct LaneStatus {
     pub lane: String,
@@ -93,9 +105,14 @@ pub struct LaneStatus {
     pub fenced: bool,
 }
 
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct ErrorStatus {
+    /// When it was told last, and first.
     pub at_unix_secs: u64,
+    pub since_unix_secs: u64,
+    pub times: u64,
+    /// Absent while it lasts.
+    pub cured_at_unix_secs: Option<u64>,
     pub actor: String,
     pub message: String,
     pub hint: Option<String>,

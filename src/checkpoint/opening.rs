@@ -70,6 +70,8 @@ pub type Tell = Arc<dyn Fn(Standing) + Send + Sync>;
 pub enum LeaseEvent {
     /// It was not renewed; it is being tried again.
     Trouble(Failure),
+    /// After a trouble.
+    Renewed,
     /// For good.
     Lost(Failure),
 }

@@ -9,7 +9,7 @@ use headwater_actors::{
     ports::{
         BoxFuture,
         dead_letters::{DeadLetter, DeadLetters},
-        routes::Route,
+        routes::{Route, Target},
         sink::Sink,
         store::{CheckpointStore, Stored},
     },
@@ -95,6 +95,20 @@ impl Outputs {
         let cell = Arc::clone(self.sinks.lock().await.entry(target).or_default());
         let sink = cell.get_or_try_init(|| plan.open(&self.shared)).await?;
         Ok(Arc::clone(sink))
+    }
+
+    /// By name.
+    pub async fn connected(&self) -> Vec<Target> {
+        let sinks = self.sinks.lock().await;
+        let connected = sinks.iter().filter_map(|(target, sink)| {
+            Some(Target {
+                name: target.clone(),
+                throttled: sink.get()?.throttled(),
+            })
+        });
+        let mut targets: Vec<Target> = connected.collect();
+        targets.sort_by(|one, other| one.name.cmp(&other.name));
+        targets
     }
 
     /// What `check` says of each target, without opening anything for writing.

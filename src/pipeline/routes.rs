@@ -9,7 +9,7 @@ use headwater_actors::{
     ports::{
         BoxFuture,
         encoder::Encoder,
-        routes::{Route, Routes},
+        routes::{Route, Routes, Target},
     },
 };
 use headwater_binlog::{gtid::Uuid, schema::TableName};
@@ -46,6 +46,11 @@ impl Routes for GenerationRoutes {
         let (outputs, formats) = (Arc::clone(&self.outputs), Arc::clone(&self.formats));
         let table = table.clone();
         Box::pin(async move { outputs.route(&table, &formats).await })
+    }
+
+    fn targets(&self) -> BoxFuture<'static, Vec<Target>> {
+        let outputs = Arc::clone(&self.outputs);
+        Box::pin(async move { outputs.connected().await })
     }
 }
 

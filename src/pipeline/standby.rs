@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actix::Addr;
 use headwater_actors::{
     failure::Failure,
-    supervisor::{LeaseLost, LeaseTroubled, Shutdown, Supervisor},
+    supervisor::{LeaseLost, LeaseRenewed, LeaseTroubled, Shutdown, Supervisor},
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -94,6 +94,7 @@ pub async fn pass_events_on(
     while let Some(event) = events.recv().await {
         match event {
             LeaseEvent::Trouble(failure) => supervisor.do_send(LeaseTroubled(failure)),
+            LeaseEvent::Renewed => supervisor.do_send(LeaseRenewed),
             LeaseEvent::Lost(failure) => supervisor.do_send(LeaseLost(failure)),
         }
     }

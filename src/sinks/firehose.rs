@@ -109,6 +109,10 @@ impl StreamApi for Firehose {
 }
 
 impl PutBatch for Firehose {
+    fn stream(&self) -> &str {
+        &self.stream
+    }
+
     fn body(&self, records: &[Record]) -> Body {
         let payload = records.iter().map(|record| record.bytes.len() + 1).sum();
         let mut body = BodyWriter::new("DeliveryStreamName", &self.stream, records.len(), payload);

@@ -14,7 +14,7 @@ use headwater_actors::{
     failure::Failure,
     ports::{
         BoxFuture,
-        sink::{Delivered, Record, Rejected, Sink},
+        sink::{Delivered, Record, Rejected, Sink, Throttled},
     },
 };
 use tokio::{
@@ -171,6 +171,10 @@ impl<A: StreamApi> Sink for StreamSink<A> {
 
     fn prepare(&self, record: &Record) {
         self.batch.prepare(record.clone());
+    }
+
+    fn throttled(&self) -> Option<Throttled> {
+        self.batch.throttled()
     }
 
     fn record_bytes_max(&self) -> usize {

@@ -1,11 +1,11 @@
 //! What the program says of itself while it works.
 
 use headwater_harness::{facts::Facts, faults::FaultProxy};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     traffic::{Traffic, transactions},
-    world::{WITHIN, World, delivered, status_is},
+    world::{WITHIN, World, delivered, metric_reaches, status_is},
 };
 
 #[tokio::test]
@@ -127,8 +127,17 @@ async fn readiness_turns_with_the_source_and_the_reason_is_shown() -> anyhow::Re
     assert!(reply.text().contains(&address), "{}", reply.text());
     assert_eq!(program.page("/livez").await?.status, 200);
     assert_eq!(program.metric("headwater_up", &[]).await?, Some(0.0));
+    // Nothing is open, and yet nobody knows what is committed meanwhile.
+    metric_reaches(&program, "headwater_source_lag_seconds", 2.0).await?;
     world.mysql.start_again().await?;
     program.wait_ready(WITHIN).await?;
+    status_is(&program, "an error that is over", |status| {
+        let errors = status["last_errors"].as_array();
+        let is_over = |error: &Value| error["cured_at_unix_secs"].is_u64();
+        errors.is_some_and(|errors| !errors.is_empty() && errors.iter().all(is_over))
+            && status["lag_secs"] == json!(0.0)
+    })
+    .await?;
     assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
     Ok(())
 }

@@ -96,13 +96,26 @@ async fn one_table_that_is_throttled_or_refused_does_not_hold_up_the_others() ->
             "CREATE TABLE {flowing} (id INT AUTO_INCREMENT PRIMARY KEY)"
         ))
         .await?;
-    let program = world.launch_to(&proxy.url())?.start()?;
+    let mut program = world.launch_to(&proxy.url())?.start()?;
     delivered(&program, &world.mysql).await?;
     let shard = proxy.shard_of(STREAM, "shop.orders");
     proxy.program(|faults| faults.throttled_shards.extend(shard));
     only_one_flows(&world, "shop.orders", &flowing).await?;
+    program
+        .wait_for_line("the stream throttles: ", WITHIN)
+        .await?;
+    status_is(&program, "the throttling", |status| {
+        let sink = &status["sinks"][0];
+        sink["target"] == json!(STREAM)
+            && sink["throttled_since_unix_secs"].is_u64()
+            && sink["records_throttled"].as_u64() > Some(0)
+    })
+    .await?;
     proxy.program(|faults| faults.throttled_shards.clear());
     delivered(&program, &world.mysql).await?;
+    program
+        .wait_for_line("the stream throttles no longer", WITHIN)
+        .await?;
 
     // One entry of each call, for ever: it is tried again and again, alone.
     proxy.program(|faults| faults.failed_keys = vec!["shop.orders".to_owned()]);

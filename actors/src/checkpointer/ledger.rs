@@ -15,7 +15,7 @@ use headwater_binlog::{columns::Known, schema::TableName};
 
 use crate::{
     checkpoint::{Checkpoint, Parked},
-    messages::{BarrierOpened, BarrierSeq},
+    messages::{BarrierOpened, BarrierSeq, CommitTimes},
     pace::CheckpointPace,
     progress::{Advance, Gap},
 };
@@ -179,10 +179,13 @@ impl Ledger {
         Ok(commit_times)
     }
 
-    /// Commit time of the oldest change that is not durable, microseconds since 1970.
-    pub fn oldest_open_us(&self) -> Option<u64> {
+    pub fn commit_times(&self) -> CommitTimes {
         let times = self.open.iter().map(|open| open.advance.commit_us);
-        times.into_iter().find(|us| *us > 0)
+        let newest_us = times.clone().fold(self.done.resume.commit_us, u64::max);
+        CommitTimes {
+            oldest_open_us: times.into_iter().find(|us| *us > 0),
+            newest_us,
+        }
     }
 
     pub fn done(&self) -> &Checkpoint {

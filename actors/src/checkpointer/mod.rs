@@ -25,8 +25,8 @@ use crate::{
     failure::{Code, Failure},
     fault,
     messages::{
-        BarrierFinished, BarrierOpened, CheckpointStatus, Drained, Generation, GetCheckpointStatus,
-        Park, Stop, StoreLast, StoreState,
+        BarrierFinished, BarrierOpened, CheckpointStatus, Committed, Drained, Generation,
+        GetCheckpointStatus, Park, Stop, StoreLast, StoreState,
     },
     metrics as names,
     pace::CheckpointPace,
@@ -43,6 +43,8 @@ pub struct Checkpointer {
     timer: Option<(Instant, SpawnHandle)>,
     /// The Supervisor has been told that it is late.
     is_late: bool,
+    /// The Supervisor has been told that it stores, and not of a failure since.
+    is_well: bool,
     last_failure: Option<Failure>,
     store: Arc<dyn CheckpointStore>,
     supervisor: Supervising,
@@ -54,6 +56,7 @@ pub struct Checkpointer {
 pub struct Supervising {
     pub drained: Recipient<Drained>,
     pub state: Recipient<StoreState>,
+    pub committed: Recipient<Committed>,
 }
 
 impl Checkpointer {
@@ -74,6 +77,7 @@ impl Checkpointer {
             last_success: Instant::now(),
             timer: None,
             is_late: false,
+            is_well: false,
             last_failure: None,
             store,
             supervisor,
@@ -111,11 +115,6 @@ impl Checkpointer {
         metrics::gauge!(names::TABLES_PARKED).set(self.ledger.done().parked.len() as f64);
     }
 
-    fn lag_secs(&self) -> f64 {
-        let oldest = self.ledger.oldest_open_us();
-        oldest.map_or(0.0, |us| clock::age(us).as_secs_f64())
-    }
-
     fn write(&mut self, checkpoint: Checkpoint, ctx: &mut Context<Self>) {
         if let Err(failure) = fault::at("checkpointer.write") {
             return self.die(failure, ctx);
@@ -142,12 +141,19 @@ impl Checkpointer {
                 self.last_success = Instant::now();
                 self.last_failure = None;
                 self.ledger.stored();
+                self.is_late = false;
+                if !self.is_well {
+                    self.is_well = true;
+                    let stored = StoreState::Stored(self.generation);
+                    self.supervisor.state.do_send(stored);
+                }
             }
             Err(failure) if failure.is_definite() => return self.die(failure, ctx),
             Err(failure) => {
                 let wait = self.backoff.next_wait(fastrand::f64());
                 tracing::warn!(error = %failure, hint = failure.hint.as_deref(), retry_in = ?wait, "checkpoint not stored");
                 self.ledger.failed(Instant::now() + wait);
+                self.is_well = false;
                 self.supervisor
                     .state
                     .do_send(StoreState::Failing(self.generation, failure.clone()));
@@ -160,22 +166,23 @@ impl Checkpointer {
 
     fn tell_lateness(&mut self) {
         let now = Instant::now();
-        let is_late = self.ledger.is_late(now);
-        if is_late == self.is_late {
+        if self.is_late || !self.ledger.is_late(now) {
             return;
         }
-        self.is_late = is_late;
-        let state = if is_late {
-            let secs = self.ledger.trying_for(now).as_secs();
-            let silent = || Failure::transient("the store does not answer").with_code(Code::Late);
-            let failure = self.last_failure.clone().unwrap_or_else(silent);
-            let late =
-                format!("no position could be stored for {secs} s, reading pauses until one is");
-            StoreState::Late(self.generation, failure.within(late))
-        } else {
-            StoreState::Stored(self.generation)
-        };
-        self.supervisor.state.do_send(state);
+        (self.is_late, self.is_well) = (true, false);
+        let secs = self.ledger.trying_for(now).as_secs();
+        let silent = || Failure::transient("the store does not answer").with_code(Code::Late);
+        let failure = self.last_failure.clone().unwrap_or_else(silent);
+        let late = format!("no position could be stored for {secs} s, reading pauses until one is");
+        let late = StoreState::Late(self.generation, failure.within(late));
+        self.supervisor.state.do_send(late);
+    }
+
+    fn tell_commits(&self) {
+        self.supervisor.committed.do_send(Committed {
+            generation: self.generation,
+            times: self.ledger.commit_times(),
+        });
     }
 
     fn die(&mut self, failure: Failure, ctx: &mut Context<Self>) {
@@ -193,7 +200,7 @@ impl Actor for Checkpointer {
         ctx.run_interval(AGE_INTERVAL, |checkpointer, _| {
             let age = checkpointer.last_success.elapsed().as_secs_f64();
             metrics::gauge!(names::CHECKPOINT_AGE_SECONDS).set(age);
-            metrics::gauge!(names::SOURCE_LAG_SECONDS).set(checkpointer.lag_secs());
+            checkpointer.tell_commits();
             checkpointer.tell_lateness();
         });
     }
@@ -231,7 +238,7 @@ impl Handler<Park> for Checkpointer {
     type Result = ();
 
     fn handle(&mut self, park: Park, ctx: &mut Self::Context) {
-        let since_us = clock::unix_now().as_micros().try_into().unwrap_or(u64::MAX);
+        let since_us = clock::unix_now_us();
         let parked = self
             .ledger
             .park(park.table, park.from, park.reason, since_us);
@@ -265,7 +272,7 @@ impl Handler<GetCheckpointStatus> for Checkpointer {
             durable: done.resume.mark.clone(),
             gtid_set: done.resume.gtid_set.clone(),
             age_secs: self.last_success.elapsed().as_secs_f64(),
-            lag_secs: self.lag_secs(),
+            times: self.ledger.commit_times(),
             parked: Arc::clone(&done.parked),
         }
     }

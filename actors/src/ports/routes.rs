@@ -7,7 +7,11 @@ use std::sync::Arc;
 
 use headwater_binlog::schema::TableName;
 
-use super::{BoxFuture, encoder::Encoder, sink::Sink};
+use super::{
+    BoxFuture,
+    encoder::Encoder,
+    sink::{Sink, Throttled},
+};
 use crate::{
     failure::Failure,
     packing::{Compression, Packing, PartitionKey},
@@ -16,6 +20,19 @@ use crate::{
 pub trait Routes: Send + Sync {
     /// The table's route, its sink connected. A definite failure says which table, route and target.
     fn route(&self, table: &TableName) -> BoxFuture<'static, Result<Route, Failure>>;
+
+    /// Every sink that is connected.
+    fn targets(&self) -> BoxFuture<'static, Vec<Target>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+}
+
+/// A connected sink, for the status page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Of the stream or file.
+    pub name: String,
+    pub throttled: Option<Throttled>,
 }
 
 #[derive(Clone)]

@@ -25,6 +25,11 @@ pub trait Sink: Send + Sync {
     /// ahead may be done now; nothing rests on it.
     fn prepare(&self, _record: &Record) {}
 
+    /// While it asks again and again to send records later.
+    fn throttled(&self) -> Option<Throttled> {
+        None
+    }
+
     /// The sink's own limit for one record: payload plus partition key, in bytes.
     fn record_bytes_max(&self) -> usize;
 }
@@ -65,6 +70,13 @@ impl Record {
     pub fn lacks_line_end(&self) -> bool {
         self.content == Content::Text && !self.bytes.ends_with(b"\n")
     }
+}
+
+/// A stretch of throttling that lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throttled {
+    pub since_unix_secs: u64,
+    pub records: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

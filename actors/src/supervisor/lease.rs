@@ -12,6 +12,11 @@ use crate::failure::Failure;
 #[rtype(result = "()")]
 pub struct LeaseTroubled(pub Failure);
 
+/// Outside → Supervisor: it is renewed again.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct LeaseRenewed;
+
 /// Outside → Supervisor: another process has taken the lease, for good.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
@@ -21,7 +26,15 @@ impl Handler<LeaseTroubled> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, LeaseTroubled(failure): LeaseTroubled, _ctx: &mut Context<Self>) {
-        self.report.error("lease", &failure);
+        self.report.error(LEASE, &failure);
+    }
+}
+
+impl Handler<LeaseRenewed> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, LeaseRenewed: LeaseRenewed, _ctx: &mut Context<Self>) {
+        self.report.cured(&[LEASE]);
     }
 }
 
@@ -32,3 +45,5 @@ impl Handler<LeaseLost> for Supervisor {
         self.on(Event::LeaseLost(failure), ctx);
     }
 }
+
+const LEASE: &str = "lease";

@@ -7,7 +7,9 @@
 //! old state.
 
 mod deaths;
+mod errors;
 mod generation;
+mod lag;
 mod lease;
 pub mod lifecycle;
 mod notice;
@@ -32,16 +34,14 @@ use self::{
     report::Report,
 };
 pub use self::{
-    lease::{LeaseLost, LeaseTroubled},
+    lease::{LeaseLost, LeaseRenewed, LeaseTroubled},
     lifecycle::End,
 };
 use crate::{
     backoff::Backoff,
     budget::ByteBudget,
-    failure::Failure,
     fault,
-    lane::Lane,
-    messages::{Died, Drained, LaneRetired, LaneTrouble, LaneWanted},
+    messages::{Died, Drained, LaneRetired, LaneWanted},
     on_error::Policy,
     pace::{CheckpointPace, LanePace},
     ports::{
@@ -146,12 +146,6 @@ impl Supervisor {
         self.weigh();
         self.perform(actions, ctx);
     }
-
-    fn lane_troubled(&mut self, lane: &Arc<Lane>, failure: &Failure) {
-        if self.report.trouble(lane, failure, Instant::now()) {
-            tracing::warn!(%lane, error = %failure, hint = failure.hint.as_deref(), "delivery failed, trying again");
-        }
-    }
 }
 
 impl Actor for Supervisor {
@@ -162,6 +156,7 @@ impl Actor for Supervisor {
         ctx.run_interval(GAUGE_INTERVAL, |supervisor, ctx| supervisor.measure(ctx));
         ctx.run_interval(VITALS_INTERVAL, |supervisor, _| {
             supervisor.report.tell_vitals();
+            supervisor.report.show_lag();
         });
         self.launch(Duration::ZERO, ctx);
     }
@@ -193,14 +188,6 @@ impl Handler<LaneRetired> for Supervisor {
             running.retired(&lane);
         }
         self.report.forget(&lane);
-    }
-}
-
-impl Handler<LaneTrouble> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, LaneTrouble { lane, failure }: LaneTrouble, _ctx: &mut Self::Context) {
-        self.lane_troubled(&lane, &failure);
     }
 }
 

@@ -1,6 +1,6 @@
 //! How people are told what the twin has decided: the log, the status page, the count of restarts.
 
-use super::{Supervisor, lifecycle::Notice};
+use super::{Supervisor, lifecycle::Notice, report::SUPERVISOR};
 use crate::{failure::Failure, messages::Cause, metrics as names, status::State};
 
 impl Supervisor {
@@ -9,7 +9,7 @@ impl Supervisor {
             Notice::CannotLaunch { failure, wait } => {
                 tracing::warn!(error = %failure, hint = failure.hint.as_deref(), retry_in = ?wait, "cannot start yet");
                 self.report.state(State::BackingOff);
-                self.report.error("supervisor", &failure);
+                self.report.error(SUPERVISOR, &failure);
             }
             Notice::Died {
                 actor,

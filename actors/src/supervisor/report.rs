@@ -1,7 +1,7 @@
 //! What the Supervisor remembers for the status page and the log: state, counts, last errors.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,15 +11,18 @@ use tokio::sync::watch;
 
 use super::{
     Supervisor,
+    errors::LastErrors,
+    lag::Lag,
     parked::{self, KeptTables},
 };
 use crate::{
     clock,
     failure::Failure,
     lane::Lane,
-    messages::{ActorId, Cause, Generation, GetCheckpointStatus, GetRouterStatus},
+    messages::{ActorId, Cause, CommitTimes, Generation, GetCheckpointStatus, GetRouterStatus},
     metrics as names,
-    status::{ErrorStatus, GetStatus, State, Status, Vitals},
+    ports::routes::Target,
+    status::{GetStatus, SinkStatus, State, Status, Vitals},
 };
 
 pub struct Report {
@@ -29,9 +32,10 @@ pub struct Report {
     is_late: bool,
     generation: Generation,
     restarts: BTreeMap<&'static str, u64>,
+    lag: Lag,
     lag_bytes: Option<u64>,
     kept: KeptTables,
-    errors: VecDeque<ErrorStatus>,
+    errors: LastErrors,
     troubled: HashMap<Arc<Lane>, Instant>,
     vitals: watch::Sender<Vitals>,
 }
@@ -44,9 +48,10 @@ impl Report {
             is_late: false,
             generation: Generation::default(),
             restarts: BTreeMap::new(),
+            lag: Lag::default(),
             lag_bytes: None,
             kept: KeptTables::new(),
-            errors: VecDeque::new(),
+            errors: LastErrors::default(),
             troubled: HashMap::new(),
             vitals: watch::Sender::new(Vitals {
                 state: State::Starting,
@@ -64,7 +69,7 @@ impl Report {
     pub fn tell_vitals(&self) {
         self.vitals.send_replace(Vitals {
             state: self.shown_state(),
-            last_error: self.errors.back().cloned(),
+            last_error: self.errors.present().cloned(),
             at: Instant::now(),
         });
     }
@@ -96,20 +101,47 @@ impl Report {
 
     pub fn restarted(&mut self, actor: &ActorId, cause: &Cause) {
         *self.restarts.entry(actor.kind()).or_default() += 1;
-        self.error(&actor.to_string(), &Failure::transient(cause.to_string()));
+        match cause {
+            Cause::Failed(failure) => self.error(&actor.to_string(), failure),
+            Cause::Stopped | Cause::Panicked => {
+                self.error(&actor.to_string(), &Failure::transient(cause.to_string()));
+            }
+        }
     }
 
     pub fn error(&mut self, actor: &str, failure: &Failure) {
-        if self.errors.len() == ERRORS_KEPT {
-            self.errors.pop_front();
-        }
-        self.errors.push_back(ErrorStatus {
-            at_unix_secs: clock::unix_now().as_secs(),
-            actor: actor.into(),
-            message: failure.to_string(),
-            hint: failure.hint.clone(),
-        });
+        let now = clock::unix_now().as_secs();
+        self.errors.happened(actor, failure, now);
         self.tell_vitals();
+    }
+
+    /// What these said before is over.
+    pub fn cured(&mut self, actors: &[&str]) {
+        self.errors.cured(actors, clock::unix_now().as_secs());
+        self.tell_vitals();
+    }
+
+    /// A stream of the source is open: all that it takes to read works.
+    pub fn reads(&mut self) {
+        let reader = ActorId::Reader.to_string();
+        let router = ActorId::Router.to_string();
+        self.cured(&[SUPERVISOR, &reader, &router]);
+    }
+
+    pub fn committed(&mut self, times: CommitTimes) {
+        self.lag.told(times, clock::unix_now_us());
+    }
+
+    /// Unknown, it is not shown.
+    pub fn show_lag(&self) {
+        if let Some(secs) = self.lag_secs() {
+            metrics::gauge!(names::SOURCE_LAG_SECONDS).set(secs);
+        }
+    }
+
+    fn lag_secs(&self) -> Option<f64> {
+        let is_reading = self.shown_state() == State::Streaming;
+        self.lag.secs(is_reading, clock::unix_now_us())
     }
 
     /// Whether this trouble is worth a line: a lane's first in a while.
@@ -120,8 +152,9 @@ impl Report {
             .is_none_or(|before| TROUBLE_INTERVAL < now.saturating_duration_since(*before));
         if is_new {
             self.troubled.insert(Arc::clone(lane), now);
-            self.error(&format!("shard writer of {lane}"), failure);
         }
+        let writer = ActorId::ShardWriter(Arc::clone(lane));
+        self.error(&writer.to_string(), failure);
         is_new
     }
 
@@ -139,13 +172,14 @@ impl Report {
             position_durable: None,
             position_read: None,
             gtid_set: None,
-            lag_secs: None,
+            lag_secs: self.lag_secs(),
             lag_bytes: self.lag_bytes,
             checkpoint_age_secs: None,
             tables: Vec::new(),
             lanes: Vec::new(),
+            sinks: Vec::new(),
             parked: Vec::new(),
-            last_errors: self.errors.iter().cloned().collect(),
+            last_errors: self.errors.all(),
         }
     }
 }
@@ -156,16 +190,19 @@ impl Handler<GetStatus> for Supervisor {
     fn handle(&mut self, GetStatus: GetStatus, _ctx: &mut Self::Context) -> Self::Result {
         let mut status = self.report.snapshot();
         let kept = self.report.kept.clone();
+        let mut lag = self.report.lag;
         let asks = self.running.as_ref().map(|running| {
             (
+                running.launch.routes.targets(),
                 running.router.send(GetRouterStatus),
                 running.checkpointer.send(GetCheckpointStatus),
             )
         });
         Box::pin(async move {
-            let Some((router, checkpointer)) = asks else {
+            let Some((targets, router, checkpointer)) = asks else {
                 return status;
             };
+            status.sinks = targets.await.into_iter().map(sink_status).collect();
             // A dead actor does not answer; the page then lacks its part.
             if let Ok(router) = router.await {
                 status.position_read = Some(router.read.position.to_string());
@@ -176,7 +213,9 @@ impl Handler<GetStatus> for Supervisor {
                 status.position_durable = Some(checkpoint.durable.position.to_string());
                 status.gtid_set = Some(checkpoint.gtid_set.to_string());
                 status.checkpoint_age_secs = Some(checkpoint.age_secs);
-                status.lag_secs = Some(checkpoint.lag_secs);
+                let now_us = clock::unix_now_us();
+                lag.told(checkpoint.times, now_us);
+                status.lag_secs = lag.secs(status.state == State::Streaming, now_us);
                 let each = checkpoint.parked.iter();
                 let each = each.map(|parked| parked::status(parked, kept.get(&parked.table)));
                 status.parked = each.collect();
@@ -203,6 +242,7 @@ impl Supervisor {
         let epoch = running.launch.from.home.epoch;
         let effect = async move {
             let status = durable.await.ok()?;
+            let asked_us = clock::unix_now_us();
             let head = known(source.head(status.durable.position).await);
             let places = status.parked.iter();
             let places: Vec<_> = places
@@ -212,15 +252,18 @@ impl Supervisor {
                 true => None,
                 false => known(source.kept(places).await),
             };
-            Some((head, status.parked, kept))
+            Some((head, asked_us, status.parked, kept))
         };
         ctx.spawn(effect.into_actor(self).map(|told, supervisor, _| {
-            let Some((head, parked, kept)) = told else {
+            let Some((head, asked_us, parked, kept)) = told else {
                 return;
             };
             if let Some(head) = head {
                 supervisor.report.lag_bytes = Some(head.bytes_ahead);
                 metrics::gauge!(names::SOURCE_LAG_BYTES).set(head.bytes_ahead as f64);
+                if head.bytes_ahead == 0 {
+                    supervisor.report.lag.level(asked_us);
+                }
             }
             if let Some(kept) = kept {
                 let tables = parked.iter().map(|parked| parked.table.clone());
@@ -231,6 +274,15 @@ impl Supervisor {
     }
 }
 
+fn sink_status(target: Target) -> SinkStatus {
+    let Target { name, throttled } = target;
+    SinkStatus {
+        target: name,
+        throttled_since_unix_secs: throttled.map(|throttled| throttled.since_unix_secs),
+        records_throttled: throttled.map_or(0, |throttled| throttled.records),
+    }
+}
+
 /// A source that cannot be asked now is asked again; what it said before stays.
 fn known<T>(answer: Result<T, Failure>) -> Option<T> {
     answer
@@ -238,6 +290,7 @@ fn known<T>(answer: Result<T, Failure>) -> Option<T> {
         .ok()
 }
 
-const ERRORS_KEPT: usize = 20;
+/// As whom it appears among the errors.
+pub const SUPERVISOR: &str = "supervisor";
 /// A lane in trouble is logged this often.
 const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);

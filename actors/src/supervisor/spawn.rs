@@ -40,6 +40,7 @@ impl Supervisor {
                 checkpointer::Supervising {
                     drained: supervisor.clone().recipient(),
                     state: supervisor.clone().recipient(),
+                    committed: supervisor.clone().recipient(),
                 },
                 watch.clone(),
             );

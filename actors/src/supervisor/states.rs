@@ -1,10 +1,14 @@
 //! What others tell of themselves: the source's connection, its end, the checkpoint's store.
 
+use std::{sync::Arc, time::Instant};
+
 use actix::Handler;
 
 use super::{Supervisor, lifecycle::Event};
 use crate::{
-    messages::{Hold, SourceEnded, SourceState, StoreState},
+    failure::Failure,
+    lane::Lane,
+    messages::{ActorId, Committed, Hold, LaneState, SourceEnded, SourceState, StoreState},
     status::State,
 };
 
@@ -15,6 +19,7 @@ impl Handler<SourceState> for Supervisor {
         match state {
             SourceState::Streaming => {
                 tracing::info!("streaming");
+                self.report.reads();
                 if self.lifecycle.is_reading() {
                     self.report.state(State::Streaming);
                 }
@@ -50,6 +55,10 @@ impl Handler<StoreState> for Supervisor {
                 true
             }
             StoreState::Stored(_) => {
+                self.report.cured(&[&ActorId::Checkpointer.to_string()]);
+                if !self.report.is_late() {
+                    return;
+                }
                 tracing::info!("positions can be stored again; reading goes on");
                 false
             }
@@ -65,5 +74,37 @@ impl Handler<SourceEnded> for Supervisor {
     /// The Reader has sent the drain on behind the last data; it has no grace time, all of it is delivered.
     fn handle(&mut self, SourceEnded: SourceEnded, ctx: &mut Self::Context) {
         self.on(Event::SourceEnded, ctx);
+    }
+}
+
+impl Handler<LaneState> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, state: LaneState, _ctx: &mut Self::Context) {
+        match state {
+            LaneState::Troubled(lane, failure) => self.lane_troubled(&lane, &failure),
+            LaneState::Delivering(lane) => {
+                let writer = ActorId::ShardWriter(lane);
+                self.report.cured(&[&writer.to_string()]);
+            }
+        }
+    }
+}
+
+impl Handler<Committed> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Committed { generation, times }: Committed, _ctx: &mut Self::Context) {
+        if self.lifecycle.is_current(generation) {
+            self.report.committed(times);
+        }
+    }
+}
+
+impl Supervisor {
+    pub(super) fn lane_troubled(&mut self, lane: &Arc<Lane>, failure: &Failure) {
+        if self.report.trouble(lane, failure, Instant::now()) {
+            tracing::warn!(%lane, error = %failure, hint = failure.hint.as_deref(), "delivery failed, trying again");
+        }
     }
 }

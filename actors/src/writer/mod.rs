@@ -33,7 +33,7 @@ use crate::{
     fault,
     lane::Lane,
     messages::{
-        BarrierReached, DeliverUpTo, Freeze, Frozen, LaneBatch, LanePoisoned, LaneTrouble, Stop,
+        BarrierReached, DeliverUpTo, Freeze, Frozen, LaneBatch, LanePoisoned, LaneState, Stop,
     },
     metrics as names,
     ports::{
@@ -57,7 +57,9 @@ pub struct ShardWriter {
     router: Recipient<BarrierReached>,
     frozen: Recipient<Frozen>,
     poisoned: Recipient<LanePoisoned>,
-    supervisor: Recipient<LaneTrouble>,
+    supervisor: Recipient<LaneState>,
+    /// The Supervisor has been told that it delivers, and not of a trouble since.
+    is_well: bool,
     watch: DeathWatch,
 }
 
@@ -74,7 +76,7 @@ pub struct WriterParts {
     pub router: Recipient<BarrierReached>,
     pub frozen: Recipient<Frozen>,
     pub poisoned: Recipient<LanePoisoned>,
-    pub supervisor: Recipient<LaneTrouble>,
+    pub supervisor: Recipient<LaneState>,
 }
 
 impl ShardWriter {
@@ -92,6 +94,7 @@ impl ShardWriter {
             frozen: parts.frozen,
             poisoned: parts.poisoned,
             supervisor: parts.supervisor,
+            is_well: false,
             lane,
             watch,
         }
@@ -234,6 +237,7 @@ impl ShardWriter {
         match outcome {
             Ok(_) => {
                 self.backoff.reset();
+                self.tell_wellness();
                 if let Some(seq) = self.buffer.settled() {
                     self.router.do_send(BarrierReached {
                         lane: Arc::clone(&self.lane),
@@ -250,17 +254,24 @@ impl ShardWriter {
                 let after = if rejected.throttled {
                     Duration::ZERO
                 } else {
+                    self.is_well = false;
                     let lane = Arc::clone(&self.lane);
-                    self.supervisor.do_send(LaneTrouble {
-                        lane,
-                        failure: rejected.failure,
-                    });
+                    self.supervisor
+                        .do_send(LaneState::Troubled(lane, rejected.failure));
                     self.backoff.next_wait(fastrand::f64())
                 };
                 if let Some(flight) = self.buffer.in_flight() {
                     self.hand_over(flight, after, ctx);
                 }
             }
+        }
+    }
+
+    fn tell_wellness(&mut self) {
+        if !self.is_well {
+            self.is_well = true;
+            let lane = Arc::clone(&self.lane);
+            self.supervisor.do_send(LaneState::Delivering(lane));
         }
     }
 

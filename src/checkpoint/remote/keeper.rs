@@ -210,6 +210,7 @@ impl Holder {
                             place = self.keeper.table.place(),
                             "the lease is renewed again"
                         );
+                        self.tell(LeaseEvent::Renewed);
                     }
                     every
                 }

@@ -13,17 +13,18 @@ use std::{
 
 use futures_util::{FutureExt, future};
 use headwater_actors::{
+    clock::unix_now,
     failure::{Code, Failure},
     fault,
     metrics::{SINK_ORDER_VIOLATIONS_TOTAL, SINK_REQUEST_SECONDS, SINK_THROTTLED_TOTAL},
     ports::{
         BoxFuture,
-        sink::{Delivered, Record, Rejected},
+        sink::{Delivered, Record, Rejected, Throttled},
     },
 };
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::{Id, JoinError, JoinSet},
 };
 
@@ -31,6 +32,7 @@ use super::{
     InFlight, Limits, PutBatch, Reply, Unit,
     ahead::{Ahead, Made},
     calls::{Call, Calls, Settled},
+    throttling::{Notice, Stretch, Throttling},
 };
 use crate::{
     aws::CallFailure,
@@ -46,6 +48,7 @@ const INTAKE_MAX: usize = 1024;
 pub struct BatchSink {
     intake: mpsc::UnboundedSender<Intake>,
     record_bytes_max: usize,
+    throttled: watch::Receiver<Option<Throttled>>,
 }
 
 enum Intake {
@@ -64,6 +67,8 @@ struct Driver<P> {
     in_flight: InFlight,
     call_timeout: Duration,
     calls: Calls<Pending>,
+    throttling: Throttling,
+    throttled: watch::Sender<Option<Throttled>>,
     ahead: Ahead,
     tasks: JoinSet<Replies>,
     flights: HashMap<Id, Flight>,
@@ -84,12 +89,15 @@ impl BatchSink {
         record_bytes_max: usize,
     ) -> Self {
         let (sender, intake) = mpsc::unbounded_channel();
+        let (tell_throttled, throttled) = watch::channel(None);
         let driver = Driver {
             port: Arc::new(port),
             ahead: Ahead::new(in_flight.clone()),
             in_flight,
             call_timeout,
             calls: Calls::new(limits),
+            throttling: Throttling::default(),
+            throttled: tell_throttled,
             tasks: JoinSet::new(),
             flights: HashMap::new(),
         };
@@ -97,7 +105,12 @@ impl BatchSink {
         Self {
             intake: sender,
             record_bytes_max,
+            throttled,
         }
+    }
+
+    pub fn throttled(&self) -> Option<Throttled> {
+        *self.throttled.borrow()
     }
 
     pub fn record_bytes_max(&self) -> usize {
@@ -138,6 +151,7 @@ impl<P: PutBatch> Driver<P> {
         while is_open || !self.calls.is_idle() {
             self.launch();
             let wake = self.calls.wake_at(Instant::now());
+            let quiet = self.throttling.ends_at();
             tokio::select! {
                 first = intake.recv(), if is_open => match first {
                     Some(first) => self.take_in(first, &mut intake),
@@ -147,6 +161,7 @@ impl<P: PutBatch> Driver<P> {
                     self.settle(joined);
                 }
                 () = sleep_until(wake), if wake.is_some() => (),
+                () = sleep_until(quiet), if quiet.is_some() => self.watch_throttling(0, None),
             }
         }
     }
@@ -237,25 +252,64 @@ impl<P: PutBatch> Driver<P> {
             tracing::warn!(entries, ?blame, %error, "a call to AWS failed as a whole");
         }
         let settled = self.calls.settle(call, replies, now, &mut fastrand::f64);
-        answer(settled);
+        let (throttled, hint) = answer(settled);
+        self.watch_throttling(throttled, hint);
+    }
+
+    fn watch_throttling(&mut self, throttled: u64, hint: Option<String>) {
+        let (now, stream) = (Instant::now(), self.port.stream());
+        match self.throttling.observe(throttled, now) {
+            Some(Notice::Begins { records }) => tracing::warn!(
+                stream,
+                records,
+                hint,
+                "the stream throttles: its records are sent again until it takes them"
+            ),
+            Some(Notice::Lasts(Stretch { lasted, records })) => {
+                tracing::warn!(stream, records, ?lasted, hint, "the stream still throttles");
+            }
+            Some(Notice::Over(Stretch { lasted, records })) => {
+                tracing::info!(stream, records, ?lasted, "the stream throttles no longer");
+            }
+            None => (),
+        }
+        let lasting = self.throttling.lasting(now);
+        let lasting = lasting.map(|Stretch { lasted, records }| Throttled {
+            since_unix_secs: unix_now().saturating_sub(lasted).as_secs(),
+            records,
+        });
+        self.throttled.send_if_modified(|told| {
+            let is_news = told.map(|told| told.records) != lasting.map(|lasting| lasting.records);
+            if is_news {
+                *told = lasting;
+            }
+            is_news
+        });
     }
 }
 
-fn answer(settled: Settled<Pending>) {
+/// How many records were throttled, and what can be done about it.
+fn answer(settled: Settled<Pending>) -> (u64, Option<String>) {
     for unit in &settled.order_violations {
         tracing::warn!(lane = %unit.lane, "a SequenceNumber did not rise: the stream may hold this lane's records out of order");
     }
     let violations = settled.order_violations.len() as u64;
     metrics::counter!(SINK_ORDER_VIOLATIONS_TOTAL).increment(violations);
-    let mut throttled = 0;
+    let (mut throttled, mut hint) = (0, None);
     for answer in settled.answers {
         let outcome = Outcome::of(&answer.result);
-        throttled += u64::from(outcome == Outcome::Throttled);
+        if let Err(rejected) = &answer.result
+            && outcome == Outcome::Throttled
+        {
+            throttled += 1;
+            hint = hint.or_else(|| rejected.failure.hint.clone());
+        }
         count(outcome, 1, answer.bytes);
         // A caller that is gone does not want to know.
         drop(answer.item.reply.send(answer.result));
     }
     metrics::counter!(SINK_THROTTLED_TOTAL).increment(throttled);
+    (throttled, hint)
 }
 
 async fn sleep_until(wake: Option<Instant>) {
@@ -295,6 +349,10 @@ mod tests {
     }
 
     impl PutBatch for Fragile {
+        fn stream(&self) -> &str {
+            "orders"
+        }
+
         fn body(&self, records: &[Record]) -> Body {
             assert_eq!(records.len(), 1);
             BodyWriter::new("StreamName", "orders", 0, 0).finish()
@@ -318,6 +376,10 @@ mod tests {
     }
 
     impl PutBatch for Held {
+        fn stream(&self) -> &str {
+            "orders"
+        }
+
         fn body(&self, _records: &[Record]) -> Body {
             BodyWriter::new("StreamName", "orders", 0, 0).finish()
         }
@@ -384,6 +446,10 @@ mod tests {
     }
 
     impl PutBatch for Counting {
+        fn stream(&self) -> &str {
+            "orders"
+        }
+
         fn body(&self, _records: &[Record]) -> Body {
             self.bodies.fetch_add(1, Ordering::Relaxed);
             BodyWriter::new("StreamName", "orders", 0, 0).finish()

@@ -11,6 +11,7 @@ pub mod calls;
 pub mod driver;
 pub mod pacing;
 pub mod sequence;
+mod throttling;
 
 use std::{
     future::Future,
@@ -159,6 +160,9 @@ pub fn agreeing(
 
 /// The calls of one stream.
 pub trait PutBatch: Send + Sync + 'static {
+    /// The stream's name, for the log.
+    fn stream(&self) -> &str;
+
     /// The body of a call that carries `records`. Pure, so it can be made before the call may start.
     fn body(&self, records: &[Record]) -> Body;
 

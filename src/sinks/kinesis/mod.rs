@@ -113,6 +113,10 @@ impl StreamApi for Kinesis {
 }
 
 impl PutBatch for Kinesis {
+    fn stream(&self) -> &str {
+        &self.stream
+    }
+
     fn body(&self, records: &[Record]) -> Body {
         let payload = records.iter().map(|record| record.bytes.len()).sum();
         let mut body = BodyWriter::new("StreamName", &self.stream, records.len(), payload);

@@ -253,16 +253,22 @@ fn a_failed_write_is_repeated_with_the_newest_position() {
 #[test]
 fn lag_counts_from_the_oldest_change_that_is_not_durable() {
     let mut ledger = ledger();
-    assert_eq!(ledger.oldest_open_us(), None);
+    assert_eq!(ledger.commit_times().oldest_open_us, None);
     for seq in 1..=3 {
         ledger.opened(barrier(seq, seq)).unwrap();
     }
     ledger.finished(BarrierSeq(2)).unwrap();
-    assert_eq!(ledger.oldest_open_us(), Some(1));
+    assert_eq!(ledger.commit_times().oldest_open_us, Some(1));
+    assert_eq!(ledger.commit_times().newest_us, 3);
     ledger.finished(BarrierSeq(1)).unwrap();
-    assert_eq!(ledger.oldest_open_us(), Some(3));
+    assert_eq!(ledger.commit_times().oldest_open_us, Some(3));
     ledger.finished(BarrierSeq(3)).unwrap();
-    assert_eq!(ledger.oldest_open_us(), None);
+    assert_eq!(ledger.commit_times().oldest_open_us, None);
+    assert_eq!(
+        ledger.commit_times().newest_us,
+        3,
+        "also once it is durable"
+    );
 }
 
 #[test]
