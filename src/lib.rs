@@ -22,3 +22,4 @@ pub mod settings;
 mod sha256;
 pub mod sinks;
 pub mod telemetry;
+mod terminal;

@@ -3,11 +3,17 @@
 //! Every adapter error ends as one [`Failure`]: *transient* (the same data may pass later), *definite* (it fails
 //! for ever) or *superseded*. Decisions read its class, its [`Code`] and the types of its causes, never its text.
 //! The line that people read is built in one place, its `Display`: what was being done, the widest first, then the
-//! causes. Row values and secrets stay out of it: an adapter gives no cause whose own text could show them.
+//! causes; made printable and cut there, as the hint is, since servers and names have a say in both. Row values and
+//! secrets stay out of it: an adapter gives no cause whose own text could show them.
 
 use std::{error::Error as StdError, fmt, io, iter, sync::Arc};
 
 use headwater_binlog::assembler::AssembleError;
+
+use crate::printable::printable;
+
+/// Characters of a failure's line, and of its hint, that are shown.
+const LINE_CHARS_MAX: usize = 4_000;
 
 /// Whether the same data may pass later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +121,7 @@ impl Failure {
     }
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(printable(&hint.into(), LINE_CHARS_MAX).into_owned());
         self
     }
 
@@ -147,7 +153,7 @@ impl fmt::Display for Failure {
             }
             line.push_str(&chain(cause));
         }
-        f.write_str(&line)
+        f.write_str(&printable(&line, LINE_CHARS_MAX))
     }
 }
 
@@ -246,6 +252,24 @@ mod tests {
             .with_code(Code::Late)
             .because(full());
         assert_eq!(failure.code, Some(Code::Late));
+    }
+
+    #[test]
+    fn what_a_server_says_cannot_act_on_who_reads_it_and_has_a_limit() {
+        let said = format!("no table '\u{1b}[2J\u{202e}x\n' {}", "y".repeat(10_000));
+        let failure = Failure::definite("open").because(io::Error::other(said.clone()));
+        let line = failure.with_hint(said.clone()).to_string();
+        assert!(
+            line.starts_with(r"open: no table '\u{1b}[2J\u{202e}x\n' yyy"),
+            "{line}"
+        );
+        assert!(line.chars().count() < LINE_CHARS_MAX + 50, "{line}");
+        let hint = Failure::definite("open").with_hint(said).hint.unwrap();
+        assert!(
+            hint.starts_with(r"no table '\u{1b}[2J\u{202e}x\n' yyy"),
+            "{hint}"
+        );
+        assert!(hint.chars().count() < LINE_CHARS_MAX + 50, "{hint}");
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub mod on_error;
 pub mod pace;
 pub mod packing;
 pub mod ports;
+pub mod printable;
 pub mod progress;
 pub mod reader;
 pub mod reading;

@@ -1,9 +1,9 @@
 //! Every metric as one constant: name, kind with the buckets of a histogram, unit, labels, help. `docs/metrics.md`
 //! lists the same and a test keeps the two alike.
 //!
-//! Count per batch, not per row. A label never holds a row value, a key or an error's text. Gauges with
-//! a `lane` or `table` label vanish when idle (see [`Metric::is_dropped_when_idle`]): name them afresh at
-//! each update (`gauge!(LANE_BACKLOG_BYTES, ...)`), a handle kept for longer may write into nothing.
+//! Count per batch, not per row. A label never holds a row value, a key or an error's text. What has a `lane`
+//! or `table` label vanishes when idle (see [`Metric::is_dropped_when_idle`]): name it afresh at each update
+//! (`gauge!(LANE_BACKLOG_BYTES, ...)`), a handle kept for longer may write into nothing.
 //! Not here: the recorder.
 
 use metrics::{KeyName, SharedString, Unit, with_recorder};
@@ -30,14 +30,11 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// One series per lane or table that is gone for good would stay for ever; a counter stays, since
-    /// its sum counts.
+    /// One series per lane or table that is gone for good would stay for ever. A counter begins again at 0, as
+    /// after a restart: rates and increases come out right.
     pub fn is_dropped_when_idle(&self) -> bool {
-        self.kind == Kind::Gauge
-            && self
-                .labels
-                .iter()
-                .any(|label| matches!(*label, "lane" | "table"))
+        let mut labels = self.labels.iter();
+        labels.any(|label| matches!(*label, "lane" | "table"))
     }
 }
 
@@ -93,7 +90,7 @@ pub const CHANGES_TOTAL: Metric = Metric {
     kind: Kind::Counter,
     unit: Some(Unit::Count),
     labels: &["table", "kind"],
-    help: "Changes of included tables read, by table and kind (insert, update, delete, ddl); what a new generation reads again counts again",
+    help: "Changes of included tables read, by table and kind (insert, update, delete, ddl); what a new generation reads again counts again; a table without a change for ten minutes is no longer shown, and begins again at 0",
 };
 
 pub const STATEMENTS_PASSED_OVER_TOTAL: Metric = Metric {
@@ -349,6 +346,14 @@ pub const FENCES_TOTAL: Metric = Metric {
     help: "Times that lanes waited for each other because of a DDL or a changed primary key",
 };
 
+pub const LOG_LINES_LOST_TOTAL: Metric = Metric {
+    name: "headwater_log_lines_lost_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Log lines that did not reach standard error: nobody read there, its reader was gone, or its disk was full",
+};
+
 /// The one name that is not ours: what Prometheus' own client libraries call it.
 pub const PROCESS_RESIDENT_MEMORY_BYTES: Metric = Metric {
     name: "process_resident_memory_bytes",
@@ -396,6 +401,7 @@ pub const ALL: &[Metric] = &[
     PARKED_TABLE_EXPIRY_SECONDS,
     INVALID_TEXT_TOTAL,
     FENCES_TOTAL,
+    LOG_LINES_LOST_TOTAL,
     PROCESS_RESIDENT_MEMORY_BYTES,
 ];
 

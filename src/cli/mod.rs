@@ -6,11 +6,7 @@
 
 mod position;
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{io::ErrorKind, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use headwater_actors::failure::Failure;
@@ -25,7 +21,9 @@ use crate::{
     telemetry::{
         TelemetryOptions,
         health::{self, Probe},
+        logs,
     },
+    terminal,
 };
 
 const EXAMPLES: &str = "\
@@ -40,7 +38,8 @@ Settings: built-in defaults, then the text in the environment variable HEADWATER
 environment variables HEADWATER__SECTION__KEY, then --set; the later one wins, key by key.
 
 Exit codes: 0 drained, 1 halted (the reason and what to do are in the log), 2 usage or settings,
-3 the grace time was over (what was delivered is stored).";
+3 the grace time was over (what was delivered is stored). A reader of the output that ends early (`| head`)
+changes none of them; a standard error that nobody reads, or that is full, neither.";
 
 /// MySQL's binary log to Kinesis and Firehose: in order, with nothing lost.
 #[derive(Debug, Parser)]
@@ -209,22 +208,25 @@ pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let is_usage = error.use_stderr();
-            if error.print().is_err() || is_usage {
-                return Exit::Usage;
-            }
-            return Exit::Success;
+            return match error.print() {
+                _ if error.use_stderr() => Exit::Usage,
+                Ok(()) => Exit::Success,
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => Exit::Success,
+                Err(_) => Exit::Halted,
+            };
         }
     };
-    match dispatch(cli) {
+    let exit = match dispatch(cli) {
         Ok(exit) => exit,
         Err(error) => report(&error),
-    }
+    };
+    logs::flush();
+    exit
 }
 
 fn dispatch(cli: Cli) -> Result<Exit, Error> {
     if let Command::Config { default: true } = cli.command {
-        print(settings::DEFAULT_TOML)?;
+        terminal::page(settings::DEFAULT_TOML).map_err(anyhow::Error::from)?;
         return Ok(Exit::Success);
     }
     let command = match cli.command {
@@ -246,7 +248,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
     };
     let loaded = load(&cli.sources)?;
     if let Command::Config { .. } = command {
-        print(&loaded.to_toml())?;
+        terminal::page(&loaded.to_toml()).map_err(anyhow::Error::from)?;
         return Ok(Exit::Success);
     }
     if let Command::Verify(arguments) = command {
@@ -300,7 +302,7 @@ fn health(loaded: &Loaded, probe: Probe) -> Result<Exit, Error> {
         return Err(Error::Plan(text.to_owned()));
     };
     let answer = health::ask(listen, probe).map_err(anyhow::Error::from)?;
-    print(&format!("{}\n", answer.text))?;
+    terminal::page(&format!("{}\n", answer.text)).map_err(anyhow::Error::from)?;
     Ok(match answer.is_ok {
         true => Exit::Success,
         false => Exit::Halted,
@@ -365,27 +367,11 @@ fn report(error: &Error) -> Exit {
             (format!("{error:#}"), hint, Exit::Halted)
         }
     };
-    let mut stderr = io::stderr().lock();
     let lines = text.lines().map(|line| format!("error: {line}"));
     for line in lines.chain(hint.map(|hint| format!("hint: {hint}"))) {
-        // A closed stderr leaves the exit code to speak.
-        if writeln!(stderr, "{line}").is_err() {
-            break;
-        }
+        logs::say(&line);
     }
     exit
-}
-
-/// To stdout; a reader that has seen enough (`| head`) is no failure.
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
 }
 
 #[cfg(test)]

@@ -4,30 +4,34 @@ use headwater_actors::{
     checkpoint::{Checkpoint, OrderingKey, Parked, RouteOrdering},
     failure::Failure,
     ports::store::Stored,
+    printable::printable_json,
 };
 use headwater_binlog::time::utc;
 use serde_json::{Value, json};
 
-use super::print;
-use crate::{checkpoint, clock::now_us, exit::Exit, plan::Plan};
+use crate::{checkpoint, clock::now_us, exit::Exit, plan::Plan, terminal};
 
 pub(super) fn show(plan: &Plan) -> anyhow::Result<Exit> {
     let stored = runtime()?.block_on(checkpoint::peek(&plan.checkpoint, &plan.name))?;
-    let text = match &stored.checkpoint {
-        Some(checkpoint) => lines(&stored, checkpoint, now_us()),
-        None => format!(
-            "no position is stored in \"{}\" (epoch {}): the next run begins at source.start\n",
+    match &stored.checkpoint {
+        Some(checkpoint) => {
+            for line in lines(&stored, checkpoint, now_us()) {
+                terminal::line(&line)?;
+            }
+        }
+        None => terminal::line(&format!(
+            "no position is stored in \"{}\" (epoch {}): the next run begins at source.start",
             checkpoint::place(&plan.checkpoint),
             stored.epoch
-        ),
-    };
-    print(&text)?;
+        ))?,
+    }
     Ok(Exit::Success)
 }
 
 pub(super) fn show_json(plan: &Plan) -> anyhow::Result<Exit> {
     let stored = runtime()?.block_on(checkpoint::peek(&plan.checkpoint, &plan.name))?;
-    print(&format!("{}\n", object(&stored, &plan.name, now_us())))?;
+    let object = object(&stored, &plan.name, now_us()).to_string();
+    terminal::line(&printable_json(object))?;
     Ok(Exit::Success)
 }
 
@@ -42,17 +46,17 @@ pub(super) fn clear(plan: &Plan) -> anyhow::Result<Exit> {
         Ok::<_, Failure>((stored.epoch, stored.checkpoint))
     })?;
     let Some(checkpoint) = checkpoint else {
-        print("no position is stored; nothing to forget\n")?;
+        terminal::line("no position is stored; nothing to forget")?;
         return Ok(Exit::Success);
     };
     for parked in &*checkpoint.parked {
-        print(&format!(
-            "forgot that table \"{}\" was parked at {}\n",
+        terminal::line(&format!(
+            "forgot that table \"{}\" was parked at {}",
             parked.table, parked.resume.mark.position
         ))?;
     }
-    print(&format!(
-        "forgot {}; epoch {} is kept; the next run begins at source.start\n",
+    terminal::line(&format!(
+        "forgot {}; epoch {} is kept; the next run begins at source.start",
         checkpoint.resume.mark.position, epoch
     ))?;
     Ok(Exit::Success)
@@ -63,7 +67,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     builder.enable_all().build()
 }
 
-fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> String {
+fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> Vec<String> {
     let inside = match checkpoint.resume.mark.rows_done {
         0 => String::new(),
         rows => format!(" and {rows} rows of the transaction that begins there"),
@@ -104,7 +108,7 @@ fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> String {
     fields
         .into_iter()
         .chain(parked)
-        .map(|(name, value)| format!("{name:<14}{value}\n"))
+        .map(|(name, value)| format!("{name:<14}{value}"))
         .collect()
 }
 

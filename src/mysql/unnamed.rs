@@ -227,11 +227,13 @@ async fn look_ahead(
         outcome = read_ahead(plan, home, ahead, end).await?;
     }
     outcome.map_err(|error| {
-        let hint = error.hint().map(Into::into);
-        let mut failure =
-            Failure::definite(format!("{DOING}: at {}", ahead.reached())).because(error);
-        failure.hint = hint;
-        failure
+        let hint = error.hint();
+        let failure =
+            Failure::definite(format!("{DOING}: at {}", ahead.reached())).because(error.clone());
+        match hint {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
     })
 }
 

@@ -1,6 +1,6 @@
 //! `check`: the plan and preflight of `run`, one line per check, each failure with its cure.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use headwater_actors::{failure::Failure, ports::store::Stored};
 
@@ -12,6 +12,7 @@ use crate::{
     lease::gate::LeaseGate,
     mysql::{self, CatchUpWait, Check, Verdict},
     plan::Plan,
+    terminal,
 };
 
 /// What `check` makes where it is missing.
@@ -35,7 +36,7 @@ pub fn check(plan: Plan, creates: Creates) -> anyhow::Result<Exit> {
         checks
     });
     for check in &checks {
-        print(check);
+        print(check)?;
     }
     let failed = checks
         .iter()
@@ -45,10 +46,10 @@ pub fn check(plan: Plan, creates: Creates) -> anyhow::Result<Exit> {
         .iter()
         .filter(|check| check.verdict == Verdict::Warn)
         .count();
-    println!(
+    terminal::line(&format!(
         "{} checks, {failed} failed, {warned} warnings",
         checks.len()
-    );
+    ))?;
     Ok(if failed == 0 {
         Exit::Success
     } else {
@@ -161,14 +162,15 @@ fn failed(name: &'static str, failure: &Failure) -> Check {
     }
 }
 
-fn print(check: &Check) {
+fn print(check: &Check) -> io::Result<()> {
     let word = match check.verdict {
         Verdict::Ok => "ok  ",
         Verdict::Warn => "warn",
         Verdict::Fail => "FAIL",
     };
-    println!("{word} {}: {}", check.name, check.found);
+    terminal::line(&format!("{word} {}: {}", check.name, check.found))?;
     if let (Verdict::Warn | Verdict::Fail, Some(remedy)) = (check.verdict, &check.remedy) {
-        println!("       -> {remedy}");
+        terminal::line(&format!("       -> {remedy}"))?;
     }
+    Ok(())
 }

@@ -8,6 +8,7 @@ use crate::{
     exit::Exit,
     mysql::{self, CatchUpWait, StartPlan, Target},
     plan::Plan,
+    terminal,
 };
 
 /// Verifies that `target` is a boundary of the server's log and stores it.
@@ -37,12 +38,10 @@ pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
         let before = stored.checkpoint.as_ref();
         start.resume.commit_us = before.map_or(0, |before| before.resume.commit_us);
         let checkpoint = checkpoint_of(&plan, start, before, true);
-        println!(
-            "position of \"{}\" is now {}",
-            plan.name, checkpoint.resume.mark.position
-        );
+        let position = checkpoint.resume.mark.position.clone();
         store.save(checkpoint).await?;
         opened.give_back().await;
+        terminal::line(&format!("position of \"{}\" is now {position}", plan.name))?;
         Ok(Exit::Success)
     })
 }

@@ -41,6 +41,7 @@ use crate::{
     plan::Plan,
     sinks::{append::AppendFile, dead_letter},
     telemetry::logs,
+    terminal,
 };
 
 /// Of one letter: the largest row, as base64.
@@ -73,10 +74,10 @@ pub fn replay_dead_letters(plan: Plan, files: &[PathBuf]) -> anyhow::Result<Exit
         anyhow::Ok(())
     })?;
     drop(outputs);
-    println!(
+    terminal::line(&format!(
         "{} replayed, {} had been before, {} are left",
         tally.replayed, tally.before, tally.left
-    );
+    ))?;
     Ok(match tally.left {
         0 => Exit::Success,
         _ => Exit::Halted,

@@ -5,7 +5,10 @@
 //! kill repeats little and loses nothing; the entry goes when the two meet, in one write. The store is ours
 //! for that time: the pipeline must not run. What still cannot be delivered leaves the table parked there.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use anyhow::Context;
 use headwater_actors::{
@@ -17,6 +20,7 @@ use headwater_actors::{
         launcher::{Launch, Launcher},
         store::{CheckpointStore, Stored},
     },
+    printable::printable,
     progress::Home,
     reading::Until,
     selection::Selection,
@@ -39,6 +43,7 @@ use crate::{
     mysql::{self, Identity, MySqlSource},
     plan::Plan,
     telemetry::{Telemetry, logs},
+    terminal,
 };
 
 /// Delivers what the table missed and ends its being parked.
@@ -88,12 +93,12 @@ async fn discard(table: &str, opened: &Opened) -> anyhow::Result<Exit> {
     let (main, parked) = find(&stored, table)?;
     let entry = EntryStore::new(Arc::clone(&opened.store), main, parked.table.clone());
     entry.remove().await?;
-    println!(
+    terminal::line(&format!(
         "table \"{}\" is no longer parked; its changes between {} and {} are not delivered: copy the table anew",
         parked.table,
         parked.resume.mark.position,
         entry.main().resume.mark.position
-    );
+    ))?;
     Ok(Exit::Success)
 }
 
@@ -108,10 +113,13 @@ fn find(stored: &Stored, table: &str) -> Result<(Checkpoint, Parked), Failure> {
             "no position is stored, so no table is parked",
         ));
     };
-    let found = main
-        .parked
-        .iter()
-        .find(|parked| parked.table.to_string() == table);
+    let by_name = |shown: fn(&str) -> Cow<'_, str>| {
+        let mut parked = main.parked.iter();
+        parked.find(|parked| shown(&parked.table.to_string()) == table)
+    };
+    // As it is called, or as `position show` lists it.
+    let found =
+        by_name(|name| Cow::Borrowed(name)).or_else(|| by_name(|name| printable(name, usize::MAX)));
     if let Some(parked) = found {
         return Ok((main.clone(), parked.clone()));
     }

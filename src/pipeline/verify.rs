@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
-use headwater_actors::{checkpoint::OrderingKey, failure::Failure};
+use headwater_actors::{checkpoint::OrderingKey, failure::Failure, printable::printable_json};
 use headwater_binlog::schema::TableName;
 use headwater_verify::{
     Audit, AuditRules, Image, LaneBy, Live, Place, SourceReport, TooManyKeys, column_hash, key_hash,
@@ -23,6 +23,7 @@ use crate::{
         read_back::{self, ReadBack},
         stream::StreamPlan,
     },
+    terminal,
 };
 
 /// What to read, and how to judge it.
@@ -143,9 +144,12 @@ pub fn verify(plan: Option<Plan>, mode: &VerifyMode) -> anyhow::Result<Exit> {
     })?;
     let report = audit.finish();
     if mode.is_json {
-        println!("{}", serde_json::to_string(&report)?);
+        terminal::page(&format!(
+            "{}\n",
+            printable_json(serde_json::to_string(&report)?)
+        ))?;
     } else {
-        println!("{report}");
+        terminal::page(&format!("{report}\n"))?;
     }
     Ok(if report.is_clean() {
         Exit::Success

@@ -15,7 +15,10 @@ use std::{
 };
 
 use actix::Recipient;
-use headwater_actors::status::{GetStatus, State, Status, Vitals};
+use headwater_actors::{
+    printable::{printable, printable_json},
+    status::{GetStatus, State, Status, Vitals},
+};
 use tokio::sync::watch;
 
 use super::{
@@ -30,6 +33,9 @@ use super::{
 const ALIVE_WITHIN: Duration = Duration::from_secs(10);
 /// How long the supervisor and its actors may take to answer.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Of a line of text that says why it is not ready.
+const LINE_CHARS_MAX: usize = 8_000;
 
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PLAIN_TYPE: &str = "text/plain; charset=utf-8";
@@ -219,17 +225,18 @@ impl Page {
                     body: metrics.render(state).into_bytes(),
                 };
             }
-            Self::Status(Ok(status)) => (wire::Status::Ok, serde_json::to_vec(&status)),
-            Self::Status(Err(unanswered)) => {
-                (wire::Status::Unavailable, serde_json::to_vec(&unanswered))
-            }
+            Self::Status(Ok(status)) => (wire::Status::Ok, serde_json::to_string(&status)),
+            Self::Status(Err(unanswered)) => (
+                wire::Status::Unavailable,
+                serde_json::to_string(&unanswered),
+            ),
         };
         json.map_or_else(
             |_| broken(),
-            |body| Reply {
+            |json| Reply {
                 status,
                 content_type: JSON_TYPE,
-                body,
+                body: printable_json(json).into_bytes(),
             },
         )
     }
@@ -262,9 +269,13 @@ fn why_not(vitals: &Vitals) -> String {
 }
 
 fn plain(status: wire::Status, text: &str) -> Reply {
+    let lines: Vec<_> = text
+        .split('\n')
+        .map(|line| printable(line, LINE_CHARS_MAX))
+        .collect();
     Reply {
         status,
         content_type: PLAIN_TYPE,
-        body: format!("{text}\n").into_bytes(),
+        body: format!("{}\n", lines.join("\n")).into_bytes(),
     }
 }

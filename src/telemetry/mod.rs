@@ -12,6 +12,7 @@ mod options;
 mod places;
 pub mod recorder;
 pub mod server;
+mod stderr;
 mod wire;
 
 use std::net::SocketAddr;
@@ -46,6 +47,8 @@ pub enum Error {
     Buckets { name: &'static str },
     #[error("a log subscriber is installed already; start logs once per process")]
     LogsInstalled,
+    #[error("start the thread that writes the log")]
+    LogThread(#[source] std::io::Error),
     #[error("RUST_LOG: `{filter}` is no filter; write for example `headwater=debug,warn`")]
     LogFilter {
         filter: String,

@@ -1,21 +1,27 @@
 //! Collects what is counted and renders it as Prometheus text (version 0.0.4).
 //!
-//! Two collectors share the names: gauges of a lane or a table go to one that forgets a series nobody
-//! updates, so that a retired lane leaves the page; all else goes to one that keeps it. (The exporter
-//! forgets by kind only, and `headwater_build_info` is set once.) Histograms have fixed buckets, so they
-//! can be summed over pipelines. [`MetricsPage::upkeep`] must run now and then, or a histogram that
-//! nobody scrapes would keep every sample.
+//! Two collectors share the names: what is counted by lane or table goes to one that forgets a series nobody
+//! updates, so that a retired lane and a dropped table leave the page; all else goes to one that keeps it. (The
+//! exporter forgets by kind only, and `headwater_build_info` is set once.) Names of tables come from outside: labels
+//! are made printable and cut here. Histograms have fixed buckets, so they can be summed over pipelines.
+//! [`MetricsPage::upkeep`] must run now and then, or a histogram that nobody scrapes would keep every sample, and
+//! a series would never be forgotten.
 
-use std::time::Duration;
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use headwater_actors::{
     metrics::{
         ALL, BUILD_INFO, Kind, Metric, PROCESS_RESIDENT_MEMORY_BYTES, STATE, UP, describe_all, find,
     },
+    printable::printable,
     status::State,
 };
 use metrics::{
-    Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit, gauge,
+    Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit, gauge,
 };
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
@@ -24,8 +30,10 @@ use metrics_util::MetricKindMask;
 
 use super::Error;
 
-/// A lane without an update for this long leaves the page.
+/// A lane or table without an update for this long leaves the page.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+/// A name of a table, which is two of up to 64 characters, is never cut, so no two become one.
+const LABEL_CHARS_MAX: usize = 200;
 
 const STATES: [State; 8] = [
     State::Standby,
@@ -57,6 +65,8 @@ pub fn state_name(state: State) -> &'static str {
 pub struct MetricsPage {
     lasting: PrometheusHandle,
     vanishing: PrometheusHandle,
+    forgot: Arc<Mutex<Instant>>,
+    forgets_every: Duration,
 }
 
 impl MetricsPage {
@@ -72,6 +82,19 @@ impl MetricsPage {
     pub fn upkeep(&self) {
         self.lasting.run_upkeep();
         self.vanishing.run_upkeep();
+        // The exporter forgets while it renders.
+        if self.is_forgetting_due() {
+            drop(self.vanishing.render());
+        }
+    }
+
+    fn is_forgetting_due(&self) -> bool {
+        let mut last = self.forgot.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.elapsed() >= self.forgets_every;
+        if is_due {
+            *last = Instant::now();
+        }
+        is_due
     }
 }
 
@@ -95,8 +118,10 @@ pub fn build(idle_timeout: Duration) -> Result<(SplitRecorder, MetricsPage), Err
                 .map_err(|_| Error::Buckets { name })?;
         }
     }
-    let vanishing =
-        PrometheusBuilder::new().idle_timeout(MetricKindMask::GAUGE, Some(idle_timeout));
+    let vanishing = PrometheusBuilder::new().idle_timeout(
+        MetricKindMask::GAUGE | MetricKindMask::COUNTER,
+        Some(idle_timeout),
+    );
     let recorder = SplitRecorder {
         lasting: lasting.build_recorder(),
         vanishing: vanishing.build_recorder(),
@@ -104,6 +129,8 @@ pub fn build(idle_timeout: Duration) -> Result<(SplitRecorder, MetricsPage), Err
     let page = MetricsPage {
         lasting: recorder.lasting.handle(),
         vanishing: recorder.vanishing.handle(),
+        forgot: Arc::new(Mutex::new(Instant::now())),
+        forgets_every: idle_timeout / 2,
     };
     Ok((recorder, page))
 }
@@ -140,16 +167,35 @@ impl Recorder for SplitRecorder {
     }
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
-        self.of(key.name()).register_counter(key, metadata)
+        self.of(key.name())
+            .register_counter(&printable_key(key), metadata)
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
-        self.of(key.name()).register_gauge(key, metadata)
+        self.of(key.name())
+            .register_gauge(&printable_key(key), metadata)
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        self.of(key.name()).register_histogram(key, metadata)
+        self.of(key.name())
+            .register_histogram(&printable_key(key), metadata)
     }
+}
+
+fn printable_key(key: &Key) -> Cow<'_, Key> {
+    let is_fine =
+        |label: &Label| matches!(printable(label.value(), LABEL_CHARS_MAX), Cow::Borrowed(_));
+    if key.labels().all(is_fine) {
+        return Cow::Borrowed(key);
+    }
+    let labels = key.labels().map(|label| {
+        let value = printable(label.value(), LABEL_CHARS_MAX).into_owned();
+        Label::new(label.key().to_owned(), value)
+    });
+    Cow::Owned(Key::from_parts(
+        key.name().to_owned(),
+        labels.collect::<Vec<_>>(),
+    ))
 }
 
 /// What nobody counts as it happens.
@@ -267,6 +313,36 @@ mod tests {
         assert!(
             page.contains("headwater_lane_backlog_bytes{lane=\"shop.orders\"} 9"),
             "{page}"
+        );
+    }
+
+    #[test]
+    fn a_dropped_table_leaves_the_page_also_where_nobody_scrapes() {
+        let page = page_after(Duration::ZERO, |page| {
+            counter!(CHANGES_TOTAL, "table" => "shop.dropped", "kind" => "insert").increment(5);
+            page.upkeep();
+            // The clock of the recorder must move by a tick between two looks.
+            (0..1000).for_each(|_| page.upkeep());
+            page.render(None)
+        });
+        assert!(!page.contains("shop.dropped"), "{page}");
+    }
+
+    #[test]
+    fn a_table_cannot_write_the_page_with_its_name() {
+        let page = page_after(IDLE_TIMEOUT, |page| {
+            let hostile = "shop.a\u{1b}[2J\u{202e}\n\"} 7";
+            counter!(CHANGES_TOTAL, "table" => hostile, "kind" => "insert").increment(5);
+            gauge!(LANE_BACKLOG_BYTES, "lane" => "x".repeat(10_000)).set(9.0);
+            page.render(None)
+        });
+        let line =
+            r#"headwater_changes_total{table="shop.a\\u{1b}[2J\\u{202e}\\n\"} 7",kind="insert"} 5"#;
+        assert!(page.lines().any(|found| found == line), "{page}");
+        let longest = page.lines().map(str::len).max().unwrap_or_default();
+        assert!(
+            page.contains(&"x".repeat(200)) && longest < 400,
+            "{longest}"
         );
     }
 

@@ -20,6 +20,7 @@ mod keys;
 mod kills;
 mod lanes;
 mod letters;
+mod logs;
 mod mariadb;
 mod names;
 mod network;

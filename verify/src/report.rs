@@ -131,11 +131,16 @@ impl fmt::Display for Finding {
             ("shard", &self.shard),
         ] {
             if !value.is_empty() {
-                write!(f, " {name} {value}")?;
+                write!(f, " {name} {}", on_one_line(value))?;
             }
         }
-        write!(f, ": {}", self.what)
+        write!(f, ": {}", on_one_line(&self.what))
     }
+}
+
+/// A name may have a line's end in it.
+fn on_one_line(text: &str) -> String {
+    text.replace('\n', r"\n")
 }
 
 /// A table for people.
@@ -172,8 +177,12 @@ impl fmt::Display for Report {
             };
             writeln!(
                 f,
-                "{name:<36}{:>12}{:>9}{:>9}{:>9}{note}",
-                table.changes, table.missing, table.order_violations, table.wrong_values
+                "{:<36}{:>12}{:>9}{:>9}{:>9}{note}",
+                on_one_line(name),
+                table.changes,
+                table.missing,
+                table.order_violations,
+                table.wrong_values
             )?;
         }
         if let Some(source) = &self.source {
@@ -185,7 +194,7 @@ impl fmt::Display for Report {
                 write!(f, "\n{name:<26}{value:>14}")?;
             }
             for table in &source.tables_not_compared {
-                write!(f, "\nnot compared: {table}")?;
+                write!(f, "\nnot compared: {}", on_one_line(table))?;
             }
             writeln!(f)?;
         }

@@ -6,6 +6,7 @@
 mod lines;
 
 use std::{
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     sync::Arc,
@@ -35,6 +36,9 @@ pub struct Launch {
     environment: Vec<(String, Option<String>)>,
     telemetry: Arc<Port>,
     is_shown: bool,
+    /// Instead of being read.
+    stdout: Option<Arc<OwnedFd>>,
+    stderr: Option<Arc<OwnedFd>>,
 }
 
 impl Launch {
@@ -58,6 +62,8 @@ impl Launch {
             environment: Vec::new(),
             telemetry: Arc::new(telemetry),
             is_shown: false,
+            stdout: None,
+            stderr: None,
         };
         let listen = format!("127.0.0.1:{}", launch.telemetry_port());
         let none = folder.join("no-aws-settings").display().to_string();
@@ -114,6 +120,20 @@ impl Launch {
         self
     }
 
+    /// Its standard output goes there; nobody keeps its lines.
+    #[must_use]
+    pub fn stdout_into(mut self, to: impl Into<OwnedFd>) -> Self {
+        self.stdout = Some(Arc::new(to.into()));
+        self
+    }
+
+    /// Its standard error goes there; nobody keeps its lines.
+    #[must_use]
+    pub fn stderr_into(mut self, to: impl Into<OwnedFd>) -> Self {
+        self.stderr = Some(Arc::new(to.into()));
+        self
+    }
+
     pub fn telemetry_port(&self) -> u16 {
         self.telemetry.number()
     }
@@ -125,8 +145,8 @@ impl Launch {
         command
             .args(&self.arguments)
             .current_dir(&self.folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdout(stdio(self.stdout.as_deref())?)
+            .stderr(stdio(self.stderr.as_deref())?);
         for (name, value) in &self.environment {
             match value {
                 Some(value) => command.env(name, value),
@@ -135,21 +155,13 @@ impl Launch {
         }
         let started = Instant::now();
         let mut process = Process::spawn("headwater", &mut command)?;
-        let stdout = process
-            .child_mut()
-            .stdout
-            .take()
-            .context("take its standard output")?;
-        let stderr = process
-            .child_mut()
-            .stderr
-            .take()
-            .context("take its standard error")?;
-        let lines = Lines::default();
-        let readers = vec![
-            lines.read(Stream::Stdout, stdout)?,
-            lines.read(Stream::Stderr, stderr)?,
-        ];
+        let (lines, mut readers) = (Lines::default(), Vec::new());
+        if let Some(stdout) = process.child_mut().stdout.take() {
+            readers.push(lines.read(Stream::Stdout, stdout)?);
+        }
+        if let Some(stderr) = process.child_mut().stderr.take() {
+            readers.push(lines.read(Stream::Stderr, stderr)?);
+        }
         let telemetry = Arc::clone(&self.telemetry);
         Ok(Program {
             process,
@@ -169,6 +181,13 @@ impl Launch {
     pub async fn finish(&self, within: Duration) -> anyhow::Result<Finished> {
         self.start()?.wait_exit(within).await
     }
+}
+
+fn stdio(to: Option<&OwnedFd>) -> anyhow::Result<Stdio> {
+    Ok(match to {
+        Some(to) => to.try_clone().context("share an output")?.into(),
+        None => Stdio::piped(),
+    })
 }
 
 /// What the program left when it ended.
