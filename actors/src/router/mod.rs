@@ -50,7 +50,8 @@ pub struct Router {
     commit_us: u64,
     ordering: OrderingKey,
     pace: LanePace,
-    tables: BTreeMap<String, TableStatus>,
+    /// What was read of each table that has changed lately, and when it last did.
+    tables: BTreeMap<String, (TableStatus, Instant)>,
     writers: HashMap<Arc<Lane>, Writer>,
     checkpointer: Checkpointing,
     supervisor: Supervising,
@@ -113,18 +114,19 @@ impl Router {
             let before = &advance.mark().position;
             Failure::definite(format!("rows before {before} cannot be routed")).because(error)
         })?;
-        self.observe(&segments);
+        let now = Instant::now();
+        self.observe(&segments, now);
         if !matches!(self.ordering, OrderingKey::PrimaryKey { .. }) {
             detach(&mut segments, permit.bytes());
         }
-        let (mut actions, now) = (Vec::new(), Instant::now());
+        let mut actions = Vec::new();
         for segment in segments {
             self.lanes.open(segment, &mut permit, now, &mut actions);
         }
         Ok(actions)
     }
 
-    fn observe(&mut self, segments: &[Segment]) {
+    fn observe(&mut self, segments: &[Segment], now: Instant) {
         let fences = segments
             .iter()
             .filter(|segment| segment.fence.is_some())
@@ -135,13 +137,15 @@ impl Router {
         let counts: Counts = self.splitter.take_counts();
         for counted in counts.into_values() {
             count(&counted);
-            let total = self
-                .tables
-                .entry(counted.table.clone())
-                .or_insert_with(|| TableStatus {
-                    table: counted.table.clone(),
+            let (total, changed) = self.tables.entry(counted.table.clone()).or_insert_with(|| {
+                let table = counted.table.clone();
+                let empty = TableStatus {
+                    table,
                     ..TableStatus::default()
-                });
+                };
+                (empty, now)
+            });
+            *changed = now;
             total.inserts += counted.inserts;
             total.updates += counted.updates;
             total.deletes += counted.deletes;
@@ -158,6 +162,16 @@ impl Router {
         self.lanes
             .beat(&heartbeat, self.splitter.mark(), &mut actions);
         self.perform(actions);
+    }
+
+    /// Lanes and tables that have not changed since `deadline`.
+    fn forget_idle(&mut self, deadline: Instant) {
+        for lane in self.lanes.retire(deadline) {
+            if let Some(writer) = self.writers.remove(&lane) {
+                self.dismiss(lane, &writer);
+            }
+        }
+        self.tables.retain(|_, (_, changed)| *changed >= deadline);
     }
 
     fn dismiss(&self, lane: Arc<Lane>, writer: &Writer) {
@@ -211,13 +225,8 @@ impl Actor for Router {
             ctx.run_interval(every, |router, _| router.beat());
         }
         ctx.run_interval(self.pace.idle / 10, |router, _| {
-            let Some(deadline) = Instant::now().checked_sub(router.pace.idle) else {
-                return;
-            };
-            for lane in router.lanes.retire(deadline) {
-                if let Some(writer) = router.writers.remove(&lane) {
-                    router.dismiss(lane, &writer);
-                }
+            if let Some(deadline) = Instant::now().checked_sub(router.pace.idle) {
+                router.forget_idle(deadline);
             }
         });
     }
@@ -339,7 +348,11 @@ impl Handler<GetRouterStatus> for Router {
         RouterStatus {
             read: self.read.mark.clone(),
             lanes: lanes.collect(),
-            tables: self.tables.values().cloned().collect(),
+            tables: self
+                .tables
+                .values()
+                .map(|(table, _)| table.clone())
+                .collect(),
         }
     }
 }

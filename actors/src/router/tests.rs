@@ -169,3 +169,26 @@ fn the_bytes_of_many_lanes_are_those_of_their_batch_and_all_come_back() {
         assert_eq!(budget.bytes_in_use(), 0);
     });
 }
+
+#[test]
+fn a_table_that_has_not_changed_for_long_leaves_the_status() {
+    let system = actix::System::new();
+    system.block_on(async {
+        let (tell, _told) = mpsc::channel();
+        let deaths = Witness(tell).start().recipient();
+        let mut router = router(deaths, OrderingKey::Table);
+        let mut log = fixture::Log::new();
+        log.transaction(&[fixture::Op::Insert("dropped", vec![(1, 1)])]);
+        let batch = SourceBatch {
+            items: log.items(),
+            advance: up_to(log.end()),
+            permit: ByteBudget::new(1 << 20).take(1000).await,
+        };
+        let before = Instant::now();
+        router.route(batch).unwrap();
+        router.forget_idle(before);
+        assert_eq!(router.tables.len(), 1);
+        router.forget_idle(Instant::now() + Duration::from_secs(1));
+        assert!(router.tables.is_empty());
+    });
+}

@@ -100,10 +100,10 @@ impl Deaths {
     }
 
     fn strike(&mut self, actor: &ActorId, now: Instant) -> u32 {
+        let forgiven_after = self.rules.forgiven_after;
+        self.strikes
+            .retain(|_, (_, last)| now.saturating_duration_since(*last) <= forgiven_after);
         let entry = self.strikes.entry(actor.clone()).or_insert((0, now));
-        if self.rules.forgiven_after < now.saturating_duration_since(entry.1) {
-            entry.0 = 0;
-        }
         *entry = (entry.0 + 1, now);
         entry.0
     }
@@ -172,6 +172,20 @@ mod tests {
         );
         let verdict = deaths.judge(&ActorId::Reader, &Cause::Panicked, now, 1.0);
         assert!(matches!(verdict, Verdict::Halt(_)), "{verdict:?}");
+    }
+
+    #[test]
+    fn who_is_forgiven_is_forgotten() {
+        let mut deaths = deaths(3, OnError::Halt);
+        let now = Instant::now();
+        for table in 0..100 {
+            let lane = crate::fixture::lane(&format!("t{table}"));
+            deaths.judge(&ActorId::ShardWriter(lane), &Cause::Panicked, now, 1.0);
+        }
+        assert_eq!(deaths.strikes.len(), 100);
+        let later = now + Duration::from_secs(61);
+        deaths.judge(&ActorId::Reader, &Cause::Panicked, later, 1.0);
+        assert_eq!(deaths.strikes.len(), 1);
     }
 
     #[test]
