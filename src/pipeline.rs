@@ -109,7 +109,7 @@ async fn stream(
     outputs: Arc<Outputs>,
     gate: LeaseGate,
 ) -> anyhow::Result<End> {
-    let telemetry = Telemetry::start(&plan.telemetry)?;
+    let telemetry = Telemetry::start(&plan.telemetry, &plan.name)?;
     let mut opened = None;
     // Files give the lines that the server gave.
     let heartbeat = match mode.source {

@@ -359,8 +359,9 @@ async fn telemetry_shows_what_is_counted_and_closes_its_port() {
     let plan = TelemetryPlan {
         listen: Some(LOOPBACK.parse().unwrap()),
         log_format: LogFormat::Text,
+        cloudwatch: None,
     };
-    let telemetry = Telemetry::start(&plan).unwrap();
+    let telemetry = Telemetry::start(&plan, "shop").unwrap();
     let address = telemetry.address().unwrap();
     let (_tell, told) = watch::channel(vitals(State::Streaming));
     telemetry.attach(Deaf.start().recipient(), told);
@@ -397,8 +398,9 @@ async fn a_port_in_use_is_refused_with_the_key_and_the_remedy() {
     let plan = TelemetryPlan {
         listen: Some(address),
         log_format: LogFormat::Text,
+        cloudwatch: None,
     };
-    let error = Telemetry::start(&plan).err().unwrap();
+    let error = Telemetry::start(&plan, "shop").err().unwrap();
     assert!(matches!(error, Error::AddressInUse { .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.starts_with("telemetry.listen: "), "{text}");
@@ -413,8 +415,9 @@ async fn without_an_address_nothing_listens() {
     let plan = TelemetryPlan {
         listen: None,
         log_format: LogFormat::Json,
+        cloudwatch: None,
     };
-    let telemetry = Telemetry::start(&plan).unwrap();
+    let telemetry = Telemetry::start(&plan, "shop").unwrap();
     assert_eq!(telemetry.address(), None);
     telemetry.stop().await;
 }

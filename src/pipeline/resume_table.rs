@@ -143,7 +143,7 @@ async fn stream(
     lease_events: UnboundedReceiver<LeaseEvent>,
 ) -> anyhow::Result<End> {
     let signals = Signals::listen().context("listen for signals")?;
-    let telemetry = Telemetry::start(&plan.telemetry)?;
+    let telemetry = Telemetry::start(&plan.telemetry, &plan.name)?;
     let dead_letters = outputs::dead_letters(plan)?;
     let tables = Selection::only(plan.tables.clone(), entry.table.clone());
     let launcher = EntryLauncher {

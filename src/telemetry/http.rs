@@ -101,6 +101,16 @@ impl SupervisorSlot {
         }
     }
 
+    /// The pipeline's; `None` when the supervisor says nothing.
+    pub fn state(&self) -> Option<State> {
+        match self.pulse() {
+            Pulse::Alive(vitals) => Some(vitals.state),
+            Pulse::NotYet => Some(State::Starting),
+            Pulse::Standby(_) => Some(State::Standby),
+            Pulse::Silent(_) => None,
+        }
+    }
+
     async fn status(&self) -> Result<Box<Status>, Unanswered> {
         let unknown = |why: &str| Unanswered {
             state: "unknown",
@@ -205,13 +215,7 @@ pub async fn page(path: &str, supervisor: &SupervisorSlot, metrics: &MetricsPage
     if path == "/status" {
         return Page::Status(supervisor.status().await);
     }
-    let state = match supervisor.pulse() {
-        Pulse::Alive(vitals) => Some(vitals.state),
-        Pulse::NotYet => Some(State::Starting),
-        Pulse::Standby(_) => Some(State::Standby),
-        Pulse::Silent(_) => None,
-    };
-    Page::Metrics(metrics.clone(), state)
+    Page::Metrics(metrics.clone(), supervisor.state())
 }
 
 impl Page {

@@ -5,6 +5,9 @@
 //! attached once it exists; until then the process lives and is not ready.
 //! Not here: who counts (the actors and the adapters, by the names of `headwater_actors::metrics`).
 
+mod cloudwatch;
+mod embedded;
+mod exposition;
 pub mod health;
 pub mod http;
 pub mod logs;
@@ -21,7 +24,7 @@ use actix::Recipient;
 use headwater_actors::status::{GetStatus, Vitals};
 use tokio::sync::watch;
 
-pub use self::options::{LogFormat, TelemetryOptions, TelemetryPlan};
+pub use self::options::{CloudWatchPlan, LogFormat, TelemetryOptions, TelemetryPlan};
 
 /// Why the process cannot show itself; each names the key and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,8 @@ pub enum Error {
     },
     #[error("telemetry.listen: start the listener")]
     Listen(#[source] std::io::Error),
+    #[error("telemetry.cloudwatch: start its thread")]
+    Thread(#[source] std::io::Error),
     #[error("a metrics recorder is installed already; start telemetry once per process")]
     RecorderInstalled,
     #[error("histogram `{name}` has no buckets")]
@@ -57,26 +62,47 @@ pub enum Error {
     },
 }
 
+fn say(line: &str) {
+    eprintln!("{line}");
+}
+
 /// Metrics page, probes and status, as long as the program runs.
 pub struct Telemetry {
     supervisor: http::SupervisorSlot,
     server: Option<server::Server>,
+    embedded: Option<embedded::Writer>,
 }
 
 impl Telemetry {
-    /// Installs the recorder and binds the listener; without `telemetry.listen` neither is there, and
-    /// counting costs nothing.
-    pub fn start(plan: &TelemetryPlan) -> Result<Self, Error> {
+    /// Installs the recorder, binds the listener and begins to write for CloudWatch; without `telemetry.listen` and
+    /// `telemetry.cloudwatch` none of them is there, and counting costs nothing.
+    pub fn start(plan: &TelemetryPlan, pipeline: &str) -> Result<Self, Error> {
         let supervisor = http::SupervisorSlot::default();
-        let server = match plan.listen {
-            Some(address) => {
-                let listener = http::bind(address)?;
-                let page = recorder::install()?;
-                Some(server::Server::start(listener, page, supervisor.clone())?)
-            }
-            None => None,
+        let listener = plan.listen.map(http::bind).transpose()?;
+        let page = match listener.is_some() || plan.cloudwatch.is_some() {
+            true => Some(recorder::install()?),
+            false => None,
         };
-        Ok(Self { supervisor, server })
+        let server = match (listener, &page) {
+            (Some(listener), Some(page)) => {
+                let (page, supervisor) = (page.clone(), supervisor.clone());
+                Some(server::Server::start(listener, page, supervisor)?)
+            }
+            _ => None,
+        };
+        let embedded = match (&plan.cloudwatch, page) {
+            (Some(plan), Some(page)) => {
+                let supervisor = supervisor.clone();
+                let writer = embedded::Writer::start(plan, pipeline, page, supervisor, say);
+                Some(writer?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            supervisor,
+            server,
+            embedded,
+        })
     }
 
     /// Whom `/livez`, `/readyz`, `/status` and `/metrics` ask from now on.
@@ -94,8 +120,11 @@ impl Telemetry {
         self.server.as_ref().map(server::Server::address)
     }
 
-    /// Answers the requests that have begun, for at most a second, and closes the listener.
+    /// Answers the requests that have begun, for at most a second, closes the listener, and writes the last metrics.
     pub async fn stop(self) {
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
         if let Some(server) = self.server {
             server.stop().await;
         }

@@ -111,6 +111,54 @@ async fn metrics_and_status_tell_what_the_binlog_and_the_stream_hold() -> anyhow
 }
 
 #[tokio::test]
+async fn the_lines_for_cloudwatch_add_up_to_what_was_sent_also_without_a_port() -> anyhow::Result<()>
+{
+    let world = World::new(1).await?;
+    transactions(&world.mysql, 60).await?;
+    let finished = world
+        .launch()?
+        .setting("telemetry.listen", "")
+        .setting("telemetry.cloudwatch", "true")
+        .setting("telemetry.cloudwatch_tables", "100")
+        .setting("telemetry.cloudwatch_interval_secs", "1")
+        .arg("--until=now")
+        .finish(WITHIN)
+        .await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    let lines: Vec<Value> = finished
+        .stderr
+        .iter()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|line: &Value| line.get("_aws").is_some())
+        .collect();
+    let sum = |name: &str, dimensions: &[(&str, &str)]| -> f64 {
+        let of = lines.iter().filter(|line| {
+            let beside = ["outcome", "table"];
+            line["pipeline"] == "headwater"
+                && beside.iter().all(|beside| {
+                    let wanted = dimensions.iter().find(|(name, _)| name == beside);
+                    line.get(*beside).and_then(Value::as_str) == wanted.map(|(_, value)| *value)
+                })
+        });
+        of.filter_map(|line| line.get(name)?.as_f64()).sum()
+    };
+    let facts = Facts::of(&world.mysql).await?;
+    let name = "headwater_changes_total";
+    for (table, _) in facts.tables() {
+        let sent = world.lines_of(&table).await?.len() as f64;
+        assert_eq!(sum(name, &[("table", &table)]), sent, "{table}");
+    }
+    // A statement on the database is none of a table that has rows.
+    let of_tables = lines.iter().filter(|line| line.get("table").is_some());
+    let of_tables: f64 = of_tables.filter_map(|line| line.get(name)?.as_f64()).sum();
+    assert_eq!(sum(name, &[]), of_tables);
+    let records = world.records().await?.len() as f64;
+    let delivered = [("outcome", "delivered")];
+    assert_eq!(sum("headwater_sink_records_total", &delivered), records);
+    Ok(())
+}
+
+#[tokio::test]
 async fn readiness_turns_with_the_source_and_the_reason_is_shown() -> anyhow::Result<()> {
     let mut world = World::new(1).await?;
     let mut program = world.launch()?.start()?;
