@@ -16,7 +16,7 @@ use headwater_actors::{
     failure::Failure,
     ports::{
         BoxFuture,
-        source::{EventStream, Head, Read, Source},
+        source::{self, EventStream, Head, Read, Source},
     },
     progress::Resume,
 };
@@ -130,25 +130,21 @@ impl FileSource {
         Ok(reader)
     }
 
-    fn head_after(&self, from: &Position) -> Result<Head, Failure> {
-        let first = self.index_of(&from.file)?;
-        let mut bytes_ahead = 0u64;
-        let mut position = from.clone();
-        for file in self.files.iter().skip(first) {
-            let bytes = std::fs::metadata(&file.path)
-                .map_err(|error| cannot_open(&file.path, error))?
-                .len();
-            let begin = if file.name == from.file {
-                from.offset
-            } else {
-                0
-            };
-            bytes_ahead = bytes_ahead.saturating_add(bytes.saturating_sub(begin));
-            position = Position::new(file.name.clone(), bytes);
-        }
+    fn end(&self) -> Result<Head, Failure> {
+        let files = self.files.iter().map(|LogFile { name, path }| {
+            let metadata = std::fs::metadata(path).map_err(|error| cannot_open(path, error))?;
+            Ok(source::LogFile {
+                name: name.clone(),
+                bytes: metadata.len(),
+            })
+        });
+        let files: Vec<_> = files.collect::<Result<_, Failure>>()?;
+        let last = files
+            .last()
+            .ok_or_else(|| Failure::definite("no binlog files to replay"))?;
         Ok(Head {
-            position,
-            bytes_ahead,
+            position: Position::new(last.name.clone(), last.bytes),
+            files,
         })
     }
 }
@@ -188,9 +184,9 @@ impl Source for FileSource {
         })
     }
 
-    fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>> {
+    fn head(&self) -> BoxFuture<'static, Result<Head, Failure>> {
         let source = self.clone();
-        Box::pin(async move { blocking(move || source.head_after(&from)).await? })
+        Box::pin(async move { blocking(move || source.end()).await? })
     }
 
     fn columns(&self, question: Question) -> BoxFuture<'static, Result<Answer, Failure>> {

@@ -66,6 +66,7 @@ fn status(state: State) -> Status {
         gtid_set: None,
         lag_secs: Some(0.25),
         lag_bytes: Some(1111),
+        purge_in_secs: Some(86_400),
         checkpoint_age_secs: None,
         tables: Vec::new(),
         parked: Vec::new(),

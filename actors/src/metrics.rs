@@ -141,6 +141,14 @@ pub const SOURCE_LAG_BYTES: Metric = Metric {
     help: "Bytes of binlog between what is durable and the source's head",
 };
 
+pub const SOURCE_PURGE_SECONDS: Metric = Metric {
+    name: "headwater_source_purge_seconds",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Seconds),
+    labels: &[],
+    help: "Estimated time until the source purges the log file of the durable position, by the older files that it still has and the rate at which it writes; not shown while it has never purged or nothing is written",
+};
+
 pub const COMMIT_TO_DURABLE_SECONDS: Metric = Metric {
     name: "headwater_commit_to_durable_seconds",
     kind: Kind::Histogram {
@@ -377,6 +385,7 @@ pub const ALL: &[Metric] = &[
     SOURCE_BYTES_TOTAL,
     SOURCE_LAG_SECONDS,
     SOURCE_LAG_BYTES,
+    SOURCE_PURGE_SECONDS,
     COMMIT_TO_DURABLE_SECONDS,
     LANE_BACKLOG_BYTES,
     SINK_RECORDS_TOTAL,

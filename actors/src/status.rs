@@ -51,6 +51,8 @@ pub struct Status {
     pub lag_secs: Option<f64>,
     /// Bytes of binlog between what is durable and the server's head.
     pub lag_bytes: Option<u64>,
+    /// As `headwater_source_purge_seconds`.
+    pub purge_in_secs: Option<u64>,
     pub checkpoint_age_secs: Option<f64>,
     pub tables: Vec<TableStatus>,
     pub lanes: Vec<LaneStatus>,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use headwater_actors::{
     failure::Failure,
     lane::{FNV_BASIS, fnv1a},
+    ports::source::LogFile,
 };
 use headwater_binlog::{
     gtid::{GtidSet, Uuid},
@@ -21,13 +22,6 @@ use super::options::Host;
 
 /// Every binlog file begins with four magic bytes.
 const FIRST_OFFSET: u64 = 4;
-
-/// One file of SHOW BINARY LOGS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogFile {
-    pub name: FileName,
-    pub bytes: u64,
-}
 
 /// The server as `start` and `resume` need to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]

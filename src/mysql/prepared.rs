@@ -105,10 +105,11 @@ pub fn ensure_xa(recoverable: &[Xid], policy: XaPolicy, known: Option<&XaTable>)
 
 #[cfg(test)]
 mod tests {
+    use headwater_actors::ports::source::LogFile;
     use headwater_binlog::{gtid::Uuid, position::Position};
 
     use super::*;
-    use crate::mysql::{checks::Verdict, facts::LogFile};
+    use crate::mysql::checks::Verdict;
 
     const UUID: &str = "1b8f86dd-e709-11f1-a854-02fc00000001";
 

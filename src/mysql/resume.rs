@@ -200,26 +200,5 @@ pub fn next_epoch(home: Home, before: &Position, server_uuid: Uuid, position: &P
     }
 }
 
-/// Bytes of log between `from` and the end; all of them when `from` is in a file that is gone.
-pub fn bytes_ahead(files: &[super::facts::LogFile], from: &Position, head: &Position) -> u64 {
-    files
-        .iter()
-        .filter(|file| file.name.number >= from.file.number)
-        .map(|file| {
-            let end = if file.name == head.file {
-                head.offset
-            } else {
-                file.bytes
-            };
-            let begin = if file.name == from.file {
-                from.offset
-            } else {
-                0
-            };
-            end.saturating_sub(begin)
-        })
-        .sum()
-}
-
 #[cfg(test)]
 mod tests;

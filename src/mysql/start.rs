@@ -9,6 +9,7 @@
 use bytes::BytesMut;
 use headwater_actors::{
     failure::Failure,
+    ports::source::LogFile,
     progress::{Home, Resume},
 };
 use headwater_binlog::{
@@ -187,9 +188,8 @@ async fn ensure_boundary(
     position: &Position,
 ) -> Result<GtidSet, Failure> {
     let Some(file) = facts.files.iter().find(|file| file.name == position.file) else {
-        let names = |file: Option<&super::facts::LogFile>| {
-            file.map_or_else(String::new, |file| file.name.to_string())
-        };
+        let names =
+            |file: Option<&LogFile>| file.map_or_else(String::new, |file| file.name.to_string());
         return Err(Failure::definite(format!(
             "there is no binary log file \"{}\" on the server: it has {} to {}",
             position.file,

@@ -14,14 +14,13 @@ use headwater_actors::{
     lane::{FNV_BASIS, fnv1a},
     ports::{
         BoxFuture,
-        source::{EventStream, Head, Kept, Read, Source},
+        source::{EventStream, Head, Kept, Read, Source, bytes_between},
     },
     progress::Resume,
 };
 use headwater_binlog::{
     columns::{Answer, Question},
     gtid::Uuid,
-    position::Position,
     xa::Prepared,
 };
 use tokio::sync::Mutex;
@@ -32,7 +31,7 @@ use super::{
     dump::{AtLogEnd, Connection, Dump, Ready, Replica, Taken},
     facts::{Server, ServerFacts},
     prepared,
-    resume::{Route, bytes_ahead, decide_resume},
+    resume::{Route, decide_resume},
     start::server,
     unnamed::Columns,
 };
@@ -104,9 +103,9 @@ impl Source for MySqlSource {
         Box::pin(async move { shared.open_prepared(prepared).await })
     }
 
-    fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>> {
+    fn head(&self) -> BoxFuture<'static, Result<Head, Failure>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.head(from).await })
+        Box::pin(async move { shared.head().await })
     }
 
     fn kept(&self, places: Vec<(Uuid, Resume)>) -> BoxFuture<'static, Result<Vec<Kept>, Failure>> {
@@ -200,11 +199,11 @@ impl Shared {
         }))
     }
 
-    async fn head(&self, from: Position) -> Result<Head, Failure> {
+    async fn head(&self) -> Result<Head, Failure> {
         let kept = self.idle.lock().await.take();
         if let Some(mut server) = kept {
             // A connection may have died while nobody used it: ask again with a new one.
-            if let Ok(head) = ask_head(&mut server, &from).await {
+            if let Ok(head) = ask_head(&mut server).await {
                 *self.idle.lock().await = Some(server);
                 return Ok(head);
             }
@@ -217,7 +216,7 @@ impl Shared {
                 self.identity.server_uuid
             )));
         }
-        let head = ask_head(&mut server, &from).await?;
+        let head = ask_head(&mut server).await?;
         *self.idle.lock().await = Some(server);
         Ok(head)
     }
@@ -239,7 +238,7 @@ impl Shared {
             Kept {
                 is_kept: decide_resume(*home, from, &facts).is_ok(),
                 bytes_ahead: is_here
-                    .then(|| bytes_ahead(&facts.files, &from.mark.position, &facts.head)),
+                    .then(|| bytes_between(&facts.files, &from.mark.position, &facts.head)),
                 expires_after,
             }
         };
@@ -247,14 +246,10 @@ impl Shared {
     }
 }
 
-async fn ask_head(server: &mut Server, from: &Position) -> Result<Head, Failure> {
+async fn ask_head(server: &mut Server) -> Result<Head, Failure> {
     let position = server.head().await?;
     let files = server.files().await?;
-    let bytes_ahead = bytes_ahead(&files, from, &position);
-    Ok(Head {
-        position,
-        bytes_ahead,
-    })
+    Ok(Head { position, files })
 }
 
 struct MySqlStream {

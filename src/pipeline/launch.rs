@@ -64,7 +64,8 @@ impl ServerLauncher {
 impl Launcher for ServerLauncher {
     fn launch(&self) -> BoxFuture<'static, Result<Launch, Failure>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.launch().await })
+        // Boxed once more: the future is large.
+        Box::pin(async move { Box::pin(shared.launch()).await })
     }
 }
 
@@ -90,7 +91,7 @@ impl Server {
         let source = Arc::new(MySqlSource::new(hosts, identity));
         let until = self
             .end
-            .get_or_try_init(|| self.resolve_end(source.as_ref(), &from))
+            .get_or_try_init(|| self.resolve_end(source.as_ref()))
             .await?
             .clone();
         let routes = GenerationRoutes::new(plan, Arc::clone(&self.outputs), from.home.server_uuid);
@@ -103,15 +104,10 @@ impl Server {
         })
     }
 
-    async fn resolve_end(&self, source: &MySqlSource, from: &Checkpoint) -> Result<Until, Failure> {
+    async fn resolve_end(&self, source: &MySqlSource) -> Result<Until, Failure> {
         Ok(match &self.until {
             RunUntil::Never => Until::Never,
-            RunUntil::Now => Until::Position(
-                source
-                    .head(from.resume.mark.position.clone())
-                    .await?
-                    .position,
-            ),
+            RunUntil::Now => Until::Position(source.head().await?.position),
             RunUntil::At(Target::Position(position)) => Until::Position(position.clone()),
             RunUntil::At(Target::Gtids(gtids)) => Until::Gtids(gtids.clone()),
         })

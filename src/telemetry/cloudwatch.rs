@@ -15,17 +15,18 @@ use headwater_actors::metrics::{
     DEAD_LETTERS_TOTAL, Kind, LEASE_HELD, LEASE_TAKEOVERS_TOTAL, Metric,
     PROCESS_RESIDENT_MEMORY_BYTES, SINK_ORDER_VIOLATIONS_TOTAL, SINK_RECORDS_TOTAL,
     SINK_REQUEST_SECONDS, SINK_THROTTLED_TOTAL, SOURCE_LAG_BYTES, SOURCE_LAG_SECONDS,
-    SOURCE_RECONNECTS_TOTAL, TABLES_PARKED, UP,
+    SOURCE_PURGE_SECONDS, SOURCE_RECONNECTS_TOTAL, TABLES_PARKED, UP,
 };
 use serde_json::{Map, Value, json};
 
 use super::exposition::{Sample, samples};
 
 /// What is sent: what alarms and a dashboard need.
-pub const SENT: [Metric; 17] = [
+pub const SENT: [Metric; 18] = [
     UP,
     SOURCE_LAG_SECONDS,
     SOURCE_LAG_BYTES,
+    SOURCE_PURGE_SECONDS,
     SOURCE_RECONNECTS_TOTAL,
     CHANGES_TOTAL,
     COMMIT_TO_DURABLE_SECONDS,

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use headwater_binlog::{
     columns::{Answer, Question},
     gtid::Uuid,
-    position::Position,
+    position::{FileName, Position},
     xa::Prepared,
 };
 
@@ -29,8 +29,8 @@ pub trait Source: Send + Sync {
         prepared: Prepared,
     ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>>;
 
-    /// The end of the source's log now, and the bytes between `from` and it.
-    fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>>;
+    /// The source's log as it is now.
+    fn head(&self) -> BoxFuture<'static, Result<Head, Failure>>;
 
     /// Whether the log still has these places, each of the server beside it, and for how long. A source that
     /// cannot tell says nothing.
@@ -44,10 +44,39 @@ pub trait Source: Send + Sync {
     fn columns(&self, question: Question) -> BoxFuture<'static, Result<Answer, Failure>>;
 }
 
+/// The end of a log, and the files that the source still has of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     pub position: Position,
-    pub bytes_ahead: u64,
+    /// In the log's order; never empty.
+    pub files: Vec<LogFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    pub name: FileName,
+    /// As far as it is written.
+    pub bytes: u64,
+}
+
+/// Bytes of log between two places, of what the source still has.
+pub fn bytes_between(files: &[LogFile], from: &Position, to: &Position) -> u64 {
+    let numbers = from.file.number..=to.file.number;
+    let between = files
+        .iter()
+        .filter(|file| numbers.contains(&file.name.number));
+    let bytes = between.map(|file| {
+        let end = match file.name == to.file {
+            true => to.offset,
+            false => file.bytes,
+        };
+        let begin = match file.name == from.file {
+            true => from.offset,
+            false => 0,
+        };
+        end.saturating_sub(begin)
+    });
+    bytes.sum()
 }
 
 /// What a source says of a place in its log.
@@ -82,4 +111,24 @@ pub enum Read {
     Part,
     /// Nothing will ever follow.
     Ended,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_between_are_the_rest_of_a_file_and_all_later_ones_up_to_the_place() {
+        let place = |text: &str| text.parse::<Position>().expect("a position");
+        let file = |text: &str, bytes| LogFile {
+            name: place(text).file,
+            bytes,
+        };
+        let files = [file("binlog.000007:4", 900), file("binlog.000008:4", 500)];
+        let head = place("binlog.000008:500");
+        let ahead = |from| bytes_between(&files, &place(from), &head);
+        assert_eq!(ahead("binlog.000007:100"), 800 + 500);
+        assert_eq!(ahead("binlog.000008:500"), 0);
+        assert_eq!(ahead("binlog.000001:4"), 1400);
+    }
 }

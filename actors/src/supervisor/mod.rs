@@ -16,6 +16,7 @@ mod notice;
 mod parked;
 mod perform;
 mod report;
+mod retention;
 mod spawn;
 mod states;
 

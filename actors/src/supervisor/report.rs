@@ -7,6 +7,7 @@ use std::{
 };
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
+use headwater_binlog::position::Position;
 use tokio::sync::watch;
 
 use super::{
@@ -14,6 +15,7 @@ use super::{
     errors::LastErrors,
     lag::Lag,
     parked::{self, KeptTables},
+    retention::Retention,
 };
 use crate::{
     clock,
@@ -21,7 +23,10 @@ use crate::{
     lane::Lane,
     messages::{ActorId, Cause, CommitTimes, Generation, GetCheckpointStatus, GetRouterStatus},
     metrics as names,
-    ports::routes::Target,
+    ports::{
+        routes::Target,
+        source::{Head, bytes_between},
+    },
     status::{GetStatus, SinkStatus, State, Status, Vitals},
 };
 
@@ -34,6 +39,8 @@ pub struct Report {
     restarts: BTreeMap<&'static str, u64>,
     lag: Lag,
     lag_bytes: Option<u64>,
+    retention: Retention,
+    purge_in_secs: Option<u64>,
     kept: KeptTables,
     errors: LastErrors,
     troubled: HashMap<Arc<Lane>, Instant>,
@@ -50,6 +57,8 @@ impl Report {
             restarts: BTreeMap::new(),
             lag: Lag::default(),
             lag_bytes: None,
+            retention: Retention::default(),
+            purge_in_secs: None,
             kept: KeptTables::new(),
             errors: LastErrors::default(),
             troubled: HashMap::new(),
@@ -144,6 +153,22 @@ impl Report {
         self.lag.secs(is_reading, clock::unix_now_us())
     }
 
+    /// What the source has of its log, and where all before is durable.
+    fn log_is(&mut self, head: Head, durable: &Position, at_us: u64) {
+        let ahead = bytes_between(&head.files, durable, &head.position);
+        self.lag_bytes = Some(ahead);
+        metrics::gauge!(names::SOURCE_LAG_BYTES).set(ahead as f64);
+        if ahead == 0 {
+            self.lag.level(at_us);
+        }
+        self.retention.told(head, at_us);
+        self.purge_in_secs = self.retention.secs(durable);
+        // Unknown, it is not shown.
+        if let Some(secs) = self.purge_in_secs {
+            metrics::gauge!(names::SOURCE_PURGE_SECONDS).set(secs as f64);
+        }
+    }
+
     /// Whether this trouble is worth a line: a lane's first in a while.
     pub fn trouble(&mut self, lane: &Arc<Lane>, failure: &Failure, now: Instant) -> bool {
         let is_new = self
@@ -174,6 +199,7 @@ impl Report {
             gtid_set: None,
             lag_secs: self.lag_secs(),
             lag_bytes: self.lag_bytes,
+            purge_in_secs: self.purge_in_secs,
             checkpoint_age_secs: None,
             tables: Vec::new(),
             lanes: Vec::new(),
@@ -243,7 +269,7 @@ impl Supervisor {
         let effect = async move {
             let status = durable.await.ok()?;
             let asked_us = clock::unix_now_us();
-            let head = known(source.head(status.durable.position).await);
+            let head = known(source.head().await);
             let places = status.parked.iter();
             let places: Vec<_> = places
                 .map(|parked| (parked.home.server_in(epoch), parked.resume.clone()))
@@ -252,19 +278,18 @@ impl Supervisor {
                 true => None,
                 false => known(source.kept(places).await),
             };
-            Some((head, asked_us, status.parked, kept))
+            Some((head, asked_us, status, kept))
         };
         ctx.spawn(effect.into_actor(self).map(|told, supervisor, _| {
-            let Some((head, asked_us, parked, kept)) = told else {
+            let Some((head, asked_us, status, kept)) = told else {
                 return;
             };
             if let Some(head) = head {
-                supervisor.report.lag_bytes = Some(head.bytes_ahead);
-                metrics::gauge!(names::SOURCE_LAG_BYTES).set(head.bytes_ahead as f64);
-                if head.bytes_ahead == 0 {
-                    supervisor.report.lag.level(asked_us);
-                }
+                supervisor
+                    .report
+                    .log_is(head, &status.durable.position, asked_us);
             }
+            let parked = status.parked;
             if let Some(kept) = kept {
                 let tables = parked.iter().map(|parked| parked.table.clone());
                 supervisor.report.kept = tables.zip(kept).collect();

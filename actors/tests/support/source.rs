@@ -10,14 +10,13 @@ use headwater_actors::{
     failure::Failure,
     ports::{
         BoxFuture,
-        source::{EventStream, Head, Read, Source},
+        source::{EventStream, Head, LogFile, Read, Source},
     },
     progress::Resume,
 };
 use headwater_binlog::{
     columns::{Answer, Question},
     gtid::GtidSet,
-    position::Position,
     xa::Prepared,
 };
 use tokio::sync::watch;
@@ -123,14 +122,16 @@ impl Source for ScriptedSource {
         self.open(Resume::at(position, GtidSet::default()))
     }
 
-    fn head(&self, from: Position) -> BoxFuture<'static, Result<Head, Failure>> {
-        let end = self.log.end();
-        Box::pin(async move {
-            Ok(Head {
-                position: fixture::at(end),
-                bytes_ahead: end - from.offset,
-            })
-        })
+    fn head(&self) -> BoxFuture<'static, Result<Head, Failure>> {
+        let position = fixture::at(self.log.end());
+        let file = LogFile {
+            name: position.file.clone(),
+            bytes: position.offset,
+        };
+        Box::pin(std::future::ready(Ok(Head {
+            position,
+            files: vec![file],
+        })))
     }
 
     fn columns(&self, question: Question) -> BoxFuture<'static, Result<Answer, Failure>> {

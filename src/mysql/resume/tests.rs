@@ -1,9 +1,9 @@
 //! A checkpoint goes on only where nothing is missing; else both sides are told.
 
+use headwater_actors::ports::source::LogFile;
 use proptest::prelude::*;
 
 use super::*;
-use crate::mysql::facts::LogFile;
 
 const A: &str = "1b8f86dd-e709-11f1-a854-02fc00000001";
 const B: &str = "2b8f86dd-e709-11f1-a854-02fc00000002";
@@ -263,15 +263,6 @@ fn a_log_that_was_reset_is_another_log() {
     // It has grown beyond the place, but with other transactions.
     let ahead = from("binlog.000007:100", &format!("{A}:1-21"));
     assert!(!is_log_of(&ahead, &two_files()));
-}
-
-#[test]
-fn the_bytes_ahead_are_the_rest_of_the_file_and_all_later_ones() {
-    let server = two_files();
-    let ahead = |place| bytes_ahead(&server.files, &position(place), &server.head);
-    assert_eq!(ahead("binlog.000007:100"), 800 + 500);
-    assert_eq!(ahead("binlog.000008:500"), 0);
-    assert_eq!(ahead("binlog.000001:4"), 1400);
 }
 
 proptest! {
