@@ -62,8 +62,11 @@ pub enum Error {
     },
 }
 
+/// Into the log as it is: a line that was cut would be no JSON.
 fn say(line: &str) {
-    eprintln!("{line}");
+    if let Ok(lines) = stderr::lines() {
+        lines.say(format!("{line}\n").as_bytes());
+    }
 }
 
 /// Metrics page, probes and status, as long as the program runs.

@@ -145,8 +145,8 @@ async fn the_lines_for_cloudwatch_add_up_to_what_was_sent_also_without_a_port() 
     let facts = Facts::of(&world.mysql).await?;
     let name = "headwater_changes_total";
     for (table, _) in facts.tables() {
-        let sent = world.lines_of(&table).await?.len() as f64;
-        assert_eq!(sum(name, &[("table", &table)]), sent, "{table}");
+        let sent = world.lines_of(table).await?.len() as f64;
+        assert_eq!(sum(name, &[("table", table)]), sent, "{table}");
     }
     // A statement on the database is none of a table that has rows.
     let of_tables = lines.iter().filter(|line| line.get("table").is_some());

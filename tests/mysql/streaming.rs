@@ -1,7 +1,7 @@
 //! What a healthy server sends.
 
 use headwater::mysql::{MySqlSource, StartPlan, resolve_start};
-use headwater_actors::ports::source::{Read, Source};
+use headwater_actors::ports::source::{Read, Source, bytes_between};
 use headwater_binlog::{event::EventKind, position::Position};
 use headwater_harness::mysql::MySql;
 
@@ -160,10 +160,7 @@ async fn the_head_is_as_far_away_as_the_bytes_that_are_still_to_come() {
     let sql = "INSERT INTO d.t VALUES (1, 'a'); FLUSH BINARY LOGS; DELETE FROM d.t WHERE id = 1";
     server.exec(sql).await.expect("changes");
     for _ in 0..2 {
-        let head = source
-            .head()
-            .await
-            .expect("a head");
+        let head = source.head().await.expect("a head");
         let (file, offset) = server.position().await.expect("a position");
         assert_eq!(head.position.to_string(), format!("{file}:{offset}"));
         reading.until(EventKind::Xid, 2).await;
