@@ -6,8 +6,9 @@
 //! SDK's own retries are off: who repeats is decided by the caller, or order could not be kept. So is its
 //! stalled stream protection: every call has one timeout, around all of it, set by the caller. Credentials
 //! that are missing or refused at start are definite; later any trouble with them is transient, for a role can
-//! come back and nothing is lost by waiting.
+//! come back and nothing is lost by waiting. Every client has connections of its own, whose answers are bounded.
 
+mod answer;
 mod body;
 mod credentials;
 pub mod json;
@@ -23,7 +24,9 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::{ErrorMetadata, metadata::ProvideErrorMetadata};
 use headwater_actors::failure::{Class, Code, Failure, causes};
 
+use self::answer::TooLong;
 pub use self::{
+    answer::{ANSWER_BYTES_MAX, RECORDS_BYTES_MAX, bounded},
     body::{Body, BodyWriter},
     options::{AwsOptions, AwsPlan},
 };
@@ -31,6 +34,8 @@ pub use self::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 const UNREACHABLE_HINT: &str = "check the region, the endpoint and the network path to it (VPC endpoint or NAT, security groups); delivery goes on by itself";
+
+const TOO_LONG_HINT: &str = "what answers there is not AWS: check `endpoint_url`, and proxies in between; delivery goes on by itself";
 
 const CERTIFICATE_HINT: &str = "the endpoint shows a certificate that is not trusted here: let SSL_CERT_FILE name a PEM file with all that are (also those of AWS, if other endpoints are called), or add it to the system's own";
 
@@ -112,6 +117,10 @@ pub async fn configure(plan: &AwsPlan) -> Result<SdkConfig, Failure> {
     }
     if let Ok(name) = AppName::new("headwater") {
         loader = loader.app_name(name);
+    }
+    if let Some(client) = answer::http_client(ANSWER_BYTES_MAX) {
+        // Of those whom credentials are asked of.
+        loader = loader.http_client(client);
     }
     let base = loader.load().await;
     if base.region().is_none() {
@@ -216,12 +225,15 @@ fn unreached(plain: Failure, error: &(dyn StdError + 'static)) -> Failure {
             Some(rustls::Error::InvalidCertificate(_))
         )
     });
+    let is_too_long = causes(error).any(|cause| cause.is::<TooLong>());
     let mut failure = plain.because(Said(chain(error)));
-    (failure.code, failure.hint) = match is_untrusted {
-        true => (Some(Code::Certificate), Some(CERTIFICATE_HINT.to_owned())),
-        false => (Code::of(error), Some(UNREACHABLE_HINT.to_owned())),
+    let (code, hint) = match (is_untrusted, is_too_long) {
+        (true, _) => (Some(Code::Certificate), CERTIFICATE_HINT),
+        (_, true) => (None, TOO_LONG_HINT),
+        _ => (Code::of(error), UNREACHABLE_HINT),
     };
-    failure
+    failure.code = code;
+    failure.with_hint(hint)
 }
 
 fn verdict(code: &str, status: u16) -> (Class, bool, Blame) {

@@ -34,7 +34,10 @@ use aws_smithy_types::{
 use headwater_actors::failure::Failure;
 use serde_json::Value;
 
-use super::{Action, CONNECT_TIMEOUT, credentials, judge, judge_at_start};
+use super::{
+    ANSWER_BYTES_MAX, Action, CONNECT_TIMEOUT, answer::http_client, credentials, judge,
+    judge_at_start,
+};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 
@@ -107,6 +110,8 @@ impl JsonClient {
         let plugin = StaticRuntimePlugin::new()
             .with_config(settings.freeze())
             .with_runtime_components(components);
+        let client = http_client(ANSWER_BYTES_MAX)
+            .ok_or_else(|| Failure::definite("this build has no HTTP client"))?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .build();
@@ -120,6 +125,7 @@ impl JsonClient {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .with_connection_poisoning()
             .runtime_plugin(plugin)
+            .http_client(client)
             .serializer(|request: Request| {
                 let mut http = HttpRequest::new(SdkBody::from(request.body));
                 http.set_method("POST")?;

@@ -71,7 +71,7 @@ impl StreamApi for Firehose {
 
     fn new(config: &SdkConfig, stream: Arc<str>) -> Self {
         Self {
-            client: Client::new(config),
+            client: Client::new(&aws::bounded(config, aws::ANSWER_BYTES_MAX)),
             stream,
         }
     }

@@ -4,7 +4,13 @@ use std::time::Duration;
 
 use headwater_harness::{
     faults::{FaultProxy, Faults},
+    program::Stream,
+    wait::Deadline,
     wire::{Cut, Wire},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
 };
 
 use crate::{
@@ -97,4 +103,52 @@ async fn an_endpoint_over_tls_is_trusted_when_ssl_cert_file_says_so() -> anyhow:
     proxy.calls_reached(20).await;
     traffic.stop().await?;
     ends_well(program, &world).await.map(drop)
+}
+
+/// Answers each call without an end, until the other side has had enough.
+async fn answer_for_ever(mut stream: TcpStream, head: &'static str) -> std::io::Result<()> {
+    let mut request = [0; 64 << 10];
+    while !request.ends_with(b"}") {
+        let read = stream.read(&mut request).await?;
+        if read == 0 || request[..read].ends_with(b"}") {
+            break;
+        }
+    }
+    stream.write_all(head.as_bytes()).await?;
+    let chunk = [b"10000\r\n".as_slice(), &[b' '; 1 << 16], b"\r\n"].concat();
+    loop {
+        stream.write_all(&chunk).await?;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_given_up_and_fills_no_memory() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+            tokio::spawn(answer_for_ever(stream, head));
+        }
+    });
+    let mut program = world
+        .launch_to(&endpoint)?
+        .setting("sink.kinesis.call_timeout_secs", "60")
+        .start()?;
+    let deadline = Deadline::after(WITHIN, "three calls given up");
+    let given_up = "the answer is longer than the 1048576 bytes that it may have";
+    while program
+        .lines(Stream::Stderr)
+        .iter()
+        .filter(|line| line.contains(given_up))
+        .count()
+        < 3
+    {
+        deadline.pause().await?;
+    }
+    program.wait_for_line("is not AWS", WITHIN).await?;
+    let peak = program.peak_rss_kib()?;
+    assert!(peak < 64 << 10, "{peak} KiB");
+    Ok(())
 }

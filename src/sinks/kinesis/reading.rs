@@ -74,7 +74,7 @@ struct Shard {
 pub async fn read(plan: &StreamPlan, reading: Reading, take: Take<'_>) -> Result<(), Failure> {
     let config = aws::configure(&plan.aws).await?;
     let mut stream = Stream {
-        client: Client::new(&config),
+        client: Client::new(&aws::bounded(&config, aws::RECORDS_BYTES_MAX)),
         plan,
         shards: BTreeMap::new(),
     };
