@@ -8,6 +8,7 @@
 //! stand where; the steps in `changes` and `places` know what each means.
 
 mod changes;
+mod files;
 mod kinds;
 mod mariadb;
 mod parts;
@@ -15,6 +16,7 @@ mod places;
 mod prepared;
 mod refused;
 mod rows_query;
+mod stream;
 mod tables;
 mod unnamed;
 
@@ -22,7 +24,6 @@ use std::{borrow::Cow, sync::Arc};
 
 use bytes::{Buf, Bytes};
 
-pub use self::tables::Wanted;
 use self::{
     kinds::{halt_reason, incident, is_passed_over, is_rows},
     places::{Place, heartbeat_fields},
@@ -30,6 +31,7 @@ use self::{
     refused::Refused,
     tables::Tables,
 };
+pub use self::{stream::StreamKind, tables::Wanted};
 use crate::{
     Error,
     columns::Known,
@@ -76,6 +78,7 @@ impl AssembleError {
 /// What an [`Assembler`] is told at its start; by default nothing is known and nothing has a limit of its own.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    pub kind: StreamKind,
     /// Of a file whose head is not pushed.
     pub framing: Framing,
     /// What a file said when it was read before; another one of its name is refused.
@@ -102,6 +105,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            kind: StreamKind::default(),
             framing: Framing::default(),
             log: None,
             event_bytes_max: EVENT_BYTES_MAX,
@@ -164,7 +168,7 @@ impl Assembler {
     /// Reads from the boundary at `from`; an artificial ROTATE may move that.
     pub fn with_settings(from: Position, settings: Settings) -> Self {
         Self {
-            place: Place::new(from, settings.framing),
+            place: Place::new(from, settings.framing, settings.kind),
             log: settings.log,
             open: None,
             tables: Tables::new(settings.columns.as_deref()),
@@ -225,12 +229,8 @@ impl Assembler {
     }
 
     /// Goes on with another file, as a ROTATE would; for logs read from files, which may end in STOP.
-    pub fn enter_file(
-        &mut self,
-        file: FileName,
-        items: &mut Vec<Item>,
-    ) -> Result<(), AssembleError> {
-        self.enter(file, MAGIC.len() as u64, 0, items)
+    pub fn enter_file(&mut self, file: FileName) -> Result<(), AssembleError> {
+        self.enter(Position::new(file, MAGIC.len() as u64))
             .map_err(|cause| self.error(EventKind::Rotate, cause))
     }
 
@@ -379,7 +379,7 @@ impl Assembler {
                 self.place.payload = Some(Payload::parse(body, self.event_bytes_max)?);
                 Ok(())
             }
-            EventKind::Rotate => self.rotate(header, &body, items),
+            EventKind::Rotate => self.rotate(header, &body),
             EventKind::FormatDescription => self.format_description(header, items),
             EventKind::Stop => self.moved(header, items),
             EventKind::MariaGtidList => {

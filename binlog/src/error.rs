@@ -36,6 +36,11 @@ pub enum Error {
     /// What was read before, and what stands in its place.
     #[error("the server's log was reset, or the server was restored from a backup: {found}; the file read before was {before}", before = .0[0], found = .0[1])]
     OtherLog(Box<[LogFingerprint; 2]>),
+    /// Between two events of one file, in a dump that leaves nothing out.
+    #[error(
+        "the server's file goes on at {to}, and what lies between {from} and there did not come"
+    )]
+    Gap { from: u64, to: u64 },
     #[error("the source lost events: {0}")]
     Incident(String),
     /// `source.xa = "halt"`.
@@ -101,6 +106,9 @@ impl Error {
             Self::TooLarge { .. } => Some("raise source.event_bytes_max"),
             Self::OtherLog(_) => Some(
                 "changes between the place read last and this log's beginning cannot be read any more: compare the data, or copy the tables again; then `headwater position set` to a place of this log, or `headwater position clear` to begin at source.start",
+            ),
+            Self::Gap { .. } => Some(
+                "something between the server and this program leaves events out: connect to the server itself, without a relay or proxy that reads the log; `mysqlbinlog --read-from-remote-server` shows what comes",
             ),
             Self::Incident(_) => Some(
                 "changes are missing from the source's log: copy the tables again from a consistent snapshot and set a position behind this event",

@@ -19,6 +19,7 @@ use headwater_actors::{
     progress::Resume,
 };
 use headwater_binlog::{
+    assembler::StreamKind,
     columns::{Answer, Question},
     gtid::Uuid,
     xa::Prepared,
@@ -187,6 +188,10 @@ impl Shared {
             .await?;
         *self.idle.lock().await = Some(server);
         Ok(Box::new(MySqlStream {
+            kind: match route {
+                Route::ByPosition(_) => StreamKind::ByPosition,
+                Route::ByGtid(_) => StreamKind::ByGtid,
+            },
             dump,
             home: Home {
                 plan: self.plan.clone(),
@@ -253,6 +258,7 @@ async fn ask_head(server: &mut Server) -> Result<Head, Failure> {
 }
 
 struct MySqlStream {
+    kind: StreamKind,
     dump: Dump,
     home: Home,
     /// Of the large event in hand.
@@ -262,6 +268,10 @@ struct MySqlStream {
 }
 
 impl EventStream for MySqlStream {
+    fn kind(&self) -> StreamKind {
+        self.kind
+    }
+
     fn read<'a>(
         &'a mut self,
         chunk: &'a mut BytesMut,

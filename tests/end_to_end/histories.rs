@@ -1,6 +1,8 @@
 //! It is the same log, or it halts: a log that begins anew under the same names, and a server restored from a backup,
 //! with and without GTIDs, so that offsets fit.
 
+mod relays;
+
 use std::{path::Path, process::Command};
 
 use anyhow::ensure;
@@ -77,7 +79,7 @@ impl Origin {
 
     fn launch(&self) -> anyhow::Result<Launch> {
         let config = format!(
-            "[source]\nurl = \"{}\"\nstart = \"earliest\"\n[sink]\ntype = \"file\"\n\
+            "[source]\nurl = \"{}\"\nstart = \"earliest\"\nheartbeat_secs = 1\n[sink]\ntype = \"file\"\n\
              [sink.file]\npath = \"changes.jsonl\"\n[checkpoint]\ninterval_ms = 50\n",
             self.server.headwater_url()
         );

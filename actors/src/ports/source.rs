@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use headwater_binlog::{
+    assembler::StreamKind,
     columns::{Answer, Question},
     gtid::Uuid,
     position::{FileName, Position},
@@ -91,6 +92,11 @@ pub struct Kept {
 }
 
 pub trait EventStream: Send {
+    /// How it was asked for.
+    fn kind(&self) -> StreamKind {
+        StreamKind::Files
+    }
+
     /// Waits for one event, then appends whole events (header, body, checksum) to `chunk` until the
     /// source would block or `chunk` holds `bytes_soft_max` or more. A source that has ended for good
     /// (a file) says so once nothing is left. A TRANSACTION_PAYLOAD that is too large to be held may be

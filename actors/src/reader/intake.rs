@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_binlog::{
-    assembler::{AssembleError, Assembler, Item, Settings},
+    assembler::{AssembleError, Assembler, Item, Settings, StreamKind},
     columns::{Answer, Question},
     event::Framing,
     xa::Prepared,
@@ -76,8 +76,15 @@ pub struct Intake {
 }
 
 impl Intake {
+    /// Before a stream is open.
     pub fn new(from: Resume, until: Until, rules: &ReadRules) -> Self {
+        Self::of(StreamKind::default(), from, until, rules)
+    }
+
+    /// Reads a stream of this kind.
+    pub fn of(kind: StreamKind, from: Resume, until: Until, rules: &ReadRules) -> Self {
         let settings = Settings {
+            kind,
             framing: Framing::default(),
             log: from.log.clone(),
             event_bytes_max: rules.event_bytes_max,
@@ -143,13 +150,13 @@ impl Intake {
     }
 
     /// The stream that [`Next::OpenPrepared`] asked for is open; what is fed comes from it.
-    pub fn prepared_opened(&mut self) {
+    pub fn prepared_opened(&mut self, kind: StreamKind) {
         self.waiting = Some(std::mem::take(&mut self.chunk));
         // A chunk that waits holds no permit: two of them could want more than there is.
         self.permit
             .shrink_to(self.items.iter().map(image_bytes).sum());
         self.permit.unweigh();
-        self.assembler.enter_prepared();
+        self.assembler.enter_prepared(kind);
     }
 
     pub fn is_in_prepared(&self) -> bool {

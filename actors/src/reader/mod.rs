@@ -139,7 +139,7 @@ impl Reader {
 
     fn opened(&mut self, stream: Box<dyn EventStream>, ctx: &mut Context<Self>) {
         let from = self.intake.resume();
-        self.intake = Intake::new(from, self.until.clone(), &self.rules);
+        self.intake = Intake::of(stream.kind(), from, self.until.clone(), &self.rules);
         self.intake.set_wanted(self.tables.clone());
         self.stream = Some(stream);
         self.prepared = None;
@@ -213,8 +213,8 @@ impl Reader {
         let effect = async move { source.open_prepared(prepared).await }.into_actor(self);
         self.effect = Some(ctx.spawn(effect.map(|outcome, reader, ctx| match outcome {
             Ok(stream) => {
+                reader.intake.prepared_opened(stream.kind());
                 reader.prepared = Some(stream);
-                reader.intake.prepared_opened();
                 reader.proceed(ctx);
             }
             Err(failure) => reader.lost(failure, ctx),

@@ -30,7 +30,10 @@ impl Rereads {
     pub fn allows(&mut self, error: &AssembleError, sent: &Mark) -> bool {
         let may_be_damage = matches!(
             error.cause,
-            Error::Checksum { .. } | Error::Malformed { .. } | Error::Short { .. }
+            Error::Checksum { .. }
+                | Error::Malformed { .. }
+                | Error::Short { .. }
+                | Error::Gap { .. }
         );
         if !may_be_damage {
             return false;
@@ -92,6 +95,14 @@ mod tests {
         let mut rereads = Rereads::default();
         assert!(rereads.allows(&checksum(400, 7), &sent(4)));
         assert!(!rereads.allows(&checksum(400, 7), &sent(4)));
+    }
+
+    #[test]
+    fn a_gap_is_read_over_again_once() {
+        let mut rereads = Rereads::default();
+        let gap = |from| error(400, Error::Gap { from, to: 900 });
+        assert!(rereads.allows(&gap(400), &sent(4)));
+        assert!(!rereads.allows(&gap(400), &sent(4)));
     }
 
     #[test]

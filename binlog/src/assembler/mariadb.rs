@@ -12,7 +12,15 @@ use crate::{
     query::Query,
 };
 
+/// Header, scheme, key version, nonce; with a checksum or without.
+const START_ENCRYPTION_BYTES: [u64; 2] = [36, 40];
+
 impl Assembler {
+    /// MariaDB 10.1 keeps this event to itself. No transaction is that short.
+    pub(super) fn is_start_encryption(&self, gap: u64) -> bool {
+        self.place.framing.is_mariadb() && START_ENCRYPTION_BYTES.contains(&gap)
+    }
+
     pub(super) fn open_mariadb(&mut self, header: &EventHeader, body: &[u8]) -> Result<(), Error> {
         let event = MariaGtidEvent::parse(body, header.server_id)?;
         self.open(header, &event.event())?;

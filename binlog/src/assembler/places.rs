@@ -1,13 +1,15 @@
 //! Where the log is read, and the steps between transactions, which move that within the file or to another one.
 //!
 //! The offset is counted in 64 bits from the events' lengths and checked against the 32 bits that the
-//! header has. A gap is accepted only between transactions, where a dump by GTID skips what we have.
+//! header has. A gap is accepted only between transactions of a dump by GTID, which skips what we have: in a dump
+//! by position something that stands between us and the server has left events out. Not here: how one file
+//! follows another (`files`).
 
-use super::{Assembler, Item, parts::PayloadParts};
+use super::{Assembler, Item, StreamKind, parts::PayloadParts};
 use crate::{
     Error,
     cursor::Cursor,
-    event::{EventHeader, EventKind, FLAG_ARTIFICIAL, Framing, MAGIC},
+    event::{EventHeader, EventKind, Framing, MAGIC},
     fingerprint::LogFingerprint,
     gtid::{Gtid, GtidSet},
     payload::Payload,
@@ -18,6 +20,9 @@ use crate::{
 /// A place in the log, with what the log has said of it so far. Another part of the log is read from another one.
 #[derive(Debug)]
 pub(super) struct Place {
+    pub kind: StreamKind,
+    /// Who said that the events are of `file`.
+    pub entered: Entered,
     pub file: FileName,
     /// Where the next event begins.
     pub offset: u64,
@@ -34,9 +39,22 @@ pub(super) struct Place {
     pub parts: Option<PayloadParts>,
 }
 
+/// Why the events are taken for those of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entered {
+    /// It was asked for.
+    Asked,
+    /// A ROTATE said so.
+    Told,
+    /// It has said what it is.
+    Proven,
+}
+
 impl Place {
-    pub fn new(position: Position, framing: Framing) -> Self {
+    pub fn new(position: Position, framing: Framing, kind: StreamKind) -> Self {
         Self {
+            kind,
+            entered: Entered::Asked,
             file: position.file.clone(),
             offset: position.offset,
             event_offset: position.offset,
@@ -69,14 +87,8 @@ impl Assembler {
         header.is_in_file() && !is_head_again
     }
 
-    /// Whether the FORMAT_DESCRIPTION in hand is the one that has just moved the offset.
-    pub(super) fn is_counted_now(&self, header: &EventHeader) -> bool {
-        header.is_in_file()
-            && self.place.event_offset == MAGIC.len() as u64
-            && self.place.offset > self.place.event_offset
-    }
-
     pub(super) fn count_bytes(&mut self, header: &EventHeader) -> Result<(), Error> {
+        self.ensure_proven(header)?;
         let expected = self.place.offset.saturating_add(u64::from(header.bytes));
         let end = self
             .end_without_unplaced(header.next_offset, expected)
@@ -91,9 +103,35 @@ impl Assembler {
                 ),
             ));
         };
-        self.place.event_offset = end.saturating_sub(u64::from(header.bytes));
+        let begin = end.saturating_sub(u64::from(header.bytes));
+        self.ensure_gapless(begin)?;
+        self.place.event_offset = begin;
         self.place.offset = end;
         Ok(())
+    }
+
+    /// A file says what it is before it says anything else.
+    fn ensure_proven(&self, header: &EventHeader) -> Result<(), Error> {
+        let is_known = self.place.kind == StreamKind::Files
+            || self.place.entered == Entered::Proven
+            || header.kind == EventKind::FormatDescription;
+        if is_known {
+            return Ok(());
+        }
+        let found = format!("{} before FORMAT_DESCRIPTION", header.kind);
+        Err(Error::malformed("event order", found))
+    }
+
+    /// What comes next begins, or the log ends, at `offset`.
+    fn ensure_gapless(&self, offset: u64) -> Result<(), Error> {
+        let from = self.place.offset;
+        let gap = offset.saturating_sub(from);
+        let is_allowed =
+            self.place.kind != StreamKind::ByPosition || gap == 0 || self.is_start_encryption(gap);
+        if is_allowed {
+            return Ok(());
+        }
+        Err(Error::Gap { from, to: offset })
     }
 
     pub(super) fn moved(
@@ -104,7 +142,7 @@ impl Assembler {
         self.moved_in(None, header, items)
     }
 
-    fn moved_in(
+    pub(super) fn moved_in(
         &mut self,
         log: Option<Box<LogFingerprint>>,
         header: &EventHeader,
@@ -121,62 +159,6 @@ impl Assembler {
         Ok(())
     }
 
-    /// The file says what it is; that it is another one than before is found here.
-    pub(super) fn format_description(
-        &mut self,
-        header: &EventHeader,
-        items: &mut Vec<Item>,
-    ) -> Result<(), Error> {
-        let found = LogFingerprint::of(&self.place.file, header, &self.place.framing);
-        let known = self.log.as_ref().filter(|log| log.file == found.file);
-        let is_new = known.is_none();
-        if let Some(known) = known
-            && *known != found
-        {
-            return Err(Error::OtherLog(Box::new([known.clone(), found])));
-        }
-        if !is_new && !self.is_counted_now(header) {
-            return Ok(());
-        }
-        self.moved_in(is_new.then(|| Box::new(found)), header, items)
-    }
-
-    pub(super) fn rotate(
-        &mut self,
-        header: &EventHeader,
-        body: &[u8],
-        items: &mut Vec<Item>,
-    ) -> Result<(), Error> {
-        let mut cursor = Cursor::new("ROTATE event", body);
-        let offset = cursor.u64()?;
-        let file = FileName::from_bytes(cursor.rest())?;
-        let is_here = file == self.place.file && offset == self.place.offset;
-        if is_here && header.flags & FLAG_ARTIFICIAL != 0 {
-            return Ok(());
-        }
-        self.enter(file, offset, header.timestamp_us(), items)
-    }
-
-    pub(super) fn enter(
-        &mut self,
-        file: FileName,
-        offset: u64,
-        time_us: u64,
-        items: &mut Vec<Item>,
-    ) -> Result<(), Error> {
-        self.ensure_closed()?;
-        self.tables.clear();
-        self.place.previous_gtids = None;
-        self.place.file = file;
-        self.place.offset = offset;
-        self.place.event_offset = offset;
-        self.place.position = Position::new(self.place.file.clone(), offset);
-        if !self.is_in_prepared() {
-            items.push(Item::Moved(self.boundary(None, time_us)));
-        }
-        Ok(())
-    }
-
     /// `offset` is the full one, where the event has it.
     pub(super) fn heartbeat(
         &mut self,
@@ -185,11 +167,14 @@ impl Assembler {
         offset: Option<u64>,
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
-        if self.open.is_some() || *file != self.place.file {
+        if self.open.is_some() || *file != self.place.file || self.place.entered != Entered::Proven
+        {
             return Ok(());
         }
         let offset = offset.or_else(|| header.next_offset.at_or_after(self.place.offset));
-        self.place.offset = self.place.offset.max(offset.unwrap_or_default());
+        let offset = offset.unwrap_or_default();
+        self.ensure_gapless(offset)?;
+        self.place.offset = self.place.offset.max(offset);
         self.moved(header, items)
     }
 }

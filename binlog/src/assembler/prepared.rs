@@ -6,7 +6,7 @@
 //! again; their rows are those of the XA COMMIT's transaction, numbered and placed as its own. XA COMMIT ...
 //! ONE PHASE says what it is only behind its rows, so it is read twice as well.
 
-use super::{Assembler, Item, Open, places::Place};
+use super::{Assembler, Item, Open, StreamKind, places::Place};
 use crate::{
     Error,
     event::{EventHeader, Framing, MAGIC},
@@ -59,8 +59,9 @@ impl Assembler {
         self.xa.wanted.as_ref().map(|(prepared, _)| prepared)
     }
 
-    /// What is pushed from now on is that part, from its begin, with the head of its file in front.
-    pub fn enter_prepared(&mut self) {
+    /// What is pushed from now on is that part, from its begin, with the head of its file in front; it comes by
+    /// a stream of this kind.
+    pub fn enter_prepared(&mut self, kind: StreamKind) {
         let Some((prepared, header)) = self.xa.wanted.take() else {
             return;
         };
@@ -68,7 +69,7 @@ impl Assembler {
         let position = prepared
             .position
             .unwrap_or_else(|| Position::new(self.place.file.clone(), MAGIC.len() as u64));
-        let part = Place::new(position, Framing::default());
+        let part = Place::new(position, Framing::default(), kind);
         self.xa.reading = Some(Box::new(Reading {
             xid: prepared.xid,
             header,

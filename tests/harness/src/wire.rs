@@ -3,10 +3,11 @@
 //! A test programs [`WireFaults`] at any time, or strikes the connections that are open now. Random decisions are
 //! taken for each piece (up to 16 KiB of one direction) by one seeded generator. The dump of a MySQL
 //! connection is told by its command, so that a byte of it can be damaged; under TLS all that follows the
-//! greeting counts as a dump. A stalled connection stays open and silent on both sides until it is cut or
+//! greeting counts as a dump. Its events can be rewritten (`rewriting`). A stalled connection stays open and silent on both sides until it is cut or
 //! the proxy is dropped. Not here: what servers and services do wrong by themselves.
 
 mod commands;
+mod rewriting;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -27,7 +28,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::commands::Commands;
+use self::{
+    commands::Commands,
+    rewriting::{Rewriter, Rewriting},
+};
 use crate::ports::Port;
 
 const PIECE_BYTES: usize = 16 * 1024;
@@ -79,6 +83,7 @@ struct Shared {
     /// Bytes of a dump before the one that is damaged once.
     flip_after: Mutex<Option<u64>>,
     flips: AtomicU64,
+    rewriting: Mutex<Option<Rewriting>>,
     accepted: AtomicU64,
     dumps: watch::Sender<u64>,
 }
@@ -103,6 +108,7 @@ impl Wire {
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             flip_after: Mutex::default(),
             flips: AtomicU64::default(),
+            rewriting: Mutex::default(),
             accepted: AtomicU64::default(),
             dumps: watch::Sender::default(),
         });
@@ -144,6 +150,16 @@ impl Wire {
     /// Bits that were flipped.
     pub fn flips(&self) -> u64 {
         self.shared.flips.load(Ordering::Relaxed)
+    }
+
+    /// In dumps that begin from now on: what is sent in place of each event.
+    pub fn rewrite(&self, rewrite: impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send + 'static) {
+        *locked(&self.shared.rewriting) = Some(Rewriting::new(rewrite));
+    }
+
+    /// Dumps that begin from now on pass as they are.
+    pub fn leave_alone(&self) {
+        *locked(&self.shared.rewriting) = None;
     }
 
     /// Connections so far.
@@ -331,11 +347,20 @@ impl<'a> Direction<'a> {
     async fn answers(mut self) -> Result<(), Strike> {
         let mut piece = [0; PIECE_BYTES];
         let mut passed = 0;
+        // Decided when the dump begins.
+        let mut rewriter: Option<Option<Rewriter>> = None;
         while let Some(bytes) = self.take(&mut piece).await? {
             if self.commands.is_dump() {
                 let corrupted = self.shared.faults.borrow().corrupted;
                 self.shared.corrupt(bytes, passed, corrupted);
                 passed += bytes.len() as u64;
+                let rewriting = || locked(&self.shared.rewriting).clone();
+                let rewriter = rewriter.get_or_insert_with(|| rewriting().map(Rewriter::new));
+                if let Some(rewriter) = rewriter {
+                    let bytes = rewriter.take(bytes);
+                    self.pass(&bytes).await?;
+                    continue;
+                }
             }
             self.pass(bytes).await?;
         }

@@ -105,7 +105,7 @@ impl Driver {
                 Next::Read => return,
                 Next::OpenPrepared(prepared) => {
                     self.wanted.push(prepared);
-                    self.intake.prepared_opened();
+                    self.intake.prepared_opened(StreamKind::Files);
                     return;
                 }
                 Next::Reached => {

@@ -7,7 +7,15 @@ const TRANSACTIONAL: u8 = 0x0c;
 
 /// A log of MariaDB 10.11, with its FORMAT_DESCRIPTION pushed.
 fn mariadb(log: &mut Log) -> Assembler {
-    let mut assembler = Assembler::new(file(), 4);
+    mariadb_as(StreamKind::Files, log)
+}
+
+fn mariadb_as(kind: StreamKind, log: &mut Log) -> Assembler {
+    let settings = Settings {
+        kind,
+        ..Settings::default()
+    };
+    let mut assembler = Assembler::with_settings(Position::new(file(), 4), settings);
     let mut body = crate::fixture::format_description("10.11.18-MariaDB-log", 1);
     body.pop();
     body.resize(57 + 164, 0);
@@ -153,6 +161,22 @@ fn a_gap_inside_a_transaction_of_mariadb_halts_all_the_same() {
             ..
         }
     ));
+}
+
+#[test]
+fn a_dump_by_position_of_mariadb_may_lack_start_encryption_and_nothing_else() {
+    for (left_out, is_refused) in [(17, false), (13, false), (20, true)] {
+        let mut log = Log::new();
+        let mut assembler = mariadb_as(StreamKind::ByPosition, &mut log);
+        log.event(164, &vec![0; left_out]);
+        let transaction = gtid(&mut log, 5, TRANSACTIONAL);
+        if is_refused {
+            let cause = refused(&mut assembler, transaction).cause;
+            assert!(matches!(cause, Error::Gap { .. }), "{cause:?}");
+        } else {
+            push(&mut assembler, [transaction]);
+        }
+    }
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn at_commit_with(log: &mut Log, settings: Settings) -> (Assembler, Bytes) {
 fn read_again(assembler: &mut Assembler, head: &Bytes, events: &[Bytes]) -> Vec<Item> {
     let wanted = assembler.wanted().expect("a part to read").clone();
     let position = wanted.position.expect("a position");
-    assembler.enter_prepared();
+    assembler.enter_prepared(StreamKind::Files);
     assert!(assembler.is_in_prepared());
     let mut items = Vec::new();
     let rotate = Log::new().artificial(4, 0, &rotate_body("binlog.000001", position.offset));
@@ -254,7 +254,7 @@ fn another_transaction_where_it_was_prepared_halts() {
     push(&mut assembler, part.clone());
     let commit = [log.gtid(2), log.query("", &format!("XA COMMIT {ONE}"))];
     push(&mut assembler, commit);
-    assembler.enter_prepared();
+    assembler.enter_prepared(StreamKind::Files);
     push(&mut assembler, [head, part[0].clone()]);
     let mut other = Log::new();
     other.offset = log.offset;
