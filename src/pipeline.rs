@@ -6,6 +6,7 @@
 
 mod check;
 mod column_checks;
+mod ending;
 mod launch;
 mod name_case;
 mod outputs;
@@ -125,6 +126,10 @@ async fn stream(
                 return Ok(End::Drained);
             };
             let store = Arc::clone(&ours.store);
+            // What cannot be read is met, and told, by the launch.
+            if let Ok(stored) = store.load().await {
+                ending::tell(&stored);
+            }
             opened = Some(ours);
             let launcher =
                 ServerLauncher::new(plan.clone(), mode.until, Arc::clone(&store), outputs);
@@ -148,7 +153,9 @@ async fn stream(
         dead_letters,
         heartbeat,
     };
+    let store = Arc::clone(&task.store);
     let end = drive(&plan, task, signals, telemetry).await;
+    ending::note(store.as_ref(), &end).await;
     if let Some(opened) = opened {
         opened.give_back().await;
     }

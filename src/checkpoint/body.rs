@@ -9,7 +9,7 @@ use std::path::Path;
 use headwater_actors::{
     checkpoint::{Checkpoint, OrderingKey, Parked, RouteOrdering},
     filter::{FilterError, TableFilter},
-    ports::store::Stored,
+    ports::store::{EndedBy, LastEnd, Stored},
     progress::Home,
 };
 use headwater_binlog::schema::TableName;
@@ -29,9 +29,30 @@ struct Body {
     epoch: u32,
     saved_us: u64,
     position: Option<PositionBody>,
+    /// Not there before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_end: Option<EndBody>,
     /// Checked and written as text.
     #[serde(rename = "crc32", skip_serializing)]
     _checksum: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndBody {
+    #[serde(with = "EndedByBody")]
+    how: EndedBy,
+    reason: Option<String>,
+    hint: Option<String>,
+    at_us: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "EndedBy", rename_all = "snake_case")]
+enum EndedByBody {
+    Drain,
+    Halt,
+    Grace,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,6 +123,7 @@ pub(super) fn encode(name: &str, stored: &Stored) -> Result<String, serde_json::
         epoch: stored.epoch,
         saved_us: stored.saved_us,
         position,
+        last_end: stored.last_end.as_ref().map(EndBody::of),
         _checksum: String::new(),
     };
     let mut text = serde_json::to_string_pretty(&body)?;
@@ -151,7 +173,28 @@ pub(super) fn decode(bytes: &[u8], path: &Path, name: &str) -> Result<Stored, Er
         epoch,
         checkpoint,
         saved_us: body.saved_us,
+        last_end: body.last_end.map(EndBody::end),
     })
+}
+
+impl EndBody {
+    fn of(end: &LastEnd) -> Self {
+        Self {
+            how: end.how,
+            reason: end.reason.clone(),
+            hint: end.hint.clone(),
+            at_us: end.at_us,
+        }
+    }
+
+    fn end(self) -> LastEnd {
+        LastEnd {
+            how: self.how,
+            reason: self.reason,
+            hint: self.hint,
+            at_us: self.at_us,
+        }
+    }
 }
 
 fn checkpoint(

@@ -23,10 +23,11 @@ use headwater_actors::{
     fault,
     ports::{
         BoxFuture,
-        store::{CheckpointStore, Stored},
+        store::{CheckpointStore, LastEnd, Stored},
     },
 };
 
+use super::change::Change;
 use super::{Error, body};
 use crate::{
     clock::now_us,
@@ -57,6 +58,7 @@ struct Inner {
 struct Written {
     call: u64,
     epoch: u32,
+    last_end: Option<LastEnd>,
 }
 
 impl FileStore {
@@ -77,6 +79,7 @@ impl FileStore {
                 written: Mutex::new(Written {
                     call: 0,
                     epoch: stored.epoch,
+                    last_end: stored.last_end,
                 }),
                 lock,
             }),
@@ -84,10 +87,7 @@ impl FileStore {
         })
     }
 
-    fn write(
-        &self,
-        change: impl FnOnce(u32) -> Stored + Send + 'static,
-    ) -> BoxFuture<'static, Result<(), Failure>> {
+    fn write(&self, change: Change) -> BoxFuture<'static, Result<(), Failure>> {
         let inner = Arc::clone(&self.inner);
         let call = 1 + self.calls.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
@@ -104,29 +104,33 @@ impl CheckpointStore for FileStore {
     }
 
     fn save(&self, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), Failure>> {
-        self.write(|_| Stored {
-            epoch: checkpoint.home.epoch,
-            saved_us: now_us(),
-            checkpoint: Some(checkpoint),
-        })
+        self.write(Change::Position(Box::new(checkpoint)))
     }
 
     fn clear(&self) -> BoxFuture<'static, Result<(), Failure>> {
-        self.write(|epoch| Stored {
-            epoch,
-            saved_us: now_us(),
-            checkpoint: None,
-        })
+        self.write(Change::NoPosition)
+    }
+
+    fn note_end(&self, end: LastEnd) -> BoxFuture<'static, Result<(), Failure>> {
+        self.write(Change::End(end))
     }
 }
 
 impl Inner {
-    fn write(&self, call: u64, change: impl FnOnce(u32) -> Stored) -> Result<(), Error> {
+    fn write(&self, call: u64, change: Change) -> Result<(), Error> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         if call < written.call {
             return Ok(());
         }
-        let stored = change(written.epoch);
+        let before = match change.keeps_checkpoint() {
+            true => read(&self.path, &self.name)?,
+            false => Stored {
+                epoch: written.epoch,
+                last_end: written.last_end.clone(),
+                ..Stored::default()
+            },
+        };
+        let stored = change.apply(before, now_us());
         if stored.epoch < written.epoch {
             return Err(Error::EpochFell {
                 path: self.path.clone(),
@@ -152,6 +156,7 @@ impl Inner {
         *written = Written {
             call,
             epoch: stored.epoch,
+            last_end: stored.last_end,
         };
         durable::sync_folder(&self.path)
             .map_err(|error| io_error(&self.path, "flush the folder", error))

@@ -1,6 +1,7 @@
 //! Where the checkpoint is kept: adapters behind `headwater_actors::ports::store`.
 
 mod body;
+mod change;
 mod column_lists;
 mod dynamodb;
 pub mod file;

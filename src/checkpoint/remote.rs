@@ -23,7 +23,7 @@ use headwater_actors::{
     failure::Failure,
     ports::{
         BoxFuture,
-        store::{CheckpointStore, Stored},
+        store::{CheckpointStore, LastEnd, Stored},
     },
 };
 use tokio::{
@@ -32,6 +32,7 @@ use tokio::{
 };
 
 use self::keeper::Keeper;
+use super::change::Change;
 use super::{Error, LeaseEvent, Opened, Tell, Wait, body};
 use crate::{
     clock::now_us,
@@ -225,6 +226,7 @@ struct Inner {
 struct Written {
     call: u64,
     epoch: u32,
+    last_end: Option<LastEnd>,
     /// `None`: the row must be read first.
     version: Option<u64>,
 }
@@ -236,11 +238,7 @@ impl CheckpointStore for RemoteStore {
     }
 
     fn save(&self, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), Failure>> {
-        self.write(|_| Stored {
-            epoch: checkpoint.home.epoch,
-            saved_us: now_us(),
-            checkpoint: Some(checkpoint),
-        })
+        self.write(Change::Position(Box::new(checkpoint)))
     }
 
     fn quiet_interval(&self) -> Duration {
@@ -248,19 +246,16 @@ impl CheckpointStore for RemoteStore {
     }
 
     fn clear(&self) -> BoxFuture<'static, Result<(), Failure>> {
-        self.write(|epoch| Stored {
-            epoch,
-            saved_us: now_us(),
-            checkpoint: None,
-        })
+        self.write(Change::NoPosition)
+    }
+
+    fn note_end(&self, end: LastEnd) -> BoxFuture<'static, Result<(), Failure>> {
+        self.write(Change::End(end))
     }
 }
 
 impl RemoteStore {
-    fn write(
-        &self,
-        change: impl FnOnce(u32) -> Stored + Send + 'static,
-    ) -> BoxFuture<'static, Result<(), Failure>> {
+    fn write(&self, change: Change) -> BoxFuture<'static, Result<(), Failure>> {
         let (inner, handle) = (Arc::clone(&self.inner), self.handle.clone());
         let call = 1 + self.calls.fetch_add(1, Ordering::Relaxed);
         // A write whose future is dropped still runs to its end.
@@ -284,19 +279,25 @@ impl Inner {
         let stored = decode(self.table.place(), &row.body, &self.name)?;
         written.version = Some(row.version);
         written.epoch = written.epoch.max(stored.epoch);
+        written.last_end.clone_from(&stored.last_end);
         Ok(stored)
     }
 
-    async fn write(&self, call: u64, change: impl FnOnce(u32) -> Stored) -> Result<(), Failure> {
+    async fn write(&self, call: u64, change: Change) -> Result<(), Failure> {
         let mut written = self.written.lock().await;
         if call < written.call {
             return Ok(());
         }
         written.call = call;
-        if written.version.is_none() {
-            self.read(&mut written).await?;
-        }
-        let stored = change(written.epoch);
+        let before = match written.version {
+            Some(_) if !change.keeps_checkpoint() => Stored {
+                epoch: written.epoch,
+                last_end: written.last_end.clone(),
+                ..Stored::default()
+            },
+            _ => self.read(&mut written).await?,
+        };
+        let stored = change.apply(before, now_us());
         if stored.epoch < written.epoch {
             let text = format!(
                 "the checkpoint in {} has epoch {}, refused to go back to {}",
@@ -321,6 +322,7 @@ impl Inner {
             if self.bounded("write", save).await? {
                 written.version = Some(version.wrapping_add(1));
                 written.epoch = stored.epoch;
+                written.last_end = stored.last_end;
                 return Ok(());
             }
         }

@@ -132,10 +132,11 @@ fn stored(gtid_set: &str) -> Stored {
         epoch: 3,
         checkpoint: Some(checkpoint),
         saved_us: 1_795_416_215_000_000,
+        last_end: None,
     }
 }
 
-fn small() -> Stored {
+pub(super) fn small() -> Stored {
     stored(&format!("{HERE}:1-5:7,{BEFORE}:1-90215,{BEFORE}:tag:1-3"))
 }
 

@@ -3,7 +3,7 @@
 use headwater_actors::{
     checkpoint::{Checkpoint, OrderingKey, Parked, RouteOrdering},
     failure::Failure,
-    ports::store::Stored,
+    ports::store::{EndedBy, LastEnd, Stored},
     printable::printable_json,
 };
 use headwater_binlog::time::utc;
@@ -24,6 +24,10 @@ pub(super) fn show(plan: &Plan) -> anyhow::Result<Exit> {
             checkpoint::place(&plan.checkpoint),
             stored.epoch
         ))?,
+    }
+    if let Some(end) = &stored.last_end {
+        let text = ended(end, &stored, now_us());
+        terminal::line(&format!("{:<14}{text}", "last end"))?;
     }
     Ok(Exit::Success)
 }
@@ -112,6 +116,37 @@ fn lines(stored: &Stored, checkpoint: &Checkpoint, now_us: u64) -> Vec<String> {
         .collect()
 }
 
+fn ended(end: &LastEnd, stored: &Stored, now_us: u64) -> String {
+    let (how, _) = end_words(end.how);
+    let mut text = format!("{how} {}", moment(end.at_us, now_us));
+    for part in [&end.reason, &end.hint].into_iter().flatten() {
+        text.push_str("; ");
+        text.push_str(part);
+    }
+    if end.at_us < stored.saved_us {
+        text.push_str("; a later run has stored positions and not noted its end");
+    }
+    text
+}
+
+/// For people, for programs.
+fn end_words(how: EndedBy) -> (&'static str, &'static str) {
+    match how {
+        EndedBy::Drain => ("drained", "drained"),
+        EndedBy::Halt => ("halted", "halted"),
+        EndedBy::Grace => ("the grace time was over", "grace_over"),
+    }
+}
+
+fn end_object(end: &LastEnd) -> Value {
+    json!({
+        "how": end_words(end.how).1,
+        "reason": end.reason,
+        "hint": end.hint,
+        "at_us": end.at_us,
+    })
+}
+
 fn ordering(key: &OrderingKey) -> Value {
     match key {
         OrderingKey::Table => json!({"key": "table"}),
@@ -152,6 +187,7 @@ fn object(stored: &Stored, name: &str, now_us: u64) -> Value {
         "commit_us": checkpoint.map(|found| found.resume.commit_us),
         "drained": checkpoint.map(|found| found.drained),
         "parked": checkpoint.map(|found| found.parked.iter().map(parked).collect::<Vec<_>>()),
+        "last_end": stored.last_end.as_ref().map(end_object),
         "saved_us": (stored.saved_us > 0).then_some(stored.saved_us),
         "age_secs": (stored.saved_us > 0).then(|| now_us.saturating_sub(stored.saved_us) / 1_000_000),
     })

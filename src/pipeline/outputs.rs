@@ -11,7 +11,7 @@ use headwater_actors::{
         dead_letters::{DeadLetter, DeadLetters},
         routes::{Route, Target},
         sink::Sink,
-        store::{CheckpointStore, Stored},
+        store::{CheckpointStore, LastEnd, Stored},
     },
 };
 use headwater_binlog::schema::TableName;
@@ -175,6 +175,10 @@ impl CheckpointStore for Forgetful {
     }
 
     fn clear(&self) -> BoxFuture<'static, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn note_end(&self, _end: LastEnd) -> BoxFuture<'static, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
 }

@@ -18,7 +18,7 @@ use headwater_actors::{
     ports::{
         BoxFuture,
         launcher::{Launch, Launcher},
-        store::{CheckpointStore, Stored},
+        store::{CheckpointStore, LastEnd, Stored},
     },
     printable::printable,
     progress::Home,
@@ -265,6 +265,10 @@ impl CheckpointStore for EntryStore {
 
     fn clear(&self) -> BoxFuture<'static, Result<(), Failure>> {
         self.remove()
+    }
+
+    fn note_end(&self, end: LastEnd) -> BoxFuture<'static, Result<(), Failure>> {
+        self.inner.note_end(end)
     }
 }
 

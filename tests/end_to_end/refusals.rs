@@ -27,6 +27,39 @@ async fn an_unknown_stream_halts() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn why_a_run_halted_is_told_by_position_show_and_by_the_next_run() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let halts = || -> anyhow::Result<_> {
+        let launch = world.launch()?;
+        Ok(launch.setting("sink.kinesis.stream", "chances"))
+    };
+    says(
+        &halts()?.finish(WITHIN).await?,
+        1,
+        &["ResourceNotFoundException"],
+    );
+    let shown = world.command(&["position", "show"]).await?;
+    let words = [
+        "last end",
+        "halted",
+        "ResourceNotFoundException",
+        "create the stream \"chances\"",
+    ];
+    says(&shown, 0, &words);
+    let shown = world.command(&["position", "show", "--json"]).await?;
+    let shown: Value = serde_json::from_str(&shown.stdout.join(""))?;
+    assert_eq!(shown["last_end"]["how"], "halted");
+    let next = halts()?.finish(WITHIN).await?;
+    says(&next, 1, &["the last run halted", "create the stream"]);
+    let caught_up = world.catch_up().await?;
+    says(&caught_up, 0, &["the last run halted"]);
+    let shown = world.command(&["position", "show"]).await?;
+    says(&shown, 0, &["last end", "drained"]);
+    says(&world.catch_up().await?, 0, &["the last run drained"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn missing_credentials_halt() -> anyhow::Result<()> {
     let world = World::new(1).await?;
     let run = world

@@ -21,6 +21,28 @@ pub trait CheckpointStore: Send + Sync {
 
     /// Forgets the position. The epoch is kept: it must rise for ever.
     fn clear(&self) -> BoxFuture<'static, Result<(), Failure>>;
+
+    /// Notes how this process ends, beside the position.
+    fn note_end(&self, end: LastEnd) -> BoxFuture<'static, Result<(), Failure>>;
+}
+
+/// How a process ended that had the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastEnd {
+    pub how: EndedBy,
+    /// Why it halted, in a line without a row value or a secret, and what to do.
+    pub reason: Option<String>,
+    pub hint: Option<String>,
+    /// Microseconds since 1970.
+    pub at_us: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    Drain,
+    Halt,
+    /// The grace time was over before all lanes had delivered.
+    Grace,
 }
 
 /// What a store holds. Nothing ever stored: the default.
@@ -32,4 +54,6 @@ pub struct Stored {
     pub checkpoint: Option<Checkpoint>,
     /// When it was stored, microseconds since 1970; 0 when nothing is.
     pub saved_us: u64,
+    /// Of the last process that came to say it; one that was killed says nothing.
+    pub last_end: Option<LastEnd>,
 }

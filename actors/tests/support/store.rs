@@ -14,7 +14,7 @@ use headwater_actors::{
     ports::{
         BoxFuture,
         dead_letters::{DeadLetter, DeadLetters},
-        store::{CheckpointStore, Stored},
+        store::{CheckpointStore, LastEnd, Stored},
     },
     progress::Mark,
 };
@@ -123,6 +123,7 @@ impl CheckpointStore for MemoryStore {
             epoch,
             checkpoint,
             saved_us: 0,
+            last_end: None,
         };
         Box::pin(async move { Ok(stored) })
     }
@@ -157,6 +158,10 @@ impl CheckpointStore for MemoryStore {
 
     fn clear(&self) -> BoxFuture<'static, Result<(), Failure>> {
         self.saves.send_modify(Vec::clear);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn note_end(&self, _end: LastEnd) -> BoxFuture<'static, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
 }

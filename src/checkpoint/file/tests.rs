@@ -5,6 +5,7 @@ use std::fs;
 use headwater_actors::{
     checkpoint::{OrderingKey, Parked, RouteOrdering},
     filter::TableFilter,
+    ports::store::EndedBy,
     progress::{Home, Resume},
 };
 use headwater_binlog::{
@@ -288,6 +289,25 @@ fn writability_is_tried_without_a_trace_beside_a_running_pipeline() {
 }
 
 #[test]
+fn how_a_run_ended_is_read_by_the_next_one_and_stays_through_its_saves() {
+    let place = Place::with(checkpoint(3, 2401));
+    let end = LastEnd {
+        how: EndedBy::Halt,
+        reason: Some("no stream \"cdc\"".to_owned()),
+        hint: Some("create it".to_owned()),
+        at_us: 7,
+    };
+    wait(place.open().note_end(end.clone())).unwrap();
+    let store = place.open();
+    let stored = wait(store.load()).unwrap();
+    assert_eq!(stored.checkpoint, Some(checkpoint(3, 2401)));
+    assert_eq!(stored.last_end, Some(end.clone()));
+    wait(store.save(checkpoint(3, 9000))).unwrap();
+    wait(store.clear()).unwrap();
+    assert_eq!(peek(&place.path, "shop").unwrap().last_end, Some(end));
+}
+
+#[test]
 fn a_crash_at_any_byte_of_a_save_leaves_the_old_checkpoint() {
     let old = checkpoint(3, 2401);
     let place = Place::with(old.clone());
@@ -295,6 +315,7 @@ fn a_crash_at_any_byte_of_a_save_leaves_the_old_checkpoint() {
         epoch: 4,
         checkpoint: Some(checkpoint(4, 9000)),
         saved_us: 1,
+        last_end: None,
     };
     let text = body::encode("shop", &next).unwrap();
     for cut in 0..=text.len() {
@@ -341,6 +362,7 @@ fn without_column_lists_the_text_is_what_it_always_was() {
         epoch: 3,
         checkpoint: Some(checkpoint(3, 2401)),
         saved_us: 1,
+        last_end: None,
     };
     let text = body::encode("shop", &stored).unwrap();
     assert!(
@@ -360,6 +382,7 @@ proptest! {
         drained in any::<bool>(),
         open in prop::collection::vec((any::<[u8; 8]>(), 1_u64..9, any::<bool>(), any::<bool>()), 0..4),
         parked in prop::collection::vec((".{1,9}", ".{0,9}", any::<u32>()), 0..3),
+        end in prop::option::of((prop::option::of(".{0,9}"), any::<u64>())),
     ) {
         let open = open.into_iter().map(|(gtrid, number, is_here, has_gtid)| {
             let source = GtidSource::untagged(Uuid([7; 16]));
@@ -385,14 +408,14 @@ proptest! {
             parked: parked.into_iter().map(|(table, reason, offset)| parked_table(table, reason, offset)).collect(),
             ..checkpoint(epoch, 4)
         };
-        let stored = Stored { epoch, checkpoint: is_stored.then_some(checkpoint), saved_us };
+        let stored = Stored { epoch, checkpoint: is_stored.then_some(checkpoint), saved_us, last_end: end.map(|(reason, at_us)| LastEnd { how: EndedBy::Grace, reason, hint: None, at_us }) };
         let text = body::encode("shop", &stored).unwrap();
         prop_assert_eq!(body::decode(text.as_bytes(), Path::new("c"), "shop").unwrap(), stored);
     }
 
     #[test]
     fn a_changed_or_missing_byte_is_found(part in 0.0..1.0f64, flip in 1u8.., is_cut in any::<bool>()) {
-        let stored = Stored { epoch: 3, checkpoint: Some(checkpoint(3, 2401)), saved_us: 1 };
+        let stored = Stored { epoch: 3, checkpoint: Some(checkpoint(3, 2401)), saved_us: 1, last_end: None };
         let mut bytes = body::encode("shop", &stored).unwrap().into_bytes();
         let at = (bytes.len() as f64 * part) as usize;
         if is_cut {

@@ -7,6 +7,7 @@ use std::sync::{
 
 use headwater_actors::{
     checkpoint::OrderingKey,
+    ports::store::EndedBy,
     progress::{Home, Resume},
 };
 
@@ -202,11 +203,19 @@ async fn what_is_saved_is_loaded_by_the_next_holder() {
     assert_eq!(first.store.load().await.expect("empty"), Stored::default());
     first.store.save(checkpoint(3, 2401)).await.expect("saved");
     assert!(gate.admits(SPAN.put_max()));
+    let end = LastEnd {
+        how: EndedBy::Halt,
+        reason: Some("no such stream".to_owned()),
+        hint: None,
+        at_us: 7,
+    };
+    first.store.note_end(end.clone()).await.expect("noted");
     first.give_back().await;
     assert!(!gate.admits(Duration::ZERO));
     let (second, _) = ours(&memory).await;
     let stored = second.store.load().await.expect("a checkpoint");
     assert_eq!(stored.checkpoint, Some(checkpoint(3, 2401)));
+    assert_eq!(stored.last_end, Some(end));
     assert_eq!((stored.epoch, memory.row().claim.term), (3, 2));
     second.store.clear().await.expect("cleared");
     let stored = second.store.load().await.expect("an epoch");
