@@ -1,8 +1,8 @@
-//! A role on top of the SDK's default chain, and what trouble with credentials means.
+//! Where credentials come from, a role on top of the SDK's default chain, and what trouble with them means.
 //!
 //! Of a role that may not be assumed the SDK says no more than of a network that is down, and not which role. Here
-//! the role is named, and a refusal by STS is told from what may pass by itself. Not here: keeping credentials
-//! until they expire, which the SDK does.
+//! the role is named, and a refusal by STS is told from what may pass by itself; and what the environment shows
+//! to be wrong is told with the failure. Not here: keeping credentials until they expire, which the SDK does.
 
 use std::error::Error as StdError;
 
@@ -13,7 +13,11 @@ use aws_credential_types::provider::{
 use aws_smithy_types::error::ErrorMetadata;
 use headwater_actors::failure::causes;
 
-use super::chain;
+use super::{
+    environment::{Environment, Explanation},
+    errors::chain,
+    refused::Refused,
+};
 
 pub const HINT: &str = "give the process credentials: a task role (ECS), a service account with a role (EKS), an instance profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 const ROLE_HINT: &str = "allow sts:AssumeRole on this role in the IAM policy of the process's own role or user, and name that one in the role's trust policy; or correct `role_arn`";
@@ -39,6 +43,42 @@ pub async fn assume(role_arn: &str, base: &SdkConfig) -> SharedCredentialsProvid
         arn: role_arn.to_owned(),
         provider,
     })
+}
+
+/// What the default chain gives; a failure is explained by the environment.
+pub fn explained(chain: SharedCredentialsProvider) -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(Explained(chain))
+}
+
+#[derive(Debug)]
+struct Explained(SharedCredentialsProvider);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{}", explanation.text)]
+struct ExplainedError {
+    explanation: Explanation,
+    source: CredentialsError,
+}
+
+impl ProvideCredentials for Explained {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let source = match self.0.provide_credentials().await {
+                Ok(credentials) => return Ok(credentials),
+                Err(source) => source,
+            };
+            Err(match Environment::read().await.explain() {
+                None => source,
+                Some(explanation) => CredentialsError::provider_error(ExplainedError {
+                    explanation,
+                    source,
+                }),
+            })
+        })
+    }
 }
 
 /// Names the role in what fails.
@@ -74,8 +114,8 @@ impl ProvideCredentials for Role {
 #[derive(Debug)]
 pub struct Trouble {
     pub text: String,
-    pub hint: &'static str,
-    /// Nobody gave any, or the role is refused.
+    pub hint: String,
+    /// Nobody gave any, they are wrong, or the role is refused.
     pub is_lasting: bool,
 }
 
@@ -96,9 +136,21 @@ pub fn trouble(error: &(dyn StdError + 'static)) -> Option<Trouble> {
         .find_map(ErrorMetadata::code);
     let is_refused = causes(found).any(|cause| cause.is::<RoleError>())
         && code.is_some_and(|code| ROLE_REFUSED.contains(&code));
+    let explanation = causes(found)
+        .find_map(|cause| cause.downcast_ref::<ExplainedError>())
+        .map(|error| &error.explanation);
+    // Without the answer its clock is not known.
+    let refused = code.and_then(|code| Refused::of(code, None));
+    let is_wrong = explanation.is_some_and(|explanation| explanation.is_lasting)
+        || refused.is_some_and(Refused::is_lasting);
     Some(Trouble {
         text: chain(found),
-        hint: if is_refused { ROLE_HINT } else { HINT },
-        is_lasting: is_missing || is_refused,
+        hint: match (explanation, refused) {
+            (Some(explanation), _) => explanation.hint.clone(),
+            (None, Some(refused)) => refused.hint().to_owned(),
+            (None, None) if is_refused => ROLE_HINT.to_owned(),
+            (None, None) => HINT.to_owned(),
+        },
+        is_lasting: is_missing || is_refused || is_wrong,
     })
 }

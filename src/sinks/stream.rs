@@ -92,7 +92,9 @@ impl Streams {
     }
 
     async fn config(&self, plan: &AwsPlan) -> Result<SdkConfig, Failure> {
-        let config = self.config.get_or_try_init(|| aws::configure(plan)).await?;
+        // Boxed: the SDK's future is large.
+        let configuring = || Box::pin(aws::configure(plan));
+        let config = self.config.get_or_try_init(configuring).await?;
         Ok(config.clone())
     }
 }

@@ -73,6 +73,78 @@ async fn missing_credentials_halt() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn credentials_that_cannot_be_used_are_each_told_in_their_own_sentence() -> anyhow::Result<()>
+{
+    let world = World::new(1).await?;
+    let folder = world.folder();
+    let (files, token) = (folder.join("aws"), folder.join("token"));
+    std::fs::write(
+        &files,
+        "[profile process]\ncredential_process = /bin/keys\n\
+         [profile sso]\nsso_start_url = https://a\nsso_region = us-east-1\n\
+         sso_account_id = 1\nsso_role_name = r\n",
+    )?;
+    std::fs::write(&token, "eyJhbGciOiJSUzI1NiJ9\n")?;
+    let (files, token) = (files.display().to_string(), token.display().to_string());
+    let role = ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/cdc");
+    let file = ("AWS_CONFIG_FILE", files.as_str());
+    let cases: [(&[(&str, &str)], _); 6] = [
+        (
+            &[("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")],
+            [
+                "AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not",
+                "set both",
+            ],
+        ),
+        (
+            &[file, ("AWS_PROFILE", "gone")],
+            [
+                "AWS_PROFILE names the profile \"gone\"",
+                "correct AWS_PROFILE",
+            ],
+        ),
+        (
+            &[file, ("AWS_PROFILE", "process")],
+            [
+                "by credential_process",
+                "export-credentials --profile process",
+            ],
+        ),
+        (
+            &[file, ("AWS_PROFILE", "sso")],
+            ["by SSO", "export-credentials --profile sso"],
+        ),
+        (
+            &[role, ("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token")],
+            [
+                "\"/nowhere/token\", which cannot be read",
+                "mount the service account's token",
+            ],
+        ),
+        (
+            &[
+                role,
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", &token),
+                ("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9"),
+            ],
+            ["white space or a line end", "printf '%s'"],
+        ),
+    ];
+    for (variables, wanted) in cases {
+        let launch = world
+            .launch()?
+            .without_env("AWS_ACCESS_KEY_ID")
+            .without_env("AWS_SECRET_ACCESS_KEY");
+        let launch = variables
+            .iter()
+            .fold(launch, |launch, (name, value)| launch.env(name, value));
+        let run = launch.finish(WITHIN).await?;
+        says(&run, 1, &[&["no usable credentials"], &wanted[..]].concat());
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_stream_deleted_while_running_halts_and_the_next_one_gets_the_rest_without_a_gap()
 -> anyhow::Result<()> {
     let world = World::new(1).await?;
