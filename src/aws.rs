@@ -12,8 +12,12 @@ mod credentials;
 mod environment;
 mod errors;
 pub mod json;
+mod kept;
 mod options;
+mod read;
 mod refused;
+mod s3;
+mod service;
 
 use std::time::Duration;
 
@@ -27,7 +31,9 @@ pub use self::{
     answer::{ANSWER_BYTES_MAX, RECORDS_BYTES_MAX, bounded},
     body::{Body, BodyWriter},
     errors::{Action, Blame, CallFailure, judge, judge_at_start},
+    kept::{KeptAt, Unusable},
     options::{AwsOptions, AwsPlan},
+    read::read,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,8 +59,9 @@ pub async fn configure(plan: &AwsPlan) -> Result<SdkConfig, Failure> {
     }
     let base = loader.load().await;
     if base.region().is_none() {
-        return Err(Failure::definite("no AWS region is set")
-            .with_hint("set the sink's `region`, or AWS_REGION in the environment"));
+        return Err(Failure::definite("no AWS region is set").with_hint(
+            "set `region` in its section of the settings, or AWS_REGION in the environment",
+        ));
     }
     let base = explained(base);
     // By the SDK's own settings: the sink's endpoint is set below.

@@ -29,7 +29,7 @@ pub const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// GetRecords gives up to 10 MiB, as base64, with keys and numbers.
 pub const RECORDS_BYTES_MAX: u64 = 32 << 20;
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("the answer is longer than the {0} bytes that it may have")]
 pub struct TooLong(u64);
 

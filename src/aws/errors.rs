@@ -22,15 +22,16 @@ use super::{
     refused::{Refused, Skew},
 };
 
-const UNREACHABLE_HINT: &str = "check the region, the endpoint and the network path to it (VPC endpoint or NAT, security groups); delivery goes on by itself";
+const UNREACHABLE_HINT: &str = "check the region, the endpoint and the network path to it (VPC endpoint or NAT, security groups)";
 
-const TOO_LONG_HINT: &str = "what answers there is not AWS: check `endpoint_url`, and proxies in between; delivery goes on by itself";
+const TOO_LONG_HINT: &str =
+    "what answers there is not AWS: check `endpoint_url`, and proxies in between";
 
 const CERTIFICATE_HINT: &str = "the endpoint shows a certificate that is not trusted here: let SSL_CERT_FILE name a PEM file with all that are (also those of AWS, if other endpoints are called), or add it to the system's own";
 
 const CERTIFICATE_TIME_HINT: &str = "the certificate is not valid at this time: set the clock of this machine right (NTP), or renew the certificate of the endpoint";
 
-const FOREIGN_HINT: &str = "something else than AWS has answered: a proxy or a firewall on the way, or `endpoint_url` leads elsewhere; delivery goes on by itself";
+const FOREIGN_HINT: &str = "something else than AWS has answered: a proxy or a firewall on the way, or `endpoint_url` leads elsewhere";
 
 /// What an error of a call means for the entries in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +79,7 @@ pub struct Action<'a> {
 }
 
 impl Action<'_> {
-    fn failed(&self) -> String {
+    pub(super) fn failed(&self) -> String {
         let Self { iam, kind, name } = self;
         format!("{iam} on {kind} \"{name}\" failed")
     }
@@ -221,6 +222,7 @@ fn verdict(code: &str, status: u16) -> (Class, bool, Blame) {
         | "ThrottlingException"
         | "TooManyRequestsException" => (Class::Transient, true, Blame::Stream),
         "ResourceNotFoundException"
+        | "AccessDenied"
         | "AccessDeniedException"
         | "InvalidSourceException"
         | "InvalidKMSResourceException" => (Class::Definite, false, Blame::Stream),
@@ -244,7 +246,7 @@ fn hint(code: &str, action: Action<'_>) -> Option<String> {
         "ResourceNotFoundException" => format!(
             "create the {kind} \"{name}\", or correct its name, region and account in the settings"
         ),
-        "AccessDeniedException" => {
+        "AccessDenied" | "AccessDeniedException" => {
             format!("allow the action {iam} on the {kind} \"{name}\" in the IAM policy")
         }
         "KMSThrottlingException" => {

@@ -14,15 +14,17 @@ use super::{
 };
 use crate::{
     aws::{
-        self, Action,
-        json::{JsonClient, Service},
+        Action,
+        json::{JsonClient, JsonService},
     },
     lease::Claim,
 };
 
-const SERVICE: Service = Service {
+const SERVICE: JsonService = JsonService {
     name: "dynamodb",
     target: "DynamoDB_20120810",
+    content_type: "application/x-amz-json-1.0",
+    endpoint_variable: "AWS_ENDPOINT_URL_DYNAMODB",
 };
 /// Of an item's 400 KB, names and other values included.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
@@ -43,9 +45,8 @@ pub struct DynamoDbTable {
 
 impl DynamoDbTable {
     pub async fn connect(plan: &DynamoDbStorePlan, name: &str) -> Result<Self, Failure> {
-        let config = aws::configure(&plan.aws).await?;
         Ok(Self {
-            client: JsonClient::new(&config, SERVICE)?,
+            client: JsonClient::connect(&plan.aws, SERVICE).await?,
             table: plan.table.clone(),
             name: name.to_owned(),
             place: format!("DynamoDB table \"{}\"", plan.table),

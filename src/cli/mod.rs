@@ -1,10 +1,11 @@
 //! The command line: arguments in, exit code out.
 //!
 //! Wrong usage and settings end with 2 and a line or a few on stderr, before anything is started; what fails
-//! later ends with 1. Not here: what the commands do (`pipeline`), but for those that only read settings or
+//! later ends with 1. Not here: the texts that -c names (`texts`), what the commands do (`pipeline`), but for those that only read settings or
 //! the checkpoint.
 
 mod position;
+mod texts;
 
 use std::{io::ErrorKind, path::PathBuf, time::Duration};
 
@@ -17,7 +18,7 @@ use crate::{
     mysql::Target,
     pipeline::{self, Creates, RunMode, RunSource, RunUntil, VerifyMode},
     plan::{self, Plan},
-    settings::{self, Document, Layers, Loaded},
+    settings::{self, Layers, Loaded},
     telemetry::{
         TelemetryOptions,
         health::{self, Probe},
@@ -53,7 +54,8 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Sources {
-    /// A settings file (TOML), "-" for standard input; may be repeated, the later one wins
+    /// A settings file (TOML), "-" for standard input, s3://BUCKET/KEY or ssm:/NAME; may be repeated, the later
+    /// one wins
     #[arg(short, long, value_name = "FILE", global = true)]
     config: Vec<PathBuf>,
     /// One setting, as `sink.type=stdout`; may be repeated; lists with commas
@@ -321,20 +323,8 @@ fn verify(mode: VerifyMode, loaded: &Loaded) -> Result<Exit, Error> {
 }
 
 fn load(sources: &Sources) -> Result<Loaded, Error> {
-    let of_stdin = sources
-        .config
-        .iter()
-        .filter(|path| settings::is_stdin(path));
-    if of_stdin.count() > 1 {
-        let text = "-c - is given twice; standard input can be read once";
-        return Err(Error::Plan(text.to_owned()));
-    }
     let mut layers = Layers::of_process();
-    let arguments = sources
-        .config
-        .iter()
-        .map(|path| Document::of_argument(path));
-    layers.documents.extend(arguments);
+    layers.documents.extend(texts::of(&sources.config)?);
     layers.sets = &sources.set;
     Ok(layers.load()?)
 }

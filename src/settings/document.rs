@@ -1,6 +1,7 @@
 //! A text of settings and its name: where it came from, for every complaint about what stands in it.
 //!
-//! Files, standard input and the variable HEADWATER_CONFIG; each at most 1 MiB. Not here: what the text means.
+//! Files, standard input and the variable HEADWATER_CONFIG; each at most 1 MiB. Not here: what the text means, and
+//! how a text is had from elsewhere (`cli`).
 
 use std::{
     fs::File,
@@ -35,6 +36,9 @@ pub enum Unreadable {
     TooLarge,
     #[error("it is not UTF-8; write it as UTF-8")]
     NotUtf8,
+    /// Where it was asked for; says all by itself.
+    #[error("{0}")]
+    Elsewhere(String),
 }
 
 impl Document {
@@ -51,6 +55,14 @@ impl Document {
             text: File::open(argument)
                 .map_err(Unreadable::Io)
                 .and_then(bounded),
+        }
+    }
+
+    /// What was had from elsewhere.
+    pub fn of_elsewhere(argument: &str, text: Result<String, String>) -> Self {
+        Self {
+            name: format!("\"{argument}\""),
+            text: text.map_err(Unreadable::Elsewhere),
         }
     }
 

@@ -16,6 +16,7 @@ mod formats;
 mod heartbeats;
 mod high_availability;
 mod histories;
+mod kept_at_aws;
 mod keys;
 mod kills;
 mod lanes;

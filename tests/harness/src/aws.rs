@@ -72,6 +72,24 @@ impl JsonService {
         }
     }
 
+    pub fn secrets_manager(endpoint: &str) -> Self {
+        Self {
+            http: Http::default(),
+            endpoint: endpoint.to_owned(),
+            target: "secretsmanager",
+            name: "secretsmanager",
+        }
+    }
+
+    pub fn ssm(endpoint: &str) -> Self {
+        Self {
+            http: Http::default(),
+            endpoint: endpoint.to_owned(),
+            target: "AmazonSSM",
+            name: "ssm",
+        }
+    }
+
     /// Calls an operation, e.g. `PutRecords`; an empty answer is `null`.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! moto: Firehose in front of S3. A DirectPut call shows at once as one object, its records concatenated.
+//! moto: Firehose in front of S3, secrets and parameters. A DirectPut call shows at once as one object, its records
+//! concatenated.
 
 use std::{path::PathBuf, process::Command, time::Duration};
 
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    aws::{JsonService, authorization},
+    aws::{JsonService, authorization, is_code},
     cache,
     http::{Http, Reply},
     ports::Port,
@@ -95,7 +96,41 @@ impl Moto {
     /// # Errors
     /// When moto refuses.
     pub async fn create_bucket(&self, bucket: &str) -> anyhow::Result<()> {
-        self.s3(Method::PUT, &format!("/{bucket}")).await.map(drop)
+        let path = format!("/{bucket}");
+        self.s3(Method::PUT, &path, Bytes::new()).await.map(drop)
+    }
+
+    /// # Errors
+    /// When moto refuses.
+    pub async fn put_object(&self, bucket: &str, key: &str, body: Bytes) -> anyhow::Result<()> {
+        let path = format!("/{bucket}/{key}");
+        self.s3(Method::PUT, &path, body).await.map(drop)
+    }
+
+    /// Keeps a text under a name, in place of the one before.
+    ///
+    /// # Errors
+    /// When moto refuses.
+    pub async fn put_secret(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let service = JsonService::secrets_manager(&self.endpoint());
+        let input = json!({"Name": name, "SecretString": text});
+        match service.call("CreateSecret", &input).await {
+            Err(error) if is_code(&error, "ResourceExistsException") => {
+                let input = json!({"SecretId": name, "SecretString": text});
+                service.call("PutSecretValue", &input).await.map(drop)
+            }
+            created => created.map(drop),
+        }
+    }
+
+    /// The same as an encrypted parameter of SSM.
+    ///
+    /// # Errors
+    /// When moto refuses.
+    pub async fn put_parameter(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let input = json!({"Name": name, "Value": text, "Type": "SecureString", "Overwrite": true});
+        let service = JsonService::ssm(&self.endpoint());
+        service.call("PutParameter", &input).await.map(drop)
     }
 
     /// A DirectPut delivery stream into `bucket`.
@@ -147,7 +182,7 @@ impl Moto {
     /// When there is no such object.
     pub async fn read_object(&self, bucket: &str, key: &str) -> anyhow::Result<Bytes> {
         Ok(self
-            .s3(Method::GET, &format!("/{bucket}/{key}"))
+            .s3(Method::GET, &format!("/{bucket}/{key}"), Bytes::new())
             .await?
             .body)
     }
@@ -165,7 +200,7 @@ impl Moto {
         Ok(objects)
     }
 
-    async fn s3(&self, method: Method, path: &str) -> anyhow::Result<Reply> {
+    async fn s3(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Reply> {
         let authorization = authorization("s3");
         let headers = [
             ("authorization", authorization.as_str()),
@@ -177,7 +212,7 @@ impl Moto {
                 method,
                 &format!("{}{path}", self.endpoint()),
                 &headers,
-                Bytes::new(),
+                body,
             )
             .await?;
         ensure!(
