@@ -90,6 +90,15 @@ impl JsonService {
         }
     }
 
+    pub fn dynamodb(endpoint: &str) -> Self {
+        Self {
+            http: Http::default(),
+            endpoint: endpoint.to_owned(),
+            target: "DynamoDB_20120810",
+            name: "dynamodb",
+        }
+    }
+
     /// Calls an operation, e.g. `PutRecords`; an empty answer is `null`.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ pub fn folder() -> PathBuf {
     }
 }
 
-/// The folder of one installed thing: `mysql`, `mariadb`, `kinesis`, `moto`, `faketime`, `unpack`, `helm`, `deny`.
+/// The folder of one installed thing, by the name that `scripts/install` knows.
 ///
 /// # Errors
 /// When it is not installed; says how to.

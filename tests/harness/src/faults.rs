@@ -72,6 +72,7 @@ struct Shared {
     random: Mutex<fastrand::Rng>,
     stats: Mutex<InFlight>,
     signers: Mutex<BTreeSet<String>>,
+    operations: Mutex<BTreeSet<String>>,
     calls: watch::Sender<u64>,
     holds: watch::Sender<usize>,
     held: watch::Sender<usize>,
@@ -140,6 +141,7 @@ impl FaultProxy {
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             stats: Mutex::default(),
             signers: Mutex::default(),
+            operations: Mutex::default(),
             calls: watch::Sender::new(0),
             holds: watch::Sender::new(0),
             held: watch::Sender::new(0),
@@ -195,6 +197,11 @@ impl FaultProxy {
     /// The access keys by which put calls were signed.
     pub fn signers(&self) -> BTreeSet<String> {
         locked(&self.shared.signers).clone()
+    }
+
+    /// All operations that were called, as the header `x-amz-target` names them: `Kinesis_20131202.PutRecords`.
+    pub fn operations(&self) -> BTreeSet<String> {
+        locked(&self.shared.operations).clone()
     }
 
     /// What an in-memory stream holds, in order of arrival; empty for an upstream.
@@ -304,10 +311,10 @@ async fn answer(
     ending: Arc<Ending>,
 ) -> Result<Answer, HungUp> {
     let (head, mut body) = request.into_parts();
-    let action = head
-        .headers
-        .get("x-amz-target")
-        .and_then(|target| target.to_str().ok())
+    let target = head.headers.get("x-amz-target");
+    let target = target.and_then(|target| target.to_str().ok());
+    locked(&shared.operations).extend(target.map(str::to_owned));
+    let action = target
         .and_then(|target| target.split('.').nth(1))
         .unwrap_or_default()
         .to_owned();

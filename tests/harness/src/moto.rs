@@ -93,6 +93,10 @@ impl Moto {
         JsonService::firehose(&self.endpoint())
     }
 
+    pub fn dynamodb(&self) -> JsonService {
+        JsonService::dynamodb(&self.endpoint())
+    }
+
     /// # Errors
     /// When moto refuses.
     pub async fn create_bucket(&self, bucket: &str) -> anyhow::Result<()> {
