@@ -98,10 +98,10 @@ fn the_image_is_built_by_the_pinned_compiler() {
     let dockerfile = read("Dockerfile");
     let builder = dockerfile
         .lines()
-        .find(|line| line.starts_with("FROM rust:"))
+        .find(|line| line.starts_with("ARG RUST_IMAGE=rust:"))
         .unwrap();
     let tag = builder
-        .trim_start_matches("FROM rust:")
+        .trim_start_matches("ARG RUST_IMAGE=rust:")
         .split('-')
         .next()
         .unwrap();
