@@ -1,4 +1,6 @@
 //! A value that cannot be printed, and the places that it may come from.
+//!
+//! A password of a file is read anew for each connection: one that was rotated counts from the next one on.
 
 use std::{fs::File, io::Read};
 
@@ -54,8 +56,47 @@ impl Secret {
         Ok(Self::new(secret))
     }
 
-    /// A password. It comes from one place: which of two wins would be a guess.
-    pub fn in_one_place(places: &Places<'_>, in_url: Option<Self>) -> Result<Self, Error> {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value itself, for the one place that sends it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A password, or where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Password {
+    Known(Secret),
+    InFile {
+        /// The setting that names it.
+        key: &'static str,
+        path: String,
+    },
+}
+
+impl From<Secret> for Password {
+    fn from(secret: Secret) -> Self {
+        Self::Known(secret)
+    }
+}
+
+impl Password {
+    /// What it is now.
+    ///
+    /// # Errors
+    /// When its file cannot be read or does not hold one line.
+    pub fn read(&self) -> Result<Secret, Error> {
+        match self {
+            Self::Known(secret) => Ok(secret.clone()),
+            Self::InFile { key, path } => Secret::in_file(key, path, "the password"),
+        }
+    }
+
+    /// It comes from one place: which of two wins would be a guess. A file must be readable.
+    pub fn in_one_place(places: &Places<'_>, in_url: Option<Secret>) -> Result<Self, Error> {
         let in_environment = Some(places.in_environment).filter(|password| !password.is_empty());
         let in_file = optional(places.in_file);
         let [url_key, environment_key, file_key] = places.keys;
@@ -73,20 +114,18 @@ impl Secret {
             ));
         }
         match (in_url, in_environment, in_file) {
-            (Some(password), _, _) => Ok(password),
-            (_, Some(password), _) => Ok(password.clone()),
-            (_, _, Some(path)) => Self::in_file(file_key, path, "the password"),
-            (None, None, None) => Ok(Self::default()),
+            (Some(password), _, _) => Ok(password.into()),
+            (_, Some(password), _) => Ok(password.clone().into()),
+            (_, _, Some(path)) => {
+                let password = Self::InFile {
+                    key: file_key,
+                    path: path.to_owned(),
+                };
+                password.read()?;
+                Ok(password)
+            }
+            (None, None, None) => Ok(Secret::default().into()),
         }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The value itself, for the one place that sends it.
-    pub fn reveal(&self) -> &str {
-        &self.0
     }
 }
 

@@ -10,7 +10,6 @@ use headwater_actors::{
     failure::{Class, Code, Failure},
     ports::BoxFuture,
 };
-use mysql_async::{Conn, Params, Row as SqlRow, Value, params, prelude::Queryable};
 use tokio::sync::Mutex;
 
 use super::{
@@ -21,7 +20,10 @@ use crate::{
     lease::Claim,
     mysql::{
         connect::connect,
+        connection::Connection,
+        error::Error,
         failure::{code, failure},
+        query::{Answer, Row as SqlRow, bytes_literal, text_literal},
     },
 };
 
@@ -44,7 +46,7 @@ pub struct MySqlTable {
     plan: MySqlStorePlan,
     name: String,
     place: String,
-    conn: Mutex<Option<Conn>>,
+    conn: Mutex<Option<Connection>>,
 }
 
 impl MySqlTable {
@@ -61,36 +63,36 @@ impl MySqlTable {
         }
     }
 
-    /// Runs one statement: its first row, and how many rows it changed.
-    async fn run(&self, sql: &str, values: Params) -> Result<(Option<SqlRow>, u64), Failure> {
+    /// Runs one statement.
+    async fn run(&self, sql: &str) -> Result<Answer, Failure> {
         let mut kept = self.conn.lock().await;
         // Out of its place while it works: a call that is given up takes its connection with it.
         let (mut conn, is_fresh) = match kept.take() {
             Some(conn) => (conn, false),
             None => (self.connect().await?, true),
         };
-        let outcome = conn.exec_first(sql, values.clone()).await;
-        let (row, conn) = match outcome {
-            Ok(row) => (row, conn),
+        let outcome = conn.query(sql).await;
+        let (answer, conn) = match outcome {
+            Ok(answer) => (answer, conn),
+            Err(error @ Error::Server(_)) => return Err(self.failure(error)),
+            Err(error) if is_fresh => return Err(self.failure(error)),
             // It may have been closed for idleness. Every write is conditional, so saying it twice is safe.
-            Err(mysql_async::Error::Io(_) | mysql_async::Error::Driver(_)) if !is_fresh => {
+            Err(_) => {
                 let mut conn = self.connect().await?;
-                let row = conn.exec_first(sql, values).await;
-                (row.map_err(|error| self.failure(error))?, conn)
+                let answer = conn.query(sql).await;
+                (answer.map_err(|error| self.failure(error))?, conn)
             }
-            Err(error) => return Err(self.failure(error)),
         };
-        let changed = conn.affected_rows();
         *kept = Some(conn);
-        Ok((row, changed))
+        Ok(answer)
     }
 
-    async fn connect(&self) -> Result<Conn, Failure> {
+    async fn connect(&self) -> Result<Connection, Failure> {
         let connected = connect(&self.plan.server).await;
         connected.map_err(|failure| failure.within(&self.place))
     }
 
-    fn failure(&self, error: mysql_async::Error) -> Failure {
+    fn failure(&self, error: Error) -> Failure {
         let user = &self.plan.server.user;
         let plain = failure(&self.place, user, error);
         let Some(Code::MySql { number, .. }) = plain.code else {
@@ -123,14 +125,15 @@ impl MySqlTable {
 
     async fn read_row(&self) -> Result<Option<Row>, Failure> {
         let sql = format!(
-            "SELECT term, holder, renewals, lease_ms, version, body FROM {} WHERE name = :name",
-            self.plan.quoted()
+            "SELECT term, holder, renewals, lease_ms, version, body FROM {} WHERE name = {}",
+            self.plan.quoted(),
+            text_literal(&self.name)
         );
-        let (row, _) = self.run(&sql, params! { "name" => &self.name }).await?;
-        row.map(|row| self.row(row)).transpose()
+        let answer = self.run(&sql).await?;
+        answer.rows.first().map(|row| self.row(row)).transpose()
     }
 
-    fn row(&self, mut row: SqlRow) -> Result<Row, Failure> {
+    fn row(&self, row: &SqlRow) -> Result<Row, Failure> {
         let damaged = || {
             Failure::definite(format!(
                 "{}: its row has values that were never written",
@@ -138,11 +141,12 @@ impl MySqlTable {
             ))
             .with_hint("the table has other columns than those in docs/high-availability.md")
         };
-        let mut number = |index| row.take::<u64, _>(index).ok_or_else(damaged);
+        let bytes = |index| row.bytes(index).map(<[u8]>::to_vec).ok_or_else(damaged);
+        let text = |index| String::from_utf8(bytes(index)?).map_err(|_| damaged());
+        let number = |index| text(index)?.parse().map_err(|_| damaged());
         let (term, renewals) = (number(0)?, number(2)?);
         let (lease_ms, version) = (number(3)?, number(4)?);
-        let holder = row.take::<String, _>(1).ok_or_else(damaged)?;
-        let body = row.take::<Vec<u8>, _>(5).ok_or_else(damaged)?;
+        let (holder, body) = (text(1)?, bytes(5)?);
         Ok(Row {
             claim: Claim {
                 term,
@@ -158,53 +162,40 @@ impl MySqlTable {
     async fn write_claim(&self, seen: Option<&Claim>, new: &Claim) -> Result<bool, Failure> {
         let table = self.plan.quoted();
         let lease_ms = u64::try_from(new.lease.as_millis()).unwrap_or(u64::MAX);
-        let mut values = vec![
-            ("term", Value::from(new.term)),
-            ("holder", Value::from(&new.holder)),
-            ("renewals", Value::from(new.renewals)),
-            ("lease_ms", Value::from(lease_ms)),
-            ("name", Value::from(&self.name)),
-        ];
+        let (term, renewals) = (new.term, new.renewals);
+        let (name, holder) = (text_literal(&self.name), text_literal(&new.holder));
         let Some(seen) = seen else {
             let sql = format!(
                 "INSERT INTO {table} (name, term, holder, renewals, lease_ms, version, body) \
-                 VALUES (:name, :term, :holder, :renewals, :lease_ms, 0, '')"
+                 VALUES ({name}, {term}, {holder}, {renewals}, {lease_ms}, 0, '')"
             );
-            return match self.run(&sql, named(values)).await {
+            return match self.run(&sql).await {
                 Ok(_) => Ok(true),
                 // Somebody else was first.
                 Err(failure) if failure.is_mysql(code::DUPLICATE_KEY) => Ok(false),
                 Err(failure) => Err(failure),
             };
         };
+        let seen_holder = text_literal(&seen.holder);
         let sql = format!(
-            "UPDATE {table} SET term = :term, holder = :holder, renewals = :renewals, lease_ms = :lease_ms \
-             WHERE name = :name AND term = :seen_term AND holder = :seen_holder AND renewals = :seen_renewals"
+            "UPDATE {table} SET term = {term}, holder = {holder}, renewals = {renewals}, lease_ms = {lease_ms} \
+             WHERE name = {name} AND term = {} AND holder = {seen_holder} AND renewals = {}",
+            seen.term, seen.renewals
         );
-        values.extend([
-            ("seen_term", Value::from(seen.term)),
-            ("seen_holder", Value::from(&seen.holder)),
-            ("seen_renewals", Value::from(seen.renewals)),
-        ]);
-        let (_, changed) = self.run(&sql, named(values)).await?;
-        Ok(changed == 1)
+        Ok(self.run(&sql).await?.changed == 1)
     }
 
     async fn write_body(&self, claim: &Claim, version: u64, body: &[u8]) -> Result<bool, Failure> {
         let sql = format!(
-            "UPDATE {} SET body = :body, version = :version + 1 \
-             WHERE name = :name AND term = :term AND holder = :holder AND version = :version",
-            self.plan.quoted()
+            "UPDATE {} SET body = {}, version = {version} + 1 \
+             WHERE name = {} AND term = {} AND holder = {} AND version = {version}",
+            self.plan.quoted(),
+            bytes_literal(body),
+            text_literal(&self.name),
+            claim.term,
+            text_literal(&claim.holder)
         );
-        let values = vec![
-            ("body", Value::from(body)),
-            ("version", Value::from(version)),
-            ("name", Value::from(&self.name)),
-            ("term", Value::from(claim.term)),
-            ("holder", Value::from(&claim.holder)),
-        ];
-        let (_, changed) = self.run(&sql, named(values)).await?;
-        Ok(changed == 1)
+        Ok(self.run(&sql).await?.changed == 1)
     }
 
     /// Changes nothing, but needs all that a write needs.
@@ -213,25 +204,21 @@ impl MySqlTable {
             "UPDATE {} SET version = version + 1 WHERE name = ''",
             self.plan.quoted()
         );
-        self.run(&sql, Params::Empty).await.map(drop)
+        self.run(&sql).await.map(drop)
     }
 
     async fn make(&self) -> Result<(), Failure> {
         // The account may have no right to it where it is there already: then the table decides.
         let database = format!("CREATE DATABASE IF NOT EXISTS `{}`", self.plan.database);
-        if let Err(failure) = self.run(&database, Params::Empty).await {
+        if let Err(failure) = self.run(&database).await {
             tracing::debug!(error = %failure, "the database was not created");
         }
         let table = format!(
             "CREATE TABLE IF NOT EXISTS {} {COLUMNS}",
             self.plan.quoted()
         );
-        self.run(&table, Params::Empty).await.map(drop)
+        self.run(&table).await.map(drop)
     }
-}
-
-fn named(values: Vec<(&str, Value)>) -> Params {
-    Params::from(values)
 }
 
 impl Table for MySqlTable {

@@ -13,7 +13,7 @@ use crate::{
     lease::Span,
     mysql::options::{SourcePlan, address},
     options::{Error, duration_secs, number, optional, read_choice},
-    secret::{Places, Secret},
+    secret::{Password, Places, Secret},
 };
 
 const TABLE: &str = "checkpoint.mysql.table";
@@ -173,7 +173,7 @@ fn mysql(settings: &MySqlOptions, source: &SourcePlan) -> Result<StorePlan, Erro
         let address = address::url_of(KEY, url)?;
         server.hosts = vec![address.host];
         server.user = address.user;
-        server.password = Secret::in_one_place(&places, address.password)?;
+        server.password = Password::in_one_place(&places, address.password)?;
     }
     Ok(StorePlan::MySql(Box::new(MySqlStorePlan {
         server,
@@ -314,7 +314,7 @@ mod tests {
             (elsewhere.user.as_str(), elsewhere.hosts[0].port),
             ("v", 3307)
         );
-        assert_eq!(elsewhere.password.reveal(), "q");
+        assert_eq!(elsewhere.password.read().unwrap().reveal(), "q");
         assert_eq!(
             refused_key(&[MYSQL, "source.hosts=b"]),
             "checkpoint.mysql.url"

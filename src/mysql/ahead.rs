@@ -17,8 +17,11 @@ use headwater_binlog::{
     position::Position,
 };
 
-use super::dump::{Ask, AtLogEnd, Connection, Dump, Place, Replica, Taken};
 use super::options::{Host, SourcePlan};
+use super::{
+    connection::Connection,
+    dump::{Ask, AtLogEnd, Dump, Place, Replica, Taken},
+};
 
 /// The server that a dump reads from.
 #[derive(Debug, Clone)]

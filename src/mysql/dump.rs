@@ -1,21 +1,14 @@
 //! A binlog dump over a connection of our own, as the bytes that the server sent.
 //!
-//! A [`Connection`] has logged in and takes the few statements that must run on it; a [`Dump`] gives events
-//! from there. What the dump thread makes up (heartbeats, the first ROTATE) is framed like the file's events,
+//! A [`Connection`] takes the few statements that must run on it; a [`Dump`] gives events from there. What the dump thread makes up (heartbeats, the first ROTATE) is framed like the file's events,
 //! because the session says what it understands. Not here: which position, and what to do after an error.
 
-mod error;
 mod events;
-mod greeting;
-mod login;
-mod packets;
-mod query;
-mod tls;
 
 use std::time::Duration;
 
 use bytes::BytesMut;
-use headwater_actors::failure::{Code, Failure};
+use headwater_actors::failure::Failure;
 use headwater_binlog::{
     gtid::{GtidSet, Uuid},
     position::Position,
@@ -24,20 +17,17 @@ use mysql_common::{
     packets::{BinlogDumpFlags, ComBinlogDump, ComBinlogDumpGtid, ComRegisterSlave, Sid},
     proto::MySerialize,
 };
-use tokio::{net::TcpStream, time::timeout};
 
-use self::{
-    error::Error,
-    events::{Events, Limits},
-    packets::Packets,
-};
-pub use self::{
-    events::{Place, Ready, Taken},
-    greeting::ServerVersion,
-};
-use super::options::{Host, SourcePlan};
+use self::events::{Events, Limits};
+pub use self::events::{Place, Ready, Taken};
+use super::options::SourcePlan;
 use super::{
+    connection::Connection,
+    error::Error,
     facts::{UNNAMED_SERVER, unnamed_server_uuid},
+    failure::dump_failure,
+    login::ServerVersion,
+    packets::Packets,
     resume::Route,
 };
 
@@ -100,63 +90,7 @@ pub enum AtLogEnd {
     Stop,
 }
 
-/// A connection that has logged in.
-pub struct Connection {
-    packets: Packets,
-    version: ServerVersion,
-    user: String,
-}
-
 impl Connection {
-    /// # Errors
-    /// Definite when the server refuses for good: wrong password, wrong certificate, no TLS.
-    pub async fn open(plan: &SourcePlan, host: &Host) -> Result<Self, Failure> {
-        let doing = format!("connect to MySQL at {}:{}", host.name, host.port);
-        let connect = async {
-            let tcp = TcpStream::connect((host.name.as_str(), host.port)).await?;
-            tcp.set_nodelay(true)?;
-            login::login(Box::new(tcp), plan, &host.name).await
-        };
-        let outcome = match timeout(plan.connect_timeout, Box::pin(connect)).await {
-            Ok(Err(Error::Silent(_))) | Err(_) => {
-                return Err(Failure::transient(format!(
-                    "{doing}: no answer within {} s",
-                    plan.connect_timeout.as_secs_f32()
-                ))
-                .with_code(Code::Late));
-            }
-            Ok(outcome) => outcome,
-        };
-        let (packets, version) = outcome.map_err(|error| error.failure(&doing, &plan.user))?;
-        Ok(Self {
-            packets,
-            version,
-            user: plan.user.clone(),
-        })
-    }
-
-    pub fn version(&self) -> ServerVersion {
-        self.version
-    }
-
-    /// Runs a statement that gives no rows.
-    ///
-    /// # Errors
-    /// What the server says, as a failure of `doing`.
-    pub async fn execute(&mut self, doing: &str, sql: &str) -> Result<(), Failure> {
-        let outcome = query::execute(&mut self.packets, sql).await;
-        outcome.map_err(|error| error.failure(doing, &self.user))
-    }
-
-    /// The first column of the first row; `None` for NULL or no row.
-    ///
-    /// # Errors
-    /// What the server says, as a failure of `doing`.
-    pub async fn value(&mut self, doing: &str, sql: &str) -> Result<Option<String>, Failure> {
-        let outcome = query::value(&mut self.packets, sql).await;
-        outcome.map_err(|error| error.failure(doing, &self.user))
-    }
-
     /// A name may lead to another server than the last time.
     ///
     /// # Errors
@@ -206,14 +140,14 @@ impl Connection {
             self.execute("prepare the dump", &statement).await?;
         }
         let started = start(&mut self.packets, replica.server_id, &request).await;
-        started.map_err(|error| error.dump_failure(&doing, &self.user))?;
+        started.map_err(|error| dump_failure(&doing, &self.user, error))?;
         self.packets.set_wait_max(wait_max);
         let limits = Limits {
             event_bytes_max: plan.event_bytes_max,
             payload_bytes_held: PAYLOAD_BYTES_HELD.min(plan.event_bytes_max),
         };
         Ok(Dump {
-            events: Events::of(self.packets, limits),
+            events: Events::of(*self.packets, limits),
             user: self.user,
             doing,
         })
@@ -371,7 +305,7 @@ impl Dump {
     }
 
     fn failure(&self, error: Error) -> Failure {
-        error.dump_failure(&self.doing, &self.user)
+        dump_failure(&self.doing, &self.user, error)
     }
 
     pub fn doing(&self) -> &str {

@@ -14,11 +14,15 @@ use headwater_binlog::{
     gtid::{GtidSet, Uuid},
     position::{FileName, Position},
 };
-use mysql_async::{Conn, Error, Row, prelude::Queryable};
 use tokio::time::timeout;
 
-use super::failure::failure;
 use super::options::Host;
+use super::{
+    connection::Connection,
+    error::Error,
+    failure::failure,
+    query::{Answer, Row},
+};
 
 /// Every binlog file begins with four magic bytes.
 const FIRST_OFFSET: u64 = 4;
@@ -61,7 +65,7 @@ impl Flavour {
 
 /// A connection, and the account's name, which hints need.
 pub struct Server {
-    pub conn: Conn,
+    pub conn: Connection,
     pub host: Host,
     pub user: String,
     /// As `SELECT VERSION()` prints it.
@@ -76,7 +80,7 @@ pub const SLOW_ANSWER: Duration = Duration::from_secs(600);
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
 impl Server {
-    pub fn failure(&self, doing: &str, error: mysql_async::Error) -> Failure {
+    pub fn failure(&self, doing: &str, error: Error) -> Failure {
         failure(doing, &self.user, error)
     }
 
@@ -91,8 +95,9 @@ impl Server {
         doing: &str,
         sql: &str,
     ) -> Result<Vec<Row>, Failure> {
-        let rows = within(wait_max, doing, self.conn.query(sql)).await?;
-        rows.map_err(|error| self.failure(doing, error))
+        let answer = within(wait_max, doing, self.conn.query(sql)).await?;
+        let answer = answer.map_err(|error| self.failure(doing, error))?;
+        Ok(answer.rows)
     }
 
     /// `None` when the server does not want to answer this.
@@ -101,8 +106,18 @@ impl Server {
         doing: &str,
         sql: &str,
     ) -> Result<Option<Vec<Row>>, Failure> {
+        let answer = self.answer_if_told(doing, sql).await?;
+        Ok(answer.map(|answer| answer.rows))
+    }
+
+    /// The same, with the columns' names.
+    pub async fn answer_if_told(
+        &mut self,
+        doing: &str,
+        sql: &str,
+    ) -> Result<Option<Answer>, Failure> {
         match within(self.wait_max, doing, self.conn.query(sql)).await? {
-            Ok(rows) => Ok(Some(rows)),
+            Ok(answer) => Ok(Some(answer)),
             Err(Error::Server(_)) => Ok(None),
             Err(error) => Err(self.failure(doing, error)),
         }
@@ -120,12 +135,12 @@ impl Server {
 
     /// `(8, 0, 36)`
     pub fn version(&self) -> (u16, u16, u16) {
-        self.conn.server_version()
+        self.conn.version().number
     }
 
     /// Ends the connection in good order; that it could not be is nobody's trouble.
     pub async fn leave(self) {
-        match timeout(LEAVE_WITHIN, self.conn.disconnect()).await {
+        match timeout(LEAVE_WITHIN, self.conn.leave()).await {
             Ok(Ok(())) => (),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the connection was not closed in good order");
@@ -347,16 +362,12 @@ fn head_position(row: &Row) -> Result<Position, Failure> {
 }
 
 pub fn text(row: &Row, index: usize) -> Option<String> {
-    row.get_opt::<Option<Vec<u8>>, _>(index)?
-        .ok()?
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    let bytes = row.bytes(index)?;
+    Some(String::from_utf8_lossy(bytes).into_owned())
 }
 
 pub fn number(row: &Row, index: usize) -> Option<u64> {
-    match row.get_opt::<Option<u64>, _>(index) {
-        Some(Ok(number)) => number,
-        _ => text(row, index)?.parse().ok(),
-    }
+    text(row, index)?.parse().ok()
 }
 
 fn gtid_set(what: &str, text: &str) -> Result<GtidSet, Failure> {

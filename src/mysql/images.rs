@@ -6,14 +6,16 @@
 
 use headwater_actors::failure::Failure;
 use headwater_binlog::schema::TableName;
-use mysql_async::{Conn, Row, Value as Sql, prelude::Queryable};
 use serde_json::{Number, Value};
 
 use super::options::SourcePlan;
 use super::{
+    connection::Connection,
+    error::Error,
     facts::{number, text},
+    query::Row,
     start::server,
-    unnamed::quoted,
+    unnamed::{is_of, quoted},
 };
 
 const DOING: &str = "read the source's tables";
@@ -74,8 +76,7 @@ pub async fn read_tables(
     take: &mut dyn FnMut(TableRead<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut server = server(plan).await?;
-    let setup = server.conn.query_drop("SET time_zone = '+00:00'").await;
-    setup.map_err(|error| server.failure(DOING, error))?;
+    server.execute(DOING, "SET time_zone = '+00:00'").await?;
     for name in tables {
         match describe(&mut server, json, name).await? {
             None => take(TableRead::Absent(name))?,
@@ -102,12 +103,14 @@ async fn describe(
     json: JsonColumns,
     name: &TableName,
 ) -> Result<Option<Result<SourceTable, ()>>, Failure> {
-    let sql = "SELECT column_name, data_type, column_type, \
+    let is_of_it = is_of(name);
+    let sql = format!(
+        "SELECT column_name, data_type, column_type, \
         EXISTS(SELECT 1 FROM information_schema.key_column_usage k WHERE k.table_schema = c.table_schema \
         AND k.table_name = c.table_name AND k.column_name = c.column_name AND k.constraint_name = 'PRIMARY') \
-        FROM information_schema.columns c WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position";
-    let asked: Result<Vec<Row>, _> = server.conn.exec(sql, (&name.database, &name.table)).await;
-    let rows = asked.map_err(|error| server.failure(DOING, error))?;
+        FROM information_schema.columns c WHERE {is_of_it} ORDER BY ordinal_position"
+    );
+    let rows = server.rows(DOING, &sql).await?;
     if rows.is_empty() {
         return Ok(None);
     }
@@ -159,13 +162,19 @@ fn column(row: &Row) -> Option<Column> {
 }
 
 enum Failed {
-    Sql(mysql_async::Error),
+    Sql(Error),
     Value,
     Taker(Failure),
 }
 
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
 async fn rows(
-    conn: &mut Conn,
+    conn: &mut Connection,
     table: &SourceTable,
     take: &mut dyn FnMut(TableRead<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failed> {
@@ -180,33 +189,31 @@ async fn rows(
         quoted(&table.name.database),
         quoted(&table.name.table)
     );
-    let mut result = conn.query_iter(sql).await.map_err(Failed::Sql)?;
-    while let Some(row) = result.next().await.map_err(Failed::Sql)? {
+    conn.each(&sql, |row| {
         let mut values = Vec::with_capacity(table.columns.len());
-        for (column, value) in table.columns.iter().zip(row.unwrap()) {
+        for (column, value) in table.columns.iter().zip(row.values()) {
             let value = match value {
-                Sql::NULL => Value::Null,
-                Sql::Bytes(bytes) => render(column.form, bytes).ok_or(Failed::Value)?,
-                _ => return Err(Failed::Value),
+                None => Value::Null,
+                Some(bytes) => render(column.form, bytes).ok_or(Failed::Value)?,
             };
             values.push((column.name.as_str(), value, column.is_key));
         }
-        take(TableRead::Row(&table.name, values)).map_err(Failed::Taker)?;
-    }
-    Ok(())
+        take(TableRead::Row(&table.name, values)).map_err(Failed::Taker)
+    })
+    .await
 }
 
 /// What SELECT printed, as the native event writes it.
-fn render(form: Form, bytes: Vec<u8>) -> Option<Value> {
+fn render(form: Form, bytes: &[u8]) -> Option<Value> {
     if form == Form::Base64 {
-        return Some(base64_simd::STANDARD.encode_to_string(&bytes).into());
+        return Some(base64_simd::STANDARD.encode_to_string(bytes).into());
     }
     if form == Form::Vector {
         let parts = bytes.chunks_exact(4).map(|part| part.try_into().ok());
         let floats = parts.map(|part| single(f32::from_le_bytes(part?)));
         return floats.collect::<Option<Vec<_>>>().map(Value::Array);
     }
-    let text = String::from_utf8(bytes).ok()?;
+    let text = str::from_utf8(bytes).ok()?;
     match form {
         Form::Integer => match text.parse::<u64>() {
             Ok(number) => Some(number.into()),
@@ -214,7 +221,7 @@ fn render(form: Form, bytes: Vec<u8>) -> Option<Value> {
         },
         Form::Float => single(text.parse::<f64>().ok()? as f32),
         Form::Double => Number::from_f64(text.parse().ok()?).map(Value::Number),
-        Form::Json => serde_json::from_str(&text).ok(),
+        Form::Json => serde_json::from_str(text).ok(),
         _ => Some(text.into()),
     }
 }
@@ -233,7 +240,7 @@ mod tests {
 
     #[test]
     fn values_come_out_as_the_native_event_writes_them() {
-        let of = |form, text: &str| render(form, text.as_bytes().to_vec());
+        let of = |form, text: &str| render(form, text.as_bytes());
         assert_eq!(
             of(Form::Integer, "18446744073709551615"),
             Some(json!(u64::MAX))
@@ -244,7 +251,7 @@ mod tests {
         assert_eq!(of(Form::Text, "12.50"), Some(json!("12.50")));
         assert_eq!(of(Form::Json, r#"{"k": 1.0}"#), Some(json!({"k": 1.0})));
         let bytes = [1.5_f32, -0.1].map(f32::to_le_bytes).concat();
-        assert_eq!(render(Form::Vector, bytes), Some(json!([1.5, -0.1])));
-        assert_eq!(render(Form::Base64, vec![0]), Some(json!("AA==")));
+        assert_eq!(render(Form::Vector, &bytes), Some(json!([1.5, -0.1])));
+        assert_eq!(render(Form::Base64, &[0]), Some(json!("AA==")));
     }
 }

@@ -2,11 +2,11 @@
 
 use headwater_actors::failure::Failure;
 use headwater_binlog::schema::TableName;
-use mysql_async::Row;
 
 use super::options::SourcePlan;
 use super::{
     facts::{SLOW_ANSWER, number, text},
+    query::Row,
     start::server,
 };
 

@@ -3,25 +3,29 @@
 //! [`preflight`](preflight::preflight) says whether a server can be read, [`start`] turns a checkpoint or
 //! `source.start` into a place in that server's own log, [`stream`] reads from there. Everything that
 //! decides is pure and stands apart from what asks the server ([`mod@resume`], [`boundary`], [`checks`]).
-//! Vendor types (mysql_async) do not leave this module. Not here: reconnecting and its back-off (the
-//! supervisor's), what events mean (headwater-binlog's).
+//! All connections are of one kind ([`connection`]), with one login and one limit for answers. Not here: reconnecting
+//! and its back-off (the supervisor's), what events mean (headwater-binlog's).
 
 mod ahead;
 pub mod boundary;
 pub mod checks;
 pub mod connect;
+pub mod connection;
 pub mod dump;
+pub mod error;
 pub mod facts;
 pub mod failure;
 mod fatal;
-mod guard;
 mod hosts;
 mod images;
 mod listing;
+mod login;
 mod name_case;
 pub mod options;
+mod packets;
 pub mod preflight;
 mod prepared;
+pub mod query;
 mod replication;
 pub mod resume;
 pub mod start;

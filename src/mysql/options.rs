@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use self::point::{StartPlan, Target};
 use crate::{
     options::{Error, duration_secs, number, optional, quoted, read_choice},
-    secret::{Places, Secret},
+    secret::{Password, Places, Secret},
 };
 
 /// The largest packet that a server can send.
@@ -49,6 +49,8 @@ struct TlsOptions {
     #[serde(deserialize_with = "read_choice")]
     mode: TlsMode,
     ca_file: String,
+    cert_file: String,
+    key_file: String,
     allow_public_key_retrieval: bool,
 }
 
@@ -78,7 +80,7 @@ pub struct SourcePlan {
     /// The server of `source.url` first, then `source.hosts`.
     pub hosts: Vec<Host>,
     pub user: String,
-    pub password: Secret,
+    pub password: Password,
     pub tls: TlsPlan,
     pub start: StartPlan,
     /// 0: drawn at random once, kept with the checkpoint.
@@ -127,8 +129,17 @@ pub struct Host {
 pub struct TlsPlan {
     pub mode: TlsMode,
     pub ca_file: Option<PathBuf>,
+    /// What we show of ourselves.
+    pub client: Option<ClientCertificate>,
     /// Without TLS: encrypt the password with a key that the server, whoever it is, offers.
     pub allow_public_key_retrieval: bool,
+}
+
+/// PEM files: the certificate with those between it and its authority, and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -168,7 +179,7 @@ impl SourceOptions {
         Ok(SourcePlan {
             hosts,
             user: address.user,
-            password: Secret::in_one_place(
+            password: Password::in_one_place(
                 &Places {
                     keys: [
                         "source.url",
@@ -224,7 +235,37 @@ impl TlsOptions {
         Ok(TlsPlan {
             mode,
             ca_file,
+            client: self.client()?,
             allow_public_key_retrieval: self.allow_public_key_retrieval,
         })
     }
+
+    fn client(&self) -> Result<Option<ClientCertificate>, Error> {
+        let files = [&self.cert_file, &self.key_file].map(|file| optional(file));
+        let [cert_file, key_file] = match files {
+            [None, None] => return Ok(None),
+            [Some(cert_file), Some(key_file)] => [cert_file, key_file].map(PathBuf::from),
+            [None, _] => return Err(one_alone("source.tls.key_file", "source.tls.cert_file")),
+            [_, None] => return Err(one_alone("source.tls.cert_file", "source.tls.key_file")),
+        };
+        if self.mode == TlsMode::Disabled {
+            return Err(Error::new(
+                "source.tls.cert_file",
+                "has no effect with source.tls.mode = \"disabled\"",
+                "set the mode to \"required\" or one that verifies, or remove the files",
+            ));
+        }
+        Ok(Some(ClientCertificate {
+            cert_file,
+            key_file,
+        }))
+    }
+}
+
+fn one_alone(key: &str, missing: &str) -> Error {
+    Error::new(
+        key,
+        format!("is set without {missing}"),
+        "a client certificate has both: set the other one too, or remove this one",
+    )
 }

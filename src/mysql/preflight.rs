@@ -4,7 +4,6 @@
 
 use headwater_actors::{checkpoint::OrderingKey, failure::Failure, filter::TableFilter};
 use headwater_binlog::schema::{NameCase, TableName};
-use mysql_async::Row;
 
 pub use super::checks::{Check, Verdict};
 use super::options::SourcePlan;
@@ -17,6 +16,7 @@ use super::{
         ensure_server_id, ensure_strict_gtids, ensure_tables, ensure_tls, ensure_version,
     },
     facts::{Flavour, SLOW_ANSWER, Server, number, text},
+    query::Row,
     start::server,
 };
 

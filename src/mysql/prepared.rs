@@ -60,7 +60,7 @@ pub async fn recoverable(plan: &SourcePlan) -> Result<Vec<Xid>, Failure> {
 }
 
 /// Format, lengths of both parts, both parts in hexadecimal behind `0x`.
-fn xid(row: &mysql_async::Row) -> Option<Xid> {
+fn xid(row: &super::query::Row) -> Option<Xid> {
     use super::facts::{number, text};
     let gtrid = usize::try_from(number(row, 1)?).ok()? * 2;
     let data = text(row, 3)?;

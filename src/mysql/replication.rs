@@ -4,9 +4,11 @@
 //! gone. A stopped one gets nothing until an operator starts it, and a promoted server has none.
 
 use headwater_actors::failure::Failure;
-use mysql_async::{Error, Row, prelude::Queryable};
 
-use super::facts::{Flavour, Server, number, text};
+use super::{
+    facts::{Flavour, Server, number, text},
+    query::Answer,
+};
 
 const DOING: &str = "ask whether the server replicates";
 
@@ -29,12 +31,10 @@ impl Server {
         } else {
             "SHOW SLAVE STATUS"
         };
-        let channels = match self.conn.query::<Row, _>(sql).await {
-            Ok(channels) => channels,
-            Err(Error::Server(_)) => return Ok(Replication::Hidden),
-            Err(error) => return Err(self.failure(DOING, error)),
+        let Some(channels) = self.answer_if_told(DOING, sql).await? else {
+            return Ok(Replication::Hidden);
         };
-        if channels.iter().any(applies) || self.is_group_member().await? {
+        if applies(&channels) || self.is_group_member().await? {
             return Ok(Replication::Runs);
         }
         Ok(Replication::Stopped)
@@ -55,22 +55,20 @@ impl Server {
     async fn is_group_member(&mut self) -> Result<bool, Failure> {
         let sql = "SELECT 1 FROM performance_schema.replication_group_members \
             WHERE member_id = @@GLOBAL.server_uuid AND member_state IN ('ONLINE', 'RECOVERING')";
-        match self.conn.query::<Row, _>(sql).await {
-            Ok(rows) => Ok(!rows.is_empty()),
-            Err(Error::Server(_)) => Ok(false),
-            Err(error) => Err(self.failure("ask whether the server is of a group", error)),
-        }
+        let doing = "ask whether the server is of a group";
+        let rows = self.rows_if_told(doing, sql).await?;
+        Ok(rows.is_some_and(|rows| !rows.is_empty()))
     }
 }
 
+/// Whether one of the channels does.
 /// <https://dev.mysql.com/doc/refman/9.0/en/show-replica-status.html>
-fn applies(channel: &Row) -> bool {
+fn applies(channels: &Answer) -> bool {
     let names = ["Replica_SQL_Running", "Slave_SQL_Running"];
-    let column = channel
-        .columns_ref()
-        .iter()
-        .position(|column| names.contains(&column.name_str().as_ref()));
-    column
-        .and_then(|column| text(channel, column))
-        .is_some_and(|runs| runs == "Yes")
+    let mut columns = channels.columns.iter();
+    let Some(column) = columns.position(|column| names.contains(&column.as_str())) else {
+        return false;
+    };
+    let mut channels = channels.rows.iter();
+    channels.any(|channel| text(channel, column).is_some_and(|runs| runs == "Yes"))
 }

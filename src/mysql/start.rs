@@ -24,7 +24,8 @@ use super::options::{Host, SourcePlan, StartPlan};
 use super::{
     boundary::{Verdict, Walk},
     connect::connect_any,
-    dump::{AtLogEnd, Connection, Dump, Replica, Taken},
+    connection::Connection,
+    dump::{AtLogEnd, Dump, Replica, Taken},
     facts::{SLOW_ANSWER, Server, ServerFacts, text},
     resume::{Route, decide_resume, ensure_gtids, is_log_of, next_epoch},
 };
@@ -41,7 +42,9 @@ pub struct Start {
 
 /// A connection to the first host that answers, and the account's name.
 pub(super) async fn server(plan: &SourcePlan) -> Result<Server, Failure> {
-    let (conn, host) = connect_any(plan).await?;
+    let (mut conn, host) = connect_any(plan).await?;
+    // Each question has its own limit.
+    conn.set_wait_max(SLOW_ANSWER);
     let mut server = Server {
         conn,
         host,

@@ -29,7 +29,8 @@ use tokio::sync::Mutex;
 use super::options::{SourcePlan, UnnamedColumns};
 use super::{
     ahead::{Home, PartSums},
-    dump::{AtLogEnd, Connection, Dump, Ready, Replica, Taken},
+    connection::Connection,
+    dump::{AtLogEnd, Dump, Ready, Replica, Taken},
     facts::{Server, ServerFacts},
     prepared,
     resume::{Route, decide_resume},

@@ -17,13 +17,15 @@ use headwater_binlog::{
     position::Position,
     schema::TableName,
 };
-use mysql_async::{Error, Row, prelude::Queryable};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::options::{Host, SourcePlan};
 use super::{
-    dump::{AtLogEnd, Connection, Replica, Taken},
+    connection::Connection,
+    dump::{AtLogEnd, Replica, Taken},
+    error::Error,
     facts::{Server, number, text},
+    query::{Row, text_literal},
     resume::Route,
     start::server,
 };
@@ -156,9 +158,9 @@ async fn hold(server: &mut Server, name: &TableName) -> Result<bool, Failure> {
         quoted(database),
         quoted(table)
     );
-    match server.conn.query_drop(sql).await {
-        Ok(()) => Ok(true),
-        Err(Error::Server(error)) if [NO_SUCH_DATABASE, NO_SUCH_TABLE].contains(&error.code) => {
+    match server.conn.query(&sql).await {
+        Ok(_) => Ok(true),
+        Err(Error::Server(error)) if [NO_SUCH_DATABASE, NO_SUCH_TABLE].contains(&error.number) => {
             Ok(false)
         }
         Err(error) => Err(server.failure(&format!("{DOING}, {name}"), error)),
@@ -167,15 +169,19 @@ async fn hold(server: &mut Server, name: &TableName) -> Result<bool, Failure> {
 
 async fn list(server: &mut Server, table: &TableName) -> Result<ColumnList, Failure> {
     // Old servers list databases and tables without regard to case: the names are compared here.
-    let sql = "SELECT table_schema, table_name, column_name, column_type, character_octet_length, \
+    let is_of_it = is_of(table);
+    let sql = format!(
+        "SELECT table_schema, table_name, column_name, column_type, character_octet_length, \
          character_set_name, is_nullable, extra FROM information_schema.columns \
-         WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position";
-    let columns = of_table(server, sql, table).await?;
+         WHERE {is_of_it} ORDER BY ordinal_position"
+    );
+    let columns = of_table(server, &sql, table).await?;
     let columns: Vec<ListedColumn> = columns.iter().filter_map(listed_column).collect();
-    let sql = "SELECT table_schema, table_name, column_name FROM information_schema.key_column_usage \
-         WHERE table_schema = ? AND table_name = ? AND constraint_name = 'PRIMARY' \
-         ORDER BY ordinal_position";
-    let key = of_table(server, sql, table).await?;
+    let sql = format!(
+        "SELECT table_schema, table_name, column_name FROM information_schema.key_column_usage \
+         WHERE {is_of_it} AND constraint_name = 'PRIMARY' ORDER BY ordinal_position"
+    );
+    let key = of_table(server, &sql, table).await?;
     let index_of = |row: &Row| {
         let name = text(row, 2)?;
         columns.iter().position(|column| column.name == name)
@@ -190,10 +196,14 @@ async fn list(server: &mut Server, table: &TableName) -> Result<ColumnList, Fail
     })
 }
 
+/// The condition that rows of information_schema are of the table.
+pub(super) fn is_of(table: &TableName) -> String {
+    let [database, table] = [&table.database, &table.table].map(|name| text_literal(name));
+    format!("table_schema = {database} AND table_name = {table}")
+}
+
 async fn of_table(server: &mut Server, sql: &str, table: &TableName) -> Result<Vec<Row>, Failure> {
-    let names = (&table.database, &table.table);
-    let rows: Result<Vec<Row>, Error> = server.conn.exec(sql, names).await;
-    let rows = rows.map_err(|error| server.failure(DOING, error))?;
+    let rows = server.rows(DOING, sql).await?;
     let is_it = |row: &Row| {
         text(row, 0).as_ref() == Some(&table.database)
             && text(row, 1).as_ref() == Some(&table.table)

@@ -74,10 +74,11 @@ impl Server {
         let stored = self.store.load().await?;
         let checkpoint = stored.checkpoint.as_ref();
         let hosts = mysql::choose_host(&self.plan.source, checkpoint, &self.catch_up).await?;
-        let plan = &Plan {
+        let plan = Box::new(Plan {
             source: hosts.only_first(),
             ..self.plan.clone()
-        };
+        });
+        let plan = &*plan;
         ensure_source(plan, &stored).await?;
         self.outputs.connect().await?;
         let from = begin(plan, &stored).await?;

@@ -34,7 +34,7 @@ fn with_kinesis<'a>(sets: &[&'a str]) -> Vec<&'a str> {
 fn the_defaults_are_a_plan() {
     let plan = plan_of(&[]).unwrap();
     assert_eq!(plan.source.hosts.len(), 1);
-    assert!(plan.source.password.is_empty());
+    assert!(plan.source.password.read().unwrap().is_empty());
     assert!(plan.tables.is_everything());
     assert_eq!(plan.shutdown_grace, Duration::from_secs(25));
     assert_eq!(plan.ordering, OrderingKey::Table);
@@ -158,7 +158,11 @@ fn a_password_comes_from_one_place() {
     std::fs::write(&path, "hunter2\n").unwrap();
     let file = format!("source.password_file={}", path.display());
     let plan = plan_of(&[&file]).unwrap();
-    assert_eq!(plan.source.password.reveal(), "hunter2");
+    let password = || plan.source.password.read().unwrap();
+    assert_eq!(password().reveal(), "hunter2");
+    std::fs::write(&path, "rotated\n").unwrap();
+    assert_eq!(password().reveal(), "rotated", "read at each connect");
+    std::fs::write(&path, "hunter2\n").unwrap();
     let error = plan_of(&[&file, "source.url=mysql://u:other@h"]).unwrap_err();
     assert!(
         error
@@ -182,6 +186,18 @@ fn a_ca_file_that_would_not_be_used_is_refused() {
     );
     let plan = plan_of(&["source.tls.ca_file=ca.pem", "source.tls.mode=verify_ca"]).unwrap();
     assert_eq!(plan.source.tls.mode, TlsMode::VerifyCa);
+}
+
+#[test]
+fn a_client_certificate_has_two_files_and_a_mode_with_tls() {
+    let (cert, key) = ("source.tls.cert_file=c.pem", "source.tls.key_file=k.pem");
+    let alone = plan_of(&[cert]).unwrap_err();
+    assert_eq!(alone.key, "source.tls.cert_file");
+    assert!(alone.message.contains("without source.tls.key_file"));
+    assert_eq!(refused_key(&[key]), "source.tls.key_file");
+    let disabled = "source.tls.mode=disabled";
+    assert_eq!(refused_key(&[cert, key, disabled]), "source.tls.cert_file");
+    assert!(plan_of(&[cert, key]).unwrap().source.tls.client.is_some());
 }
 
 #[test]

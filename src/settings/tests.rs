@@ -270,6 +270,10 @@ fn a_section_shares_keys_and_one_that_nobody_reads_is_refused() {
     #[derive(Debug, Deserialize)]
     struct Shared {
         ca_file: String,
+        #[serde(rename = "cert_file")]
+        _cert_file: String,
+        #[serde(rename = "key_file")]
+        _key_file: String,
         #[serde(rename = "allow_public_key_retrieval")]
         _allow_public_key_retrieval: bool,
     }
@@ -281,8 +285,8 @@ fn a_section_shares_keys_and_one_that_nobody_reads_is_refused() {
     }
     #[derive(Debug, Deserialize)]
     struct More {
-        #[serde(rename = "key_file")]
-        _key_file: String,
+        #[serde(rename = "crl_file")]
+        _crl_file: String,
     }
     let loaded = loaded("", &[], &["source.tls.ca_file=x"]).unwrap();
     let Whole { mode, shared } = loaded.read::<Top<Whole>>().unwrap().source.tls;
@@ -291,7 +295,7 @@ fn a_section_shares_keys_and_one_that_nobody_reads_is_refused() {
     assert!(error.key.starts_with("source.tls"), "{error}");
     assert!(error.message.contains("unknown field `"), "{error}");
     let error = loaded.read::<Top<More>>().unwrap_err();
-    assert_eq!(error.key, "source.tls.key_file");
+    assert_eq!(error.key, "source.tls.crl_file");
     assert_eq!(error.message, "is missing");
 }
 

@@ -21,6 +21,7 @@ mod keys;
 mod kills;
 mod lanes;
 mod letters;
+mod logins;
 mod logs;
 mod mariadb;
 mod names;

@@ -28,7 +28,7 @@ pub fn plan(server: &MySql) -> SourcePlan {
     SourcePlan {
         hosts: vec![host(server)],
         user: USER.into(),
-        password: Secret::new(PASSWORD),
+        password: Secret::new(PASSWORD).into(),
         tls: tls(TlsMode::Preferred, None),
         start: StartPlan::Now,
         server_id: 0,
@@ -54,6 +54,7 @@ pub fn tls(mode: TlsMode, ca_file: Option<PathBuf>) -> TlsPlan {
     TlsPlan {
         mode,
         ca_file,
+        client: None,
         allow_public_key_retrieval: false,
     }
 }

@@ -1,25 +1,28 @@
-//! Logging in on the dump's own connection: every way in which a password can go, every mode of TLS, and the
-//! same words as the other connections when it is refused.
+//! Logging in: every way in which a password can go, every mode of TLS, and what a refused account is told.
 
 use std::path::{Path, PathBuf};
 
 use headwater::{
-    mysql::{SourcePlan, TlsMode, connect::connect, dump::Connection},
+    mysql::{SourcePlan, TlsMode, connection::Connection, options::ClientCertificate},
     secret::Secret,
 };
 use headwater_actors::failure::{Code, Failure};
 use headwater_harness::mysql::{GRANTS, MySql};
-use mysql_async::prelude::Queryable;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair,
+};
 use tempfile::TempDir;
 
-use crate::log::{Reading, definite, plan, tls};
+use crate::log::{Reading, definite, plan, tls, transient};
+
+async fn open(plan: &SourcePlan) -> Result<Connection, Failure> {
+    Connection::open(plan, &plan.hosts[0]).await
+}
 
 /// The account that the server knows this connection by, and its cipher; none without TLS.
 async fn logged_in(plan: &SourcePlan) -> (String, Option<String>) {
-    let mut connection = Connection::open(plan, &plan.hosts[0])
-        .await
-        .expect("a connection");
+    let mut connection = open(plan).await.expect("a connection");
     let user = connection.value("ask", "SELECT CURRENT_USER()").await;
     let cipher = connection
         .value(
@@ -41,7 +44,7 @@ async fn account(server: &MySql, name: &str, password: &str) -> SourcePlan {
         .expect("a user");
     let mut plan = plan(server);
     plan.user = name.into();
-    plan.password = Secret::new(password);
+    plan.password = Secret::new(password).into();
     plan
 }
 
@@ -74,16 +77,12 @@ async fn without_tls_a_password_goes_by_hash_alone_unless_a_setting_allows_more(
     plain.tls = tls(TlsMode::Disabled, None);
     let mut encrypted = plain.clone();
     encrypted.tls = tls(TlsMode::Required, None);
-    let theirs = definite(connect(&plain).await);
-    let ours = definite(Connection::open(&plain, &plain.hosts[0]).await);
-    assert_eq!(ours, theirs);
-    let hint = ours.hint.as_deref().unwrap_or_default();
+    let failure = definite(open(&plain).await);
+    let hint = failure.hint.as_deref().unwrap_or_default();
     assert!(hint.contains("allow_public_key_retrieval"), "{hint}");
     // From here on the server knows the hash.
     logged_in(&encrypted).await;
     logged_in(&plain).await;
-    let mut driver = connect(&plain).await.expect("logged in by hash");
-    driver.query_drop("SELECT 1").await.expect("an answer");
 }
 
 #[tokio::test]
@@ -94,43 +93,171 @@ async fn without_its_key_a_server_takes_a_known_hash_in_the_clear_and_nothing_el
     let mut plan = account(&server, "ann", "let-it-flow").await;
     plan.tls = tls(TlsMode::Disabled, None);
     plan.tls.allow_public_key_retrieval = true;
-    assert!(Connection::open(&plan, &plan.hosts[0]).await.is_err());
+    assert!(open(&plan).await.is_err());
     plan.tls = tls(TlsMode::Required, None);
-    assert!(Connection::open(&plan, &plan.hosts[0]).await.is_ok());
+    assert!(open(&plan).await.is_ok());
     plan.tls = tls(TlsMode::Disabled, None);
-    assert!(Connection::open(&plan, &plan.hosts[0]).await.is_ok());
+    assert!(open(&plan).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_refused_login_is_told_in_the_words_of_the_other_connections() {
+async fn sha256_password_goes_inside_tls_or_under_a_key_that_may_be_taken() {
     let server = MySql::start().await.expect("a server");
-    let good = plan(&server);
-    let mut wrong = good.clone();
-    wrong.password = Secret::new("not-it");
-    let mut unknown = good.clone();
-    unknown.user = "nobody".into();
-    let mut foreign = account(&server, "foreign", "let-it-flow").await;
+    let mut plan = account(&server, "ann", "let-it-flow").await;
+    let made = server
+        .exec("CREATE USER sha256@'%' IDENTIFIED WITH sha256_password BY 'let-it-flow'")
+        .await;
+    made.expect("a user");
+    plan.user = "sha256".into();
+    plan.tls = tls(TlsMode::Disabled, None);
+    definite(open(&plan).await);
+    plan.tls.allow_public_key_retrieval = true;
+    open(&plan).await.expect("logged in under the key");
+    plan.tls = tls(TlsMode::Required, None);
+    open(&plan).await.expect("logged in inside TLS");
+    plan.password = Secret::new("not-it").into();
+    let failure = definite(open(&plan).await);
+    assert!(failure.is_mysql(1045), "{failure}");
+}
+
+/// MySQL answers an account that it does not know with any plugin, the name decides which: all are spoken, so it
+/// comes to the server's own "access denied".
+#[tokio::test]
+async fn an_account_that_does_not_exist_is_refused_by_the_server_itself() {
+    let server = MySql::start().await.expect("a server");
+    let mut unknown = plan(&server);
+    for name in ["nobody", "nemo", "a", "b", "c", "d", "e", "f"] {
+        unknown.user = name.into();
+        let failure = definite(open(&unknown).await);
+        assert!(failure.is_mysql(1045), "{name}: {failure}");
+        assert!(failure.hint.expect("a hint").contains(name));
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_wants_tls_or_a_certificate_is_told_what_the_connection_lacked() {
+    let ours = Authority::new("ours");
+    let server = ours.server("127.0.0.1").await;
+    let mut tried = account(&server, "ann", "let-it-flow").await;
     server
         .exec(
-            "CREATE USER sha256@'%' IDENTIFIED WITH sha256_password BY 'let-it-flow';
-             CREATE USER locked@'%' IDENTIFIED BY 'let-it-flow' ACCOUNT LOCK;
-             CREATE USER secure@'%' IDENTIFIED BY 'let-it-flow' REQUIRE SSL",
+            "CREATE USER secure@'%' IDENTIFIED BY 'let-it-flow' REQUIRE SSL;
+             CREATE USER certified@'%' IDENTIFIED BY 'let-it-flow' REQUIRE X509;
+             CREATE USER named@'%' IDENTIFIED BY 'let-it-flow' REQUIRE SUBJECT '/CN=headwater';
+             CREATE USER other@'%' IDENTIFIED BY 'let-it-flow' REQUIRE SUBJECT '/CN=other'",
         )
         .await
         .expect("users");
-    foreign.user = "sha256".into();
-    let mut locked = foreign.clone();
-    locked.user = "locked".into();
-    let mut secure = foreign.clone();
-    secure.user = "secure".into();
-    secure.tls = tls(TlsMode::Disabled, None);
-    let mut trusting = good.clone();
-    trusting.tls = tls(TlsMode::VerifyIdentity, None);
-    for refused in [wrong, unknown, foreign, locked, secure, trusting] {
-        let theirs = definite(connect(&refused).await);
-        let ours = definite(Connection::open(&refused, &refused.hosts[0]).await);
-        assert_eq!(ours, theirs, "{}", refused.user);
+    let mut told = async |user: &str, mode, client: Option<&ClientCertificate>| {
+        tried.user = user.into();
+        tried.tls = tls(mode, None);
+        tried.tls.allow_public_key_retrieval = true;
+        tried.tls.client = client.cloned();
+        let outcome = open(&tried).await;
+        outcome.err().map(|failure| {
+            assert!(failure.is_mysql(1045), "{failure}");
+            definite::<()>(Err(failure)).hint.unwrap_or_default()
+        })
+    };
+    let ok = None;
+    let lacks = |hint: Option<String>, words: &str| {
+        assert!(
+            hint.as_ref().is_some_and(|hint| hint.contains(words)),
+            "{hint:?}"
+        );
+    };
+    let certificate = ours.client("headwater");
+    lacks(told("secure", TlsMode::Disabled, None).await, "had no TLS");
+    assert_eq!(told("secure", TlsMode::Required, None).await, ok);
+    lacks(
+        told("certified", TlsMode::Required, None).await,
+        "no client certificate",
+    );
+    for user in ["certified", "named"] {
+        for mode in [TlsMode::Preferred, TlsMode::Required] {
+            assert_eq!(told(user, mode, Some(&certificate)).await, ok, "{user}");
+        }
     }
+    lacks(
+        told("other", TlsMode::Required, Some(&certificate)).await,
+        "SUBJECT or ISSUER",
+    );
+}
+
+#[tokio::test]
+async fn a_client_certificate_that_is_of_no_use_is_told() {
+    let (ours, strange) = (Authority::new("ours"), Authority::new("strange"));
+    let server = ours.server("127.0.0.1").await;
+    let mut tried = plan(&server);
+    let good = ours.client("headwater");
+    let missing = ClientCertificate {
+        cert_file: "no-such.pem".into(),
+        ..good.clone()
+    };
+    let mixed = ClientCertificate {
+        key_file: ours.client("another").key_file,
+        ..good.clone()
+    };
+    for (client, word) in [
+        (missing, "no-such.pem"),
+        (mixed, "headwater.pem"),
+        (strange.client("headwater"), "UnknownCA"),
+    ] {
+        tried.tls.client = Some(client);
+        let failure = definite(open(&tried).await);
+        assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
+        assert!(failure.to_string().contains(word), "{failure}");
+        assert!(failure.hint.expect("a hint").contains("cert_file"));
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_may_not_log_in_is_definite() {
+    let server = MySql::start().await.expect("a server");
+    let mut tried = account(&server, "ann", "let-it-flow").await;
+    tried.password = Secret::new("not-it").into();
+    assert!(definite(open(&tried).await).is_mysql(1045));
+    let locked = "CREATE USER locked@'%' IDENTIFIED BY 'let-it-flow' ACCOUNT LOCK";
+    server.exec(locked).await.expect("a user");
+    let mut tried = plan(&server);
+    tried.user = "locked".into();
+    assert!(definite(open(&tried).await).is_mysql(3118));
+}
+
+/// MariaDB lets itself be told to take cipher suites that no longer count as safe.
+#[tokio::test]
+async fn a_server_without_forward_secrecy_is_definite_and_told_what_is_spoken() {
+    let ours = Authority::new("ours");
+    let mut options = ours.options("127.0.0.1");
+    options.extend(["--tls-version=TLSv1.2", "--ssl-cipher=AES256-GCM-SHA384"].map(str::to_owned));
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    let server = MySql::mariadb(&options).await.expect("a server");
+    let mut tried = plan(&server);
+    for mode in [TlsMode::Preferred, TlsMode::Required] {
+        tried.tls = tls(mode, None);
+        let failure = definite(open(&tried).await);
+        let hint = failure.hint.as_deref().unwrap_or_default();
+        assert!(
+            hint.contains("TLS 1.2 (with ECDHE) and 1.3"),
+            "{failure}: {hint}"
+        );
+    }
+    tried.tls = tls(TlsMode::Disabled, None);
+    open(&tried).await.expect("logged in without TLS");
+}
+
+#[tokio::test]
+async fn a_host_that_has_no_address_is_named() {
+    let server = MySql::start().await.expect("a server");
+    let mut tried = plan(&server);
+    tried.hosts[0].name = "no-such-host.invalid".into();
+    let failure = transient(open(&tried).await);
+    assert!(
+        failure
+            .to_string()
+            .contains("unknown host \"no-such-host.invalid\""),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -139,7 +266,7 @@ async fn a_server_without_tls_is_used_only_where_the_mode_allows_it() {
     let mut tried = plan(&server);
     for mode in [TlsMode::Disabled, TlsMode::Preferred] {
         tried.tls = tls(mode, None);
-        let failure = definite(connect(&tried).await);
+        let failure = definite(open(&tried).await);
         assert!(failure.to_string().contains("has no TLS"), "{failure}");
     }
     for mode in [TlsMode::Disabled, TlsMode::Preferred] {
@@ -153,7 +280,7 @@ async fn a_server_without_tls_is_used_only_where_the_mode_allows_it() {
         TlsMode::VerifyIdentity,
     ] {
         tried.tls = tls(mode, Some(server.datadir().join("ca.pem")));
-        let failure = definite(Connection::open(&tried, &tried.hosts[0]).await);
+        let failure = definite(open(&tried).await);
         assert!(failure.to_string().contains("offers no TLS"), "{failure}");
     }
 }
@@ -199,19 +326,25 @@ impl Authority {
         ]
     }
 
+    /// A certificate for a client called `name`, of which files are named after it.
+    fn client(&self, name: &str) -> ClientCertificate {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.distinguished_name = Default::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        ClientCertificate {
+            cert_file: self.write(&format!("{name}.pem"), &certificate.pem()),
+            key_file: self.write(&format!("{name}-key.pem"), &key.serialize_pem()),
+        }
+    }
+
     async fn server(&self, name: &str) -> MySql {
         let options = self.options(name);
         let options: Vec<_> = options.iter().map(String::as_str).collect();
         MySql::with(&options).await.expect("a server")
     }
-}
-
-/// The connection for questions and the one for the dump.
-async fn both(plan: &SourcePlan) -> [Result<(), Failure>; 2] {
-    [
-        connect(plan).await.map(drop),
-        Connection::open(plan, &plan.hosts[0]).await.map(drop),
-    ]
 }
 
 #[tokio::test]
@@ -224,10 +357,9 @@ async fn verify_identity_takes_the_right_name_of_the_right_authority_only() {
         Reading::start(&tried).await;
         for other in [Some(strange.ca_file()), None] {
             tried.tls = tls(mode, other);
-            for failure in both(&tried).await.map(definite) {
-                assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
-                assert!(failure.to_string().contains("UnknownIssuer"), "{failure}");
-            }
+            let failure = definite(open(&tried).await);
+            assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
+            assert!(failure.to_string().contains("UnknownIssuer"), "{failure}");
         }
     }
 
@@ -236,18 +368,15 @@ async fn verify_identity_takes_the_right_name_of_the_right_authority_only() {
     tried.tls = tls(TlsMode::VerifyCa, Some(ours.ca_file()));
     Reading::start(&tried).await;
     tried.tls = tls(TlsMode::VerifyCa, Some(strange.ca_file()));
-    for failure in both(&tried).await.map(definite) {
-        assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
-    }
+    let failure = definite(open(&tried).await);
+    assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
     tried.tls = tls(TlsMode::VerifyIdentity, Some(ours.ca_file()));
-    for failure in both(&tried).await.map(definite) {
-        assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
-        assert!(failure.to_string().contains("db.example.com"), "{failure}");
-    }
+    let failure = definite(open(&tried).await);
+    assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
+    assert!(failure.to_string().contains("db.example.com"), "{failure}");
     // A right chain does not help a file that holds none.
     let nothing = ours.write("nothing.pem", "no certificate");
     tried.tls = tls(TlsMode::VerifyCa, Some(nothing));
-    for failure in both(&tried).await.map(definite) {
-        assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
-    }
+    let failure = definite(open(&tried).await);
+    assert_eq!(failure.code, Some(Code::Certificate), "{failure}");
 }

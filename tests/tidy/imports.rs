@@ -43,12 +43,12 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("aws_smithy", &["src/aws", "src/sinks/"]),
     ("clap", &["src/cli/"]),
     ("metrics_exporter_prometheus", &["src/telemetry/"]),
-    ("mysql_async", &["src/mysql/", "src/checkpoint/mysql"]),
     ("mysql_common", &["src/mysql/"]),
     (
         "rustix",
         &["src/lease/", "src/pipeline/system", "src/durable"],
     ),
+    ("socket2", &["src/mysql/"]),
     ("tokio_rustls", &["src/mysql/"]),
     ("tracing_subscriber", &["src/telemetry/"]),
     ("webpki_roots", &["src/mysql/"]),
@@ -276,7 +276,7 @@ fn vendor_types_stop_at_their_adapter() {
     holds(
         rule,
         &[
-            File::of("src/pipeline.rs", "use mysql_async::Pool;\n"),
+            File::of("src/pipeline.rs", "use mysql_common::Value;\n"),
             File::of("src/sinks/file.rs", "use aws_sdk_kinesis::Client;\n"),
         ],
         &[File::of(

@@ -11,7 +11,7 @@ use headwater_binlog::{
     position::FileName,
 };
 
-use super::{
+use crate::mysql::{
     error::{Error, server_error},
     packets::{BUFFER_BYTES, HEAD_BYTES, PACKET_BYTES_MAX, Packets},
 };

@@ -1,10 +1,11 @@
 //! TLS as MySQL's clients mean it: `preferred` and `required` encrypt and verify nothing, `verify_ca` verifies
 //! the chain, `verify_identity` also the name.
 //!
-//! Whatever is not verified, the peer must hold the key of the certificate that it shows. Not here: whether
+//! Whatever is not verified, the peer must hold the key of the certificate that it shows. A certificate of ours is
+//! shown where the server asks for one. Files are read at each connect: they may have been renewed. Not here: whether
 //! the server offers TLS.
 
-use std::{error::Error as StdError, sync::Arc};
+use std::{error::Error as StdError, fs::File, io::Read, path::Path, sync::Arc};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -15,23 +16,31 @@ use rustls::{
     crypto::{
         CryptoProvider, aws_lc_rs::default_provider, verify_tls12_signature, verify_tls13_signature,
     },
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
 };
 use tokio_rustls::TlsConnector;
 
-use super::{error::Error, packets::Wire};
-use crate::mysql::options::{TlsMode, TlsPlan};
+use crate::mysql::{
+    error::Error,
+    options::{ClientCertificate, TlsMode, TlsPlan},
+    packets::Wire,
+};
 
 /// Encrypts `wire`, to the host called `host`.
 pub async fn encrypt(
     wire: Box<dyn Wire>,
-    tls: &TlsPlan,
+    connector: TlsConnector,
     host: &str,
 ) -> Result<Box<dyn Wire>, Error> {
-    let connector = TlsConnector::from(Arc::new(config(tls)?));
     let name =
         ServerName::try_from(host.to_owned()).map_err(|_| Error::HostName(host.to_owned()))?;
-    Ok(Box::new(connector.connect(name, wire).await?))
+    let encrypted = connector.connect(name, wire).await;
+    Ok(Box::new(encrypted.map_err(Error::Handshake)?))
+}
+
+/// Reads all files that the plan names.
+pub fn connector(tls: &TlsPlan) -> Result<TlsConnector, Error> {
+    config(tls).map(|config| TlsConnector::from(Arc::new(config)))
 }
 
 fn config(tls: &TlsPlan) -> Result<ClientConfig, Error> {
@@ -47,11 +56,47 @@ fn config(tls: &TlsPlan) -> Result<ClientConfig, Error> {
     };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| broken("protocol versions".to_owned(), error))?;
-    Ok(builder
+        .map_err(|error| broken("protocol versions".to_owned(), error))?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
+        .with_custom_certificate_verifier(verifier);
+    let Some(ClientCertificate {
+        cert_file,
+        key_file,
+    }) = &tls.client
+    else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let what = || format!("private key in \"{}\"", key_file.display());
+    let key = PrivateKeyDer::from_pem_slice(&read(key_file, what)?)
+        .map_err(|error| broken(what(), error))?;
+    let chain = certificates(cert_file)?;
+    builder.with_client_auth_cert(chain, key).map_err(|error| {
+        let (cert_file, key_file) = (cert_file.display(), key_file.display());
+        broken(
+            format!("certificate in \"{cert_file}\" with the key in \"{key_file}\""),
+            error,
+        )
+    })
+}
+
+/// At least one.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let what = || format!("certificates in \"{}\"", path.display());
+    let text = read(path, what)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let found = found.map_err(|error| broken(what(), error))?;
+    if found.is_empty() {
+        return Err(broken(what(), rustls::Error::NoCertificatesPresented));
+    }
+    Ok(found)
+}
+
+fn read(path: &Path, what: impl Fn() -> String) -> Result<Vec<u8>, Error> {
+    const BYTES_MAX: u64 = 4 << 20;
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(BYTES_MAX).read_to_end(&mut text));
+    read.map_err(|error| broken(what(), error))?;
+    Ok(text)
 }
 
 fn verifier(
@@ -62,12 +107,11 @@ fn verifier(
     match &tls.ca_file {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
-            let what = || format!("certificates in \"{}\"", path.display());
-            let text = std::fs::read(path).map_err(|error| broken(what(), error))?;
-            for certificate in CertificateDer::pem_slice_iter(&text) {
-                let certificate = certificate.map_err(|error| broken(what(), error))?;
+            for certificate in certificates(path)? {
                 let added = roots.add(certificate);
-                added.map_err(|error| broken(what(), error))?;
+                added.map_err(|error| {
+                    broken(format!("certificates in \"{}\"", path.display()), error)
+                })?;
             }
         }
     }

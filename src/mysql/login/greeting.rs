@@ -6,7 +6,7 @@
 
 use mysql_common::constants::CapabilityFlags;
 
-use super::error::Error;
+use crate::mysql::error::Error;
 
 /// Random bytes that a password is hashed with.
 pub const NONCE_BYTES: usize = 20;

@@ -2,7 +2,8 @@
 //!
 //! What is small passes through a buffer of our own, so that one read of the socket brings many events; the
 //! body of a large packet goes from the socket straight to where it is wanted. A wait for bytes is limited,
-//! and only while somebody waits. Sequence numbers are checked: a slip would read rows as lengths.
+//! and only while somebody waits. Sequence numbers are checked: a slip would read rows as lengths. What is as
+//! long as a packet can be, or longer, goes over several.
 //! Source: <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html>
 
 use std::time::Duration;
@@ -22,8 +23,8 @@ pub const BUFFER_BYTES: usize = 128 * 1024;
 const DIRECT_BYTES: usize = 32 * 1024;
 /// A packet of this length goes on in the next one.
 pub const PACKET_BYTES_MAX: usize = 0xff_ffff;
-/// Before the dump the server answers in small packets only.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// The packets of a login, and those that begin an answer, are small.
+const SMALL_BYTES_MAX: usize = 1 << 20;
 pub const HEAD_BYTES: usize = 4;
 
 /// TCP, with or without TLS.
@@ -91,19 +92,24 @@ impl Packets {
         self.write(payload).await
     }
 
-    /// Sends one packet; ours are all small.
+    /// Sends one payload.
     pub async fn write(&mut self, payload: &[u8]) -> Result<(), Error> {
-        let length = u32::try_from(payload.len())
-            .ok()
-            .filter(|length| (*length as usize) < PACKET_BYTES_MAX)
-            .ok_or(Error::Unexpected("request"))?;
-        let [low, middle, high, _] = length.to_le_bytes();
-        let mut packet = Vec::with_capacity(HEAD_BYTES + payload.len());
-        packet.extend([low, middle, high, self.sequence]);
-        packet.extend(payload);
-        self.sequence = self.sequence.wrapping_add(1);
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len());
+        let mut rest = payload;
+        // One that ends with a full packet is followed by an empty one.
+        loop {
+            let (part, behind) = rest.split_at(rest.len().min(PACKET_BYTES_MAX));
+            let [low, middle, high, ..] = part.len().to_le_bytes();
+            bytes.extend([low, middle, high, self.sequence]);
+            bytes.extend(part);
+            self.sequence = self.sequence.wrapping_add(1);
+            rest = behind;
+            if part.len() < PACKET_BYTES_MAX {
+                break;
+            }
+        }
         let write = async {
-            self.wire.write_all(&packet).await?;
+            self.wire.write_all(&bytes).await?;
             self.wire.flush().await
         };
         match timeout(self.wait_max, write).await {
@@ -112,21 +118,40 @@ impl Packets {
         }
     }
 
-    /// One whole answer; an ERR packet is an error.
+    /// Ends the connection from our side.
+    pub async fn shut(mut self) -> Result<(), Error> {
+        Ok(self.wire.shutdown().await?)
+    }
+
+    /// One small payload; an ERR packet is an error.
     pub async fn answer(&mut self, what: &'static str) -> Result<Vec<u8>, Error> {
-        let length = self.head().await?;
-        if length > ANSWER_BYTES_MAX {
-            return Err(Error::Unexpected(what));
-        }
-        let mut payload = BytesMut::with_capacity(length);
-        while payload.len() < length {
-            let missing = length - payload.len();
-            self.take_some(&mut payload, missing).await?;
+        let payload = self.payload(SMALL_BYTES_MAX).await?;
+        payload
+            .filter(|payload| !payload.is_empty())
+            .ok_or(Error::Unexpected(what))
+    }
+
+    /// One payload of any length; `None` where it is longer than `bytes_max`. An ERR packet is an error.
+    pub async fn payload(&mut self, bytes_max: usize) -> Result<Option<Vec<u8>>, Error> {
+        let mut payload = BytesMut::new();
+        loop {
+            let length = self.head().await?;
+            let wanted = payload.len() + length;
+            if bytes_max < wanted {
+                return Ok(None);
+            }
+            payload.reserve(length);
+            while payload.len() < wanted {
+                let missing = wanted - payload.len();
+                self.take_some(&mut payload, missing).await?;
+            }
+            if length < PACKET_BYTES_MAX {
+                break;
+            }
         }
         match payload.first() {
             Some(0xff) => Err(server_error(&payload)),
-            Some(_) => Ok(payload.to_vec()),
-            None => Err(Error::Unexpected(what)),
+            _ => Ok(Some(payload.into())),
         }
     }
 
