@@ -119,7 +119,7 @@ async fn stream(
     };
     let (launcher, store): (Arc<dyn Launcher>, Arc<dyn CheckpointStore>) = match mode.source {
         RunSource::Server => {
-            let ours = standby::open(&plan, &gate, &telemetry, &mut signals).await?;
+            let ours = standby::open(&plan, &outputs, &gate, &telemetry, &mut signals).await?;
             let Some(ours) = ours else {
                 tracing::info!("stopped before streaming");
                 telemetry.stop().await;

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a test ends there
 
+#[path = "telemetry/standby.rs"]
+mod standby;
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -77,7 +80,7 @@ fn status(state: State) -> Status {
 }
 
 fn page() -> MetricsPage {
-    let (_recorder, page) = build(IDLE_TIMEOUT).unwrap();
+    let (_recorder, page) = build("shop", IDLE_TIMEOUT).unwrap();
     page
 }
 
@@ -328,7 +331,7 @@ async fn a_connection_carries_one_request() {
 
 #[actix::test]
 async fn clients_that_never_read_their_pages_keep_nobody_out_and_hold_a_few_pages_at_most() {
-    let (recorder, page) = build(IDLE_TIMEOUT).unwrap();
+    let (recorder, page) = build("shop", IDLE_TIMEOUT).unwrap();
     metrics::with_local_recorder(&recorder, || {
         for lane in 0..20_000 {
             let gauge = metrics::gauge!(
@@ -377,9 +380,9 @@ async fn telemetry_shows_what_is_counted_and_closes_its_port() {
     );
     let version = env!("CARGO_PKG_VERSION");
     for line in [
-        "headwater_fences_total 4".to_owned(),
-        "headwater_up 1".to_owned(),
-        format!("headwater_build_info{{version=\"{version}\"}} 1"),
+        "headwater_fences_total{pipeline=\"shop\"} 4".to_owned(),
+        "headwater_up{pipeline=\"shop\"} 1".to_owned(),
+        format!("headwater_build_info{{pipeline=\"shop\",version=\"{version}\"}} 1"),
     ] {
         assert!(
             reply.body.lines().any(|found| found == line),

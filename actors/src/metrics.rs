@@ -282,8 +282,8 @@ pub const MEMORY_BUDGET_BYTES_IN_USE: Metric = Metric {
     help: "Bytes taken of a memory budget, by pool (raw, encoded)",
 };
 
-pub const MEMORY_BUDGET_BYTES_TOTAL: Metric = Metric {
-    name: "headwater_memory_budget_bytes_total",
+pub const MEMORY_BUDGET_BYTES: Metric = Metric {
+    name: "headwater_memory_budget_bytes",
     kind: Kind::Gauge,
     unit: Some(Unit::Bytes),
     labels: &["pool"],
@@ -401,7 +401,7 @@ pub const ALL: &[Metric] = &[
     LEASE_TERM,
     LEASE_TAKEOVERS_TOTAL,
     MEMORY_BUDGET_BYTES_IN_USE,
-    MEMORY_BUDGET_BYTES_TOTAL,
+    MEMORY_BUDGET_BYTES,
     BACKPRESSURE_SECONDS_TOTAL,
     DEAD_LETTERS_TOTAL,
     TABLES_PARKED,

@@ -57,6 +57,19 @@ pub fn check(plan: Plan, creates: Creates) -> anyhow::Result<Exit> {
     })
 }
 
+/// Whether this process could take over from another one; else what fails, in a line.
+pub(super) async fn take_over(plan: &Plan, outputs: &Outputs) -> Result<(), String> {
+    let checks = Box::pin(all(plan, outputs)).await;
+    let failed = checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Fail)
+        .map(|check| format!("{}: {}", check.name, check.found));
+    match failed.collect::<Vec<_>>() {
+        failed if failed.is_empty() => Ok(()),
+        failed => Err(failed.join("; ")),
+    }
+}
+
 async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
     let mut checks: Vec<Check> = plan
         .warnings()

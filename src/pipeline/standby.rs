@@ -1,7 +1,14 @@
 //! Before the pipeline: standing by until the checkpoint store is ours; and what reaches it from outside later:
 //! signals, and what happens to the lease.
+//!
+//! While another process has the store, this one makes the checks of `headwater check` again and again: a roll-out
+//! must see a version or a setting that could not take over before the process that streams is replaced.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use actix::Addr;
 use headwater_actors::{
@@ -10,15 +17,22 @@ use headwater_actors::{
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc::UnboundedReceiver,
+    sync::{Notify, mpsc::UnboundedReceiver},
 };
 
+use super::{check, outputs::Outputs};
 use crate::{
     checkpoint::{self, LeaseEvent, Opened, Standing, Tell, Wait},
     lease::gate::LeaseGate,
     plan::Plan,
-    telemetry::Telemetry,
+    telemetry::{
+        Telemetry,
+        http::{Fitness, SupervisorSlot},
+    },
 };
+
+const CHECK_INTERVAL: Duration = Duration::from_secs(300);
+const CHECK_AGAIN: Duration = Duration::from_secs(10);
 
 /// SIGTERM, SIGINT and SIGHUP, from the start of the program on: none is missed.
 pub struct Signals {
@@ -56,18 +70,23 @@ impl Signals {
 /// `None`: a signal came first.
 pub async fn open(
     plan: &Plan,
+    outputs: &Outputs,
     gate: &LeaseGate,
     telemetry: &Telemetry,
     signals: &mut Signals,
 ) -> Result<Option<Opened>, Failure> {
     let slot = telemetry.slot();
+    let (stands_by, slot_of_tell) = (Arc::new(Notify::new()), slot.clone());
+    let told = Arc::clone(&stands_by);
     let said = Mutex::new(None);
     let tell: Tell = Arc::new(move |standing| {
-        let text = match &standing {
-            Standing::By { holder } => holder.clone(),
-            Standing::Trouble(failure) => failure.to_string(),
-        };
-        slot.stand_by(&text);
+        match &standing {
+            Standing::By { holder } => {
+                slot_of_tell.stand_by(holder);
+                told.notify_one();
+            }
+            Standing::Trouble(failure) => slot_of_tell.wait_for_store(&failure.to_string()),
+        }
         let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.as_ref() == Some(&standing) {
             return;
@@ -84,6 +103,41 @@ pub async fn open(
     tokio::select! {
         opened = opening => opened.map(Some),
         () = signals.next() => Ok(None),
+        never = keep_checking(plan, outputs, &slot, &stands_by) => match never {},
+    }
+}
+
+/// Each time it is told to stand by, at most once in [`CHECK_INTERVAL`]; sooner while something fails.
+async fn keep_checking(
+    plan: &Plan,
+    outputs: &Outputs,
+    slot: &SupervisorSlot,
+    stands_by: &Notify,
+) -> Infallible {
+    let mut told = None;
+    loop {
+        stands_by.notified().await;
+        let fitness = match check::take_over(plan, outputs).await {
+            Ok(()) => Fitness::Fit,
+            Err(problems) => Fitness::Unfit(problems.into()),
+        };
+        if told.as_ref() != Some(&fitness) {
+            match &fitness {
+                Fitness::Unfit(problems) => {
+                    tracing::warn!("standing by, but this process could not take over: {problems}");
+                }
+                Fitness::Fit | Fitness::Unknown => {
+                    tracing::info!("standing by: all checks passed, this process can take over");
+                }
+            }
+        }
+        let pause = match fitness {
+            Fitness::Fit => CHECK_INTERVAL,
+            Fitness::Unfit(_) | Fitness::Unknown => CHECK_AGAIN,
+        };
+        slot.judge(fitness.clone());
+        told = Some(fitness);
+        tokio::time::sleep(pause).await;
     }
 }
 

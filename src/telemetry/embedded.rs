@@ -101,7 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_counted_before_the_end_is_written_at_the_end() {
-        let (recorder, page) = build(Duration::from_secs(600)).expect("a recorder");
+        let (recorder, page) = build("shop", Duration::from_secs(600)).expect("a recorder");
         with_local_recorder(&recorder, || counter!(DEAD_LETTERS_TOTAL).increment(2));
         let plan = CloudWatchPlan {
             namespace: "Headwater".to_owned(),

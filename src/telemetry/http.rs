@@ -1,9 +1,10 @@
-//! What the telemetry port answers: `/metrics`, `/livez`, `/readyz`, `/status`.
+//! What the telemetry port answers: `/metrics`, `/livez`, `/readyz`, `/standbyz`, `/status`.
 //!
 //! Whom to ask comes later than the port, through a [`SupervisorSlot`]: until then the process is alive and not
 //! ready. Probes and metrics ask nobody: the Supervisor tells its [`Vitals`] at each change and at least once a
 //! second. Alive means that they are at most ten seconds old, so a Supervisor that hangs is restarted by whoever
-//! watches, and one whose actors are busy is not; ready means that they say *streaming*. Only `/status` asks,
+//! watches, and one whose actors are busy is not; ready means that they say *streaming*; able to stand by, that they do
+//! or that this process has passed the checks that a take-over needs. Only `/status` asks,
 //! within a limit of time; the question carries no data, so nothing is lost with it. Not here: HTTPS and
 //! authentication. Nothing on these pages is a row value or a secret.
 
@@ -49,15 +50,33 @@ pub struct SupervisorSlot(Arc<RwLock<Occupant>>);
 enum Occupant {
     #[default]
     Nobody,
-    /// Why there is none yet.
-    Standby(Arc<str>),
+    Standby(Standby),
     Supervisor(Recipient<GetStatus>, watch::Receiver<Vitals>),
+}
+
+/// Why there is no supervisor yet.
+#[derive(Debug, Clone)]
+struct Standby {
+    /// Who is active, or what is wrong with the checkpoint store.
+    why: Arc<str>,
+    is_store_lost: bool,
+    fitness: Fitness,
+}
+
+/// Whether a process on standby could take over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Fitness {
+    #[default]
+    Unknown,
+    Fit,
+    /// Why not.
+    Unfit(Arc<str>),
 }
 
 /// What is known of the pipeline without asking.
 enum Pulse {
     NotYet,
-    Standby(Arc<str>),
+    Standby(Standby),
     Alive(Vitals),
     Silent(&'static str),
 }
@@ -67,9 +86,33 @@ impl SupervisorSlot {
         self.put(Occupant::Supervisor(supervisor, vitals));
     }
 
-    /// Another process has the checkpoint store, or it cannot be reached.
-    pub fn stand_by(&self, why: &str) {
-        self.put(Occupant::Standby(why.into()));
+    /// Another process has the checkpoint store.
+    pub fn stand_by(&self, holder: &str) {
+        self.wait(holder, false);
+    }
+
+    /// The checkpoint store cannot be used.
+    pub fn wait_for_store(&self, trouble: &str) {
+        self.wait(trouble, true);
+    }
+
+    fn wait(&self, why: &str, is_store_lost: bool) {
+        let fitness = match self.get() {
+            Occupant::Standby(standby) => standby.fitness,
+            Occupant::Nobody | Occupant::Supervisor(..) => Fitness::Unknown,
+        };
+        self.put(Occupant::Standby(Standby {
+            why: why.into(),
+            is_store_lost,
+            fitness,
+        }));
+    }
+
+    /// Whether this process could take over, as long as it waits.
+    pub fn judge(&self, fitness: Fitness) {
+        if let Occupant::Standby(standby) = self.get() {
+            self.put(Occupant::Standby(Standby { fitness, ..standby }));
+        }
     }
 
     fn put(&self, occupant: Occupant) {
@@ -86,7 +129,7 @@ impl SupervisorSlot {
     fn pulse(&self) -> Pulse {
         match self.get() {
             Occupant::Nobody => Pulse::NotYet,
-            Occupant::Standby(why) => Pulse::Standby(why),
+            Occupant::Standby(standby) => Pulse::Standby(standby),
             Occupant::Supervisor(_, told) if told.has_changed().is_err() => {
                 Pulse::Silent("the supervisor has stopped")
             }
@@ -106,7 +149,7 @@ impl SupervisorSlot {
         match self.pulse() {
             Pulse::Alive(vitals) => Some(vitals.state),
             Pulse::NotYet => Some(State::Starting),
-            Pulse::Standby(_) => Some(State::Standby),
+            Pulse::Standby(..) => Some(State::Standby),
             Pulse::Silent(_) => None,
         }
     }
@@ -123,7 +166,7 @@ impl SupervisorSlot {
                     error: None,
                 });
             }
-            Occupant::Standby(why) => {
+            Occupant::Standby(Standby { why, .. }) => {
                 return Err(Unanswered {
                     state: state_name(State::Standby),
                     error: Some(why.to_string()),
@@ -171,9 +214,10 @@ pub fn probe(path: &str, supervisor: &SupervisorSlot) -> Reply {
     match path {
         "/livez" => livez(supervisor.pulse()),
         "/readyz" => readyz(supervisor.pulse()),
+        "/standbyz" => standbyz(supervisor.pulse()),
         _ => plain(
             wire::Status::NotFound,
-            "there is /metrics, /livez, /readyz and /status",
+            "there is /metrics, /livez, /readyz, /standbyz and /status",
         ),
     }
 }
@@ -181,7 +225,7 @@ pub fn probe(path: &str, supervisor: &SupervisorSlot) -> Reply {
 fn livez(pulse: Pulse) -> Reply {
     match pulse {
         Pulse::NotYet => plain(wire::Status::Ok, "alive: starting"),
-        Pulse::Standby(_) => plain(wire::Status::Ok, "alive: standby"),
+        Pulse::Standby(..) => plain(wire::Status::Ok, "alive: standby"),
         Pulse::Alive(vitals) => {
             let text = format!("alive: {}", state_name(vitals.state));
             plain(wire::Status::Ok, &text)
@@ -193,7 +237,7 @@ fn livez(pulse: Pulse) -> Reply {
 fn readyz(pulse: Pulse) -> Reply {
     match pulse {
         Pulse::NotYet => plain(wire::Status::Unavailable, "not ready: starting"),
-        Pulse::Standby(why) => {
+        Pulse::Standby(Standby { why, .. }) => {
             let text = format!("not ready: standby\n{why}");
             plain(wire::Status::Unavailable, &text)
         }
@@ -202,6 +246,26 @@ fn readyz(pulse: Pulse) -> Reply {
             plain(wire::Status::Ok, "ready: streaming")
         }
         Pulse::Alive(vitals) => plain(wire::Status::Unavailable, &why_not(&vitals)),
+    }
+}
+
+/// As `/readyz`, and also where this process could take over.
+fn standbyz(pulse: Pulse) -> Reply {
+    let standby = match pulse {
+        Pulse::Standby(standby) if !standby.is_store_lost => standby,
+        other => return readyz(other),
+    };
+    let why = &standby.why;
+    match &standby.fitness {
+        Fitness::Fit => plain(wire::Status::Ok, &format!("ready: standby\n{why}")),
+        Fitness::Unknown => {
+            let text = format!("not ready: standby, its checks are not done\n{why}");
+            plain(wire::Status::Unavailable, &text)
+        }
+        Fitness::Unfit(problems) => {
+            let text = format!("not ready: standby, and could not take over\n{problems}");
+            plain(wire::Status::Unavailable, &text)
+        }
     }
 }
 

@@ -83,7 +83,7 @@ impl Telemetry {
         let supervisor = http::SupervisorSlot::default();
         let listener = plan.listen.map(http::bind).transpose()?;
         let page = match listener.is_some() || plan.cloudwatch.is_some() {
-            true => Some(recorder::install()?),
+            true => Some(recorder::install(pipeline)?),
             false => None,
         };
         let server = match (listener, &page) {

@@ -35,6 +35,9 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 /// A name of a table, which is two of up to 64 characters, is never cut, so no two become one.
 const LABEL_CHARS_MAX: usize = 200;
 
+/// On every series: one scrape configuration finds many pipelines, and several processes of one.
+const PIPELINE_LABEL: &str = "pipeline";
+
 const STATES: [State; 8] = [
     State::Standby,
     State::Starting,
@@ -98,9 +101,9 @@ impl MetricsPage {
     }
 }
 
-/// Makes everything that is counted in this process appear on the page.
-pub fn install() -> Result<MetricsPage, Error> {
-    let (recorder, page) = build(IDLE_TIMEOUT)?;
+/// Makes everything that is counted in this process appear on the page, as of this pipeline.
+pub fn install(pipeline: &str) -> Result<MetricsPage, Error> {
+    let (recorder, page) = build(pipeline, IDLE_TIMEOUT)?;
     metrics::set_global_recorder(recorder).map_err(|_| Error::RecorderInstalled)?;
     describe_all();
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -108,8 +111,12 @@ pub fn install() -> Result<MetricsPage, Error> {
 }
 
 /// A recorder that is not installed, and its page.
-pub fn build(idle_timeout: Duration) -> Result<(SplitRecorder, MetricsPage), Error> {
-    let mut lasting = PrometheusBuilder::new();
+pub fn build(
+    pipeline: &str,
+    idle_timeout: Duration,
+) -> Result<(SplitRecorder, MetricsPage), Error> {
+    let builder = || PrometheusBuilder::new().add_global_label(PIPELINE_LABEL, pipeline);
+    let mut lasting = builder();
     for metric in ALL {
         if let Kind::Histogram { bounds } = metric.kind {
             let name = metric.name;
@@ -118,7 +125,7 @@ pub fn build(idle_timeout: Duration) -> Result<(SplitRecorder, MetricsPage), Err
                 .map_err(|_| Error::Buckets { name })?;
         }
     }
-    let vanishing = PrometheusBuilder::new().idle_timeout(
+    let vanishing = builder().idle_timeout(
         MetricKindMask::GAUGE | MetricKindMask::COUNTER,
         Some(idle_timeout),
     );
@@ -229,7 +236,7 @@ mod tests {
     use super::*;
 
     fn page_after(idle_timeout: Duration, count: impl FnOnce(&MetricsPage) -> String) -> String {
-        let (recorder, page) = build(idle_timeout).unwrap();
+        let (recorder, page) = build("shop", idle_timeout).unwrap();
         with_local_recorder(&recorder, || {
             describe_all();
             count(&page)
@@ -247,14 +254,14 @@ mod tests {
         });
         for line in [
             "# TYPE headwater_sink_records_total counter",
-            "headwater_sink_records_total{outcome=\"delivered\"} 3",
-            "headwater_changes_total{table=\"shop.orders\",kind=\"insert\"} 5",
-            "headwater_sink_request_seconds_bucket{le=\"0.0025\"} 0",
-            "headwater_sink_request_seconds_bucket{le=\"0.005\"} 1",
-            "headwater_sink_request_seconds_count 1",
-            "headwater_up 1",
-            "headwater_state{state=\"streaming\"} 1",
-            "headwater_state{state=\"halted\"} 0",
+            "headwater_sink_records_total{pipeline=\"shop\",outcome=\"delivered\"} 3",
+            "headwater_changes_total{pipeline=\"shop\",table=\"shop.orders\",kind=\"insert\"} 5",
+            "headwater_sink_request_seconds_bucket{pipeline=\"shop\",le=\"0.0025\"} 0",
+            "headwater_sink_request_seconds_bucket{pipeline=\"shop\",le=\"0.005\"} 1",
+            "headwater_sink_request_seconds_count{pipeline=\"shop\"} 1",
+            "headwater_up{pipeline=\"shop\"} 1",
+            "headwater_state{pipeline=\"shop\",state=\"streaming\"} 1",
+            "headwater_state{pipeline=\"shop\",state=\"halted\"} 0",
         ] {
             assert!(
                 page.lines().any(|found| found == line),
@@ -270,7 +277,7 @@ mod tests {
     #[test]
     fn without_an_answer_the_pipeline_is_not_up() {
         let page = page_after(IDLE_TIMEOUT, |page| page.render(None));
-        assert!(page.contains("headwater_up 0"), "{page}");
+        assert!(page.contains("headwater_up{pipeline=\"shop\"} 0"), "{page}");
         let states: Vec<_> = page
             .lines()
             .filter(|line| line.starts_with("headwater_state{"))
@@ -289,7 +296,9 @@ mod tests {
             gauge!(LANE_BACKLOG_BYTES, "lane" => "shop.orders").set(7.0);
             let first = page.render(None);
             assert!(
-                first.contains("headwater_lane_backlog_bytes{lane=\"shop.orders\"} 7"),
+                first.contains(
+                    "headwater_lane_backlog_bytes{pipeline=\"shop\",lane=\"shop.orders\"} 7"
+                ),
                 "{first}"
             );
             // The clock of the recorder must move by a tick between two renders.
@@ -298,7 +307,10 @@ mod tests {
                 .find(|text| !text.contains("shop.orders"))
                 .unwrap_or_default()
         });
-        assert!(page.contains("headwater_generation 1"), "{page}");
+        assert!(
+            page.contains("headwater_generation{pipeline=\"shop\"} 1"),
+            "{page}"
+        );
     }
 
     #[test]
@@ -311,7 +323,7 @@ mod tests {
             page.render(None)
         });
         assert!(
-            page.contains("headwater_lane_backlog_bytes{lane=\"shop.orders\"} 9"),
+            page.contains("headwater_lane_backlog_bytes{pipeline=\"shop\",lane=\"shop.orders\"} 9"),
             "{page}"
         );
     }
@@ -336,12 +348,11 @@ mod tests {
             gauge!(LANE_BACKLOG_BYTES, "lane" => "x".repeat(10_000)).set(9.0);
             page.render(None)
         });
-        let line =
-            r#"headwater_changes_total{table="shop.a\\u{1b}[2J\\u{202e}\\n\"} 7",kind="insert"} 5"#;
+        let line = r#"headwater_changes_total{pipeline="shop",table="shop.a\\u{1b}[2J\\u{202e}\\n\"} 7",kind="insert"} 5"#;
         assert!(page.lines().any(|found| found == line), "{page}");
         let longest = page.lines().map(str::len).max().unwrap_or_default();
         assert!(
-            page.contains(&"x".repeat(200)) && longest < 400,
+            page.contains(&"x".repeat(200)) && longest < 420,
             "{longest}"
         );
     }
@@ -351,7 +362,7 @@ mod tests {
         let page = page_after(IDLE_TIMEOUT, |page| page.render(None));
         let is_linux = cfg!(target_os = "linux");
         assert_eq!(
-            page.contains("\nprocess_resident_memory_bytes "),
+            page.contains("\nprocess_resident_memory_bytes{"),
             is_linux,
             "{page}"
         );

@@ -204,6 +204,41 @@ async fn a_stopped_holder_is_replaced_and_sends_nothing_when_it_wakes(
 }
 
 #[tokio::test]
+async fn a_standby_is_fit_once_its_checks_have_passed_and_one_that_could_not_take_over_is_not()
+-> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let store = Store::MySql;
+    store.create(&world).await?;
+    let mut holder = store.launch(world.launch()?, 5).start()?;
+    holder.wait_ready(WITHIN).await?;
+    assert_eq!(holder.page("/standbyz").await?.status, 200, "it streams");
+    let able = store.launch(world.launch()?, 5).start()?;
+    let broken = world.launch()?.setting("sink.kinesis.stream", "chances");
+    let mut broken = store.launch(broken, 5).start()?;
+    for (program, status, says) in [
+        (&able, 200, "ready: standby"),
+        (&broken, 503, "ResourceNotFoundException"),
+    ] {
+        stands_by(program).await?;
+        let deadline = Deadline::after(WITHIN, says);
+        loop {
+            let reply = program.page("/standbyz").await?;
+            if reply.status == status && reply.text().contains(says) {
+                break;
+            }
+            deadline.pause().await?;
+        }
+    }
+    broken
+        .wait_for_line("this process could not take over", WITHIN)
+        .await?;
+    for standby in [able, broken] {
+        assert_eq!(standby.drain(WITHIN).await?.code(), Some(0));
+    }
+    ends_well(holder, &world).await
+}
+
+#[tokio::test]
 async fn a_killed_holder_of_the_file_is_replaced_within_the_lease() -> anyhow::Result<()> {
     a_killed_holder_is_replaced(Store::File).await
 }

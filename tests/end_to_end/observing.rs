@@ -97,7 +97,7 @@ async fn metrics_and_status_tell_what_the_binlog_and_the_stream_hold() -> anyhow
         ("headwater_checkpoint_writes_total", 1.0, 1e6),
         ("headwater_checkpoint_write_seconds_count", 1.0, 1e6),
         ("headwater_checkpoint_age_seconds", 0.0, 60.0),
-        ("headwater_memory_budget_bytes_total", 8e6, 33_554_433.0),
+        ("headwater_memory_budget_bytes", 8e6, 33_554_433.0),
         ("process_resident_memory_bytes", 1e6, 1e9),
     ] {
         let value = program.metric(name, &[]).await?;

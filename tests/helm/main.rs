@@ -109,7 +109,8 @@ fn more_pods_stand_by_and_need_a_store_that_all_reach() {
     };
     let settings = "settings=[checkpoint]\ntype = \"dynamodb\"";
     let set = two(&["--set", settings]);
-    assert_eq!(value(&set, &format!("{READINESS}.path")), "/livez");
+    // Neither alive alone, which a version is that could never take over, nor streaming, which one of them does.
+    assert_eq!(value(&set, &format!("{READINESS}.path")), "/standbyz");
     two(&["--set", "settings=checkpoint = { type = 'mysql' }"]);
     two(&env(&[("HEADWATER__CHECKPOINT__TYPE", "mysql")]).arguments());
     let file = env(&[("HEADWATER__CHECKPOINT__TYPE", "file")]);
@@ -279,6 +280,37 @@ fn a_pod_is_scraped_by_annotation_or_by_pod_monitor_never_by_both() {
         render(&[])
             .iter()
             .all(|document| !document.contains("kind: PodMonitor"))
+    );
+}
+
+#[test]
+fn alerts_are_about_all_pods_so_that_one_on_standby_raises_none() {
+    let documents = render(&[
+        "--set",
+        "metrics.prometheusRule.enabled=true,metrics.prometheusRule.lagSeconds=90",
+        "--namespace",
+        "cdc",
+    ]);
+    let rules = documents
+        .iter()
+        .find(|document| document.contains("kind: PrometheusRule"))
+        .unwrap();
+    let pods = "namespace=\"cdc\",pod=~\"shop-headwater-[0-9]+\"";
+    for expression in [
+        format!("expr: max(headwater_up{{{pods}}}) == 0 or absent(headwater_up{{{pods}}})"),
+        format!("expr: max by (pipeline) (headwater_source_lag_seconds{{{pods}}}) > 90"),
+    ] {
+        assert!(rules.contains(&expression), "{expression}:\n{rules}");
+    }
+    // They name metrics that there are.
+    let words = rules.split(|character: char| !(character.is_alphanumeric() || character == '_'));
+    for name in words.filter(|word| word.starts_with("headwater_")) {
+        assert!(headwater_actors::metrics::find(name).is_some(), "{name}");
+    }
+    assert!(
+        render(&[])
+            .iter()
+            .all(|document| !document.contains("kind: PrometheusRule"))
     );
 }
 

@@ -38,6 +38,64 @@ fn a_constant_is_called_as_its_metric() {
     }
 }
 
+/// The rules of Prometheus' own linter (`promtool check metrics`).
+/// <https://prometheus.io/docs/practices/naming/>
+#[test]
+fn names_labels_and_helps_are_as_prometheus_lints_them() {
+    let bad_words = [
+        "s",
+        "ms",
+        "us",
+        "ns",
+        "sec",
+        "b",
+        "kb",
+        "mb",
+        "gb",
+        "h",
+        "d",
+        "milliseconds",
+        "microseconds",
+        "nanoseconds",
+        "minutes",
+        "hours",
+        "days",
+        "kilobytes",
+        "megabytes",
+        "gigabytes",
+        "bits",
+        "percent",
+        "gauge",
+        "counter",
+        "histogram",
+        "summary",
+    ];
+    let is_snake = |name: &str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    for metric in ALL {
+        let name = metric.name;
+        assert!(!metric.help.is_empty(), "`{name}` has no help");
+        assert!(is_snake(name), "`{name}`");
+        for word in name.split('_') {
+            assert!(!bad_words.contains(&word), "`{word}` in `{name}`");
+        }
+        if metric.kind != Kind::Counter {
+            for suffix in ["_total", "_count", "_sum", "_bucket"] {
+                assert!(!name.ends_with(suffix), "`{name}` is no counter");
+            }
+        }
+        for label in metric.labels {
+            assert!(is_snake(label), "label `{label}` of `{name}`");
+            assert!(
+                !["le", "quantile", "pipeline"].contains(label),
+                "`{label}` of `{name}`"
+            );
+        }
+    }
+}
+
 #[test]
 fn the_buckets_of_a_histogram_rise() {
     for metric in ALL {

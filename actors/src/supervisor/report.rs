@@ -258,7 +258,7 @@ impl Supervisor {
             let in_use = budget.bytes_in_use() as f64;
             metrics::gauge!(names::MEMORY_BUDGET_BYTES_IN_USE, "pool" => pool).set(in_use);
             let total = budget.bytes_total() as f64;
-            metrics::gauge!(names::MEMORY_BUDGET_BYTES_TOTAL, "pool" => pool).set(total);
+            metrics::gauge!(names::MEMORY_BUDGET_BYTES, "pool" => pool).set(total);
         }
         let Some(running) = &self.running else { return };
         let (source, durable) = (

@@ -52,7 +52,7 @@ fn valid(line: &str) -> Value {
 }
 
 fn counted(count: impl FnOnce(&MetricsPage)) {
-    let (recorder, page) = build(Duration::from_secs(600)).expect("a recorder");
+    let (recorder, page) = build("shop", Duration::from_secs(600)).expect("a recorder");
     with_local_recorder(&recorder, || count(&page));
 }
 
