@@ -56,6 +56,20 @@ fn open_flagged(path: &Path, options: &mut OpenOptions, flags: OFlags) -> io::Re
     }
 }
 
+/// That lines could be added to `path`, and files renamed beside it; what is there stays as it is.
+pub fn ensure_appendable(path: &Path) -> io::Result<()> {
+    let probe = beside(path, "probe");
+    drop(create_anew(&probe)?);
+    std::fs::remove_file(&probe)?;
+    for path in [path, &beside(path, "lock")] {
+        match open_regular(path, OpenOptions::new().read(true).write(true)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(_) | Err(_) => (),
+        }
+    }
+    Ok(())
+}
+
 /// A new, empty file in the place of what was left under this name, which is never followed or written to.
 pub fn create_anew(path: &Path) -> io::Result<File> {
     match std::fs::remove_file(path) {

@@ -4,7 +4,11 @@ use std::{io, time::Duration};
 
 use headwater_actors::{failure::Failure, ports::store::Stored};
 
-use super::{column_checks, launch, name_case, outputs::Outputs, system};
+use super::{
+    column_checks, launch, name_case,
+    outputs::{Asking, Outputs},
+    system,
+};
 use crate::{
     checkpoint,
     encode::shape::ShapeRules,
@@ -12,6 +16,7 @@ use crate::{
     lease::gate::LeaseGate,
     mysql::{self, CatchUpWait, Check, Verdict},
     plan::Plan,
+    sinks::dead_letter,
     terminal,
 };
 
@@ -32,7 +37,7 @@ pub fn check(plan: Plan, creates: Creates) -> anyhow::Result<Exit> {
             let created = checkpoint::create(&plan.checkpoint, &plan.name).await;
             checks.push(outcome("checkpoint store", created));
         }
-        checks.extend(all(&plan, &outputs).await);
+        checks.extend(all(&plan, &outputs, Asking::Permissions).await);
         checks
     });
     for check in &checks {
@@ -57,9 +62,9 @@ pub fn check(plan: Plan, creates: Creates) -> anyhow::Result<Exit> {
     })
 }
 
-/// Whether this process could take over from another one; else what fails, in a line.
+/// Whether this process could take over from another one; else what fails, in a line. It calls nothing that writes.
 pub(super) async fn take_over(plan: &Plan, outputs: &Outputs) -> Result<(), String> {
-    let checks = Box::pin(all(plan, outputs)).await;
+    let checks = Box::pin(all(plan, outputs, Asking::Presence)).await;
     let failed = checks
         .iter()
         .filter(|check| check.verdict == Verdict::Fail)
@@ -70,7 +75,7 @@ pub(super) async fn take_over(plan: &Plan, outputs: &Outputs) -> Result<(), Stri
     }
 }
 
-async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
+async fn all(plan: &Plan, outputs: &Outputs, asking: Asking) -> Vec<Check> {
     let mut checks: Vec<Check> = plan
         .warnings()
         .into_iter()
@@ -105,8 +110,13 @@ async fn all(plan: &Plan, outputs: &Outputs) -> Vec<Check> {
             ),
         )
     }));
-    let sinks = outputs.describe().await.into_iter();
+    let sinks = outputs.describe(asking).await.into_iter();
     checks.extend(sinks.map(|found| outcome("sink", found)));
+    if let Some(path) = &plan.errors.dead_letter_path {
+        let found = dead_letter::ensure_writable(path);
+        let found = found.map(|()| format!("{} can be written", path.display()));
+        checks.push(outcome("dead letters", found));
+    }
     checks
 }
 

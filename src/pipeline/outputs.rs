@@ -33,6 +33,15 @@ pub struct Outputs {
     shared: Shared,
 }
 
+/// What is asked of a target before anything is sent to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    /// Whether it is there.
+    Presence,
+    /// And whether the role may write to it: a call that writes, though with what can never be taken.
+    Permissions,
+}
+
 type SinkCell = OnceCell<Arc<dyn Sink>>;
 
 impl Outputs {
@@ -112,16 +121,16 @@ impl Outputs {
     }
 
     /// What `check` says of each target, without opening anything for writing.
-    pub async fn describe(&self) -> Vec<Result<String, Failure>> {
+    pub async fn describe(&self, asking: Asking) -> Vec<Result<String, Failure>> {
         let mut found = Vec::new();
         for (route, plan) in self.known_targets() {
             let described = plan.describe(&self.shared).await;
-            found.push(match route {
-                None => described,
-                Some(route) => described
-                    .map(|text| format!("{route}: {text}"))
-                    .map_err(|failure| named(Some(&route), failure)),
-            });
+            let is_there = described.is_ok();
+            found.push(labelled(route.as_deref(), described));
+            if is_there && asking == Asking::Permissions {
+                let tried = plan.try_put(&self.shared).await;
+                found.extend(tried.map(|tried| labelled(route.as_deref(), tried)));
+            }
         }
         for route in &self.plan.routes {
             if let Some(template) = &route.target
@@ -134,6 +143,15 @@ impl Outputs {
             }
         }
         found
+    }
+}
+
+fn labelled(route: Option<&str>, found: Result<String, Failure>) -> Result<String, Failure> {
+    match route {
+        None => found,
+        Some(route) => found
+            .map(|text| format!("{route}: {text}"))
+            .map_err(|failure| named(Some(route), failure)),
     }
 }
 

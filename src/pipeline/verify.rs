@@ -77,10 +77,7 @@ fn input(plan: Option<&Plan>, mode: &VerifyMode) -> Result<Input, String> {
     };
     match plan.sink.read_back() {
         Some(ReadBack::Stream(top)) => streams(plan, &top, &mode.streams).map(Input::Streams),
-        Some(ReadBack::Rotated(path)) => {
-            let files = rotated(&path).map_err(|failure| failure.to_string())?;
-            Ok(Input::Files(files))
-        }
+        Some(ReadBack::Rotated(path)) => files(plan, path).map(Input::Files),
         None => Err(
             "what this sink.type wrote cannot be read back; name files, as `headwater verify FILE…`"
                 .to_owned(),
@@ -112,6 +109,30 @@ fn streams(plan: &Plan, top: &StreamPlan, named: &[String]) -> Result<Vec<Stream
     streams.sort_by(|one, other| one.stream.cmp(&other.stream));
     streams.dedup_by(|one, other| one.stream == other.stream);
     Ok(streams)
+}
+
+/// Those of the top level and of all routes, each file with those that were closed before it.
+fn files(plan: &Plan, top: PathBuf) -> Result<Vec<PathBuf>, String> {
+    let mut paths = vec![top];
+    for route in plan.routes.iter().filter(|route| route.target.is_some()) {
+        let sink = route.literal_sink(&plan.sink);
+        match sink.and_then(|sink| sink.read_back()) {
+            Some(ReadBack::Rotated(path)) => paths.push(path),
+            _ => {
+                return Err(format!(
+                    "the file of {} has a placeholder; name all files to read, as `headwater verify FILE…`",
+                    route.place()
+                ));
+            }
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    let mut files = Vec::new();
+    for path in paths {
+        files.extend(rotated(&path).map_err(|failure| failure.to_string())?);
+    }
+    Ok(files)
 }
 
 /// Reads, judges, prints. Exit 1 when something is wrong.

@@ -14,7 +14,7 @@ use std::{
 
 use headwater_actors::failure::{Class, Failure};
 
-use crate::durable::{open_regular, sync_folder};
+use crate::durable::{ensure_appendable, open_regular, sync_folder};
 
 const TAIL_STEP_BYTES: u64 = 64 << 10;
 
@@ -30,11 +30,7 @@ pub struct AppendFile {
 impl AppendFile {
     /// Opens or creates; an unfinished last line is cut off. What cannot be opened is definite.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        let failed = |error: io::Error| {
-            Failure::definite(format!("open file \"{}\"", path.display()))
-                .because(error)
-                .with_hint("the folder must exist and be writable for the process")
-        };
+        let failed = |error| unopened(path, error);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let file = open_regular(path, &mut options).map_err(failed)?;
@@ -54,6 +50,11 @@ impl AppendFile {
             written_bytes: durable_bytes,
             has_leftover: false,
         })
+    }
+
+    /// That [`AppendFile::open`] would open it; what is there stays as it is.
+    pub fn ensure(path: &Path) -> Result<(), Failure> {
+        ensure_appendable(path).map_err(|error| unopened(path, error))
     }
 
     /// Bytes written so far, durable or not.
@@ -153,6 +154,12 @@ fn whole_lines(file: &File, length: u64) -> io::Result<u64> {
     Ok(0)
 }
 
+fn unopened(path: &Path, error: io::Error) -> Failure {
+    Failure::definite(format!("open file \"{}\"", path.display()))
+        .because(error)
+        .with_hint("the folder must exist and be writable for the process")
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -218,7 +225,31 @@ mod tests {
     #[test]
     fn a_missing_folder_is_definite() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let failure = AppendFile::open(&folder.path().join("no/such")).err();
-        assert!(failure.is_some_and(|failure| failure.is_definite()));
+        let path = folder.path().join("no/such");
+        let opened = AppendFile::open(&path).err();
+        assert!(opened.as_ref().is_some_and(Failure::is_definite));
+        assert_eq!(
+            AppendFile::ensure(&path).err(),
+            opened,
+            "said before it is met"
+        );
+    }
+
+    #[test]
+    fn trying_a_file_changes_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("lines");
+        AppendFile::ensure(&path).expect("a writable folder");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).expect("a folder").count(),
+            0
+        );
+        std::fs::write(&path, "one\nunfinished").expect("writable");
+        AppendFile::ensure(&path).expect("a writable file");
+        let text = std::fs::read_to_string(&path).expect("readable");
+        assert_eq!(text, "one\nunfinished");
+        std::fs::remove_file(&path).expect("ours");
+        std::fs::create_dir(&path).expect("a folder in its place");
+        assert!(AppendFile::ensure(&path).is_err());
     }
 }

@@ -57,6 +57,11 @@ impl DeadLetterFile {
     }
 }
 
+/// That it could be opened, also while another process has it.
+pub fn ensure_writable(path: &Path) -> Result<(), Failure> {
+    AppendFile::ensure(path)
+}
+
 impl DeadLetters for DeadLetterFile {
     fn bury(&self, letter: DeadLetter) -> BoxFuture<'static, Result<(), Failure>> {
         self.group.submit(letter)

@@ -89,6 +89,11 @@ struct RotatingFile {
 }
 
 impl FileSink {
+    /// That it could be opened, also while another process has it.
+    pub fn ensure_writable(plan: &FilePlan) -> Result<(), Failure> {
+        AppendFile::ensure(&plan.path)
+    }
+
     /// Opens or creates the file; what cannot be opened, or another process writes to, is definite.
     pub fn open(plan: &FilePlan) -> Result<Self, Failure> {
         let mut file = RotatingFile::open(plan)?;

@@ -106,6 +106,17 @@ impl StreamApi for Firehose {
             }
         }
     }
+
+    /// Firehose has no argument that only it can judge: an empty call shows a refusal, and proves nothing else.
+    async fn try_put(&self, timeout: Duration) -> Result<String, Failure> {
+        let action = self.action("firehose:PutRecordBatch");
+        let request = self.client.put_record_batch();
+        let request = request
+            .delivery_stream_name(&*self.stream)
+            .set_records(Some(Vec::new()));
+        let answer = stream::answer(request.send(), action, timeout).await;
+        stream::permission(answer.map(drop), action, None)
+    }
 }
 
 impl PutBatch for Firehose {

@@ -205,11 +205,28 @@ impl SinkPlan {
                 StreamSink::<Firehose>::describe(plan, shared.streams()?).await?
             }
             Self::File(_) | Self::Stdout | Self::Null => {
+                if let Self::File(plan) = self {
+                    FileSink::ensure_writable(plan)?;
+                }
                 let text = format!("{} {}", self.facts().name, self.target());
                 return Ok(text.trim_end().to_owned());
             }
         };
         Ok(stream.to_string())
+    }
+
+    /// Whether the role may write, where there is one; nothing is written.
+    pub async fn try_put(&self, shared: &Shared) -> Option<Result<String, Failure>> {
+        let streams = match shared.streams() {
+            Ok(streams) => streams,
+            // No stream: nobody else asks for a permission.
+            Err(_) => return None,
+        };
+        match self {
+            Self::Kinesis(plan) => Some(StreamSink::<Kinesis>::try_put(plan, streams).await),
+            Self::Firehose(plan) => Some(StreamSink::<Firehose>::try_put(plan, streams).await),
+            Self::File(_) | Self::Stdout | Self::Null => None,
+        }
     }
 }
 

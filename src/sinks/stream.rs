@@ -48,6 +48,9 @@ pub trait StreamApi: PutBatch + Sized {
         &self,
         timeout: Duration,
     ) -> impl Future<Output = Result<StreamDescription, Failure>> + Send;
+
+    /// Calls the operation that writes with what it can never take, and says whether the role may call it.
+    fn try_put(&self, timeout: Duration) -> impl Future<Output = Result<String, Failure>> + Send;
 }
 
 /// What all streams of one process share: threads, the SDK's configuration, and the bytes in flight at once.
@@ -164,6 +167,18 @@ impl<A: StreamApi> StreamSink<A> {
         let (_, description) = open::<A>(config, plan, &streams.runtime).await?;
         Ok(description)
     }
+
+    /// Whether the role may write; nothing is written.
+    pub async fn try_put(plan: &StreamPlan, streams: &Streams) -> Result<String, Failure> {
+        let config = streams.config(&plan.aws).await?;
+        let (stream, timeout) = (plan.stream.as_str().into(), plan.call_timeout);
+        let trying = streams
+            .runtime
+            .spawn(async move { A::new(&config, stream).try_put(timeout).await });
+        trying.await.unwrap_or_else(|error| {
+            Err(Failure::transient(format!("connect to {}", A::SERVICE.name)).because(error))
+        })
+    }
 }
 
 impl<A: StreamApi> Sink for StreamSink<A> {
@@ -201,6 +216,33 @@ async fn open<A: StreamApi>(
     })
 }
 
+/// What the answer to a call that can never be taken says of the permission to make it. AWS documents no order in
+/// which it looks at a permission and at a request; `proof` is the word that only the operation itself says, behind
+/// the permission, where there is one.
+pub fn permission(
+    answer: Result<(), Failure>,
+    action: Action<'_>,
+    proof: Option<&str>,
+) -> Result<String, Failure> {
+    const OF_THE_REQUEST: [&str; 3] = [
+        "InvalidArgumentException",
+        "SerializationException",
+        "ValidationException",
+    ];
+    let Action { iam, kind, name } = action;
+    let unproven = format!(
+        "{iam} on {kind} \"{name}\" cannot be proven without writing a record; the role needs it"
+    );
+    match answer {
+        Err(failure) if proof.is_some_and(|proof| failure.is_aws(proof)) => {
+            Ok(format!("{iam} on {kind} \"{name}\" is allowed"))
+        }
+        Err(failure) if OF_THE_REQUEST.iter().any(|word| failure.is_aws(word)) => Ok(unproven),
+        Err(failure) if failure.is_definite() => Err(failure),
+        Ok(()) | Err(_) => Ok(unproven),
+    }
+}
+
 /// The answer to a request at start, within `timeout`.
 pub async fn answer<T, E>(
     request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -214,4 +256,43 @@ where
         .await
         .map_err(|_| action.late(timeout))?
         .map_err(|error| aws::judge_at_start(&error, action))
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_actors::failure::Code;
+
+    use super::*;
+
+    fn judged(answer: Result<(), Failure>, proof: Option<&str>) -> Result<String, Failure> {
+        let action = Action {
+            iam: "kinesis:PutRecords",
+            kind: "stream",
+            name: "cdc",
+        };
+        permission(answer, action, proof)
+    }
+
+    fn said(word: &str) -> Result<(), Failure> {
+        Err(Failure::definite("no").with_code(Code::Aws(word.to_owned())))
+    }
+
+    #[test]
+    fn a_permission_is_proven_by_the_operation_itself_and_never_by_an_answer_that_could_come_before()
+     {
+        let proof = Some("InvalidArgumentException");
+        let proven = judged(said("InvalidArgumentException"), proof).expect("allowed");
+        assert!(proven.ends_with("is allowed"), "{proven}");
+        for (answer, proof) in [
+            (said("ValidationException"), proof),
+            (said("InvalidArgumentException"), None),
+            (Err(Failure::transient("a network")), proof),
+            (Ok(()), proof),
+        ] {
+            let text = judged(answer, proof).expect("not refused either");
+            assert!(text.contains("cannot be proven"), "{text}");
+        }
+        let refused = judged(said("AccessDeniedException"), proof);
+        assert!(refused.is_err_and(|failure| failure.is_definite()));
+    }
 }

@@ -1,6 +1,6 @@
 //! `position`, `check`, `config`, and the places where a stream can begin.
 
-use headwater_harness::facts::Facts;
+use headwater_harness::{facts::Facts, faults::FaultProxy};
 use serde_json::{Value, json};
 
 use crate::{
@@ -190,6 +190,7 @@ async fn check_prints_a_line_per_check_and_touches_nothing() -> anyhow::Result<(
             "ok   checkpoint store: ",
             "ok   checkpoint position: none stored, source.start is ",
             "ok   sink: changes is ACTIVE, 3 open shards",
+            "ok   sink: kinesis:PutRecords on stream \"changes\" is allowed",
             "0 failed",
         ],
     );
@@ -208,12 +209,60 @@ async fn check_prints_a_line_per_check_and_touches_nothing() -> anyhow::Result<(
         says(&check, 1, &[found, "1 failed"]);
     }
     assert!(!world.folder().join("headwater.checkpoint").exists());
+    assert!(world.records().await?.is_empty(), "a permission was tried");
     world.kinesis.delete_stream("changes").await?;
     let check = world.command(&["check"]).await?;
     says(
         &check,
         1,
         &["FAIL sink: ", "create the stream \"changes\"", "1 failed"],
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn check_fails_where_run_would_halt_at_the_first_record() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let proxy = FaultProxy::in_front_of(&world.kinesis.endpoint(), 1, 7).await?;
+    world.launch_to(&proxy.url())?;
+    proxy.program(|faults| faults.puts_denied = true);
+    let check = world.command(&["check"]).await?;
+    let hint = "allow the action kinesis:PutRecords on the stream \"changes\"";
+    says(
+        &check,
+        1,
+        &["FAIL sink: kinesis:PutRecords", hint, "1 failed"],
+    );
+    let none = world.folder().join("none");
+    let file = |name: &str| none.join(name).display().to_string();
+    let config = format!(
+        "{}\n[errors]\noversize = \"dead_letter\"\ndead_letter_path = \"{}\"\n",
+        world.config("http://127.0.0.1:9").replace(
+            "type = \"kinesis\"",
+            &format!("type = \"file\"\nfile.path = \"{}\"", file("lines"))
+        ),
+        file("letters"),
+    );
+    std::fs::write(world.folder().join("headwater.toml"), config)?;
+    let check = world.command(&["check"]).await?;
+    let hint = "the folder must exist and be writable";
+    says(
+        &check,
+        1,
+        &[
+            "FAIL sink: open file",
+            "FAIL dead letters: ",
+            hint,
+            "2 failed",
+        ],
+    );
+    std::fs::create_dir(&none)?;
+    let check = world.command(&["check"]).await?;
+    says(&check, 0, &["ok   dead letters: ", "0 failed"]);
+    assert_eq!(
+        std::fs::read_dir(&none)?.count(),
+        0,
+        "nothing is left there"
     );
     Ok(())
 }

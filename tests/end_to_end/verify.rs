@@ -166,7 +166,8 @@ async fn files_are_read_as_the_sink_rotated_them_and_compressed() -> anyhow::Res
     transactions(&world.mysql, 120).await?;
     let config = format!(
         "[source]\nurl = \"{}\"\nstart = \"earliest\"\n\
-         [sink]\ntype = \"file\"\n[sink.file]\npath = \"out\"\nrotate_bytes = 20000\n",
+         [sink]\ntype = \"file\"\n[sink.file]\npath = \"out\"\nrotate_bytes = 10000\n\
+         [[routes]]\ntables = [\"shop.items\"]\nsink.file.path = \"items\"\n",
         world.mysql.headwater_url()
     );
     let launch = Launch::run(BINARY, world.folder(), &config)?;

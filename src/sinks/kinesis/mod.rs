@@ -12,7 +12,8 @@ use aws_config::SdkConfig;
 use aws_sdk_kinesis::{
     Client,
     operation::put_records::PutRecordsOutput,
-    types::{PutRecordsResultEntry, StreamStatus},
+    primitives::Blob,
+    types::{PutRecordsRequestEntry, PutRecordsResultEntry, StreamStatus},
 };
 use headwater_actors::{
     failure::{Code, Failure},
@@ -110,7 +111,24 @@ impl StreamApi for Kinesis {
             },
         })
     }
+
+    async fn try_put(&self, timeout: Duration) -> Result<String, Failure> {
+        let action = self.action("kinesis:PutRecords");
+        let entry = PutRecordsRequestEntry::builder()
+            .data(Blob::new([]))
+            .partition_key("headwater check")
+            .explicit_hash_key(NO_HASH_KEY)
+            .build()
+            .map_err(|error| Failure::definite(action.iam).because(error))?;
+        let request = self.client.put_records().stream_name(&*self.stream);
+        let answer = stream::answer(request.records(entry).send(), action, timeout).await;
+        stream::permission(answer.map(drop), action, Some("InvalidArgumentException"))
+    }
 }
+
+/// One more than the greatest hash key: PutRecords itself looks at the range, behind stream and permission, and
+/// refuses the call as a whole.
+const NO_HASH_KEY: &str = "340282366920938463463374607431768211456";
 
 impl PutBatch for Kinesis {
     fn stream(&self) -> &str {

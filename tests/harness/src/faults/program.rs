@@ -32,6 +32,8 @@ pub struct Faults {
     pub latency: Duration,
     /// Connections are closed without an answer.
     pub is_down: bool,
+    /// The role may not write: AccessDeniedException, whatever the call holds.
+    pub puts_denied: bool,
     /// A call with an entry of one of these partition keys (Firehose: data that contains it) is refused
     /// as a whole, for ever.
     pub poison_keys: Vec<String>,
@@ -77,6 +79,7 @@ impl Default for Faults {
             replies_lost: 0.0,
             latency: Duration::ZERO,
             is_down: false,
+            puts_denied: false,
             poison_keys: Vec::new(),
             throttled_shards: Vec::new(),
             failed_keys: Vec::new(),

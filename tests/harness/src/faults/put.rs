@@ -94,6 +94,10 @@ pub async fn put(
     body: &[u8],
 ) -> Result<Answer, HungUp> {
     let faults = locked(&shared.faults).clone();
+    if faults.puts_denied {
+        let text = "User is not authorized to perform the action";
+        return Ok(error(400, "AccessDeniedException", text));
+    }
     let mut body: Value = match serde_json::from_slice(body) {
         Ok(body) => body,
         Err(problem) => return Ok(error(400, "SerializationException", &problem.to_string())),
@@ -102,6 +106,10 @@ pub async fn put(
         Some(Value::Array(raw)) => raw,
         _ => return Ok(error(400, "SerializationException", "no Records")),
     };
+    if raw.iter().any(has_no_hash_key) {
+        let text = "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1].";
+        return Ok(error(400, "InvalidArgumentException", text));
+    }
     let entries: Option<Vec<Entry>> = raw.iter().map(entry).collect();
     let entries: Arc<[Entry]> = match entries {
         Some(entries) => entries.into(),
@@ -230,6 +238,12 @@ fn garbled(shared: &Shared, api: Api, entries: usize) -> Answer {
     let mut answer = ok(&Value::Null);
     *answer.body_mut() = text.into();
     answer
+}
+
+/// Its hash key is beyond the range.
+fn has_no_hash_key(raw: &Value) -> bool {
+    let key = raw.get("ExplicitHashKey").and_then(Value::as_str);
+    key.is_some_and(|key| key.parse::<u128>().is_err())
 }
 
 fn entry(raw: &Value) -> Option<Entry> {
