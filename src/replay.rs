@@ -160,6 +160,13 @@ impl Source for FileSource {
         })
     }
 
+    fn open_beside(
+        &self,
+        begin: Position,
+    ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
+        self.open(Resume::at(begin, GtidSet::default()))
+    }
+
     fn open_prepared(
         &self,
         prepared: Prepared,
@@ -182,6 +189,11 @@ impl Source for FileSource {
                 reader: Some(reader),
             }) as Box<dyn EventStream>)
         })
+    }
+
+    /// A file may have been copied while the server wrote it.
+    fn may_be_cut(&self) -> bool {
+        true
     }
 
     fn head(&self) -> BoxFuture<'static, Result<Head, Failure>> {

@@ -110,7 +110,7 @@ impl Log {
 
     /// One transaction, a rows event per operation.
     pub fn transaction(&mut self, ops: &[Op]) {
-        let start = self.begin();
+        let start = self.begin_with(0);
         self.event(2, &query_body("", "BEGIN"));
         let mut n = 0;
         for op in ops {
@@ -124,7 +124,7 @@ impl Log {
 
     /// The same in one TRANSACTION_PAYLOAD.
     pub fn compressed(&mut self, ops: &[Op]) {
-        let start = self.begin();
+        let start = self.begin_with(0);
         let mut plain = inner(2, &query_body("", "BEGIN"));
         let mut n = 0;
         for op in ops {
@@ -147,7 +147,7 @@ impl Log {
 
     /// A statement of `shop`; `tables` are those whose lanes get it (`db.` for a database's own).
     pub fn ddl(&mut self, text: &str, tables: &[&str]) {
-        let start = self.begin();
+        let start = self.begin_with(0);
         self.event(2, &query_body("shop", text));
         for table in tables {
             let table = name(table).to_string();
@@ -163,10 +163,11 @@ impl Log {
         self.ended(start);
     }
 
-    fn begin(&mut self) -> u64 {
+    /// With flags of its GTID event.
+    pub fn begin_with(&mut self, flags: u8) -> u64 {
         self.transactions += 1;
         let start = self.end();
-        let mut body = vec![1];
+        let mut body = vec![flags];
         body.extend(SOURCE);
         body.extend(self.transactions.to_le_bytes());
         body.push(2);
@@ -178,7 +179,7 @@ impl Log {
         start
     }
 
-    fn ended(&mut self, start: u64) {
+    pub fn ended(&mut self, start: u64) {
         let end = self.end();
         for change in self.changes.iter_mut().rev() {
             if change.start != start {
@@ -188,7 +189,8 @@ impl Log {
         }
     }
 
-    fn rows(&mut self, op: &Op, start: u64, n: &mut u64) -> (Vec<u8>, u8, Vec<u8>) {
+    /// A table map, and the rows event of the operation: its code and body.
+    pub fn rows(&mut self, op: &Op, start: u64, n: &mut u64) -> (Vec<u8>, u8, Vec<u8>) {
         let (table, code, rows) = match op {
             Op::Insert(table, rows) => (
                 *table,
@@ -329,7 +331,7 @@ fn format_description() -> Vec<u8> {
     body
 }
 
-fn query_body(database: &str, text: &str) -> Vec<u8> {
+pub fn query_body(database: &str, text: &str) -> Vec<u8> {
     let mut variables = vec![0, 0, 0, 0, 0, 1];
     variables.extend(0u64.to_le_bytes());
     variables.extend([4, 255, 0, 255, 0, 255, 0]);

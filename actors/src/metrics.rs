@@ -101,6 +101,14 @@ pub const STATEMENTS_PASSED_OVER_TOTAL: Metric = Metric {
     help: "Statements that changed rows of excluded tables, logged as text and not as rows, and were passed over",
 };
 
+pub const SOURCE_READ_AHEAD_TOTAL: Metric = Metric {
+    name: "headwater_source_read_ahead_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &[],
+    help: "Transactions above 256 KiB that could be rolled back behind their rows, and were read twice: first to their end, then to be sent",
+};
+
 pub const SOURCE_CONNECTED: Metric = Metric {
     name: "headwater_source_connected",
     kind: Kind::Gauge,
@@ -380,6 +388,7 @@ pub const ALL: &[Metric] = &[
     ACTOR_RESTARTS_TOTAL,
     CHANGES_TOTAL,
     STATEMENTS_PASSED_OVER_TOTAL,
+    SOURCE_READ_AHEAD_TOTAL,
     SOURCE_CONNECTED,
     SOURCE_RECONNECTS_TOTAL,
     SOURCE_BYTES_TOTAL,

@@ -14,6 +14,8 @@ pub struct ReadRules {
     pub xa: XaPolicy,
     /// How the server compares names.
     pub name_case: NameCase,
+    /// The log may end inside any transaction, as files do that were copied while they were written.
+    pub may_be_cut: bool,
 }
 
 impl Default for ReadRules {
@@ -23,6 +25,7 @@ impl Default for ReadRules {
             keeps_queries: false,
             xa: XaPolicy::Halt,
             name_case: NameCase::default(),
+            may_be_cut: false,
         }
     }
 }

@@ -18,6 +18,7 @@ mod refused;
 mod rows_query;
 mod stream;
 mod tables;
+mod undone;
 mod unnamed;
 
 use std::{borrow::Cow, sync::Arc};
@@ -25,11 +26,12 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::{Buf, Bytes};
 
 use self::{
-    kinds::{halt_reason, incident, is_passed_over, is_rows},
+    kinds::{halt_reason, incident, is_passed_over},
     places::{Place, heartbeat_fields},
     prepared::Xa,
     refused::Refused,
     tables::Tables,
+    undone::Fate,
 };
 pub use self::{stream::StreamKind, tables::Wanted};
 use crate::{
@@ -94,6 +96,8 @@ pub struct Settings {
     pub name_case: NameCase,
     /// So many rows and DDLs of the first transaction are done: they are counted and left out.
     pub rows_done: u64,
+    /// The log may end inside any transaction, so no row counts before the end of its own is there.
+    pub may_be_cut: bool,
     pub xa: XaPolicy,
     /// XA transactions that are prepared already.
     pub prepared: XaTable,
@@ -113,6 +117,7 @@ impl Default for Settings {
             keeps_queries: false,
             name_case: NameCase::default(),
             rows_done: 0,
+            may_be_cut: false,
             xa: XaPolicy::default(),
             prepared: XaTable::default(),
             columns: None,
@@ -139,8 +144,11 @@ pub struct Assembler {
     keeps_queries: bool,
     /// Of the statement whose rows come.
     query: Option<Arc<str>>,
-    /// Rows of the first transaction that are not wanted again.
-    skip_left: u64,
+    /// See [`Settings::rows_done`]; 0 behind that transaction.
+    done_before: u64,
+    may_be_cut: bool,
+    /// Offset of a transaction that the last file does not end.
+    broken_off: Option<u64>,
     event_bytes_max: usize,
     slice_bytes_max: usize,
 }
@@ -153,8 +161,7 @@ struct Open {
     rows_done: u64,
     /// Index of the newest row or DDL that became an item.
     last_item: Option<u64>,
-    /// Names and the rows before each.
-    savepoints: Vec<(String, u64)>,
+    fate: Fate,
     /// Its statement does nothing yet, or failed (MariaDB's `binlog_alter_two_phase`).
     is_without_effect: bool,
 }
@@ -178,7 +185,9 @@ impl Assembler {
             statements_passed_over: 0,
             keeps_queries: settings.keeps_queries,
             query: None,
-            skip_left: settings.rows_done,
+            done_before: settings.rows_done,
+            may_be_cut: settings.may_be_cut,
+            broken_off: None,
             event_bytes_max: settings.event_bytes_max,
             slice_bytes_max: settings.slice_bytes_max,
         }
@@ -204,7 +213,7 @@ impl Assembler {
         self.open.as_ref().map(|open| &open.transaction)
     }
 
-    /// Rows and DDLs of the open transaction so far, skipped ones too.
+    /// Rows and DDLs of the open transaction so far, skipped ones too, but not those that were undone.
     pub fn rows_done(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.rows_done)
     }
@@ -322,7 +331,7 @@ impl Assembler {
 
     fn take_inner(&mut self, bytes: &Bytes, items: &mut Vec<Item>) -> Result<(), Error> {
         let header = EventHeader::parse(bytes)?;
-        let is_of_transaction = is_rows(header.kind)
+        let is_of_transaction = header.kind.is_rows()
             || header.is_ignorable()
             || matches!(
                 header.kind,
@@ -353,11 +362,17 @@ impl Assembler {
         if self.refused.is_some() {
             return self.pass_refused(header, &body);
         }
+        if self.broken_off.is_some()
+            && header.kind != EventKind::FormatDescription
+            && !header.kind.is_heartbeat()
+        {
+            return self.ensure_closed();
+        }
         match header.kind {
-            kind if is_rows(kind) => self.rows(kind, body, items),
+            kind if kind.is_rows() => self.rows(kind, body, items),
             EventKind::TableMap => {
-                self.begun()?;
-                if self.xa.is_passing {
+                let is_rolled_back = self.begun()?.fate.is_rolled_back();
+                if self.xa.is_passing || is_rolled_back {
                     return Ok(());
                 }
                 let at = self.event_position();
@@ -377,9 +392,10 @@ impl Assembler {
             EventKind::XaPrepare => self.xa_prepare(header, &body, items),
             EventKind::TransactionPayload => {
                 self.place.payload = Some(Payload::parse(body, self.event_bytes_max)?);
+                self.begin_payload();
                 Ok(())
             }
-            EventKind::Rotate => self.rotate(header, &body),
+            EventKind::Rotate => self.rotate(header, &body, items),
             EventKind::FormatDescription => self.format_description(header, items),
             EventKind::Stop => self.moved(header, items),
             EventKind::MariaGtidList => {

@@ -108,6 +108,9 @@ pub enum Dialect {
 pub struct Framing {
     checksum: Checksum,
     server_version: String,
+    /// Whether the server had just started when it wrote the file.
+    is_first: bool,
+    mixes_engines: bool,
     /// By type code - 1.
     post_header_bytes: Vec<u8>,
 }
@@ -133,6 +136,18 @@ impl Framing {
     /// Whether MariaDB wrote the file.
     pub fn is_mariadb(&self) -> bool {
         is_mariadb(&self.server_version)
+    }
+
+    /// Whether the server had just started when it wrote the file. A dump that begins in the middle of the file
+    /// does not say so.
+    pub fn is_first(&self) -> bool {
+        self.is_first
+    }
+
+    /// Whether rows of tables that cannot roll back may stand in one transaction with others: MySQL before
+    /// 5.5.2. Since then, and in MariaDB, they have transactions of their own, which commit.
+    pub fn mixes_engines(&self) -> bool {
+        self.mixes_engines
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -212,7 +227,8 @@ impl Framing {
             )));
         }
         let server_version = server_version(cursor.take(50)?);
-        cursor.take(4)?;
+        // When the server started; 0 where it had started before.
+        self.is_first = cursor.u32()? != 0;
         let header_bytes = cursor.u8()?;
         if usize::from(header_bytes) != HEADER_BYTES {
             return Err(cursor.malformed(format_args!("event headers of {header_bytes} bytes")));
@@ -226,6 +242,7 @@ impl Framing {
             self.checksum = checksum_of(*algorithm)?;
             post_header_bytes = lengths;
         }
+        self.mixes_engines = !is_mariadb(&server_version) && numbers(&server_version) < (5, 5, 2);
         self.server_version = server_version;
         self.post_header_bytes = post_header_bytes.to_vec();
         Ok(())
@@ -364,11 +381,15 @@ fn has_checksum_field(server_version: &str) -> bool {
     } else {
         (5, 6, 1)
     };
+    since <= numbers(server_version)
+}
+
+fn numbers(server_version: &str) -> (u32, u32, u32) {
     let mut numbers = server_version
         .split(|c: char| !c.is_ascii_digit())
         .map(str::parse::<u32>);
     let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
-    (next(), next(), next()) >= since
+    (next(), next(), next())
 }
 
 fn is_mariadb(server_version: &str) -> bool {

@@ -127,7 +127,8 @@ pub fn format_description(version: &str, algorithm: u8) -> Vec<u8> {
 }
 
 pub fn gtid_body(number: u64, commit_us: u64) -> Vec<u8> {
-    let mut body = vec![1];
+    // Rows only.
+    let mut body = vec![0];
     body.extend_from_slice(&UUID);
     body.extend_from_slice(&number.to_le_bytes());
     body.push(2);

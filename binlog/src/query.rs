@@ -9,7 +9,11 @@ mod charset;
 
 use std::borrow::Cow;
 
-use crate::{Error, charset::charset_name, cursor::Cursor, event::Dialect, tokens::Tokens};
+use bytes::Bytes;
+
+use crate::{
+    Error, charset::charset_name, compressed, cursor::Cursor, event::Dialect, tokens::Tokens,
+};
 
 /// Thread id, seconds, database length, error code, status variables' length.
 const POST_HEADER_BYTES: u8 = 13;
@@ -70,6 +74,19 @@ impl<'a> Query<'a> {
             default_database,
             statement: cursor.rest(),
         })
+    }
+
+    /// The body of a QUERY event in place of a QUERY_COMPRESSED's (MariaDB).
+    pub(crate) fn expanded(
+        body: &[u8],
+        post_header_bytes: Option<u8>,
+        bytes_max: usize,
+    ) -> Result<Bytes, Error> {
+        let query = Query::parse(body, post_header_bytes)?;
+        let statement = compressed::record(query.statement, bytes_max)?;
+        let head = body.len() - query.statement.len();
+        let head = body.get(..head).unwrap_or_default();
+        Ok([head, &statement].concat().into())
     }
 
     /// The client's character set, `utf8mb4` where the event does not say.

@@ -22,6 +22,7 @@ use headwater_binlog::{
     assembler::StreamKind,
     columns::{Answer, Question},
     gtid::Uuid,
+    position::Position,
     xa::Prepared,
 };
 use tokio::sync::Mutex;
@@ -97,12 +98,26 @@ impl Source for MySqlSource {
         Box::pin(async move { shared.open(from).await })
     }
 
+    fn open_beside(
+        &self,
+        begin: Position,
+    ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let route = |_: &ServerFacts| Ok(Route::ByPosition(begin));
+            shared.open_beside(route).await
+        })
+    }
+
     fn open_prepared(
         &self,
         prepared: Prepared,
     ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.open_prepared(prepared).await })
+        Box::pin(async move {
+            let route = |facts: &ServerFacts| prepared::route(&prepared, facts);
+            shared.open_beside(route).await
+        })
     }
 
     fn head(&self) -> BoxFuture<'static, Result<Head, Failure>> {
@@ -152,11 +167,15 @@ impl Shared {
         self.dump(server, replica, &route).await
     }
 
-    async fn open_prepared(&self, prepared: Prepared) -> Result<Box<dyn EventStream>, Failure> {
+    /// As another replica, or the server would end the dump that is open.
+    async fn open_beside(
+        &self,
+        route: impl FnOnce(&ServerFacts) -> Result<Route, Failure>,
+    ) -> Result<Box<dyn EventStream>, Failure> {
         let mut server = server(&self.plan).await?;
         let facts = server.facts().await?;
         self.ensure_home(&facts)?;
-        let route = prepared::route(&prepared, &facts)?;
+        let route = route(&facts)?;
         self.dump(server, Replica::stranger(), &route).await
     }
 

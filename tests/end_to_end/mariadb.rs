@@ -4,6 +4,7 @@
 mod columns;
 mod log;
 mod places;
+mod rollbacks;
 
 use std::collections::BTreeMap;
 

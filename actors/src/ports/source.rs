@@ -14,13 +14,20 @@ use headwater_binlog::{
 use super::BoxFuture;
 use crate::{failure::Failure, progress::Resume};
 
-/// Opens streams of events. One stream at a time is open.
+/// Opens streams of events. One stream at a time is open, and one beside it.
 pub trait Source: Send + Sync {
     /// Asks for all events from `from` on. The first events may be the log's own (ROTATE,
     /// FORMAT_DESCRIPTION); rows of the first transaction before `from.mark.rows_done` are included:
     /// the caller skips them. A server that is not the one of the checkpoint, or that no longer has
     /// the position, is a definite failure.
     fn open(&self, from: Resume) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>>;
+
+    /// Asks for all events from a transaction's begin on, beside the stream that is open: the head of the file,
+    /// then its events, and whatever follows them.
+    fn open_beside(
+        &self,
+        begin: Position,
+    ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>>;
 
     /// Asks for the part of the log that holds a prepared XA transaction, beside the stream that is open:
     /// the head of its file, then its events, and whatever follows them. A server or a set of files that no
@@ -29,6 +36,11 @@ pub trait Source: Send + Sync {
         &self,
         prepared: Prepared,
     ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>>;
+
+    /// Whether the log may end inside any transaction.
+    fn may_be_cut(&self) -> bool {
+        false
+    }
 
     /// The source's log as it is now.
     fn head(&self) -> BoxFuture<'static, Result<Head, Failure>>;

@@ -2,8 +2,8 @@
 //!
 //! A batch is everything up to the newest transaction boundary of a chunk; the open transaction behind it
 //! is held back for the next batch while it is small, and sent as a slice when it is not. A compressed
-//! transaction is unpacked slice by slice, each under a grant of its own; a large one comes in parts. A
-//! prepared XA transaction that is committed is read from a stream of its own, while the chunk of the commit
+//! transaction is unpacked slice by slice, each under a grant of its own; a large one comes in parts. Where the
+//! open transaction may still be rolled back, no slice leaves before its end was read ahead. A prepared XA transaction that is committed is read from a stream of its own, while the chunk of the commit
 //! waits. The resume point it keeps is what has left in batches, so a broken connection costs nothing and
 //! repeats nothing. Pure. Not here: where it ends (`end`), how batches leave (`leaving`).
 
@@ -17,6 +17,8 @@ use headwater_binlog::{
     assembler::{AssembleError, Assembler, Item, Settings, StreamKind},
     columns::{Answer, Question},
     event::Framing,
+    outcome::Outcome,
+    position::Position,
     xa::Prepared,
 };
 
@@ -40,6 +42,8 @@ pub enum Next {
     /// Have this answered: [`Intake::learn`].
     Ask(Question),
     Read,
+    /// Read the transaction that begins there to its end, on a stream of its own: [`Intake::foretell`].
+    ReadAhead(Position),
     /// Open a stream of this part of the log, read from it while [`Intake::is_in_prepared`].
     OpenPrepared(Prepared),
     /// `until` has been reached; what was beyond it is forgotten.
@@ -92,6 +96,7 @@ impl Intake {
             keeps_queries: rules.keeps_queries,
             name_case: rules.name_case,
             rows_done: from.mark.rows_done,
+            may_be_cut: rules.may_be_cut,
             xa: rules.xa,
             prepared: from.xa.clone(),
             columns: Some(Arc::clone(&from.columns)),
@@ -180,6 +185,20 @@ impl Intake {
         self.assembler.learn(answer);
     }
 
+    /// How the transaction ends that was read ahead.
+    ///
+    /// # Errors
+    /// When rows of it have left: a defect.
+    pub fn foretell(&mut self, outcome: Outcome) -> Result<(), Failure> {
+        let foretold = self.assembler.foretell(outcome, &mut self.items);
+        self.detached = self.detached.min(self.items.len());
+        foretold.map_err(|error| self.fail(error))
+    }
+
+    pub fn is_in_transaction(&self) -> bool {
+        self.assembler.is_in_transaction()
+    }
+
     pub fn grant(&mut self, permit: Permit) {
         self.permit.merge(permit);
         self.needs_grant = false;
@@ -227,8 +246,10 @@ impl Intake {
             }
             let before = self.items.len();
             if !self.advance()? {
-                return Ok(self.finish_chunk()?.map_or(Next::Read, Next::Send));
+                return Ok(self.finish_chunk()?);
             }
+            // Some may have been undone.
+            self.detached = self.detached.min(self.items.len());
             self.note(before);
             if !self.is_in_prepared()
                 && let Some(waiting) = self.waiting.take()

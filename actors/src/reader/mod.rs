@@ -5,6 +5,7 @@
 //! broken connection is opened again in place, from what has been sent, and so is one that brought damaged
 //! bytes; a definite failure ends the actor. What a batch is stands in [`intake`].
 
+mod ahead;
 pub mod intake;
 mod rereads;
 
@@ -18,7 +19,7 @@ use actix::{
     WrapFuture,
 };
 use bytes::{Bytes, BytesMut};
-use headwater_binlog::{columns::Question, xa::Prepared};
+use headwater_binlog::{columns::Question, position::Position, xa::Prepared};
 
 use self::{
     intake::{Intake, Next},
@@ -167,6 +168,7 @@ impl Reader {
                 Ok(Next::Grant(bytes)) => return self.ask(bytes, ctx),
                 Ok(Next::Ask(question)) => return self.ask_columns(question, ctx),
                 Ok(Next::Read) => return self.read(ctx),
+                Ok(Next::ReadAhead(begin)) => return self.read_ahead(begin, ctx),
                 Ok(Next::OpenPrepared(prepared)) => return self.open_prepared(prepared, ctx),
                 Ok(Next::Reached) => return self.end(ctx),
                 Err(failure) => return self.failed(failure, ctx),
@@ -205,6 +207,20 @@ impl Reader {
                 reader.proceed(ctx);
             }
             Err(failure) => reader.lost(failure, ctx),
+        })));
+    }
+
+    fn read_ahead(&mut self, begin: Position, ctx: &mut Context<Self>) {
+        metrics::counter!(names::SOURCE_READ_AHEAD_TOTAL).increment(1);
+        let (source, bytes_max) = (Arc::clone(&self.source), self.rules.event_bytes_max);
+        let effect = async move { ahead::outcome(&*source, &begin, bytes_max).await };
+        let effect = effect.into_actor(self);
+        self.effect = Some(ctx.spawn(effect.map(|outcome, reader, ctx| {
+            let foretold = outcome.and_then(|outcome| reader.intake.foretell(outcome));
+            match foretold {
+                Ok(()) => reader.proceed(ctx),
+                Err(failure) => reader.lost(failure, ctx),
+            }
         })));
     }
 
@@ -294,6 +310,10 @@ impl Reader {
 
     /// All that was wanted has been read.
     fn end(&mut self, ctx: &mut Context<Self>) {
+        if self.until == Until::Never && self.intake.is_in_transaction() {
+            let position = &self.intake.sent().position;
+            tracing::warn!(%position, "the log ends inside a transaction; its rows are not sent");
+        }
         self.supervisor.ended.do_send(SourceEnded);
         self.drain.do_send(Drain::All);
         ctx.stop();

@@ -17,6 +17,7 @@ use headwater_actors::{
 use headwater_binlog::{
     columns::{Answer, Question},
     gtid::GtidSet,
+    position::Position,
     xa::Prepared,
 };
 use tokio::sync::watch;
@@ -114,12 +115,19 @@ impl Source for ScriptedSource {
         })
     }
 
+    fn open_beside(
+        &self,
+        begin: Position,
+    ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
+        self.open(Resume::at(begin, GtidSet::default()))
+    }
+
     fn open_prepared(
         &self,
         prepared: Prepared,
     ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
         let position = prepared.position.expect("one log only");
-        self.open(Resume::at(position, GtidSet::default()))
+        self.open_beside(position)
     }
 
     fn head(&self) -> BoxFuture<'static, Result<Head, Failure>> {

@@ -4,18 +4,17 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, Bytes};
 
-use super::{Assembler, Item, Open};
+use super::{Assembler, Item, Open, undone::Fate};
 use crate::{
     Error, compressed,
     cursor::Cursor,
     ddl::{self, Context, StatementClass, classify},
     error::Refusal,
-    event::{Dialect, EventHeader, EventKind},
+    event::{EventHeader, EventKind},
     gtid::GtidEvent,
     position::Position,
     query::{Control, Query},
     rows::{self, RowsBlock},
-    tokens::Tokens,
     transaction::{Boundary, Statement, Transaction, TransactionEnd},
 };
 
@@ -26,44 +25,38 @@ const DUMMY_TABLE_ID: u64 = 0x00ff_ffff;
 /// Of EXECUTE_LOAD_QUERY: that of QUERY, the file's number, where in the statement its name stands, how
 /// duplicates are treated.
 const LOAD_POST_HEADER_BYTES: u8 = 26;
-const SAVEPOINTS_MAX: usize = 1000;
 
 impl Assembler {
     pub(super) fn open(&mut self, header: &EventHeader, event: &GtidEvent) -> Result<(), Error> {
         self.ensure_closed()?;
-        if self.open_prepared()? {
+        let fate = self.fate(event.may_have_statements);
+        if self.open_prepared(&fate)? {
             return Ok(());
         }
-        self.open = Some(Open {
-            transaction: Arc::new(Transaction {
-                gtid: event.gtid.clone(),
-                file: self.place.file.clone(),
-                offset: self.place.event_offset,
-                server_id: header.server_id,
-                commit_us: event.commit_us().unwrap_or_else(|| header.timestamp_us()),
-                thread_id: None,
-                end: OnceLock::new(),
-            }),
-            has_begun: false,
-            rows_done: 0,
-            last_item: None,
-            savepoints: Vec::new(),
-            is_without_effect: false,
-        });
+        let transaction = Transaction {
+            gtid: event.gtid.clone(),
+            file: self.place.file.clone(),
+            offset: self.place.event_offset,
+            server_id: header.server_id,
+            commit_us: event.commit_us().unwrap_or_else(|| header.timestamp_us()),
+            thread_id: None,
+            end: OnceLock::new(),
+        };
+        self.open = Some(Open::new(transaction, fate));
         Ok(())
     }
 
     pub(super) fn ensure_closed(&self) -> Result<(), Error> {
-        match &self.open {
-            Some(open) => Err(Error::UnfinishedTransaction {
-                began: open.transaction.offset,
-            }),
+        let open = self.open.as_ref().map(|open| open.transaction.offset);
+        match open.or(self.broken_off) {
+            Some(began) => Err(Error::UnfinishedTransaction { began }),
             None => Ok(()),
         }
     }
 
     /// The open transaction; servers before 5.7 have no event in front of its first statement.
     pub(super) fn opened(&mut self, header: &EventHeader) -> &mut Open {
+        let fate = self.open.is_none().then(|| self.fate(true));
         let transaction = || Transaction {
             gtid: None,
             file: self.place.file.clone(),
@@ -73,14 +66,8 @@ impl Assembler {
             thread_id: None,
             end: OnceLock::new(),
         };
-        self.open.get_or_insert_with(|| Open {
-            transaction: Arc::new(transaction()),
-            has_begun: false,
-            rows_done: 0,
-            last_item: None,
-            savepoints: Vec::new(),
-            is_without_effect: false,
-        })
+        self.open
+            .get_or_insert_with(|| Open::new(transaction(), fate.unwrap_or_default()))
     }
 
     pub(super) fn begun(&mut self) -> Result<&mut Open, Error> {
@@ -109,35 +96,16 @@ impl Assembler {
                 open.ran_in(query.thread_id);
                 Ok(())
             }
-            // What is logged before a ROLLBACK stays: rows of tables that cannot roll back.
-            Some(Control::Commit | Control::Rollback) => {
+            Some(Control::Commit) => {
                 self.opened(header);
                 self.commit(header, items)
             }
+            Some(Control::Rollback) => self.roll_back(header, items),
             Some(Control::Savepoint) => {
-                let name = savepoint_name(&query);
-                let open = self.opened(header);
-                open.savepoints.retain(|(other, _)| *other != name);
-                if open.savepoints.len() < SAVEPOINTS_MAX {
-                    open.savepoints.push((name, open.rows_done));
-                }
+                self.set_savepoint(header, &query);
                 Ok(())
             }
-            Some(Control::RollbackTo) => {
-                let name = savepoint_name(&query);
-                let open = self.opened(header);
-                let rows = open
-                    .savepoints
-                    .iter()
-                    .find(|(other, _)| *other == name)
-                    .map_or(0, |(_, rows)| *rows);
-                if open.rows_done > rows {
-                    return Err(Error::Refused(
-                        "rows were logged and then rolled back to a savepoint".into(),
-                    ));
-                }
-                Ok(())
-            }
+            Some(Control::RollbackTo) => self.roll_back_to(header, &query, items),
             Some(Control::ReleaseSavepoint) => Ok(()),
             Some(Control::XaRollback) => self.xa_rollback(header, &query, items),
             Some(Control::XaStart) => self.xa_start(header, &query),
@@ -189,14 +157,14 @@ impl Assembler {
             }
         };
         let event_offset = self.counted_offset();
-        let skip_left = self.skip_left;
+        let done_before = self.done_before;
         let open = self.opened(header);
         if let Some(subject) = subject.filter(|_| !open.is_without_effect) {
             let row = open.rows_done;
             open.rows_done += 1;
             open.ran_in(query.thread_id);
-            if skip_left == 0 {
-                open.last_item = Some(row);
+            if done_before <= row {
+                open.gives(row);
                 items.push(Item::Statement(Statement {
                     transaction: open.transaction.clone(),
                     event_offset,
@@ -208,7 +176,6 @@ impl Assembler {
                     subject,
                 }));
             }
-            self.skip_left = skip_left.saturating_sub(1);
         }
         // CREATE TABLE ... SELECT stands between BEGIN and its rows; every other DDL commits itself.
         if self.open.as_ref().is_some_and(|open| open.has_begun) {
@@ -242,11 +209,12 @@ impl Assembler {
         let mut cursor = Cursor::new("rows event", &body);
         let table_id = cursor.uint(table_id_bytes)?;
         let ends_statement = cursor.u16()? & FLAG_STATEMENT_END != 0;
-        self.begun()?;
+        let is_undone = self.begun()?.fate.is_next_undone();
         if self.xa.is_passing {
             return Ok(());
         }
-        if !(table_id == DUMMY_TABLE_ID && ends_statement) {
+        let is_dummy = table_id == DUMMY_TABLE_ID && ends_statement;
+        if !is_undone && !is_dummy {
             self.block(table_id, kind, body, items)?;
         }
         if ends_statement {
@@ -305,12 +273,15 @@ impl Assembler {
             Err(error) => return Err(error),
         };
         open.rows_done += u64::from(block.row_count);
-        let skipped = u32::try_from(self.skip_left)
+        if entry.is_wanted && self.place.framing.mixes_engines() {
+            open.fate.may_be_kept(&block.table.name);
+        }
+        let skipped = self.done_before.saturating_sub(block.first_row);
+        let skipped = u32::try_from(skipped)
             .unwrap_or(u32::MAX)
             .min(block.row_count);
-        self.skip_left -= u64::from(skipped);
         if entry.is_wanted && skipped < block.row_count {
-            open.last_item = open.rows_done.checked_sub(1);
+            open.gives(open.rows_done - 1);
             drop_rows(&mut block, skipped)?;
             items.push(Item::Rows(block));
         }
@@ -349,12 +320,13 @@ impl Assembler {
         } = self.open.take().ok_or_else(|| {
             Error::malformed("event order", "end of a transaction that has not begun")
         })?;
-        if self.skip_left > 0 {
+        let done_before = std::mem::take(&mut self.done_before);
+        if rows_done < done_before {
             return Err(Error::Refused(format!(
-                "{} rows of this transaction are said to be done, it has {rows_done}",
-                rows_done + self.skip_left
+                "{done_before} rows of this transaction are said to be done, it has {rows_done}"
             )));
         }
+        self.xa.is_passing = false;
         self.tables.trim();
         self.query = None;
         self.place.position = Position::new(self.place.file.clone(), self.place.offset);
@@ -372,6 +344,23 @@ impl Assembler {
 }
 
 impl Open {
+    fn new(transaction: Transaction, fate: Fate) -> Self {
+        Self {
+            transaction: Arc::new(transaction),
+            has_begun: false,
+            rows_done: 0,
+            last_item: None,
+            fate,
+            is_without_effect: false,
+        }
+    }
+
+    /// The row or DDL with this index ends what becomes an item now.
+    fn gives(&mut self, index: u64) {
+        self.last_item = Some(index);
+        self.fate.items += 1;
+    }
+
     /// Before any change of the transaction, so that nobody else holds it.
     pub(super) fn ran_in(&mut self, thread_id: u32) {
         if let Some(transaction) = Arc::get_mut(&mut self.transaction) {
@@ -401,12 +390,4 @@ fn drop_rows(block: &mut RowsBlock, rows: u32) -> Result<(), Error> {
     block.first_row += u64::from(rows);
     block.row_count -= rows;
     Ok(())
-}
-
-fn savepoint_name(query: &Query<'_>) -> String {
-    let text = query.text_lossy();
-    Tokens::new(&text, query.sql_mode, Dialect::default())
-        .last_name()
-        .unwrap_or_default()
-        .to_lowercase()
 }

@@ -35,6 +35,9 @@ impl Assembler {
             return Err(Error::OtherLog(Box::new([known.clone(), found])));
         }
         self.place.entered = Entered::Proven;
+        if self.place.framing.is_first() {
+            self.broken_off = None;
+        }
         if !is_new && !self.is_counted_now(header) {
             return Ok(());
         }
@@ -48,7 +51,12 @@ impl Assembler {
             && self.place.offset > self.place.event_offset
     }
 
-    pub(super) fn rotate(&mut self, header: &EventHeader, body: &[u8]) -> Result<(), Error> {
+    pub(super) fn rotate(
+        &mut self,
+        header: &EventHeader,
+        body: &[u8],
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
         let mut cursor = Cursor::new("ROTATE event", body);
         let offset = cursor.u64()?;
         let to = Position::new(FileName::from_bytes(cursor.rest())?, offset);
@@ -57,11 +65,16 @@ impl Assembler {
             return Ok(());
         }
         self.place.ensure_leads_to(&to)?;
+        if header.flags & FLAG_ARTIFICIAL != 0 && to.file != self.place.file {
+            self.break_off(items);
+        }
         self.enter(to)
     }
 
     pub(super) fn enter(&mut self, to: Position) -> Result<(), Error> {
-        self.ensure_closed()?;
+        if self.broken_off.is_none() {
+            self.ensure_closed()?;
+        }
         self.tables.clear();
         self.place.previous_gtids = None;
         self.place.entered = Entered::Told;

@@ -2,19 +2,6 @@
 
 use crate::{Error, cursor::Cursor, event::EventKind};
 
-pub(super) fn is_rows(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::WriteRows
-            | EventKind::UpdateRows
-            | EventKind::DeleteRows
-            | EventKind::WriteRowsV1
-            | EventKind::UpdateRowsV1
-            | EventKind::DeleteRowsV1
-            | EventKind::PartialUpdateRows
-    ) || kind.has_compressed_rows()
-}
-
 /// Known, and without meaning for rows.
 pub(super) fn is_passed_over(kind: EventKind) -> bool {
     matches!(

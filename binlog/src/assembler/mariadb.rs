@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::Assembler;
 use crate::{
-    Error, compressed,
+    Error,
     event::{EventHeader, EventKind, FLAG_ARTIFICIAL},
     gtid::{AlterPhase, MariaGtidEvent},
     offset::LowOffset,
@@ -39,11 +39,8 @@ impl Assembler {
 
     /// The body of a QUERY event in place of a QUERY_COMPRESSED's.
     pub(super) fn expanded_query(&self, body: &[u8]) -> Result<Bytes, Error> {
-        let query = Query::parse(body, self.place.framing.post_header_bytes(EventKind::Query))?;
-        let statement = compressed::record(query.statement, self.event_bytes_max)?;
-        let head = body.len() - query.statement.len();
-        let head = body.get(..head).unwrap_or_default();
-        Ok([head, &statement].concat().into())
+        let post_header_bytes = self.place.framing.post_header_bytes(EventKind::Query);
+        Query::expanded(body, post_header_bytes, self.event_bytes_max)
     }
 
     /// An event of an open transaction that says nothing of its place.

@@ -144,6 +144,7 @@ impl Assembler {
         let first = covered.slice(HEADER_BYTES.min(covered.len())..);
         self.place.payload = Some(Payload::begin(first, body_bytes, self.event_bytes_max)?);
         self.place.parts = Some(parts).filter(|parts| parts.bytes_left() > 0);
+        self.begin_payload();
         Ok(())
     }
 

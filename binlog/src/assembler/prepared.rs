@@ -6,7 +6,7 @@
 //! again; their rows are those of the XA COMMIT's transaction, numbered and placed as its own. XA COMMIT ...
 //! ONE PHASE says what it is only behind its rows, so it is read twice as well.
 
-use super::{Assembler, Item, Open, StreamKind, places::Place};
+use super::{Assembler, Item, Open, StreamKind, places::Place, undone::Fate};
 use crate::{
     Error,
     event::{EventHeader, Framing, MAGIC},
@@ -91,13 +91,14 @@ impl Assembler {
     }
 
     /// The commit's transaction in place of the prepared part's own.
-    pub(super) fn open_prepared(&mut self) -> Result<bool, Error> {
+    pub(super) fn open_prepared(&mut self, fate: &Fate) -> Result<bool, Error> {
         let Some(reading) = &mut self.xa.reading else {
             return Ok(false);
         };
         let open = reading.open.take().ok_or_else(|| elsewhere(&reading.xid))?;
         self.open = Some(Open {
             has_begun: false,
+            fate: fate.clone(),
             ..open
         });
         Ok(true)
@@ -162,8 +163,8 @@ impl Assembler {
             position: Some(open.transaction.position()),
             gtid: open.transaction.gtid.clone(),
         };
-        self.xa.is_passing = false;
         if event.is_one_phase {
+            self.xa.is_passing = false;
             self.xa.wanted = Some((prepared, *header));
             return Ok(());
         }

@@ -51,7 +51,9 @@ impl Assembler {
                 let post_header_bytes = self.place.framing.post_header_bytes(EventKind::Query);
                 let query = Query::parse(body, post_header_bytes)?;
                 match query.control() {
-                    Some(Control::Commit | Control::Rollback) => self.halt(true),
+                    Some(Control::Commit | Control::Rollback | Control::XaRollback) => {
+                        self.halt(true)
+                    }
                     _ => Ok(()),
                 }
             }

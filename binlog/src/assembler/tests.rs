@@ -9,6 +9,7 @@ mod resume;
 mod servers;
 mod statements;
 mod streams;
+mod undone;
 mod unnamed;
 mod xa;
 
@@ -240,46 +241,6 @@ fn logs_without_gtids_open_transactions_at_begin() {
         (block.transaction.offset, block.transaction.commit_us),
         (start, 1_700_000_000_000_000)
     );
-}
-
-#[test]
-fn rows_before_a_rollback_stay_and_savepoints_do_not_disturb() {
-    let mut log = Log::new();
-    let mut assembler = begun(&mut log);
-    let events = [
-        log.gtid(1),
-        log.begin(),
-        log.query("", "SAVEPOINT `a`"),
-        log.query("", "ROLLBACK TO `a`"),
-        log.table_map(5, "shop", "log"),
-        log.inserts(5, &[1]),
-        log.query("", "ROLLBACK"),
-    ];
-    assert_eq!(
-        told(&push(&mut assembler, events)),
-        [
-            "rows shop.log 0+1".into(),
-            format!("commit 1 {}", log.offset)
-        ]
-    );
-}
-
-#[test]
-fn rows_rolled_back_to_a_savepoint_halt() {
-    let mut log = Log::new();
-    let mut assembler = begun(&mut log);
-    let events = [
-        log.gtid(1),
-        log.begin(),
-        log.query("", "SAVEPOINT `A`"),
-        log.table_map(5, "shop", "log"),
-        log.inserts(5, &[1]),
-    ];
-    push(&mut assembler, events);
-    assert!(matches!(
-        refused(&mut assembler, log.query("", "ROLLBACK TO `a`")).cause,
-        Error::Refused(_)
-    ));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! A statement in the log that may not be passed over: what it is, and where to go on behind it. Its text,
-//! which may hold secrets, is not told.
+//! A statement in the log that may not be passed over, or that cannot be followed: what it is, and where to go on
+//! behind it. Its text, which may hold secrets, is not told.
 
 use std::fmt;
 
@@ -22,6 +22,12 @@ pub enum Refusal {
     },
     /// Not recognised, by its first words.
     Unknown { head: String },
+    /// Rows were rolled back to a savepoint of this name, and which one that is cannot be told.
+    Savepoint { name: String },
+    /// The transaction was rolled back, or a part of it, behind rows that had left before.
+    Sent,
+    /// The transaction was rolled back, and whether rows of this table were kept cannot be told.
+    MayBeKept { table: TableName },
 }
 
 impl fmt::Display for RefusedStatement {
@@ -41,6 +47,17 @@ impl fmt::Display for RefusedStatement {
             Refusal::Unknown { head } => {
                 write!(formatter, "a statement is not understood ({head} …)")
             }
+            Refusal::Savepoint { name } => write!(
+                formatter,
+                "rows were rolled back to savepoint `{name}`, and the log does not tell which one that is"
+            ),
+            Refusal::Sent => formatter
+                .write_str("rows were rolled back that had been sent before, as if committed"),
+            Refusal::MayBeKept { table } => write!(
+                formatter,
+                "rows of table `{table}` were rolled back, and a server before MySQL 5.5.2 does not log whether \
+                 the table could do that"
+            ),
         }?;
         match &self.gtid {
             Some(gtid) => write!(formatter, ", in transaction {gtid}"),
@@ -66,6 +83,10 @@ impl RefusedStatement {
             Refusal::Unknown { .. } => format!(
                 "look it up in the source's log (mysqlbinlog); if it touches no table that is wanted, or when these \
                  tables were copied again, go on behind it: {behind}; and report it, so that a later version knows it"
+            ),
+            Refusal::Savepoint { .. } | Refusal::Sent | Refusal::MayBeKept { .. } => format!(
+                "look up its rows in the source's log (mysqlbinlog) and compare them with the tables; go on behind it: \
+                 {behind}, and copy the tables that it changed again"
             ),
         }
     }

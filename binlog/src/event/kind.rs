@@ -188,6 +188,20 @@ impl EventKind {
         matches!(self, Self::Heartbeat | Self::HeartbeatV2)
     }
 
+    /// Whether it carries rows of a table.
+    pub fn is_rows(self) -> bool {
+        matches!(
+            self,
+            Self::WriteRows
+                | Self::UpdateRows
+                | Self::DeleteRows
+                | Self::WriteRowsV1
+                | Self::UpdateRowsV1
+                | Self::DeleteRowsV1
+                | Self::PartialUpdateRows
+        ) || self.has_compressed_rows()
+    }
+
     /// Whether its row images are one compressed record (MariaDB's `log_bin_compress`).
     pub fn has_compressed_rows(self) -> bool {
         matches!(

@@ -84,10 +84,12 @@ impl MariaGtidEvent {
         })
     }
 
-    /// The same in the terms of MySQL's event; MariaDB logs no commit times.
+    /// The same in the terms of MySQL's event; MariaDB logs no commit times, and nothing in front of a transaction
+    /// says that it will not be rolled back.
     pub fn event(&self) -> GtidEvent {
         GtidEvent {
             gtid: Some(Gtid::MariaDb(self.gtid)),
+            may_have_statements: true,
             ..GtidEvent::default()
         }
     }

@@ -10,6 +10,9 @@ use crate::{Error, cursor::Cursor};
 pub struct GtidEvent {
     /// `None` for ANONYMOUS_GTID.
     pub gtid: Option<Gtid>,
+    /// Whether statements may stand among its rows. Where none does (since 5.7.19 and 8.0.2 the server says so),
+    /// it commits: only what a statement leaves in the log makes the server log a rollback.
+    pub may_have_statements: bool,
     /// Commit time on the server where the transaction began, microseconds since the epoch; since 8.0.1.
     pub original_commit_us: Option<u64>,
     /// Commit time on the server whose log this is.
@@ -19,6 +22,8 @@ pub struct GtidEvent {
 /// Bytes of a commit timestamp; its top bit says that another one follows.
 const COMMIT_TIMESTAMP_BYTES: usize = 7;
 const ANOTHER_TIMESTAMP: u64 = 1 << 55;
+/// `FLAG_MAY_HAVE_SBR`; always set before the server tells.
+const FLAG_MAY_HAVE_STATEMENTS: u8 = 1;
 /// In front of last_committed and sequence_number, since 5.7.5.
 const LOGICAL_TIMESTAMPS: u8 = 2;
 
@@ -36,9 +41,11 @@ impl GtidEvent {
     /// An ANONYMOUS_GTID body: the same fields, without meaning in UUID and number.
     pub fn parse_anonymous(body: &[u8]) -> Result<Self, Error> {
         let mut cursor = Cursor::new("GTID event", body);
-        cursor.take(1 + 16 + 8)?;
+        let flags = cursor.u8()?;
+        cursor.take(16 + 8)?;
         let mut event = Self {
             gtid: None,
+            may_have_statements: flags & FLAG_MAY_HAVE_STATEMENTS != 0,
             original_commit_us: None,
             immediate_commit_us: None,
         };
@@ -99,6 +106,7 @@ fn gtid(source: GtidSource, number: u64) -> Result<Gtid, Error> {
 
 #[derive(Default)]
 struct TaggedFields {
+    flags: u64,
     uuid: Option<Uuid>,
     number: Option<i64>,
     tag: String,
@@ -112,7 +120,8 @@ impl TaggedFields {
         let mut fields = Self::default();
         while !cursor.is_empty() {
             match cursor.varlen()? {
-                0 | 8..=11 => drop(cursor.varlen()?),
+                0 => fields.flags = cursor.varlen()?,
+                8..=11 => drop(cursor.varlen()?),
                 1 => fields.uuid = Some(uuid(&mut cursor)?),
                 2 => fields.number = Some(cursor.varlen_signed()?),
                 3 => fields.tag = tag(&mut cursor)?.to_owned(),
@@ -133,6 +142,7 @@ impl TaggedFields {
         let number = fields.number.ok_or_else(|| missing("number"))?;
         Ok(GtidEvent {
             gtid: Some(gtid(source, u64::try_from(number).unwrap_or(0))?),
+            may_have_statements: fields.flags & u64::from(FLAG_MAY_HAVE_STATEMENTS) != 0,
             original_commit_us: known(fields.original.unwrap_or(fields.immediate)),
             immediate_commit_us: known(fields.immediate),
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use headwater_binlog::{assembler::Item, columns::Known};
 
-use super::{HOLD_BYTES_MAX, Intake};
+use super::{HOLD_BYTES_MAX, Intake, Next};
 use crate::{
     budget::Permit,
     detached,
@@ -17,7 +17,7 @@ use crate::{
 const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 impl Intake {
-    pub(super) fn finish_chunk(&mut self) -> Result<Option<SourceBatch>, Gap> {
+    pub(super) fn finish_chunk(&mut self) -> Result<Next, Gap> {
         let held_bytes = self
             .items
             .iter()
@@ -25,11 +25,14 @@ impl Intake {
             .map(image_bytes)
             .sum::<usize>();
         if HOLD_BYTES_MAX < held_bytes {
-            return self.slice();
+            let Some(begin) = self.assembler.doubt().cloned() else {
+                return Ok(self.slice()?.map_or(Next::Read, Next::Send));
+            };
+            return Ok(self.cut()?.map_or(Next::ReadAhead(begin), Next::Send));
         }
         let batch = self.cut()?;
         self.hold();
-        Ok(batch)
+        Ok(batch.map_or(Next::Read, Next::Send))
     }
 
     /// What waits for the end of its transaction lets go of the chunk, and of the bytes that it does not need.

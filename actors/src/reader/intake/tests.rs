@@ -1,6 +1,7 @@
 //! The intake under a budget that refuses instead of waiting: what would wait here would wait for ever.
 
 mod columns;
+mod undone;
 
 use headwater_binlog::{
     gtid::{GtidSet, GtidSource, Uuid},
@@ -42,6 +43,9 @@ struct Driver {
     questions: Vec<Question>,
     is_reached: bool,
     wanted: Vec<Prepared>,
+    /// What is read ahead.
+    log: Log,
+    read_ahead: Vec<Position>,
 }
 
 impl Driver {
@@ -54,6 +58,8 @@ impl Driver {
             questions: Vec::new(),
             is_reached: false,
             wanted: Vec::new(),
+            log: Log::new(),
+            read_ahead: Vec::new(),
         }
     }
 
@@ -103,6 +109,11 @@ impl Driver {
                     self.intake.learn(Answer::Listed(list));
                 }
                 Next::Read => return,
+                Next::ReadAhead(begin) => {
+                    let outcome = read_ahead(&self.log, begin.offset);
+                    self.intake.foretell(outcome).unwrap();
+                    self.read_ahead.push(begin);
+                }
                 Next::OpenPrepared(prepared) => {
                     self.wanted.push(prepared);
                     self.intake.prepared_opened(StreamKind::Files);
@@ -127,6 +138,19 @@ impl Driver {
     fn rows(&self) -> Vec<(u64, u64)> {
         self.batches.iter().flat_map(rows).collect()
     }
+}
+
+/// As the Reader does on a stream of its own.
+fn read_ahead(log: &Log, begin: u64) -> Outcome {
+    let index = log.events.iter().position(|(end, _)| *end == begin);
+    let events = &log.events[index.expect("a boundary") + 1..];
+    let mut ahead = headwater_binlog::outcome::Ahead::new(1 << 20);
+    for (_, event) in log.events[..1].iter().chain(events) {
+        if let Some(outcome) = ahead.push(event).unwrap() {
+            return outcome;
+        }
+    }
+    ahead.end()
 }
 
 /// Transaction and index of every row.

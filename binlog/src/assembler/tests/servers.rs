@@ -33,8 +33,16 @@ fn format_description(version: &str, kinds: usize, rows_v2: u8, algorithm: Optio
     body
 }
 
+/// The FORMAT_DESCRIPTION of a server that writes nothing behind the lengths of its 27 kinds.
+pub(super) fn head_before_5_6(log: &mut Log, version: &str) -> Bytes {
+    let body = format_description(version, 27, 0, None);
+    let mut head = log.event(14, &body).to_vec();
+    head[4] = 15;
+    head.into()
+}
+
 /// The same rows as an event of version 1, which has no extra data.
-fn inserts_v1(log: &mut Log, table: u64, values: &[i32]) -> Bytes {
+pub(super) fn inserts_v1(log: &mut Log, table: u64, values: &[i32]) -> Bytes {
     let mut body = crate::fixture::insert_body(table, values);
     body.drain(8..10);
     log.event(23, &body)
@@ -43,16 +51,7 @@ fn inserts_v1(log: &mut Log, table: u64, values: &[i32]) -> Bytes {
 #[test]
 fn a_log_of_5_5_has_no_checksum_byte_and_no_gtid_and_rows_of_version_1() {
     let mut log = Log::without_checksums();
-    // 5.5 writes nothing behind the lengths of its 27 kinds.
-    let body = format_description("5.5.62-log", 27, 0, None);
-    let head = {
-        let mut bare = log.clone();
-        let event = bare.event(14, &body);
-        let mut bytes = event.to_vec();
-        bytes[4] = 15;
-        log = bare;
-        Bytes::from(bytes)
-    };
+    let head = head_before_5_6(&mut log, "5.5.62-log");
     let mut assembler = Assembler::new(file(), 4);
     let items = push(
         &mut assembler,

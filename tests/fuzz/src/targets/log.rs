@@ -8,7 +8,7 @@ use headwater_binlog::{
     assembler::{Assembler, Item, Settings},
     event::{EventHeader, HEADER_BYTES, MAGIC},
     file::BinlogFile,
-    json,
+    json, outcome,
     position::{FileName, Position},
     rows::{self, Cell, RowsBlock},
     table_map,
@@ -38,6 +38,7 @@ pub fn stream(input: &[u8]) -> usize {
     };
     let head = Position::new(name, MAGIC.len() as u64);
     let mut assembler = Assembler::with_settings(head, settings);
+    let mut ahead = Some(outcome::Ahead::new(EVENT_BYTES_MAX));
     let mut rest = input.strip_prefix(&MAGIC[..]).unwrap_or(input);
     let mut offset = MAGIC.len();
     let mut produced = 0;
@@ -54,7 +55,10 @@ pub fn stream(input: &[u8]) -> usize {
         if let Some((front, sum)) = event.split_last_chunk_mut::<4>() {
             *sum = crc32fast::hash(front).to_le_bytes();
         }
-        if assembler.push(Bytes::from(event), &mut items).is_err() {
+        let event = Bytes::from(event);
+        // The same events read ahead; an error or an outcome ends that.
+        ahead = ahead.and_then(|mut ahead| matches!(ahead.push(&event), Ok(None)).then_some(ahead));
+        if assembler.push(event, &mut items).is_err() {
             return produced + walk_all(&mut items);
         }
         produced += walk_all(&mut items);
