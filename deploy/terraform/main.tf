@@ -16,6 +16,7 @@ locals {
 }
 
 resource "aws_cloudformation_stack" "foundation" {
+  # checkov:skip=CKV_AWS_124: Terraform waits for the stack and reports its errors itself.
   name          = "headwater"
   template_body = file("${local.templates}/foundation.yaml")
   parameters = {
@@ -24,6 +25,7 @@ resource "aws_cloudformation_stack" "foundation" {
 }
 
 resource "aws_cloudformation_stack" "delivery" {
+  # checkov:skip=CKV_AWS_124: Terraform waits for the stack and reports its errors itself.
   name          = "headwater-${var.name}-delivery"
   template_body = file("${local.templates}/delivery.yaml")
   capabilities  = ["CAPABILITY_IAM"]
@@ -34,6 +36,7 @@ resource "aws_cloudformation_stack" "delivery" {
 }
 
 resource "aws_cloudformation_stack" "service" {
+  # checkov:skip=CKV_AWS_124: Terraform waits for the stack and reports its errors itself.
   name          = "headwater-${var.name}"
   template_body = file("${local.templates}/service.yaml")
   capabilities  = ["CAPABILITY_IAM"]
@@ -56,6 +59,7 @@ resource "aws_cloudformation_stack" "service" {
 }
 
 resource "aws_cloudformation_stack" "alarms" {
+  # checkov:skip=CKV_AWS_124: Terraform waits for the stack and reports its errors itself.
   name          = "headwater-${var.name}-alarms"
   template_body = file("${local.templates}/alarms.yaml")
   parameters = {

@@ -246,6 +246,11 @@ fn nested_stacks_fit_together() {
             for (parameter, definition) in known {
                 let is_set = given.contains_key(parameter) || definition.get("Default").is_some();
                 assert!(is_set, "{name}: {id}: {file} wants `{parameter}`");
+                // One that is passed on under its name means the same in both.
+                let outer = body["Parameters"].get(parameter);
+                if let (Some(outer), Some(default)) = (outer, definition.get("Default")) {
+                    assert_eq!(&outer["Default"], default, "{name}: {parameter}");
+                }
             }
         }
         let attributes = objects(body).into_iter().filter_map(|object| {
