@@ -68,30 +68,38 @@ impl Secret {
 
 /// A password, or where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Password {
-    Known(Secret),
-    InFile {
-        /// The setting that names it.
-        key: &'static str,
-        path: String,
-    },
+pub struct Password {
+    /// The setting or variable that it comes from; that of a file where there is none.
+    key: &'static str,
+    place: PasswordPlace,
 }
 
-impl From<Secret> for Password {
-    fn from(secret: Secret) -> Self {
-        Self::Known(secret)
-    }
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum PasswordPlace {
+    Here(Secret),
+    InFile(String),
 }
 
 impl Password {
+    /// One that does not change.
+    pub fn known(key: &'static str, secret: Secret) -> Self {
+        let place = PasswordPlace::Here(secret);
+        Self { key, place }
+    }
+
+    /// Where it comes from, for messages.
+    pub fn key(&self) -> &'static str {
+        self.key
+    }
+
     /// What it is now.
     ///
     /// # Errors
     /// When its file cannot be read or does not hold one line.
     pub fn read(&self) -> Result<Secret, Error> {
-        match self {
-            Self::Known(secret) => Ok(secret.clone()),
-            Self::InFile { key, path } => Secret::in_file(key, path, "the password"),
+        match &self.place {
+            PasswordPlace::Here(secret) => Ok(secret.clone()),
+            PasswordPlace::InFile(path) => Secret::in_file(self.key, path, "the password"),
         }
     }
 
@@ -114,17 +122,17 @@ impl Password {
             ));
         }
         match (in_url, in_environment, in_file) {
-            (Some(password), _, _) => Ok(password.into()),
-            (_, Some(password), _) => Ok(password.clone().into()),
+            (Some(password), _, _) => Ok(Self::known(url_key, password)),
+            (_, Some(password), _) => Ok(Self::known(environment_key, password.clone())),
             (_, _, Some(path)) => {
-                let password = Self::InFile {
+                let password = Self {
                     key: file_key,
-                    path: path.to_owned(),
+                    place: PasswordPlace::InFile(path.to_owned()),
                 };
                 password.read()?;
                 Ok(password)
             }
-            (None, None, None) => Ok(Secret::default().into()),
+            (None, None, None) => Ok(Self::known(file_key, Secret::default())),
         }
     }
 }

@@ -67,10 +67,19 @@ pub struct ServerError {
     pub message: String,
 }
 
-/// What a login had to show beside its password. Accounts may want more, and the server does not say which.
+/// What a login had to show. Accounts may want more than a password, and the server does not say what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    Nothing,
+pub struct Shown {
+    /// False: there was none.
+    pub has_password: bool,
+    /// The setting that the password comes from, or could.
+    pub password_key: &'static str,
+    pub link: Link,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    Plain,
     Tls,
     /// TLS, and a certificate if the server asks for one.
     Certificate,

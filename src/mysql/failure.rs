@@ -11,7 +11,7 @@ use headwater_actors::failure::{Class, Code, Failure, causes};
 use rustls::{AlertDescription as Alert, Error as TlsError};
 
 use super::{
-    error::{Error, ServerError, Shown},
+    error::{Error, Link, ServerError, Shown},
     fatal,
 };
 
@@ -39,11 +39,11 @@ pub fn failure(doing: &str, user: &str, error: Error) -> Failure {
         }
         Error::Server(error) => server_failure(doing, user, error),
         Error::Refused { said, shown } => {
-            let denied = matches!(said.number, code::ACCESS_DENIED | 1698);
+            let is_denied = matches!(said.number, code::ACCESS_DENIED | 1698);
             let failure = server_failure(doing, user, said);
-            match failure.hint.clone() {
-                Some(hint) if denied => failure.with_hint(format!("{hint}; {}", lacked(shown))),
-                _ => failure,
+            match is_denied {
+                true => failure.with_hint(denied(user, shown)),
+                false => failure,
             }
         }
         // It may be in the middle of being replaced.
@@ -131,9 +131,7 @@ fn meaning(number: u16, user: &str) -> Option<(Class, String)> {
         1044 | 1142 | 1143 | 1370 | code::SPECIFIC_ACCESS_DENIED => (Definite, grant_hint(user)),
         code::ACCESS_DENIED | 1698 => (
             Definite,
-            format!(
-                "check the user '{user}', source.password_file (or HEADWATER__SOURCE__PASSWORD) and from which hosts the account may come"
-            ),
+            format!("check the user '{user}', its password, and from which hosts the account may come"),
         ),
         1130 => (
             Definite,
@@ -179,15 +177,27 @@ fn meaning(number: u16, user: &str) -> Option<(Class, String)> {
 }
 
 /// "Access denied" is also what a server says where the account wants more than a password.
-fn lacked(shown: Shown) -> &'static str {
-    match shown {
-        Shown::Nothing => {
+fn denied(user: &str, shown: Shown) -> String {
+    let key = shown.password_key;
+    let origin = match shown.has_password {
+        true => format!("from {key}"),
+        false => format!("none is set; {key} can name a file that holds it"),
+    };
+    let lacked = lacked(shown.link);
+    format!(
+        "check the user '{user}', its password ({origin}), and from which hosts the account may come; {lacked}"
+    )
+}
+
+fn lacked(link: Link) -> &'static str {
+    match link {
+        Link::Plain => {
             "this connection had no TLS: where SHOW CREATE USER says REQUIRE SSL or X509, set source.tls.mode = \"required\""
         }
-        Shown::Tls => {
+        Link::Tls => {
             "this connection had TLS and no client certificate: where SHOW CREATE USER says REQUIRE X509, SUBJECT or ISSUER, set source.tls.cert_file and source.tls.key_file"
         }
-        Shown::Certificate => {
+        Link::Certificate => {
             "this connection had source.tls.cert_file to show: where SHOW CREATE USER says REQUIRE SUBJECT or ISSUER, compare them with it; a server without ssl_ca asks for no certificate"
         }
     }

@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use self::{account::Account, greeting::Greeting};
 use super::{
-    error::{Error, Shown},
+    error::{Error, Link, Shown},
     options::{SourcePlan, TlsMode},
     packets::{Packets, Wire},
 };
@@ -76,7 +76,7 @@ pub async fn login(
             | CapabilityFlags::CLIENT_TRANSACTIONS
             | CapabilityFlags::CLIENT_SECURE_CONNECTION
             | CapabilityFlags::CLIENT_PLUGIN_AUTH);
-    let mut shown = Shown::Nothing;
+    let mut link = Link::Plain;
     if let Some(connector) = connector {
         capabilities.insert(CapabilityFlags::CLIENT_SSL);
         let collation = if greeting.version.number >= (5, 5, 3) {
@@ -89,9 +89,9 @@ pub async fn login(
         let sequence = packets.sequence();
         let wire = tls::encrypt(packets.into_wire()?, connector, host).await?;
         packets = Packets::resume(wire, plan.connect_timeout, sequence);
-        shown = match plan.tls.client {
-            None => Shown::Tls,
-            Some(_) => Shown::Certificate,
+        link = match plan.tls.client {
+            None => Link::Tls,
+            Some(_) => Link::Certificate,
         };
     }
     let version = greeting.version;
@@ -104,7 +104,14 @@ pub async fn login(
     };
     match account.log_in(greeting, capabilities).await {
         Ok(packets) => Ok((packets, version)),
-        Err(Error::Server(said)) => Err(Error::Refused { said, shown }),
+        Err(Error::Server(said)) => {
+            let shown = Shown {
+                has_password: !keys.password.is_empty(),
+                password_key: plan.password.key(),
+                link,
+            };
+            Err(Error::Refused { said, shown })
+        }
         Err(error) => Err(error),
     }
 }

@@ -63,7 +63,7 @@ async fn a_wrong_password_halts_and_is_not_printed() -> anyhow::Result<()> {
         .setting("source.url", &server.url("headwater", "guessed-wrong"))
         .finish(WITHIN)
         .await?;
-    says(&run, 1, &["1045", "'headwater'", "source.password_file"]);
+    says(&run, 1, &["1045", "'headwater'", "from source.url"]);
     assert!(!run.text().contains("guessed-wrong"), "{}", run.text());
     Ok(())
 }

@@ -11,7 +11,7 @@ use headwater::{
         Host, Identity, MySqlSource, SourcePlan, Start, StartPlan, TlsMode, TlsPlan,
         UnnamedColumns, resolve_start,
     },
-    secret::Secret,
+    secret::{Password, Secret},
 };
 use headwater_actors::{
     failure::Failure,
@@ -28,7 +28,7 @@ pub fn plan(server: &MySql) -> SourcePlan {
     SourcePlan {
         hosts: vec![host(server)],
         user: USER.into(),
-        password: Secret::new(PASSWORD).into(),
+        password: Password::known("source.url", Secret::new(PASSWORD)),
         tls: tls(TlsMode::Preferred, None),
         start: StartPlan::Now,
         server_id: 0,

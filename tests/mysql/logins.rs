@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use headwater::{
     mysql::{SourcePlan, TlsMode, connection::Connection, options::ClientCertificate},
-    secret::Secret,
+    secret::{Password, Secret},
 };
 use headwater_actors::failure::{Code, Failure};
 use headwater_harness::mysql::{GRANTS, MySql};
@@ -44,7 +44,7 @@ async fn account(server: &MySql, name: &str, password: &str) -> SourcePlan {
         .expect("a user");
     let mut plan = plan(server);
     plan.user = name.into();
-    plan.password = Secret::new(password).into();
+    plan.password = Password::known("source.url", Secret::new(password));
     plan
 }
 
@@ -115,7 +115,7 @@ async fn sha256_password_goes_inside_tls_or_under_a_key_that_may_be_taken() {
     open(&plan).await.expect("logged in under the key");
     plan.tls = tls(TlsMode::Required, None);
     open(&plan).await.expect("logged in inside TLS");
-    plan.password = Secret::new("not-it").into();
+    plan.password = Password::known("source.url", Secret::new("not-it"));
     let failure = definite(open(&plan).await);
     assert!(failure.is_mysql(1045), "{failure}");
 }
@@ -215,7 +215,7 @@ async fn a_client_certificate_that_is_of_no_use_is_told() {
 async fn an_account_that_may_not_log_in_is_definite() {
     let server = MySql::start().await.expect("a server");
     let mut tried = account(&server, "ann", "let-it-flow").await;
-    tried.password = Secret::new("not-it").into();
+    tried.password = Password::known("source.url", Secret::new("not-it"));
     assert!(definite(open(&tried).await).is_mysql(1045));
     let locked = "CREATE USER locked@'%' IDENTIFIED BY 'let-it-flow' ACCOUNT LOCK";
     server.exec(locked).await.expect("a user");

@@ -11,7 +11,7 @@ use headwater::{
         dump::{Ask, AtLogEnd, Replica, Taken},
         preflight, resolve_start,
     },
-    secret::Secret,
+    secret::{Password, Secret},
 };
 use headwater_actors::{
     checkpoint::OrderingKey, failure::Failure, filter::TableFilter, ports::source::Read,
@@ -31,7 +31,7 @@ async fn wrong_accounts_hosts_and_privileges_are_told() {
     let good = plan(&server);
 
     let mut wrong = good.clone();
-    wrong.password = Secret::new("not-it").into();
+    wrong.password = Password::known("source.url", Secret::new("not-it"));
     let failure = definite(connect(&wrong).await);
     assert!(failure.to_string().contains("1045"), "{failure}");
     assert!(!failure.to_string().contains("not-it"), "{failure}");

@@ -24,11 +24,22 @@ fn a_wrong_password_is_definite_and_names_the_account() {
 
 #[test]
 fn a_refused_login_names_what_the_connection_lacked() {
-    for (shown, says) in [
-        (Shown::Nothing, "REQUIRE SSL or X509"),
-        (Shown::Tls, "set source.tls.cert_file"),
-        (Shown::Certificate, "compare them"),
+    for (link, has_password, says) in [
+        (Link::Plain, true, "REQUIRE SSL or X509"),
+        (Link::Plain, true, "(from source.password_file)"),
+        (
+            Link::Plain,
+            false,
+            "none is set; source.password_file can name a file",
+        ),
+        (Link::Tls, true, "set source.tls.cert_file"),
+        (Link::Certificate, true, "compare them"),
     ] {
+        let shown = Shown {
+            has_password,
+            password_key: "source.password_file",
+            link,
+        };
         let said = ServerError {
             number: 1045,
             state: "28000".into(),

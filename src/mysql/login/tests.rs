@@ -7,9 +7,12 @@ use mysql_common::scramble::scramble_native;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
-use crate::mysql::{
-    failure::failure,
-    options::{Host, StartPlan, TlsPlan, UnnamedColumns},
+use crate::{
+    mysql::{
+        failure::failure,
+        options::{Host, StartPlan, TlsPlan, UnnamedColumns},
+    },
+    secret::Password,
 };
 
 const NONCE: &[u8; 20] = b"12345678901234567890";
@@ -21,7 +24,7 @@ fn plan() -> SourcePlan {
             port: 3306,
         }],
         user: "ann".into(),
-        password: Secret::new("let-it-flow").into(),
+        password: Password::known("source.url", Secret::new("let-it-flow")),
         tls: TlsPlan {
             mode: TlsMode::Preferred,
             ca_file: None,
@@ -221,7 +224,7 @@ async fn a_refused_password_is_told_with_what_the_connection_lacked() {
     assert!(failure.is_definite() && failure.is_mysql(1045), "{failure}");
     let hint = failure.hint.expect("a hint");
     assert!(
-        hint.contains("source.password_file") && hint.contains("REQUIRE SSL"),
+        hint.contains("from source.url") && hint.contains("REQUIRE SSL"),
         "{hint}"
     );
 }
