@@ -85,6 +85,9 @@ pub enum Link {
     Certificate,
 }
 
+/// Servers say up to 512.
+const MESSAGE_BYTES_MAX: usize = 4096;
+
 /// An ERR packet, whose first byte has been seen. Before the handshake it carries no state.
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_err_packet.html>
 pub fn server_error(packet: &[u8]) -> Error {
@@ -98,6 +101,7 @@ pub fn server_error(packet: &[u8]) -> Error {
         [b'#', rest @ ..] => rest.split_at_checked(5).unwrap_or((b"HY000", rest)),
         _ => (&b"HY000"[..], rest),
     };
+    let message = message.get(..MESSAGE_BYTES_MAX).unwrap_or(message);
     Error::Server(ServerError {
         number: u16::from_le_bytes(*code),
         state: String::from_utf8_lossy(state).into_owned(),
@@ -110,12 +114,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_before_the_handshake_has_no_state_and_a_short_one_is_no_error_packet() {
+    fn an_error_before_the_handshake_has_no_state_a_long_one_is_cut_and_a_short_one_is_none() {
         let error = server_error(b"\xff\x10\x04Too many connections");
         assert_eq!(
             error.to_string(),
             "the server says 1040 (HY000): Too many connections"
         );
+        let long = [&b"\xff\x10\x04"[..], &[b'x'; 1 << 20]].concat();
+        assert!(server_error(&long).to_string().len() < 2 * MESSAGE_BYTES_MAX);
         for cut in [&b"\xff"[..], b"\xff\x10"] {
             assert!(matches!(server_error(cut), Error::Unexpected(_)));
         }

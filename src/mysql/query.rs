@@ -16,6 +16,8 @@ const ROW_BYTES_MAX: usize = 64 << 20;
 const ROW_COST: usize = 64;
 /// What a server can have in one answer.
 const COLUMNS_MAX: u64 = 4096;
+/// A server's own limit for names is 256 characters.
+const NAME_BYTES_MAX: usize = 1024;
 
 const COM_QUIT: u8 = 1;
 const COM_QUERY: u8 = 3;
@@ -138,7 +140,9 @@ async fn names(packets: &mut Packets, count: usize) -> Result<Vec<String>, Error
             (_, rest) = value(rest).ok_or(Error::Unexpected(WHAT))?;
         }
         match value(rest) {
-            Some((Some(name), _)) => names.push(String::from_utf8_lossy(name).into_owned()),
+            Some((Some(name), _)) if name.len() <= NAME_BYTES_MAX => {
+                names.push(String::from_utf8_lossy(name).into_owned());
+            }
             _ => return Err(Error::Unexpected(WHAT)),
         }
     }

@@ -95,6 +95,12 @@ async fn an_answer_that_is_none_is_refused() {
         packets(&[&[0xfc, 1, 0x10]]),
         // A definition without a name.
         packets(&[&[1], &text("def"), END]),
+        // A name longer than any.
+        packets(&[
+            &[1],
+            &[&text("").repeat(4)[..], &[0xfc, 0, 0x10], &[b'x'; 0x1000]].concat(),
+            END,
+        ]),
         // Rows of another length.
         packets(&[&[1], &a, END, &text("x").repeat(2), END]),
         packets(&[&[1], &a, END, &[5, b'x'], END]),
