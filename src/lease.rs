@@ -8,8 +8,11 @@
 //! changes nothing. Not here: who asks ([`crate::checkpoint`]), who is held back ([`gate`]).
 
 pub mod gate;
+pub mod work;
 
 use std::time::Duration;
+
+use self::work::Difference;
 
 /// A moment of this machine's clock: time since it was started, sleep included.
 pub type Moment = Duration;
@@ -89,6 +92,8 @@ pub enum Advice {
     Take(Claim),
     /// Look again then.
     LookAgain(Moment),
+    /// It is another pipeline's, which runs: what is not ours, as a sentence names it.
+    NotOurs(String),
 }
 
 /// Stands by.
@@ -120,7 +125,16 @@ impl Standby {
         }
         let since = match &self.seen {
             Some((seen, since)) if seen == found => *since,
-            _ => {
+            seen => {
+                let is_alive = seen
+                    .as_ref()
+                    .is_some_and(|(seen, _)| seen.is_same_term(found));
+                if is_alive
+                    && let Difference::OtherPipeline(what) =
+                        Difference::between(&self.me, &found.holder)
+                {
+                    return Advice::NotOurs(what);
+                }
                 self.seen = Some((found.clone(), now));
                 now
             }

@@ -3,7 +3,7 @@
 //! What one component's options may be stands in its folder; those of no single component (packing, errors, routes,
 //! memory) stand here. Each error names the key and the remedy. Not here: anything that needs a server (see `check`).
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
 use serde::Deserialize;
@@ -16,9 +16,10 @@ use crate::{
         native::{NativeOptions, NativePlan},
         shape::{ColumnsOptions, MaskOptions, ShapePlan},
     },
+    lease::work::Work,
     mysql::{SourceOptions, SourcePlan},
     settings::Loaded,
-    sinks::{SinkOptions, SinkPlan},
+    sinks::{SinkOptions, SinkPlan, Template},
     telemetry::{TelemetryOptions, TelemetryPlan},
 };
 
@@ -103,7 +104,8 @@ impl Plan {
         let top = top.plan(&common)?;
         let routes = routes::routes(loaded, &common)?;
         let source = settings.source.plan()?;
-        let checkpoint = settings.checkpoint.plan(&source)?;
+        let work = work(&source, settings.source.tables(), &sink, &routes);
+        let checkpoint = settings.checkpoint.plan(&source, work)?;
         let tables = checkpoint.tables_sent(settings.source.tables())?;
         let sink = match checkpoint.call_max() {
             Some(longest) => sink.with_calls_of_at_most(longest),
@@ -160,6 +162,23 @@ impl Plan {
         warnings.extend(others.into_iter().flatten().map(str::to_owned));
         warnings
     }
+}
+
+/// For who finds our claim on the checkpoint store.
+fn work(source: &SourcePlan, tables: &[String], sink: &SinkPlan, routes: &[RoutePlan]) -> Work {
+    let hosts = source.hosts.iter();
+    let hosts: BTreeSet<String> = hosts
+        .map(|host| format!("{}:{}", host.name, host.port))
+        .collect();
+    let kind = sink.facts().name;
+    let own = std::iter::once(sink.target());
+    let others = routes.iter().filter_map(|route| route.target.as_ref());
+    let targets: BTreeSet<String> = own.chain(others.map(Template::to_string)).collect();
+    Work::new(
+        &Vec::from_iter(hosts).join("\n"),
+        &tables.join("\n"),
+        &format!("{kind}\n{}", Vec::from_iter(targets).join("\n")),
+    )
 }
 
 fn name(name: &str) -> Result<String, Error> {

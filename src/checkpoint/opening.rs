@@ -96,7 +96,8 @@ pub async fn open(
         StorePlan::File(path) => return open_file(path, name, wait, &tell).await,
         store => connect(store, name),
     };
-    remote::open(connect, name, Span(plan.lease), gate, wait, tell).await
+    let whose = (name, plan.work);
+    remote::open(connect, whose, Span(plan.lease), gate, wait, tell).await
 }
 
 /// For a command: a process that runs is an error, one that died is waited for.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::{
     aws::{AwsOptions, AwsPlan},
-    lease::Span,
+    lease::{Span, work::Work},
     mysql::options::{SourcePlan, address},
     options::{Error, duration_secs, number, optional, read_choice},
     secret::{Password, Places, Secret},
@@ -72,6 +72,8 @@ pub struct CheckpointPlan {
     pub pace: CheckpointPace,
     /// A process that died is replaced within this time. A file needs none.
     pub lease: Duration,
+    /// What the pipeline does, for others that find its claim.
+    pub work: Work,
 }
 
 #[derive(Debug, Clone)]
@@ -107,7 +109,7 @@ impl MySqlStorePlan {
 }
 
 impl CheckpointOptions {
-    pub fn plan(&self, source: &SourcePlan) -> Result<CheckpointPlan, Error> {
+    pub fn plan(&self, source: &SourcePlan, work: Work) -> Result<CheckpointPlan, Error> {
         let store = match self.kind {
             Kind::File => file(&self.file.path)?,
             Kind::MySql => mysql(&self.mysql, source)?,
@@ -125,6 +127,7 @@ impl CheckpointOptions {
                 )?,
             },
             lease: duration_secs("checkpoint.lease_secs", self.lease_secs, 2..=3600)?,
+            work,
         })
     }
 }

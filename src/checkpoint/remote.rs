@@ -36,7 +36,7 @@ use super::change::Change;
 use super::{Error, LeaseEvent, Opened, Tell, Wait, body};
 use crate::{
     clock::now_us,
-    lease::{Claim, Span, gate::LeaseGate},
+    lease::{Claim, Span, gate::LeaseGate, work::Work},
 };
 
 /// A larger text is compressed.
@@ -156,7 +156,7 @@ impl Held {
 /// Takes the lease, as `wait` says, and opens the store under it.
 pub async fn open(
     connect: Connect,
-    name: &str,
+    (name, work): (&str, Work),
     span: Span,
     gate: &LeaseGate,
     wait: Wait,
@@ -166,7 +166,7 @@ pub async fn open(
     let (events, received) = mpsc::unbounded_channel();
     let table = thread.run(connect()).await?;
     let keeper = Keeper::new(table, span, gate.clone(), events.clone());
-    let (keeper, claim) = thread.run(keeper.acquire(wait, tell)).await?;
+    let (keeper, claim) = thread.run(keeper.acquire(work, wait, tell)).await?;
     let table = thread.run(connect()).await?;
     let inner = Inner {
         name: name.to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{work::Work, *};
 
 const SPAN: Span = Span(Duration::from_secs(20));
 
@@ -40,6 +40,28 @@ fn a_claim_that_changes_is_never_taken() {
         let found = claim(7, "you", at / 8);
         let advice = standby.observe(Some(&found), secs(at));
         assert!(matches!(advice, Advice::LookAgain(_)), "{at}: {advice:?}");
+    }
+}
+
+#[test]
+fn a_claim_of_another_pipeline_is_left_alone_while_it_is_renewed() {
+    let work = |tables: &str, sink: &str| Work::new("db:3306", tables, sink);
+    let ours = work("shop.*", "kinesis orders").sign("me");
+    let theirs = work("hr.*", "kinesis people").sign("you");
+    let mut standby = Standby::new(ours.clone(), SPAN);
+    let first = standby.observe(Some(&claim(7, &theirs, 1)), secs(0));
+    assert!(
+        matches!(first, Advice::LookAgain(_)),
+        "it may be dead: {first:?}"
+    );
+    let second = standby.observe(Some(&claim(7, &theirs, 2)), secs(4));
+    assert_eq!(second, Advice::NotOurs("tables and sink".to_owned()));
+
+    let deployed = work("shop.*,!shop.log", "kinesis orders").sign("you");
+    let mut standby = Standby::new(ours, SPAN);
+    for renewals in 1..5 {
+        let advice = standby.observe(Some(&claim(7, &deployed, renewals)), secs(4 * renewals));
+        assert!(matches!(advice, Advice::LookAgain(_)), "{advice:?}");
     }
 }
 
@@ -200,6 +222,7 @@ impl Process {
                         self.flight = Some((write, now, None));
                     }
                     Advice::LookAgain(then) => self.next_look = then,
+                    Advice::NotOurs(what) => panic!("{what}: all are of one pipeline"),
                 }
             }
             (Request::Write { new, .. }, Answer::Written(true)) => match &mut self.held {

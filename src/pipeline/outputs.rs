@@ -184,6 +184,10 @@ impl DeadLetters for NoDeadLetters {
 pub struct Forgetful;
 
 impl CheckpointStore for Forgetful {
+    fn keeps(&self) -> bool {
+        false
+    }
+
     fn load(&self) -> BoxFuture<'static, Result<Stored, Failure>> {
         Box::pin(async { Ok(Stored::default()) })
     }

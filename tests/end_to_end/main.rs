@@ -45,6 +45,7 @@ mod sink_network;
 mod slow_sink;
 mod source_faults;
 mod source_limits;
+mod standby;
 mod statements;
 mod stopping;
 mod traffic;

@@ -54,6 +54,7 @@ async fn replays_what_it_streamed(options: &[&str]) -> anyhow::Result<()> {
     let file = files[0].display().to_string();
     let run = world.command(&["replay", &file]).await?;
     assert_eq!(run.code(), Some(0), "{}", run.text());
+    assert!(!run.text().contains("position stored"), "{}", run.text());
     let records = world.records().await?;
     let mut lines: [Vec<&[u8]>; 2] = Default::default();
     for (n, record) in records.iter().enumerate() {

@@ -102,7 +102,8 @@ impl Checkpointer {
             }
             Next::Write(checkpoint) => self.write(*checkpoint, ctx),
             Next::Done => {
-                let mark = Some(self.ledger.done().resume.mark.clone());
+                let mark = self.store.keeps();
+                let mark = mark.then(|| self.ledger.done().resume.mark.clone());
                 self.supervisor.drained.do_send(Drained {
                     generation: self.generation,
                     mark,
@@ -134,7 +135,9 @@ impl Checkpointer {
 
     fn written(&mut self, outcome: Result<(), Failure>, ctx: &mut Context<Self>) {
         let label = if outcome.is_ok() { "stored" } else { "failed" };
-        metrics::counter!(names::CHECKPOINT_WRITES_TOTAL, "outcome" => label).increment(1);
+        if self.store.keeps() {
+            metrics::counter!(names::CHECKPOINT_WRITES_TOTAL, "outcome" => label).increment(1);
+        }
         match outcome {
             Ok(()) => {
                 self.backoff.reset();

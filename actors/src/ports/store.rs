@@ -7,6 +7,11 @@ use super::BoxFuture;
 use crate::{checkpoint::Checkpoint, failure::Failure};
 
 pub trait CheckpointStore: Send + Sync {
+    /// Whether a start finds what was saved; nobody is told of positions that none does.
+    fn keeps(&self) -> bool {
+        true
+    }
+
     fn load(&self) -> BoxFuture<'static, Result<Stored, Failure>>;
 
     /// A save that was called later wins over one that is still on its way. An epoch below the stored

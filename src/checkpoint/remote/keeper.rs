@@ -18,6 +18,7 @@ use crate::{
     lease::{
         Advice, Claim, Span, Standby,
         gate::{self, LeaseGate},
+        work::{Difference, Work},
     },
 };
 
@@ -85,9 +86,15 @@ impl Keeper {
     }
 
     /// Stands by until the lease is ours.
-    pub async fn acquire(self, wait: Wait, tell: Tell) -> Result<(Holder, Claim), Failure> {
+    pub async fn acquire(
+        self,
+        work: Work,
+        wait: Wait,
+        tell: Tell,
+    ) -> Result<(Holder, Claim), Failure> {
         metrics::gauge!(LEASE_HELD).set(0.0);
-        let mut standby = Standby::new(me(), self.span);
+        let me = work.sign(&process());
+        let mut standby = Standby::new(me.clone(), self.span);
         let mut respected: Option<Claim> = None;
         loop {
             let found = match self.ask("read", self.table.read()).await {
@@ -112,17 +119,25 @@ impl Keeper {
                         Err(failure) => self.pause_after(failure, wait, &tell).await?,
                     }
                 }
+                Advice::NotOurs(what) => {
+                    let found = found
+                        .as_ref()
+                        .map_or_else(String::new, |found| self.in_use(found));
+                    return Err(not_ours(&found, &what));
+                }
                 Advice::LookAgain(then) => {
                     if let Some(found) = found {
                         let is_alive = respected.as_ref().is_some_and(|before| *before != found);
                         if wait == Wait::UnlessAlive && is_alive {
                             return Err(self.held_by(&found));
                         }
-                        let holder = format!(
-                            "the checkpoint in {} is in use by \"{}\"",
-                            self.table.place(),
-                            found.holder
-                        );
+                        let mut holder = self.in_use(&found);
+                        if let Difference::Settings(what) = Difference::between(&me, &found.holder)
+                        {
+                            holder.push_str(&format!(
+                                ", with another {what}: taken for this pipeline before a change of its settings"
+                            ));
+                        }
                         tell(Standing::By { holder });
                         respected = Some(found);
                     }
@@ -150,13 +165,16 @@ impl Keeper {
         (holder, claim)
     }
 
+    fn in_use(&self, found: &Claim) -> String {
+        let (process, _) = Work::read(&found.holder);
+        format!(
+            "the checkpoint in {} is in use by \"{process}\"",
+            self.table.place()
+        )
+    }
+
     fn held_by(&self, found: &Claim) -> Failure {
-        Failure::definite(format!(
-            "the checkpoint in {} is in use by \"{}\"",
-            self.table.place(),
-            found.holder
-        ))
-        .with_hint("end the other process first")
+        Failure::definite(self.in_use(found)).with_hint("end the other process first")
     }
 
     async fn pause_after(&self, failure: Failure, wait: Wait, tell: &Tell) -> Result<(), Failure> {
@@ -302,8 +320,15 @@ impl Handle {
     }
 }
 
+fn not_ours(in_use: &str, what: &str) -> Failure {
+    Failure::definite(format!(
+        "{in_use}, which has the same `name` and another {what}: it is another pipeline"
+    ))
+    .with_hint("give each pipeline its own `name`; where it is the same one and all of that is to change, stop the other process first")
+}
+
 /// A name for this process that no other one has or had.
-fn me() -> String {
+fn process() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
         "" => "unknown",

@@ -32,6 +32,10 @@ struct Shared {
     body_bytes_max: AtomicUsize,
 }
 
+fn work() -> Work {
+    Work::new("db:3306", "shop.*", "kinesis orders")
+}
+
 fn locked<T>(mutex: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -180,7 +184,7 @@ async fn ours(memory: &Memory) -> (Opened, LeaseGate) {
     let gate = LeaseGate::closed(SPAN);
     let opened = open(
         memory.connect(),
-        "shop",
+        ("shop", work()),
         SPAN,
         &gate,
         Wait::StandBy,
@@ -307,12 +311,23 @@ async fn a_second_process_stands_by_and_takes_over_at_once_when_it_may() {
     let gate = LeaseGate::closed(SPAN);
     let (connect, second_gate) = (memory.connect(), gate.clone());
     let second = tokio::spawn(async move {
-        open(connect, "shop", SPAN, &second_gate, Wait::StandBy, tell).await
+        open(
+            connect,
+            ("shop", work()),
+            SPAN,
+            &second_gate,
+            Wait::StandBy,
+            tell,
+        )
+        .await
     });
     let Some(Standing::By { holder }) = tells.recv().await else {
         panic!("it did not stand by");
     };
-    assert!(holder.contains(&memory.row().claim.holder), "{holder}");
+    let row = memory.row();
+    let (process, signed) = Work::read(&row.claim.holder);
+    assert!(holder.ends_with(&format!("\"{process}\"")), "{holder}");
+    assert_eq!(signed, Some(work()));
     assert!(!gate.admits(Duration::ZERO) && !second.is_finished());
     first.give_back().await;
     let second = second.await.expect("no panic").expect("taken");
@@ -329,7 +344,7 @@ async fn a_command_is_refused_while_the_holder_lives_and_waits_for_a_dead_one() 
     let command = || {
         open(
             memory.connect(),
-            "shop",
+            ("shop", work()),
             SPAN,
             &gate,
             Wait::UnlessAlive,
