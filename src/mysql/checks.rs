@@ -2,20 +2,27 @@
 //! each with the one line that cures it. Pure: what the server said comes in.
 
 mod names;
+mod tables;
 mod tls;
+mod unlogged;
 
 use std::collections::HashMap;
 
-use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
+use headwater_actors::filter::TableFilter;
 use headwater_binlog::schema::{NameCase, TableName};
 
 use super::{facts::Flavour, failure::grant_hint, options::EVENT_BYTES_MAX};
 
 pub use names::{ensure_column_names, ensure_row_metadata};
+pub use tables::{SeenTable, ensure_primary_keys, ensure_tables};
 pub use tls::ensure_tls;
+pub use unlogged::{
+    Cascade, ensure_cascades, ensure_log_filters, ensure_log_storage, logs_cascades,
+};
 
 const TABLES: &str = "source.tables";
 const PRIMARY_KEYS: &str = "ordering.key";
+const LOG_FILTERS: &str = "binlog_do_db, binlog_ignore_db";
 
 /// One line of `headwater check`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +74,7 @@ pub struct Variables(pub HashMap<String, String>);
 
 impl Variables {
     /// What is asked for; old and new words of one thing side by side.
-    pub const NAMES: [&str; 19] = [
+    pub const NAMES: [&str; 21] = [
         "lower_case_table_names",
         "version",
         "gtid_strict_mode",
@@ -87,6 +94,8 @@ impl Variables {
         "log_replica_updates",
         "log_slave_updates",
         "server_uuid",
+        "binlog_storage_engine",
+        "innodb_native_foreign_keys",
     ];
 
     fn get(&self, name: &str) -> &str {
@@ -123,13 +132,6 @@ impl Variables {
         let name = assignment.split(' ').next().unwrap_or_default();
         format!("{} (RDS parameter group: {name})", self.set(assignment))
     }
-}
-
-/// A table that the account can see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenTable {
-    pub name: TableName,
-    pub has_primary_key: bool,
 }
 
 /// Whether the server writes a log that can be read; `docs/servers.md` says which of them were run.
@@ -421,79 +423,12 @@ impl Check {
     /// Tables come and go while a pipeline runs: what is wrong with them refuses its first start, and is a
     /// warning at every later one, which must not fail where the running program did not.
     pub fn at_a_later_start(mut self) -> Self {
-        let is_about_tables = [TABLES, PRIMARY_KEYS].contains(&self.name);
+        let is_about_tables = [TABLES, PRIMARY_KEYS, LOG_FILTERS].contains(&self.name);
         if is_about_tables && self.verdict == Verdict::Fail {
             self.verdict = Verdict::Warn;
         }
         self
     }
-}
-
-/// Whether the patterns name any table that exists. Patterns that take everything may wait for tables.
-pub fn ensure_tables(tables: &[SeenTable], filter: &TableFilter, user: &str) -> Check {
-    let name = TABLES;
-    let included = tables
-        .iter()
-        .filter(|table| filter.includes(&table.name))
-        .count();
-    if included > 0 {
-        return Check::ok(name, format!("{included} of {} tables", tables.len()));
-    }
-    // `is_everything` says no to "all but these", which may wait for tables just as well.
-    let any = TableName {
-        database: "headwater-no-such-database".into(),
-        table: "headwater-no-such-table".into(),
-    };
-    if filter.includes(&any) {
-        return Check::warn(
-            name,
-            "no table yet, or none that the account can see",
-            grant_hint(user),
-        );
-    }
-    Check::fail(
-        name,
-        format!(
-            "no pattern matches any of the {} tables that the account can see",
-            tables.len()
-        ),
-        "correct source.tables (names as the server stores them), or let the account see the tables: GRANT SELECT",
-    )
-}
-
-/// A table in several lanes needs a key to spread its rows by.
-pub fn ensure_primary_keys(
-    tables: &[SeenTable],
-    filter: &TableFilter,
-    ordering: &OrderingKey,
-) -> Option<Check> {
-    const SHOWN: usize = 10;
-    let name = PRIMARY_KEYS;
-    if *ordering == OrderingKey::Table {
-        return None;
-    }
-    let without: Vec<_> = tables
-        .iter()
-        .filter(|table| !table.has_primary_key && filter.includes(&table.name))
-        .filter(|table| *ordering.of(&table.name) != OrderingKey::Table)
-        .map(|table| table.name.to_string())
-        .collect();
-    let Some(first) = without.first() else {
-        return Some(Check::ok(name, "every included table has a primary key"));
-    };
-    let shown: Vec<_> = without.iter().take(SHOWN).map(String::as_str).collect();
-    let more = if without.len() > SHOWN { ", …" } else { "" };
-    Some(Check::fail(
-        name,
-        format!(
-            "{} without a primary key: {}{more}",
-            without.len(),
-            shown.join(", ")
-        ),
-        format!(
-            "add primary keys, exclude them (source.tables = [\"!{first}\"]), or set ordering.key = \"table\""
-        ),
-    ))
 }
 
 #[cfg(test)]

@@ -187,18 +187,6 @@ impl Server {
         })
     }
 
-    /// What the server leaves out of its log by database (`binlog_do_db`, `binlog_ignore_db`), if anything.
-    pub async fn log_filters(&mut self) -> Result<Option<String>, Failure> {
-        let row = self.head_row().await?;
-        let filter = |index, name| {
-            let databases = text(&row, index)?;
-            (!databases.is_empty()).then(|| format!("{name} = {databases}"))
-        };
-        let filters = [filter(2, "binlog_do_db"), filter(3, "binlog_ignore_db")];
-        let filters: Vec<_> = filters.into_iter().flatten().collect();
-        Ok((!filters.is_empty()).then(|| filters.join(", ")))
-    }
-
     /// The end of the log.
     pub async fn head(&mut self) -> Result<Position, Failure> {
         let row = self.head_row().await?;
@@ -222,7 +210,8 @@ impl Server {
         Ok((head, gtid_set("executed GTIDs", &gtids)?))
     }
 
-    async fn head_row(&mut self) -> Result<Row, Failure> {
+    /// SHOW BINARY LOG STATUS.
+    pub(super) async fn head_row(&mut self) -> Result<Row, Failure> {
         // https://dev.mysql.com/doc/refman/8.4/en/show-binary-log-status.html: since 8.2.
         let sql = if self.flavour() == Flavour::MySql && self.version() >= (8, 2, 0) {
             "SHOW BINARY LOG STATUS"

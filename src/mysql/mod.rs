@@ -8,6 +8,7 @@
 
 mod ahead;
 pub mod boundary;
+mod cascades;
 pub mod checks;
 pub mod connect;
 pub mod connection;
@@ -19,6 +20,7 @@ mod fatal;
 mod hosts;
 mod images;
 mod listing;
+mod log_filters;
 mod login;
 mod name_case;
 pub mod options;

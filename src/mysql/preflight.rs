@@ -8,14 +8,17 @@ use headwater_binlog::schema::{NameCase, TableName};
 pub use super::checks::{Check, Verdict};
 use super::options::SourcePlan;
 use super::{
+    cascades::cascades,
     checks::{
-        SeenTable, Variables, ensure_checksum, ensure_column_names, ensure_durability,
-        ensure_event_bytes, ensure_format, ensure_gtid_mode, ensure_log_bin,
-        ensure_no_old_fractions, ensure_primary_keys, ensure_privileges, ensure_replica_updates,
-        ensure_retention, ensure_row_image, ensure_row_metadata, ensure_row_value_options,
-        ensure_server_id, ensure_strict_gtids, ensure_tables, ensure_tls, ensure_version,
+        SeenTable, Variables, ensure_cascades, ensure_checksum, ensure_column_names,
+        ensure_durability, ensure_event_bytes, ensure_format, ensure_gtid_mode, ensure_log_bin,
+        ensure_log_filters, ensure_log_storage, ensure_no_old_fractions, ensure_primary_keys,
+        ensure_privileges, ensure_replica_updates, ensure_retention, ensure_row_image,
+        ensure_row_metadata, ensure_row_value_options, ensure_server_id, ensure_strict_gtids,
+        ensure_tables, ensure_tls, ensure_version, logs_cascades,
     },
     facts::{Flavour, SLOW_ANSWER, Server, number, text},
+    log_filters::LogFilters,
     query::Row,
     start::server,
 };
@@ -44,6 +47,10 @@ pub async fn preflight(
     let rds_hours = rds_hours(&mut server).await?;
     let replicas = replicas(&mut server).await?;
     let old_columns = old_columns(&mut server).await?;
+    let cascades = match logs_cascades(&variables, server.version()) {
+        true => Vec::new(),
+        false => cascades(&mut server, variables.name_case(), filter).await?,
+    };
     let cipher = cipher(&mut server).await?;
     let user = server.user.clone();
     server.leave().await;
@@ -68,16 +75,24 @@ pub async fn preflight(
         &variables,
         plan.unnamed_columns,
         &grants,
-        filters.as_deref(),
+        filters.as_ref(),
         &user,
     ));
     checks.extend(ensure_durability(&variables));
+    checks.extend(ensure_log_storage(&variables));
+    checks.push(ensure_log_filters(
+        filters.as_ref(),
+        &tables,
+        filter,
+        variables.name_case(),
+    ));
     if variables.flavour() == Flavour::MariaDb {
         checks.push(ensure_strict_gtids(&variables));
         checks.push(ensure_no_old_fractions(&old_columns, filter));
     }
     checks.push(ensure_tables(&tables, filter, &user));
     checks.extend(ensure_primary_keys(&tables, filter, ordering));
+    checks.extend(ensure_cascades(&cascades));
     Ok(checks)
 }
 
@@ -104,11 +119,12 @@ async fn grants(server: &mut Server) -> Result<Vec<String>, Failure> {
     Ok(rows.iter().filter_map(|row| text(row, 0)).collect())
 }
 
+/// TABLE_CONSTRAINTS would hide what an account may only SELECT, in MariaDB and MySQL before 8.0.
 async fn tables(server: &mut Server, case: NameCase) -> Result<Vec<SeenTable>, Failure> {
     let sql = "SELECT t.table_schema, t.table_name, k.constraint_name IS NOT NULL \
-        FROM information_schema.tables t LEFT JOIN information_schema.table_constraints k \
+        FROM information_schema.tables t LEFT JOIN information_schema.key_column_usage k \
         ON k.table_schema = t.table_schema AND k.table_name = t.table_name \
-        AND k.constraint_type = 'PRIMARY KEY' \
+        AND k.constraint_name = 'PRIMARY' AND k.ordinal_position = 1 \
         WHERE t.table_type = 'BASE TABLE' \
         AND t.table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')";
     let rows = server.rows_within(SLOW_ANSWER, DOING, sql).await?;
@@ -132,10 +148,10 @@ async fn rds_hours(server: &mut Server) -> Result<Option<Option<u64>>, Failure> 
 }
 
 /// None that we may not ask for: what the account lacks is judged on its own.
-async fn log_filters(server: &mut Server) -> Result<Option<String>, Failure> {
+async fn log_filters(server: &mut Server) -> Result<Option<LogFilters>, Failure> {
     match server.log_filters().await {
         Err(failure) if failure.is_definite() => Ok(None),
-        outcome => outcome,
+        outcome => outcome.map(Some),
     }
 }
 

@@ -25,6 +25,7 @@ use super::{
     dump::{AtLogEnd, Replica, Taken},
     error::Error,
     facts::{Server, number, text},
+    log_filters::LogFilters,
     query::{Row, text_literal},
     resume::Route,
     start::server,
@@ -107,7 +108,8 @@ async fn open(plan: &SourcePlan, home: Uuid) -> Result<Server, Failure> {
             "{DOING}: the log is that of server {home}, and {found} answers"
         )));
     }
-    if let Some(filters) = server.log_filters().await? {
+    let filters = server.log_filters().await?;
+    if !filters.is_empty() {
         return Err(filtered(&filters));
     }
     for sql in [
@@ -315,7 +317,7 @@ fn refused(question: &Question, reason: &str, behind: Option<&Position>) -> Fail
 }
 
 /// The log lacks statements of some databases.
-pub(super) fn filtered(filters: &str) -> Failure {
+pub(super) fn filtered(filters: &LogFilters) -> Failure {
     Failure::definite(format!(
         "column names cannot be trusted: the server leaves statements out of its log ({filters})"
     ))

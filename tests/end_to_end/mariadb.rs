@@ -5,6 +5,7 @@ mod columns;
 mod log;
 mod places;
 mod rollbacks;
+mod unlogged;
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,9 @@
 //! Whether column names are in the log, and if not, whether information_schema can tell them.
 
 use super::{Check, Variables};
-use crate::mysql::{failure::grant_hint, options::UnnamedColumns, unnamed::filtered};
+use crate::mysql::{
+    failure::grant_hint, log_filters::LogFilters, options::UnnamedColumns, unnamed::filtered,
+};
 
 /// What happens to tables that are logged without column names.
 pub fn ensure_row_metadata(variables: &Variables, unnamed: UnnamedColumns) -> Check {
@@ -38,14 +40,14 @@ pub fn ensure_column_names(
     variables: &Variables,
     unnamed: UnnamedColumns,
     grants: &[String],
-    filters: Option<&str>,
+    filters: Option<&LogFilters>,
     user: &str,
 ) -> Option<Check> {
     let name = "column names";
     if variables.get("binlog_row_metadata") == "FULL" || unnamed == UnnamedColumns::Positional {
         return None;
     }
-    if let Some(filters) = filters {
+    if let Some(filters) = filters.filter(|filters| !filters.is_empty()) {
         let failure = filtered(filters);
         let remedy = failure.hint.clone().unwrap_or_default();
         return Some(Check::fail(name, failure.to_string(), remedy));
@@ -121,7 +123,8 @@ mod tests {
         );
         let check = judged(&minimal, refuse, &reads, None).expect("a check");
         assert_eq!(check.verdict, Verdict::Ok);
-        let check = judged(&minimal, refuse, &reads, Some("binlog_do_db = shop")).expect("a check");
+        let check =
+            judged(&minimal, refuse, &reads, Some(&LogFilters::new("shop", ""))).expect("a check");
         assert_eq!(check.verdict, Verdict::Fail);
     }
 }

@@ -1,5 +1,7 @@
 //! Each check tells what it found and the line that cures it.
 
+use headwater_actors::checkpoint::OrderingKey;
+
 use super::*;
 
 fn variables(pairs: &[(&str, &str)]) -> Variables {

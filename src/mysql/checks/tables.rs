@@ -1,0 +1,81 @@
+//! Whether the tables that are wanted are there, and have what their order needs.
+
+use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
+use headwater_binlog::schema::TableName;
+
+use super::{Check, PRIMARY_KEYS, TABLES};
+use crate::mysql::failure::grant_hint;
+
+/// A table that the account can see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenTable {
+    pub name: TableName,
+    pub has_primary_key: bool,
+}
+
+/// Whether the patterns name any table that exists. Patterns that take everything may wait for tables.
+pub fn ensure_tables(tables: &[SeenTable], filter: &TableFilter, user: &str) -> Check {
+    let name = TABLES;
+    let included = tables
+        .iter()
+        .filter(|table| filter.includes(&table.name))
+        .count();
+    if included > 0 {
+        return Check::ok(name, format!("{included} of {} tables", tables.len()));
+    }
+    // `is_everything` says no to "all but these", which may wait for tables just as well.
+    let any = TableName {
+        database: "headwater-no-such-database".into(),
+        table: "headwater-no-such-table".into(),
+    };
+    if filter.includes(&any) {
+        return Check::warn(
+            name,
+            "no table yet, or none that the account can see",
+            grant_hint(user),
+        );
+    }
+    Check::fail(
+        name,
+        format!(
+            "no pattern matches any of the {} tables that the account can see",
+            tables.len()
+        ),
+        "correct source.tables (names as the server stores them), or let the account see the tables: GRANT SELECT",
+    )
+}
+
+/// A table in several lanes needs a key to spread its rows by.
+pub fn ensure_primary_keys(
+    tables: &[SeenTable],
+    filter: &TableFilter,
+    ordering: &OrderingKey,
+) -> Option<Check> {
+    const SHOWN: usize = 10;
+    let name = PRIMARY_KEYS;
+    if *ordering == OrderingKey::Table {
+        return None;
+    }
+    let without: Vec<_> = tables
+        .iter()
+        .filter(|table| !table.has_primary_key && filter.includes(&table.name))
+        .filter(|table| *ordering.of(&table.name) != OrderingKey::Table)
+        .map(|table| table.name.to_string())
+        .collect();
+    let Some(first) = without.first() else {
+        return Some(Check::ok(name, "every included table has a primary key"));
+    };
+    let shown: Vec<_> = without.iter().take(SHOWN).map(String::as_str).collect();
+    let more = if without.len() > SHOWN { ", …" } else { "" };
+    Some(Check::fail(
+        name,
+        format!(
+            "{} without a primary key: {}{more}",
+            without.len(),
+            shown.join(", ")
+        ),
+        format!(
+            "add primary keys, exclude them (source.tables = [\"!{first}\"]), or set ordering.key = \"table\""
+        ),
+    ))
+}
