@@ -14,6 +14,7 @@ mod errors;
 pub mod json;
 mod kept;
 mod options;
+pub mod rds;
 mod read;
 mod refused;
 mod s3;

@@ -14,6 +14,7 @@ pub mod exit;
 pub mod lease;
 pub mod mysql;
 pub mod options;
+pub mod password;
 pub mod pipeline;
 pub mod plan;
 pub mod replay;

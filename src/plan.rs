@@ -160,6 +160,7 @@ impl Plan {
         let format = self.formats().find_map(Format::warning);
         let others = [format, self.sink.warning()];
         warnings.extend(others.into_iter().flatten().map(str::to_owned));
+        warnings.extend(self.source.warning());
         warnings
     }
 }

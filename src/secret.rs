@@ -1,26 +1,16 @@
-//! A value that cannot be printed, and the places that it may come from.
-//!
-//! A password of a file is read anew for each connection: one that was rotated counts from the next one on.
+//! A value that cannot be printed, and the file that it may stand in.
 
 use std::{fs::File, io::Read};
 
 use serde::{Deserialize, Deserializer};
 
-use crate::options::{Error, optional};
+use crate::options::Error;
 
 const FILE_BYTES_MAX: u64 = 4096;
 
 /// Wraps a password: `Debug` shows that one is there, nothing shows which.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
-
-/// Where a password may come from, beside its URL.
-pub struct Places<'a> {
-    /// Of the URL, the environment, the file.
-    pub keys: [&'static str; 3],
-    pub in_environment: &'a Secret,
-    pub in_file: &'a str,
-}
 
 impl Secret {
     pub fn new(value: impl Into<String>) -> Self {
@@ -63,77 +53,6 @@ impl Secret {
     /// The value itself, for the one place that sends it.
     pub fn reveal(&self) -> &str {
         &self.0
-    }
-}
-
-/// A password, or where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Password {
-    /// The setting or variable that it comes from; that of a file where there is none.
-    key: &'static str,
-    place: PasswordPlace,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum PasswordPlace {
-    Here(Secret),
-    InFile(String),
-}
-
-impl Password {
-    /// One that does not change.
-    pub fn known(key: &'static str, secret: Secret) -> Self {
-        let place = PasswordPlace::Here(secret);
-        Self { key, place }
-    }
-
-    /// Where it comes from, for messages.
-    pub fn key(&self) -> &'static str {
-        self.key
-    }
-
-    /// What it is now.
-    ///
-    /// # Errors
-    /// When its file cannot be read or does not hold one line.
-    pub fn read(&self) -> Result<Secret, Error> {
-        match &self.place {
-            PasswordPlace::Here(secret) => Ok(secret.clone()),
-            PasswordPlace::InFile(path) => Secret::in_file(self.key, path, "the password"),
-        }
-    }
-
-    /// It comes from one place: which of two wins would be a guess. A file must be readable.
-    pub fn in_one_place(places: &Places<'_>, in_url: Option<Secret>) -> Result<Self, Error> {
-        let in_environment = Some(places.in_environment).filter(|password| !password.is_empty());
-        let in_file = optional(places.in_file);
-        let [url_key, environment_key, file_key] = places.keys;
-        let places = [
-            in_url.as_ref().map(|_| url_key),
-            in_environment.map(|_| environment_key),
-            in_file.map(|_| file_key),
-        ];
-        let places: Vec<&str> = places.into_iter().flatten().collect();
-        if places.len() > 1 {
-            return Err(Error::new(
-                url_key,
-                format!("the password comes from {}", places.join(" and from ")),
-                "keep one of them",
-            ));
-        }
-        match (in_url, in_environment, in_file) {
-            (Some(password), _, _) => Ok(Self::known(url_key, password)),
-            (_, Some(password), _) => Ok(Self::known(environment_key, password.clone())),
-            (_, _, Some(path)) => {
-                let password = Self {
-                    key: file_key,
-                    place: PasswordPlace::InFile(path.to_owned()),
-                };
-                password.read()?;
-                Ok(password)
-            }
-            (None, None, None) => Ok(Self::known(file_key, Secret::default())),
-        }
     }
 }
 

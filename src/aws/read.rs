@@ -123,7 +123,7 @@ fn explained(failure: Failure, action: Action<'_>) -> Failure {
         | "NoSuchKey"
         | "NoSuchBucket" => {
             format!(
-                "create the {kind} \"{name}\", or correct its name, region (AWS_REGION) and account"
+                "create the {kind} \"{name}\", or correct its name, its account and its region (AWS_REGION, or `region` in the settings)"
             )
         }
         "PermanentRedirect" | "AuthorizationHeaderMalformed" => {

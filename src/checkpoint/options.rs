@@ -13,10 +13,18 @@ use crate::{
     lease::{Span, work::Work},
     mysql::options::{SourcePlan, address},
     options::{Error, duration_secs, number, optional, read_choice},
-    secret::{Password, Places, Secret},
+    password::{Auth, PasswordKeys, PasswordOptions},
+    secret::Secret,
 };
 
 const TABLE: &str = "checkpoint.mysql.table";
+const PASSWORD_KEYS: PasswordKeys = PasswordKeys {
+    url: "checkpoint.mysql.url",
+    variable: "HEADWATER__CHECKPOINT__MYSQL__PASSWORD",
+    file: "checkpoint.mysql.password_file",
+    secret: "checkpoint.mysql.password_secret",
+    auth: "checkpoint.mysql.auth",
+};
 const TABLE_SHAPE: &str =
     "write \"DATABASE.TABLE\" of letters, digits, \"_\" and \"$\", a database for Headwater alone";
 
@@ -55,6 +63,9 @@ struct MySqlOptions {
     /// Only from the environment.
     password: Secret,
     password_file: String,
+    password_secret: String,
+    #[serde(deserialize_with = "read_choice")]
+    auth: Auth,
     table: String,
 }
 
@@ -146,23 +157,20 @@ fn file(path: &str) -> Result<StorePlan, Error> {
 fn mysql(settings: &MySqlOptions, source: &SourcePlan) -> Result<StorePlan, Error> {
     const KEY: &str = "checkpoint.mysql.url";
     let (database, table) = table_name(&settings.table)?;
-    let places = Places {
-        keys: [
-            KEY,
-            "HEADWATER__CHECKPOINT__MYSQL__PASSWORD",
-            "checkpoint.mysql.password_file",
-        ],
-        in_environment: &settings.password,
-        in_file: &settings.password_file,
-    };
     let url = settings.url.reveal();
     let mut server = source.clone();
     if url.is_empty() {
-        if !settings.password.is_empty() || !settings.password_file.is_empty() {
+        let of_no_effect = [
+            ("password_file", !settings.password.is_empty()),
+            ("password_file", !settings.password_file.is_empty()),
+            ("password_secret", !settings.password_secret.is_empty()),
+            ("auth", settings.auth != Auth::Password),
+        ];
+        if let Some((name, _)) = of_no_effect.iter().find(|(_, is_set)| *is_set) {
             return Err(Error::new(
-                "checkpoint.mysql.password_file",
+                format!("checkpoint.mysql.{name}"),
                 "has no effect without checkpoint.mysql.url",
-                "set checkpoint.mysql.url, or remove the password: without it the source's own account is used",
+                "set checkpoint.mysql.url, or remove it: without it the source's own account is used",
             ));
         }
         if server.hosts.len() > 1 {
@@ -176,7 +184,19 @@ fn mysql(settings: &MySqlOptions, source: &SourcePlan) -> Result<StorePlan, Erro
         let address = address::url_of(KEY, url)?;
         server.hosts = vec![address.host];
         server.user = address.user;
-        server.password = Password::in_one_place(&places, address.password)?;
+        let password = PasswordOptions {
+            keys: PASSWORD_KEYS,
+            in_url: address.password,
+            in_environment: &settings.password,
+            in_file: &settings.password_file,
+            in_secret: &settings.password_secret,
+            auth: settings.auth,
+            aws: &source.aws,
+        };
+        server.password = password.plan()?;
+        server
+            .tls
+            .ensure_encrypted("checkpoint.mysql.auth", &server.password)?;
     }
     Ok(StorePlan::MySql(Box::new(MySqlStorePlan {
         server,
@@ -317,7 +337,8 @@ mod tests {
             (elsewhere.user.as_str(), elsewhere.hosts[0].port),
             ("v", 3307)
         );
-        assert_eq!(elsewhere.password.read().unwrap().reveal(), "q");
+        let password = elsewhere.password.at_hand().expect("a password");
+        assert_eq!(password.reveal(), "q");
         assert_eq!(
             refused_key(&[MYSQL, "source.hosts=b"]),
             "checkpoint.mysql.url"
@@ -326,9 +347,19 @@ mod tests {
             refused_key(&[MYSQL, "checkpoint.mysql.url=other"]),
             "checkpoint.mysql.url"
         );
+        for (name, value) in [
+            ("password_file", "p"),
+            ("password_secret", "db"),
+            ("auth", "rds_iam"),
+        ] {
+            let key = format!("checkpoint.mysql.{name}");
+            assert_eq!(refused_key(&[MYSQL, &format!("{key}={value}")]), key);
+        }
+        let elsewhere = "checkpoint.mysql.url=mysql://v@other";
+        let token = "checkpoint.mysql.auth=rds_iam";
         assert_eq!(
-            refused_key(&[MYSQL, "checkpoint.mysql.password_file=p"]),
-            "checkpoint.mysql.password_file"
+            refused_key(&[MYSQL, elsewhere, token]),
+            "checkpoint.mysql.auth"
         );
     }
 

@@ -16,11 +16,12 @@ use tokio::{
 use super::options::{Host, SourcePlan};
 use super::{
     error::Error,
-    failure::failure,
+    failure::{code, failure},
     login::{Keys, ServerVersion, login},
     packets::Packets,
     query::{self, Answer, Row},
 };
+use crate::{password::Door, secret::Secret};
 
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -39,7 +40,12 @@ impl Connection {
     /// Definite when the server refuses for good: wrong password, wrong certificate, no TLS.
     pub async fn open(plan: &SourcePlan, host: &Host) -> Result<Self, Failure> {
         let doing = format!("connect to MySQL at {}:{}", host.name, host.port);
-        let outcome = match timeout(plan.connect_timeout, Box::pin(reach(plan, host))).await {
+        let door = door(plan, host);
+        // Outside of connect_timeout: whoever is asked for it has a limit of its own.
+        let password = Box::pin(plan.password.read(door)).await;
+        let password = password.map_err(|failure| failure.within(&doing))?;
+        let reached = Box::pin(reach(plan, host, password));
+        let outcome = match timeout(plan.connect_timeout, reached).await {
             Ok(Err(Error::Silent(_))) | Err(_) => {
                 return Err(Failure::transient(format!(
                     "{doing}: no answer within {} s",
@@ -49,7 +55,14 @@ impl Connection {
             }
             Ok(outcome) => outcome,
         };
-        let (packets, version) = outcome.map_err(|error| failure(&doing, &plan.user, error))?;
+        let (packets, version) = outcome.map_err(|error| {
+            let failure = failure(&doing, &plan.user, error);
+            match failure.is_mysql(code::ACCESS_DENIED) {
+                true => plan.password.refused(failure, door),
+                false => failure,
+            }
+        })?;
+        plan.password.taken();
         Ok(Self {
             packets: Box::new(packets),
             version,
@@ -123,8 +136,28 @@ impl Connection {
     }
 }
 
-async fn reach(plan: &SourcePlan, host: &Host) -> Result<(Packets, ServerVersion), Error> {
-    let keys = Keys::read(plan)?;
+/// Asks AWS for the password of the first host's account, and says what was asked for; `None` where AWS is not asked.
+pub async fn ask_password(plan: &SourcePlan) -> Option<Result<String, Failure>> {
+    let what = plan.password.asks_aws(&plan.user)?;
+    let host = plan.hosts.first()?;
+    let read = plan.password.read(door(plan, host)).await;
+    Some(read.map(|_| what))
+}
+
+fn door<'a>(plan: &'a SourcePlan, host: &'a Host) -> Door<'a> {
+    Door {
+        host: &host.name,
+        port: host.port,
+        user: &plan.user,
+    }
+}
+
+async fn reach(
+    plan: &SourcePlan,
+    host: &Host,
+    password: Secret,
+) -> Result<(Packets, ServerVersion), Error> {
+    let keys = Keys::with(plan, password)?;
     let tcp = TcpStream::connect(&*resolve(host).await?).await?;
     tcp.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(TCP_KEEPALIVE);

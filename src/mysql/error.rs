@@ -4,8 +4,6 @@
 
 use std::{error::Error as StdError, io, time::Duration};
 
-use crate::options;
-
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -30,8 +28,6 @@ pub enum Error {
     /// The same, while logging in.
     #[error("{said}")]
     Refused { said: ServerError, shown: Shown },
-    #[error("the password cannot be read")]
-    Password(#[source] options::Error),
     #[error("the server offers no TLS")]
     NoTls,
     #[error("TLS: certificates cannot name the host \"{0}\"")]

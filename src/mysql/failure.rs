@@ -46,10 +46,6 @@ pub fn failure(doing: &str, user: &str, error: Error) -> Failure {
                 false => failure,
             }
         }
-        // It may be in the middle of being replaced.
-        Error::Password(_) => Failure::transient(doing)
-            .because(error)
-            .with_hint("mount the password where the setting says, readable by this user"),
         Error::NoTls => Failure::definite(doing).because(error).with_hint(
             "give the server a certificate (ssl_cert, ssl_key), or set source.tls.mode = \"preferred\" or \"disabled\"",
         ),
@@ -226,7 +222,7 @@ fn unknown_plugin(doing: &str, user: &str, name: &str) -> Failure {
 
 fn plugin_hint(user: &str) -> String {
     format!(
-        "ALTER USER '{user}' IDENTIFIED WITH caching_sha2_password BY '…' (on old servers and MariaDB mysql_native_password): for an account of a directory, PAM or IAM create one with a password of its own"
+        "ALTER USER '{user}' IDENTIFIED WITH caching_sha2_password BY '…' (on old servers and MariaDB mysql_native_password): for an account of RDS IAM set source.auth = \"rds_iam\"; for one of a directory or PAM create one with a password of its own"
     )
 }
 

@@ -29,23 +29,28 @@ const CLIENT_PACKET_BYTES_MAX: u32 = 1 << 30;
 const UTF8MB4: u8 = 45;
 const UTF8MB3: u8 = 33;
 
-/// What stands in files that may have changed since the last connection.
+/// What may have changed since the last connection.
 pub struct Keys {
     password: Secret,
+    /// The password is a token: it may go as it is, inside TLS.
+    is_token: bool,
     /// None with TLS disabled.
     connector: Option<TlsConnector>,
 }
 
 impl Keys {
+    /// With the certificates, which are read now.
+    ///
     /// # Errors
-    /// Transient for the password, definite for certificates.
-    pub fn read(plan: &SourcePlan) -> Result<Self, Error> {
+    /// When they cannot be read.
+    pub fn with(plan: &SourcePlan, password: Secret) -> Result<Self, Error> {
         let connector = match plan.tls.mode {
             TlsMode::Disabled => None,
             _ => Some(tls::connector(&plan.tls)?),
         };
         Ok(Self {
-            password: plan.password.read().map_err(Error::Password)?,
+            password,
+            is_token: plan.password.is_token(),
             connector,
         })
     }
@@ -99,6 +104,7 @@ pub async fn login(
         packets,
         user: &plan.user,
         password: &keys.password,
+        is_token: keys.is_token,
         is_encrypted,
         may_take_key: plan.tls.allow_public_key_retrieval,
     };

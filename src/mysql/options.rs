@@ -10,8 +10,18 @@ use serde::{Deserialize, Serialize};
 
 pub use self::point::{StartPlan, Target};
 use crate::{
+    aws::{AwsOptions, AwsPlan},
     options::{Error, duration_secs, number, optional, quoted, read_choice},
-    secret::{Password, Places, Secret},
+    password::{Auth, Password, PasswordKeys, PasswordOptions},
+    secret::Secret,
+};
+
+const PASSWORD_KEYS: PasswordKeys = PasswordKeys {
+    url: "source.url",
+    variable: "HEADWATER__SOURCE__PASSWORD",
+    file: "source.password_file",
+    secret: "source.password_secret",
+    auth: "source.auth",
 };
 
 /// The largest packet that a server can send.
@@ -26,6 +36,9 @@ pub struct SourceOptions {
     password: Secret,
     hosts: Vec<String>,
     password_file: String,
+    password_secret: String,
+    #[serde(deserialize_with = "read_choice")]
+    auth: Auth,
     tables: Vec<String>,
     start: String,
     server_id: u64,
@@ -41,6 +54,7 @@ pub struct SourceOptions {
     #[serde(deserialize_with = "read_choice")]
     xa: XaChoice,
     tls: TlsOptions,
+    aws: AwsOptions,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -81,6 +95,8 @@ pub struct SourcePlan {
     pub hosts: Vec<Host>,
     pub user: String,
     pub password: Password,
+    /// For whom AWS is asked for a password.
+    pub aws: AwsPlan,
     pub tls: TlsPlan,
     pub start: StartPlan,
     /// 0: drawn at random once, kept with the checkpoint.
@@ -176,22 +192,25 @@ impl SourceOptions {
                 "write at least twice source.heartbeat_secs",
             ));
         }
+        let aws = self.aws.plan();
+        let aws = aws.map_err(|error| error.under("source.aws"))?;
+        let password = PasswordOptions {
+            keys: PASSWORD_KEYS,
+            in_url: address.password,
+            in_environment: &self.password,
+            in_file: &self.password_file,
+            in_secret: &self.password_secret,
+            auth: self.auth,
+            aws: &aws,
+        };
+        let (password, tls) = (password.plan()?, self.tls.plan()?);
+        tls.ensure_encrypted("source.auth", &password)?;
         Ok(SourcePlan {
             hosts,
             user: address.user,
-            password: Password::in_one_place(
-                &Places {
-                    keys: [
-                        "source.url",
-                        "HEADWATER__SOURCE__PASSWORD",
-                        "source.password_file",
-                    ],
-                    in_environment: &self.password,
-                    in_file: &self.password_file,
-                },
-                address.password,
-            )?,
-            tls: self.tls.plan()?,
+            password,
+            aws,
+            tls,
             start: point::start(&self.start)?,
             server_id: number("source.server_id", self.server_id, 0..=u64::from(u32::MAX))?,
             event_bytes_max: number(
@@ -217,6 +236,37 @@ impl SourceOptions {
                 XaChoice::Halt => XaPolicy::Halt,
                 XaChoice::AtCommit => XaPolicy::AtCommit,
             },
+        })
+    }
+}
+
+/// What RDS shows is signed by authorities of AWS's own.
+const RDS_AUTHORITIES: &str = "source.tls.mode = \"verify_identity\", and source.tls.ca_file to AWS's authorities: https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem";
+
+impl TlsPlan {
+    /// A token is good for whoever sees it.
+    pub fn ensure_encrypted(&self, key: &str, password: &Password) -> Result<(), Error> {
+        if !password.is_token() || !matches!(self.mode, TlsMode::Disabled | TlsMode::Preferred) {
+            return Ok(());
+        }
+        Err(Error::new(
+            key,
+            format!(
+                "is \"rds_iam\", and source.tls.mode = {} allows a connection without TLS, on which no token is sent",
+                quoted(&self.mode)
+            ),
+            format!("set {RDS_AUTHORITIES}"),
+        ))
+    }
+}
+
+impl SourcePlan {
+    /// What is allowed but seldom meant.
+    pub fn warning(&self) -> Option<String> {
+        (self.password.is_token() && self.tls.mode == TlsMode::Required).then(|| {
+            format!(
+                "source.auth = \"rds_iam\" with source.tls.mode = \"required\": whoever answers in the server's place gets a token that lets in for 15 minutes; set {RDS_AUTHORITIES}"
+            )
         })
     }
 }

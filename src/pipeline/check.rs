@@ -10,7 +10,7 @@ use super::{
     system,
 };
 use crate::{
-    checkpoint,
+    checkpoint::{self, StorePlan},
     encode::shape::ShapeRules,
     exit::Exit,
     lease::gate::LeaseGate,
@@ -87,6 +87,7 @@ async fn all(plan: &Plan, outputs: &Outputs, asking: Asking) -> Vec<Check> {
     // A checkpoint that cannot be read is reported below.
     let stored = checkpoint::peek(&plan.checkpoint, &plan.name).await;
     let stored = stored.unwrap_or_default();
+    checks.extend(passwords(plan).await);
     match source(plan, &stored).await {
         Ok(found) => checks.extend(found),
         Err(failure) => checks.push(failed("source", &failure)),
@@ -116,6 +117,22 @@ async fn all(plan: &Plan, outputs: &Outputs, asking: Asking) -> Vec<Check> {
         let found = dead_letter::ensure_writable(path);
         let found = found.map(|()| format!("{} can be written", path.display()));
         checks.push(outcome("dead letters", found));
+    }
+    checks
+}
+
+/// What AWS is asked for before a server is.
+async fn passwords(plan: &Plan) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if let Some(asked) = mysql::connection::ask_password(&plan.source).await {
+        checks.push(outcome("source password", asked));
+    }
+    // Without a URL of its own the checkpoint's account is the source's.
+    if let StorePlan::MySql(store) = &plan.checkpoint.store
+        && (&store.server.hosts, &store.server.user) != (&plan.source.hosts, &plan.source.user)
+        && let Some(asked) = mysql::connection::ask_password(&store.server).await
+    {
+        checks.push(outcome("checkpoint password", asked));
     }
     checks
 }

@@ -11,6 +11,8 @@ use crate::{
     settings::{Document, Layers},
 };
 
+mod logins;
+
 fn plan_of(sets: &[&str]) -> Result<Plan, Error> {
     let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
     let layers = Layers {
@@ -34,7 +36,7 @@ fn with_kinesis<'a>(sets: &[&'a str]) -> Vec<&'a str> {
 fn the_defaults_are_a_plan() {
     let plan = plan_of(&[]).unwrap();
     assert_eq!(plan.source.hosts.len(), 1);
-    assert!(plan.source.password.read().unwrap().is_empty());
+    assert!(plan.source.password.at_hand().unwrap().is_empty());
     assert!(plan.tables.is_everything());
     assert_eq!(plan.shutdown_grace, Duration::from_secs(25));
     assert_eq!(plan.ordering, OrderingKey::Table);
@@ -149,43 +151,6 @@ fn one_row_per_round_trip_is_warned_of() {
     assert!(warned.iter().any(|w| w.contains("one row per round trip")));
     let sets = ["packing.type=none", "ordering.key=primary_key"];
     assert!(plan_of(&sets).unwrap().warnings().is_empty());
-}
-
-#[test]
-fn a_password_comes_from_one_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("password");
-    std::fs::write(&path, "hunter2\n").unwrap();
-    let file = format!("source.password_file={}", path.display());
-    let plan = plan_of(&[&file]).unwrap();
-    let password = || plan.source.password.read().unwrap();
-    assert_eq!(password().reveal(), "hunter2");
-    std::fs::write(&path, "rotated\n").unwrap();
-    assert_eq!(password().reveal(), "rotated", "read at each connect");
-    std::fs::write(&path, "hunter2\n").unwrap();
-    let error = plan_of(&[&file, "source.url=mysql://u:other@h"]).unwrap_err();
-    assert!(
-        error
-            .message
-            .contains("source.url and from source.password_file")
-    );
-    assert!(!format!("{error}{plan:?}").contains("hunter2"));
-    std::fs::write(&path, "two\nlines\n").unwrap();
-    assert_eq!(refused_key(&[&file]), "source.password_file");
-    assert_eq!(
-        refused_key(&["source.password_file=missing"]),
-        "source.password_file"
-    );
-}
-
-#[test]
-fn a_ca_file_that_would_not_be_used_is_refused() {
-    assert_eq!(
-        refused_key(&["source.tls.ca_file=ca.pem"]),
-        "source.tls.ca_file"
-    );
-    let plan = plan_of(&["source.tls.ca_file=ca.pem", "source.tls.mode=verify_ca"]).unwrap();
-    assert_eq!(plan.source.tls.mode, TlsMode::VerifyCa);
 }
 
 #[test]

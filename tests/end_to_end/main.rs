@@ -31,6 +31,7 @@ mod other_sinks;
 mod oversize;
 mod packing;
 mod parking;
+mod passwords;
 mod refusals;
 mod refusals_source;
 mod remains;

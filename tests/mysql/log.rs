@@ -11,7 +11,8 @@ use headwater::{
         Host, Identity, MySqlSource, SourcePlan, Start, StartPlan, TlsMode, TlsPlan,
         UnnamedColumns, resolve_start,
     },
-    secret::{Password, Secret},
+    password::Password,
+    secret::Secret,
 };
 use headwater_actors::{
     failure::Failure,
@@ -29,6 +30,7 @@ pub fn plan(server: &MySql) -> SourcePlan {
         hosts: vec![host(server)],
         user: USER.into(),
         password: Password::known("source.url", Secret::new(PASSWORD)),
+        aws: Default::default(),
         tls: tls(TlsMode::Preferred, None),
         start: StartPlan::Now,
         server_id: 0,

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use headwater::{
     mysql::{SourcePlan, TlsMode, connection::Connection, options::ClientCertificate},
-    secret::{Password, Secret},
+    password::Password,
+    secret::Secret,
 };
 use headwater_actors::failure::{Code, Failure};
 use headwater_harness::mysql::{GRANTS, MySql};

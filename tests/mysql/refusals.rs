@@ -11,7 +11,8 @@ use headwater::{
         dump::{Ask, AtLogEnd, Replica, Taken},
         preflight, resolve_start,
     },
-    secret::{Password, Secret},
+    password::Password,
+    secret::Secret,
 };
 use headwater_actors::{
     checkpoint::OrderingKey, failure::Failure, filter::TableFilter, ports::source::Read,

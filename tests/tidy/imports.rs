@@ -40,6 +40,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("aws_runtime", &["src/aws"]),
     ("aws_sdk_firehose", &["src/sinks/firehose"]),
     ("aws_sdk_kinesis", &["src/sinks/kinesis"]),
+    ("aws_sigv4", &["src/aws"]),
     ("aws_smithy", &["src/aws", "src/sinks/"]),
     ("clap", &["src/cli/"]),
     ("metrics_exporter_prometheus", &["src/telemetry/"]),

@@ -3,7 +3,8 @@
 //! mysql_native_password and caching_sha2_password send a hash. caching_sha2_password asks for the password itself
 //! while the server does not know the hash, sha256_password always: inside TLS it goes as it is, and without TLS,
 //! where a setting allows it, under the RSA key that the peer offers. A server may switch the plugin once; to an
-//! account that does not exist MySQL answers with any of the three. Not here: clear text, and MariaDB's ed25519.
+//! account that does not exist MySQL answers with any of the three. mysql_clear_password gets a token, inside TLS, and
+//! nothing else. Not here: MariaDB's ed25519.
 //! Source: <https://dev.mysql.com/doc/dev/mysql-server/latest/page_caching_sha2_authentication_exchanges.html>
 
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
@@ -27,6 +28,8 @@ pub struct Account<'a> {
     pub packets: Packets,
     pub user: &'a str,
     pub password: &'a Secret,
+    /// What is asked for in clear text where an account is one of RDS IAM.
+    pub is_token: bool,
     pub is_encrypted: bool,
     /// Without TLS, the key that the peer offers.
     pub may_take_key: bool,
@@ -37,6 +40,7 @@ enum Plugin {
     Native,
     CachingSha2,
     Sha256,
+    Clear,
 }
 
 impl Plugin {
@@ -45,7 +49,7 @@ impl Plugin {
             "mysql_native_password" => Ok(Self::Native),
             "caching_sha2_password" => Ok(Self::CachingSha2),
             "sha256_password" => Ok(Self::Sha256),
-            "mysql_clear_password" => Err(Error::ClearText),
+            "mysql_clear_password" => Ok(Self::Clear),
             other => Err(Error::Plugin(other.to_owned())),
         }
     }
@@ -62,7 +66,7 @@ impl Plugin {
     fn key_request(self) -> &'static [u8] {
         match self {
             Self::Sha256 => &[1],
-            Self::Native | Self::CachingSha2 => &[2],
+            Self::Native | Self::CachingSha2 | Self::Clear => &[2],
         }
     }
 }
@@ -80,7 +84,7 @@ impl Exchange {
         match self.plugin {
             Plugin::Native => scramble_native(&self.nonce, password).map(Vec::from),
             Plugin::CachingSha2 => scramble_sha256(&self.nonce, password).map(Vec::from),
-            Plugin::Sha256 => None,
+            Plugin::Sha256 | Plugin::Clear => None,
         }
         .unwrap_or_default()
     }
@@ -129,7 +133,7 @@ impl Account<'_> {
             .contains(CapabilityFlags::CLIENT_PLUGIN_AUTH)
             .then_some(match exchange.plugin {
                 Plugin::CachingSha2 => AuthPlugin::CachingSha2Password,
-                Plugin::Native | Plugin::Sha256 => AuthPlugin::MysqlNativePassword,
+                Plugin::Native | Plugin::Sha256 | Plugin::Clear => AuthPlugin::MysqlNativePassword,
             });
         let response = HandshakeResponse::new(
             Some(exchange.hash(self.password)),
@@ -153,6 +157,8 @@ impl Account<'_> {
         exchange.nonce.resize(NONCE_BYTES, 0);
         match exchange.plugin {
             Plugin::Sha256 => self.reveal(&exchange).await?,
+            Plugin::Clear if self.is_token && self.is_encrypted => self.reveal(&exchange).await?,
+            Plugin::Clear => return Err(Error::ClearText),
             Plugin::Native | Plugin::CachingSha2 => {
                 self.packets.write(&exchange.hash(self.password)).await?;
             }

@@ -12,7 +12,7 @@ use crate::{
         failure::failure,
         options::{Host, StartPlan, TlsPlan, UnnamedColumns},
     },
-    secret::Password,
+    password::Password,
 };
 
 const NONCE: &[u8; 20] = b"12345678901234567890";
@@ -25,6 +25,7 @@ fn plan() -> SourcePlan {
         }],
         user: "ann".into(),
         password: Password::known("source.url", Secret::new("let-it-flow")),
+        aws: Default::default(),
         tls: TlsPlan {
             mode: TlsMode::Preferred,
             ca_file: None,
@@ -102,7 +103,7 @@ async fn log_in_by(
 ) -> (Result<ServerVersion, Error>, Vec<Vec<u8>>) {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let server = tokio::spawn(serve(theirs, answers));
-    let keys = Keys::read(plan).expect("keys");
+    let keys = Keys::with(plan, Secret::new("let-it-flow")).expect("keys");
     let outcome = login(Box::new(ours), plan, keys, "db").await;
     let outcome = outcome.map(|(_, version)| version);
     (outcome, server.await.expect("no panic"))
@@ -252,7 +253,7 @@ async fn tls_told(answer: Vec<u8>) -> Failure {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let server = tokio::spawn(serve_tls(theirs, answer));
     let plan = plan();
-    let keys = Keys::read(&plan).expect("keys");
+    let keys = Keys::with(&plan, Secret::new("let-it-flow")).expect("keys");
     let outcome = login(Box::new(ours), &plan, keys, "db").await;
     let told = failure("connect", "ann", outcome.map(drop).expect_err("refused"));
     server.await.expect("no panic");

@@ -24,6 +24,7 @@ pub mod place;
 pub mod ports;
 pub mod process;
 pub mod program;
+pub mod rds;
 pub mod sql;
 pub mod swallow;
 pub mod unpack;

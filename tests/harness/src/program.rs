@@ -86,6 +86,16 @@ impl Launch {
         Self::new(binary, folder, &["run", "-c", "headwater.toml"])
     }
 
+    /// Another command with the same settings.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments
+            .iter()
+            .map(|argument| (*argument).to_owned())
+            .collect();
+        self
+    }
+
     #[must_use]
     pub fn arg(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
