@@ -107,6 +107,11 @@ pub struct TableParked {
 #[rtype(result = "()")]
 pub struct PassOver(pub TableName);
 
+/// Supervisor → Reader: the stream may be of a log that is no more, for this reason; a new one will tell.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reopen(pub Failure);
+
 /// Router → Checkpointer: every lane has reached it.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]

@@ -3,15 +3,16 @@
 //! A [`Resume`] is a place in the log with all that holds there. An [`Advance`] is a stretch of the log that
 //! begins at a place, with all that happened in it. One leads to the next by [`Resume::apply`] alone, and a
 //! stretch that begins elsewhere is refused with both places: what lies between would be passed over in silence.
-//! Progress never goes back, as far as places can be compared. What a restart must know is a field of both,
+//! Progress never goes back, as far as places can be compared, and a log brings no transaction twice. What a restart must know is a field of both,
 //! carried over by [`Advance::merge`] and [`Resume::apply`], and a line in the checkpoint's text. Pure.
 
 use std::{cmp::Ordering, fmt, sync::Arc};
 
 use headwater_binlog::{
+    OTHER_LOG_HINT,
     columns::Known,
     fingerprint::LogFingerprint,
-    gtid::{GtidSet, Uuid},
+    gtid::{Gtid, GtidSet, Uuid},
     position::Position,
     transaction::Boundary,
     xa::{XaChange, XaTable},
@@ -39,8 +40,11 @@ pub struct Home {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resume {
     pub mark: Mark,
-    /// Transactions wholly done. Empty where the server has no GTIDs.
+    /// Transactions wholly done, and those that this log cannot bring any more, because they stand before `mark`
+    /// or in no file. Empty where the server has no GTIDs.
     pub gtid_set: GtidSet,
+    /// Of them, those that were read in another server's log and may stand behind `mark` in this one.
+    pub may_repeat: GtidSet,
     /// XA transactions that are prepared and not finished.
     pub xa: XaTable,
     /// The newest commit time of a transaction done, microseconds since 1970; 0 when unknown.
@@ -59,6 +63,8 @@ pub struct Advance {
     mark: Mark,
     /// Transactions that ended in it.
     pub gtids: GtidSet,
+    /// Transactions that the log cannot bring behind it: they stand in files before it, or in none.
+    pub had: GtidSet,
     /// The newest commit time in it; 0 when none is known.
     pub commit_us: u64,
     /// XA transactions that were prepared or finished in it.
@@ -66,7 +72,7 @@ pub struct Advance {
     /// All column lists known by its end or later, where they have changed.
     pub columns: Option<Arc<[Known]>>,
     /// The newest log file that was opened in it.
-    pub log: Option<LogFingerprint>,
+    pub log: Option<Box<LogFingerprint>>,
 }
 
 /// A stretch of the log that does not begin where progress stands.
@@ -77,12 +83,20 @@ pub struct Gap {
     pub found: Mark,
 }
 
+/// A transaction that the log brings for the second time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the server's log was reset, or the server was restored from a backup: it brings {0}, which has been read before"
+)]
+pub struct Repeated(pub Gtid);
+
 impl Resume {
     /// A place of which nothing is known but the transactions before it.
     pub fn at(position: Position, gtid_set: GtidSet) -> Self {
         Self {
             mark: Mark::at(position),
             gtid_set,
+            may_repeat: GtidSet::default(),
             xa: XaTable::default(),
             commit_us: 0,
             columns: Arc::default(),
@@ -91,11 +105,13 @@ impl Resume {
     }
 
     /// The same progress in another server's log, where it stands at `position`: what was said of places in the
-    /// log before is forgotten, and a transaction that was half done begins anew.
-    pub fn moved_to(&self, position: Position) -> Self {
+    /// log before is forgotten, and a transaction that was half done begins anew. `may_repeat`, of what has been
+    /// read, may stand behind it there.
+    pub fn moved_to(&self, position: Position, may_repeat: GtidSet) -> Self {
         Self {
             mark: Mark::at(position),
             gtid_set: self.gtid_set.clone(),
+            may_repeat,
             xa: self.xa.without_positions(),
             commit_us: self.commit_us,
             columns: Arc::default(),
@@ -111,13 +127,27 @@ impl Resume {
         self.mark.ensure_begins(next)?;
         self.mark = next.mark.clone();
         self.gtid_set.union(&next.gtids);
+        self.gtid_set.union(&next.had);
+        self.may_repeat.subtract(&next.had);
         next.xa.iter().for_each(|change| self.xa.apply(change));
         self.commit_us = self.commit_us.max(next.commit_us);
         if let Some(columns) = &next.columns {
             self.columns = Arc::clone(columns);
         }
-        if next.log.is_some() {
-            self.log.clone_from(&next.log);
+        if let Some(log) = &next.log {
+            self.log = Some(LogFingerprint::clone(log));
+        }
+        Ok(())
+    }
+
+    /// Whether `gtid`, which comes behind `next`, has come before: then the log is another one.
+    ///
+    /// # Errors
+    /// When it has.
+    pub fn ensure_new(&self, next: &Advance, gtid: &Gtid) -> Result<(), Repeated> {
+        let is_known = self.gtid_set.has_brought(gtid) || next.had.has_brought(gtid);
+        if next.gtids.has_brought(gtid) || is_known && !self.may_repeat.contains(gtid) {
+            return Err(Repeated(gtid.clone()));
         }
         Ok(())
     }
@@ -130,6 +160,7 @@ impl Advance {
             from: mark.clone(),
             mark,
             gtids: GtidSet::default(),
+            had: GtidSet::default(),
             commit_us: 0,
             xa: Vec::new(),
             columns: None,
@@ -149,7 +180,7 @@ impl Advance {
 
     /// Whether anything is to be stored of it.
     pub fn has_moved(&self) -> bool {
-        self.from != self.mark || self.log.is_some()
+        self.from != self.mark || self.log.is_some() || !self.had.is_empty()
     }
 
     /// Up to `mark`. A place before its end moves nothing: streams begin somewhat earlier than they were asked to
@@ -160,13 +191,14 @@ impl Advance {
         }
     }
 
-    /// To a place outside any transaction. A file that lies before the mark says nothing of it.
+    /// To a place outside any transaction. A file that lies before the mark says nothing of it, but for what was
+    /// committed before the file.
     pub fn enter(&mut self, place: &Boundary) {
-        self.reach(Mark::at(place.position()));
+        self.reach_boundary(place);
         if let Some(log) = &place.log
             && log.file == self.mark.position.file
         {
-            self.log = Some(LogFingerprint::clone(log));
+            self.log = Some(log.clone());
         }
     }
 
@@ -177,7 +209,14 @@ impl Advance {
         }
         self.xa.extend(end.xa.as_deref().cloned());
         self.commit_us = self.commit_us.max(end.commit_us);
-        self.reach(Mark::at(end.position()));
+        self.reach_boundary(end);
+    }
+
+    fn reach_boundary(&mut self, place: &Boundary) {
+        self.reach(Mark::at(place.position()));
+        if let Some(had) = &place.had {
+            self.had.union(had);
+        }
     }
 
     /// Goes on behind `next`, which begins where this ends.
@@ -188,6 +227,7 @@ impl Advance {
         self.mark.ensure_begins(&next)?;
         self.mark = next.mark;
         self.gtids.union(&next.gtids);
+        self.had.union(&next.had);
         self.xa.extend(next.xa);
         self.commit_us = self.commit_us.max(next.commit_us);
         self.columns = next.columns.or_else(|| self.columns.take());
@@ -258,6 +298,12 @@ impl From<Gap> for Failure {
         Self::definite(gap.to_string()).with_hint(
             "this is a defect of the program: report it; a restart goes on from the stored position",
         )
+    }
+}
+
+impl From<Repeated> for Failure {
+    fn from(repeated: Repeated) -> Self {
+        Self::definite(repeated.to_string()).with_hint(OTHER_LOG_HINT)
     }
 }
 

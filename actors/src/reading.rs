@@ -54,6 +54,7 @@ impl Until {
                 let mut missing = end.clone();
                 missing.subtract(&sent.gtid_set);
                 missing.subtract(&ended.gtids);
+                missing.subtract(&ended.had);
                 missing.is_empty()
             }
             Self::Mark(end) => mark.has_passed(end),

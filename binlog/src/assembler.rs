@@ -232,11 +232,6 @@ impl Assembler {
         &self.place.framing
     }
 
-    /// Of the file being read, once its PREVIOUS_GTIDS has passed.
-    pub fn previous_gtids(&self) -> Option<&GtidSet> {
-        self.place.previous_gtids.as_ref()
-    }
-
     /// Goes on with another file, as a ROTATE would; for logs read from files, which may end in STOP.
     pub fn enter_file(&mut self, file: FileName) -> Result<(), AssembleError> {
         self.enter(Position::new(file, MAGIC.len() as u64))
@@ -399,16 +394,14 @@ impl Assembler {
             EventKind::FormatDescription => self.format_description(header, items),
             EventKind::Stop => self.moved(header, items),
             EventKind::MariaGtidList => {
-                self.place.previous_gtids = Some(GtidSet::parse_gtid_list(&body)?);
-                self.moved(header, items)
+                self.moved_behind(GtidSet::parse_gtid_list(&body)?, header, items)
             }
             // A server decrypts what it sends; who reads files refuses encrypted ones.
             EventKind::MariaBinlogCheckpoint | EventKind::MariaStartEncryption => {
                 self.moved(header, items)
             }
             EventKind::PreviousGtids => {
-                self.place.previous_gtids = Some(GtidSet::parse_previous_gtids(&body)?);
-                self.moved(header, items)
+                self.moved_behind(GtidSet::parse_previous_gtids(&body)?, header, items)
             }
             EventKind::Heartbeat => {
                 self.heartbeat(header, &FileName::from_bytes(&body)?, None, items)

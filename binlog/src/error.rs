@@ -70,6 +70,9 @@ pub enum Error {
     ColumnsDoNotFit { table: String, found: String },
 }
 
+/// What to do where the log is not the one that was read before.
+pub const OTHER_LOG_HINT: &str = "changes between the place read last and this log's beginning cannot be read any more: compare the data, or copy the tables again; then `headwater position set` to a place of this log, or `headwater position clear` to begin at source.start";
+
 impl Error {
     pub fn malformed(what: &'static str, found: impl std::fmt::Display) -> Self {
         Self::Malformed {
@@ -104,9 +107,7 @@ impl Error {
                 "check the source's file with mysqlbinlog --verify-binlog-checksum: if it is damaged there, go on from a replica whose log is whole (by GTID), or set a position behind the event and copy the tables that it changed again; if it is not, look for what damages bytes on the way, and turn TLS on",
             ),
             Self::TooLarge { .. } => Some("raise source.event_bytes_max"),
-            Self::OtherLog(_) => Some(
-                "changes between the place read last and this log's beginning cannot be read any more: compare the data, or copy the tables again; then `headwater position set` to a place of this log, or `headwater position clear` to begin at source.start",
-            ),
+            Self::OtherLog(_) => Some(OTHER_LOG_HINT),
             Self::Gap { .. } => Some(
                 "something between the server and this program leaves events out: connect to the server itself, without a relay or proxy that reads the log; `mysqlbinlog --read-from-remote-server` shows what comes",
             ),

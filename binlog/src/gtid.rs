@@ -90,6 +90,20 @@ impl GtidSet {
         }
     }
 
+    /// Whether a log brings `gtid` again behind all of these. For certain: MariaDB's numbers may fall where several
+    /// servers give them.
+    pub fn has_brought(&self, gtid: &Gtid) -> bool {
+        match gtid {
+            Gtid::MySql { .. } => self.contains(gtid),
+            Gtid::MariaDb(gtid) => {
+                let last = self.domains.get(&gtid.domain);
+                last.is_some_and(|last| {
+                    last.server_id == gtid.server_id && gtid.number <= last.number
+                })
+            }
+        }
+    }
+
     pub fn add(&mut self, gtid: &Gtid) {
         match gtid {
             Gtid::MySql { source, number } => match self.intervals.get_mut(source) {
@@ -164,6 +178,12 @@ impl GtidSet {
             }
         }
         self.domains.retain(|_, gtid| !other.has_reached(gtid));
+    }
+
+    /// Forgets MariaDB's domains that `other` has not.
+    pub fn forget_domains_without(&mut self, other: &Self) {
+        self.domains
+            .retain(|domain, _| other.domains.contains_key(domain));
     }
 
     pub fn is_subset(&self, other: &Self) -> bool {

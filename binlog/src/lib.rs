@@ -36,4 +36,4 @@ pub mod transaction;
 pub mod value;
 pub mod xa;
 
-pub use error::{Error, Refusal, RefusedStatement};
+pub use error::{Error, OTHER_LOG_HINT, Refusal, RefusedStatement};

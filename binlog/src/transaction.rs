@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crate::{
     ddl::Subject,
     fingerprint::LogFingerprint,
-    gtid::Gtid,
+    gtid::{Gtid, GtidSet},
     position::{FileName, Position},
     xa::XaChange,
 };
@@ -78,4 +78,6 @@ pub struct Boundary {
     pub xa: Option<Box<XaChange>>,
     /// What the file says it is, where that was read here and not known before.
     pub log: Option<Box<LogFingerprint>>,
+    /// What was committed before the file, where it says so.
+    pub had: Option<Box<GtidSet>>,
 }

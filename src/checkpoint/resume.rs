@@ -19,6 +19,9 @@ pub(super) struct ResumeBody {
     position: String,
     rows_done: u64,
     gtid_set: String,
+    /// Of them, what may come again from this log.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    may_repeat: String,
     commit_us: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     columns: Vec<KnownBody>,
@@ -56,6 +59,7 @@ impl ResumeBody {
             position: resume.mark.position.to_string(),
             rows_done: resume.mark.rows_done,
             gtid_set: resume.gtid_set.to_string(),
+            may_repeat: resume.may_repeat.to_string(),
             commit_us: resume.commit_us,
             columns: column_lists::bodies(&resume.columns),
             log: resume.log.as_ref().map(LogBody::of),
@@ -71,6 +75,7 @@ impl ResumeBody {
                 rows_done: self.rows_done,
             },
             gtid_set: self.gtid_set.parse()?,
+            may_repeat: self.may_repeat.parse()?,
             xa: XaTable::new(open?),
             commit_us: self.commit_us,
             columns: column_lists::known(self.columns)?,

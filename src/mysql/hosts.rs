@@ -21,7 +21,7 @@ use super::{
     failure::joined,
     replication::Replication,
     resume::{Refusal, decide_resume},
-    start::server,
+    session::server,
 };
 
 /// For how long a server that lacks what has been read may catch up, over all launches in a row.

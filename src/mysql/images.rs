@@ -14,7 +14,7 @@ use super::{
     error::Error,
     facts::{number, text},
     query::Row,
-    start::server,
+    session::server,
     unnamed::{is_of, quoted},
 };
 

@@ -7,7 +7,7 @@ use super::options::SourcePlan;
 use super::{
     facts::{SLOW_ANSWER, number, text},
     query::Row,
-    start::server,
+    session::server,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use headwater_actors::failure::Failure;
 use headwater_binlog::schema::NameCase;
 
-use super::{facts::number, options::SourcePlan, start::server};
+use super::{facts::number, options::SourcePlan, session::server};
 
 /// As the settings say, else as the first host that answers does.
 ///

@@ -20,7 +20,7 @@ use super::{
     facts::{Flavour, SLOW_ANSWER, Server, number, text},
     log_filters::LogFilters,
     query::Row,
-    start::server,
+    session::server,
 };
 
 const DOING: &str = "check the server";

@@ -11,7 +11,7 @@ use headwater_binlog::{
 };
 
 use super::options::SourcePlan;
-use super::{checks::Check, facts::ServerFacts, resume::Route, start::server};
+use super::{checks::Check, facts::ServerFacts, resume::Route, session::server};
 
 const COPY_AGAIN: &str = "copy the tables that it changed again and `headwater position set` behind its commit; keep the log longer than XA transactions stay prepared (binlog_expire_logs_seconds)";
 

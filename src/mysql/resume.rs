@@ -63,7 +63,7 @@ pub fn decide_resume(home: Uuid, from: &Resume, facts: &ServerFacts) -> Result<R
             "connect to the checkpoint's server again, or find the same point in this server's log and say `headwater position set FILE:POS`",
         )));
     }
-    ensure_gtids(&from.gtid_set, facts)?;
+    ensure_gtids(&from.gtid_set, facts, SetOf::Read)?;
     Ok(Route::ByGtid(from.gtid_set.clone()))
 }
 
@@ -87,7 +87,7 @@ fn by_position(from: &Resume, facts: &ServerFacts) -> Result<Route, Failure> {
         return Ok(Route::ByPosition(position.clone()));
     }
     if can_go_by_gtid(from, facts) {
-        ensure_gtids(&from.gtid_set, facts)?;
+        ensure_gtids(&from.gtid_set, facts, SetOf::Read)?;
         return Ok(Route::ByGtid(from.gtid_set.clone()));
     }
     Err(Failure::definite(format!(
@@ -129,14 +129,25 @@ fn file_gone(from: &Resume, facts: &ServerFacts) -> Result<Route, Failure> {
 
 const OTHER_HISTORY: &str = "the log was reset, the server was restored from a backup, or it lost the end of its log in a crash (sync_binlog other than 1): what was sent may not exist there, and later changes may be missing; compare the data, or copy the tables again; then `headwater position set` to a place of this log, or `headwater position clear` to begin at source.start";
 
-/// The transactions that have been read and are not the server's, as the end of a sentence. Where its file reaches
-/// our place they are no reason to halt: a transaction is in the log before it is in gtid_executed.
-fn lacking(from: &Resume, facts: &ServerFacts) -> String {
-    if !facts.has_gtids || from.gtid_set.is_subset(&facts.gtid_executed) {
-        return String::new();
+/// The transactions that have been read and that the server does not count as executed. Where its file reaches our
+/// place they alone are no reason to halt: a transaction is in the log before it is in gtid_executed.
+pub fn unexecuted(from: &Resume, facts: &ServerFacts) -> GtidSet {
+    if !facts.has_gtids {
+        return GtidSet::default();
     }
     let mut lacking = from.gtid_set.clone();
     lacking.subtract(&facts.gtid_executed);
+    // MariaDB: FLUSH BINARY LOGS DELETE_DOMAIN_ID.
+    lacking.forget_domains_without(&facts.gtid_executed);
+    lacking
+}
+
+/// The same as the end of a sentence.
+fn lacking(from: &Resume, facts: &ServerFacts) -> String {
+    let lacking = unexecuted(from, facts);
+    if lacking.is_empty() {
+        return String::new();
+    }
     format!("; it lacks transactions that have been read: {lacking}")
 }
 
@@ -144,37 +155,66 @@ fn can_go_by_gtid(from: &Resume, facts: &ServerFacts) -> bool {
     facts.has_gtids && !from.gtid_set.is_empty()
 }
 
+/// Where a set comes from, which tells what can be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetOf {
+    /// What has been read.
+    Read,
+    /// A start that somebody has given; what names it.
+    Start(&'static str),
+}
+
 /// `ours` must hold all that the server has purged, and nothing that the server does not have.
 ///
 /// # Errors
 /// Definite, with the difference.
-pub fn ensure_gtids(ours: &GtidSet, facts: &ServerFacts) -> Result<(), Refusal> {
+pub fn ensure_gtids(ours: &GtidSet, facts: &ServerFacts, of: SetOf) -> Result<(), Refusal> {
+    let server = facts.server_uuid;
     if !facts.gtid_purged.is_subset(ours) {
         let mut lost = facts.gtid_purged.clone();
         lost.subtract(ours);
-        let failure = Failure::definite(format!(
-            "server {} has purged transactions that have not been read: {lost}; read so far: {ours}",
-            facts.server_uuid
-        ));
-        return Err(Refusal::Never(failure.with_hint(
-            "connect to a server of the group that still has them, or copy the tables anew and clear the checkpoint; keep the log longer (binlog_expire_logs_seconds)",
-        )));
-    }
-    if !ours.is_subset(&facts.gtid_executed) {
-        let mut ahead = ours.clone();
-        ahead.subtract(&facts.gtid_executed);
-        let hint = if ahead == *ours {
-            "it has none of them, so it may be of another group: take it out of source.url and source.hosts then"
-        } else {
-            "if it is a replica that lags, wait until it has caught up and start again; if those transactions were lost in a failover, compare the data and set the position by hand"
+        let failure = match of {
+            SetOf::Read => Failure::definite(format!(
+                "server {server} has purged transactions that have not been read: {lost}; read so far: {ours}"
+            ))
+            .with_hint(
+                "connect to a server of the group that still has them, or copy the tables anew and clear the checkpoint; keep the log longer (binlog_expire_logs_seconds)",
+            ),
+            SetOf::Start(said) => Failure::definite(format!(
+                "{said} lacks transactions that server {server} has purged: {lost}"
+            ))
+            .with_hint(
+                "if the tables were copied behind them, add them to the set; else copy the tables anew and take the set of that copy, or say \"earliest\" or \"now\"",
+            ),
         };
-        let failure = Failure::definite(format!(
-            "server {} lacks transactions that have been read: {ahead}; it has {}",
-            facts.server_uuid, facts.gtid_executed
-        ));
-        return Err(Refusal::Lacks(failure.with_hint(hint)));
+        return Err(Refusal::Never(failure));
     }
-    Ok(())
+    if ours.is_subset(&facts.gtid_executed) {
+        return Ok(());
+    }
+    let mut ahead = ours.clone();
+    ahead.subtract(&facts.gtid_executed);
+    let executed = &facts.gtid_executed;
+    let failure = match of {
+        SetOf::Read => {
+            let hint = if ahead == *ours {
+                "it has none of them, so it may be of another group: take it out of source.url and source.hosts then"
+            } else {
+                "if it is a replica that lags, wait until it has caught up and start again; if those transactions were lost in a failover, compare the data and set the position by hand"
+            };
+            Failure::definite(format!(
+                "server {server} lacks transactions that have been read: {ahead}; it has {executed}"
+            ))
+            .with_hint(hint)
+        }
+        SetOf::Start(said) => Failure::definite(format!(
+            "{said} has transactions that server {server} does not have: {ahead}; it has {executed}"
+        ))
+        .with_hint(
+            "take the set of this server (SELECT @@GLOBAL.gtid_executed; MariaDB: @@GLOBAL.gtid_binlog_pos), or connect to the server that the set is from",
+        ),
+    };
+    Err(Refusal::Lacks(failure))
 }
 
 /// Whether the server's log is still the one that `from`, a place of `home`, lies in: a log that was reset begins

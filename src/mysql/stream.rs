@@ -14,14 +14,14 @@ use headwater_actors::{
     lane::{FNV_BASIS, fnv1a},
     ports::{
         BoxFuture,
-        source::{EventStream, Head, Kept, Read, Source, bytes_between},
+        source::{EventStream, Head, Kept, Opening, Read, Source, bytes_between},
     },
     progress::Resume,
 };
 use headwater_binlog::{
     assembler::StreamKind,
     columns::{Answer, Question},
-    gtid::Uuid,
+    gtid::{GtidSet, Uuid},
     position::Position,
     xa::Prepared,
 };
@@ -35,7 +35,8 @@ use super::{
     facts::{Server, ServerFacts},
     prepared,
     resume::{Route, decide_resume},
-    start::server,
+    same_log::ensure_holds_what_was_read,
+    session::server,
     unnamed::Columns,
 };
 
@@ -160,11 +161,12 @@ impl Shared {
                 from.mark.position
             )));
         }
+        ensure_holds_what_was_read(&self.plan, &facts, &from).await?;
         let replica = Replica {
             server_id: self.identity.server_id,
             uuid: self.identity.replica_uuid(),
         };
-        self.dump(server, replica, &route).await
+        self.dump(server, facts, replica, &route).await
     }
 
     /// As another replica, or the server would end the dump that is open.
@@ -176,7 +178,7 @@ impl Shared {
         let facts = server.facts().await?;
         self.ensure_home(&facts)?;
         let route = route(&facts)?;
-        self.dump(server, Replica::stranger(), &route).await
+        self.dump(server, facts, Replica::stranger(), &route).await
     }
 
     /// The launch translates the position by GTID and raises the epoch before anything of another server is
@@ -194,6 +196,7 @@ impl Shared {
     async fn dump(
         &self,
         server: Server,
+        facts: ServerFacts,
         replica: Replica,
         route: &Route,
     ) -> Result<Box<dyn EventStream>, Failure> {
@@ -208,9 +211,15 @@ impl Shared {
             .await?;
         *self.idle.lock().await = Some(server);
         Ok(Box::new(MySqlStream {
-            kind: match route {
-                Route::ByPosition(_) => StreamKind::ByPosition,
-                Route::ByGtid(_) => StreamKind::ByGtid,
+            opening: Opening {
+                kind: match route {
+                    Route::ByPosition(_) => StreamKind::ByPosition,
+                    Route::ByGtid(_) => StreamKind::ByGtid,
+                },
+                had: match facts.has_gtids {
+                    true => facts.gtid_purged,
+                    false => GtidSet::default(),
+                },
             },
             dump,
             home: Home {
@@ -278,7 +287,7 @@ async fn ask_head(server: &mut Server) -> Result<Head, Failure> {
 }
 
 struct MySqlStream {
-    kind: StreamKind,
+    opening: Opening,
     dump: Dump,
     home: Home,
     /// Of the large event in hand.
@@ -288,8 +297,8 @@ struct MySqlStream {
 }
 
 impl EventStream for MySqlStream {
-    fn kind(&self) -> StreamKind {
-        self.kind
+    fn opening(&self) -> Opening {
+        self.opening.clone()
     }
 
     fn read<'a>(

@@ -28,7 +28,7 @@ use super::{
     log_filters::LogFilters,
     query::{Row, text_literal},
     resume::Route,
-    start::server,
+    session::server,
 };
 
 const DOING: &str = "ask for the columns of a table";

@@ -152,7 +152,7 @@ pub(super) async fn begin(plan: &Plan, stored: &Stored) -> Result<Checkpoint, Fa
             mysql::resume(&plan.source, checkpoint.home, &checkpoint.resume).await?
         }
         None => {
-            let mut start = mysql::resolve_start(&plan.source).await?;
+            let mut start = mysql::resolve_start(&plan.source, "source.start").await?;
             start.home.epoch = stored.epoch + 1;
             start
         }

@@ -24,7 +24,7 @@ pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
             Target::Position(position) => StartPlan::At(position),
             Target::Gtids(gtids) => StartPlan::After(gtids),
         };
-        let mut start = mysql::resolve_start(&source).await?;
+        let mut start = mysql::resolve_start(&source, "the position to set").await?;
         // Events sent again keep their `seq` while the log is the same one.
         let is_same_log = match &stored.checkpoint {
             Some(before) => mysql::is_same_log(&source, before.home, &before.resume).await?,

@@ -1,6 +1,7 @@
 //! It is the same log, or it halts: a log that begins anew under the same names, and a server restored from a backup,
 //! with and without GTIDs, so that offsets fit.
 
+mod gtids;
 mod relays;
 
 use std::{path::Path, process::Command};
@@ -132,15 +133,18 @@ impl Origin {
         Ok(())
     }
 
-    /// Twice: what was found stays true after a restart.
+    /// Twice: what was found stays true after a restart; and `check` finds it too.
     async fn halts_at_each_start(&self) -> anyhow::Result<()> {
+        let words = ["log was reset", "restored from a backup", "position set"];
         for _ in 0..2 {
-            says(
-                &self.run_to_now().await?,
-                1,
-                &["log was reset", "restored from a backup", "position set"],
-            );
+            says(&self.run_to_now().await?, 1, &words);
         }
+        let checked = self.command(&["check"]).await?;
+        says(
+            &checked,
+            1,
+            &[&["FAIL checkpoint position"], &words[..]].concat(),
+        );
         Ok(())
     }
 }
@@ -203,6 +207,34 @@ async fn halts_when_reset_while_it_runs(origin: &Origin) -> anyhow::Result<()> {
     origin.halts_at_each_start().await?;
     assert_eq!(origin.sent()?, Vec::from_iter(100..120));
     Ok(())
+}
+
+/// Nothing is written any more, and no connection breaks.
+async fn halts_when_reset_and_quiet(origin: Origin) -> anyhow::Result<()> {
+    let program = origin.launch()?.start()?;
+    origin.insert(100..110).await?;
+    origin.has_sent(10).await?;
+    origin.reset().await?;
+    let finished = program.wait_exit(WITHIN).await?;
+    says(&finished, 1, &["before binlog.000001", "log was reset"]);
+    origin.halts_at_each_start().await?;
+    // Also when the new log is as long as the one before.
+    origin.insert(110..150).await?;
+    origin.halts_at_each_start().await?;
+    assert_eq!(origin.sent()?, Vec::from_iter(100..110));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_log_that_is_reset_and_stays_quiet_halts_within_seconds() -> anyhow::Result<()> {
+    halts_when_reset_and_quiet(Origin::mysql(&[]).await?).await?;
+    halts_when_reset_and_quiet(Origin::mysql(&WITHOUT_GTIDS).await?).await
+}
+
+#[tokio::test]
+async fn a_log_of_mariadb_that_is_reset_and_stays_quiet_halts_within_seconds() -> anyhow::Result<()>
+{
+    halts_when_reset_and_quiet(Origin::mariadb().await?).await
 }
 
 #[tokio::test]

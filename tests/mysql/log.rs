@@ -104,7 +104,7 @@ pub struct Reading {
 impl Reading {
     /// From `plan.start` on.
     pub async fn start(plan: &SourcePlan) -> (Self, Start) {
-        let start = resolve_start(plan).await.expect("a start");
+        let start = resolve_start(plan, "source.start").await.expect("a start");
         let source = MySqlSource::new(plan.clone(), identity(&start));
         let reading = Self::open(&source, start.resume.clone())
             .await

@@ -43,7 +43,7 @@ async fn wrong_accounts_hosts_and_privileges_are_told() {
         .expect("a user");
     let mut bare = good.clone();
     bare.user = "bare".into();
-    let failure = definite(resolve_start(&bare).await);
+    let failure = definite(resolve_start(&bare, "source.start").await);
     let hint = failure.hint.expect("a hint");
     assert!(
         hint.contains("GRANT REPLICATION SLAVE") && hint.contains("'bare'"),

@@ -83,16 +83,16 @@ async fn a_large_compressed_transaction_passes_in_parts_byte_for_byte_beyond_the
 
     // A point behind it is found without holding it, one inside it is none.
     let mut at = small.clone();
-    let end = resolve_start(&small)
+    let end = resolve_start(&small, "source.start")
         .await
         .expect("a start")
         .resume
         .mark
         .position;
     at.start = StartPlan::At(end.clone());
-    assert!(resolve_start(&at).await.is_ok());
+    assert!(resolve_start(&at, "source.start").await.is_ok());
     at.start = StartPlan::At(Position::new(end.file, end.offset - 3));
-    definite(resolve_start(&at).await);
+    definite(resolve_start(&at, "source.start").await);
 }
 
 #[tokio::test]

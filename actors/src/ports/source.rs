@@ -1,12 +1,12 @@
 //! Where raw binlog events come from: a server or files.
 
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 use bytes::BytesMut;
 use headwater_binlog::{
     assembler::StreamKind,
     columns::{Answer, Question},
-    gtid::Uuid,
+    gtid::{GtidSet, Uuid},
     position::{FileName, Position},
     xa::Prepared,
 };
@@ -72,6 +72,22 @@ pub struct LogFile {
     pub bytes: u64,
 }
 
+impl Head {
+    /// A log only grows: one that ends before a place that was read is another one.
+    ///
+    /// # Errors
+    /// Transient when it ends before `read`.
+    pub fn ensure_reaches(&self, read: &Position) -> Result<(), Failure> {
+        if self.position.partial_cmp(read) != Some(Ordering::Less) {
+            return Ok(());
+        }
+        Err(Failure::transient(format!(
+            "the server's log ends at {}, before {read}, up to which it was read",
+            self.position
+        )))
+    }
+}
+
 /// Bytes of log between two places, of what the source still has.
 pub fn bytes_between(files: &[LogFile], from: &Position, to: &Position) -> u64 {
     let numbers = from.file.number..=to.file.number;
@@ -103,10 +119,18 @@ pub struct Kept {
     pub expires_after: Option<Duration>,
 }
 
+/// What is known of a stream before its first event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Opening {
+    pub kind: StreamKind,
+    /// Transactions that it cannot bring, because they stand in files before its place, or in none.
+    pub had: GtidSet,
+}
+
 pub trait EventStream: Send {
     /// How it was asked for.
-    fn kind(&self) -> StreamKind {
-        StreamKind::Files
+    fn opening(&self) -> Opening {
+        Opening::default()
     }
 
     /// Waits for one event, then appends whole events (header, body, checksum) to `chunk` until the

@@ -17,6 +17,7 @@ use headwater_binlog::{
     assembler::{AssembleError, Assembler, Item, Settings, StreamKind},
     columns::{Answer, Question},
     event::Framing,
+    gtid::GtidSet,
     outcome::Outcome,
     position::Position,
     xa::Prepared,
@@ -28,6 +29,7 @@ use crate::{
     budget::Permit,
     failure::Failure,
     messages::SourceBatch,
+    ports::source::Opening,
     progress::{Advance, Mark, Resume},
     reading::{ReadRules, Until},
     selection::Selection,
@@ -52,6 +54,9 @@ pub enum Next {
 
 #[derive(Debug)]
 pub struct Intake {
+    kind: StreamKind,
+    /// What the stream could not bring: said with the first boundary, when it is known to be the right log.
+    had: Option<Box<GtidSet>>,
     assembler: Assembler,
     until: Until,
     /// What has left in batches.
@@ -82,13 +87,13 @@ pub struct Intake {
 impl Intake {
     /// Before a stream is open.
     pub fn new(from: Resume, until: Until, rules: &ReadRules) -> Self {
-        Self::of(StreamKind::default(), from, until, rules)
+        Self::of(Opening::default(), from, until, rules)
     }
 
-    /// Reads a stream of this kind.
-    pub fn of(kind: StreamKind, from: Resume, until: Until, rules: &ReadRules) -> Self {
+    /// Reads the stream that was opened so.
+    pub fn of(opening: Opening, from: Resume, until: Until, rules: &ReadRules) -> Self {
         let settings = Settings {
-            kind,
+            kind: opening.kind,
             framing: Framing::default(),
             log: from.log.clone(),
             event_bytes_max: rules.event_bytes_max,
@@ -105,7 +110,10 @@ impl Intake {
         // Lists that have changed before a connection was lost may not have left: the first batch says all.
         let column_changes = if from.columns.is_empty() { 0 } else { u64::MAX };
         let ended = Advance::at(from.mark.clone());
+        let had = Some(opening.had).filter(|had| !had.is_subset(&from.gtid_set));
         Self {
+            kind: opening.kind,
+            had: had.map(Box::new),
             assembler,
             is_reached: until.is_reached(&from, &ended),
             until,
@@ -250,7 +258,7 @@ impl Intake {
             }
             // Some may have been undone.
             self.detached = self.detached.min(self.items.len());
-            self.note(before);
+            self.note(before)?;
             if !self.is_in_prepared()
                 && let Some(waiting) = self.waiting.take()
                 && !self.is_reached

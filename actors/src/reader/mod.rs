@@ -30,7 +30,7 @@ use crate::{
     budget::{ByteBudget, Permit},
     failure::{Class, Failure},
     fault,
-    messages::{Drain, Hold, PassOver, SourceBatch, SourceEnded, SourceState, Stop},
+    messages::{Drain, Hold, PassOver, Reopen, SourceBatch, SourceEnded, SourceState, Stop},
     metrics as names,
     ports::source::{EventStream, Read, Source},
     progress::Resume,
@@ -47,6 +47,8 @@ pub struct Reader {
     backoff: Backoff,
     rereads: Rereads,
     source: Arc<dyn Source>,
+    is_streaming: bool,
+    /// Away while it is read.
     stream: Option<Box<dyn EventStream>>,
     /// Of a prepared XA transaction that is being read.
     prepared: Option<Box<dyn EventStream>>,
@@ -108,6 +110,7 @@ impl Reader {
             backoff: parts.backoff,
             rereads: Rereads::default(),
             source: parts.source,
+            is_streaming: false,
             stream: None,
             prepared: None,
             spare: BytesMut::new(),
@@ -140,9 +143,10 @@ impl Reader {
 
     fn opened(&mut self, stream: Box<dyn EventStream>, ctx: &mut Context<Self>) {
         let from = self.intake.resume();
-        self.intake = Intake::of(stream.kind(), from, self.until.clone(), &self.rules);
+        self.intake = Intake::of(stream.opening(), from, self.until.clone(), &self.rules);
         self.intake.set_wanted(self.tables.clone());
         self.stream = Some(stream);
+        self.is_streaming = true;
         self.prepared = None;
         metrics::gauge!(names::SOURCE_CONNECTED).set(1.0);
         self.supervisor.state.do_send(SourceState::Streaming);
@@ -229,7 +233,7 @@ impl Reader {
         let effect = async move { source.open_prepared(prepared).await }.into_actor(self);
         self.effect = Some(ctx.spawn(effect.map(|outcome, reader, ctx| match outcome {
             Ok(stream) => {
-                reader.intake.prepared_opened(stream.kind());
+                reader.intake.prepared_opened(stream.opening().kind);
                 reader.prepared = Some(stream);
                 reader.proceed(ctx);
             }
@@ -296,6 +300,7 @@ impl Reader {
     /// The connection is gone: again, from what has been sent, unless that cannot help.
     fn lost(&mut self, failure: Failure, ctx: &mut Context<Self>) {
         (self.stream, self.prepared) = (None, None);
+        self.is_streaming = false;
         metrics::gauge!(names::SOURCE_CONNECTED).set(0.0);
         if failure.class != Class::Transient {
             return self.die(failure, ctx);
@@ -404,6 +409,21 @@ impl Handler<Hold> for Reader {
         if !is_held && self.wants_to_read {
             self.read(ctx);
         }
+    }
+}
+
+impl Handler<Reopen> for Reader {
+    type Result = ();
+
+    fn handle(&mut self, Reopen(failure): Reopen, ctx: &mut Self::Context) {
+        // Else one is being opened already.
+        if !self.is_streaming {
+            return;
+        }
+        if let Some(effect) = self.effect.take() {
+            ctx.cancel_future(effect);
+        }
+        self.lost(failure, ctx);
     }
 }
 

@@ -21,7 +21,9 @@ use crate::{
     clock,
     failure::Failure,
     lane::Lane,
-    messages::{ActorId, Cause, CommitTimes, Generation, GetCheckpointStatus, GetRouterStatus},
+    messages::{
+        ActorId, Cause, CommitTimes, Generation, GetCheckpointStatus, GetRouterStatus, Reopen,
+    },
     metrics as names,
     ports::{
         routes::Target,
@@ -265,7 +267,7 @@ impl Supervisor {
             Arc::clone(&running.launch.source),
             running.checkpointer.send(GetCheckpointStatus),
         );
-        let epoch = running.launch.from.home.epoch;
+        let (number, epoch) = (running.number, running.launch.from.home.epoch);
         let effect = async move {
             let status = durable.await.ok()?;
             let asked_us = clock::unix_now_us();
@@ -280,11 +282,17 @@ impl Supervisor {
             };
             Some((head, asked_us, status, kept))
         };
-        ctx.spawn(effect.into_actor(self).map(|told, supervisor, _| {
+        ctx.spawn(effect.into_actor(self).map(move |told, supervisor, _| {
             let Some((head, asked_us, status, kept)) = told else {
                 return;
             };
             if let Some(head) = head {
+                let is_this = supervisor.running.as_ref().map(|running| running.number);
+                if let Err(failure) = head.ensure_reaches(&status.durable.position)
+                    && is_this == Some(number)
+                {
+                    supervisor.to_reader(Reopen(failure));
+                }
                 supervisor
                     .report
                     .log_is(head, &status.durable.position, asked_us);

@@ -17,6 +17,7 @@ use crate::{
     event::{EventHeader, FLAG_ARTIFICIAL, MAGIC},
     fingerprint::LogFingerprint,
     position::{FileName, Position},
+    transaction::Boundary,
 };
 
 impl Assembler {
@@ -41,7 +42,9 @@ impl Assembler {
         if !is_new && !self.is_counted_now(header) {
             return Ok(());
         }
-        self.moved_in(is_new.then(|| Box::new(found)), header, items)
+        let log = is_new.then(|| Box::new(found));
+        let boundary = self.boundary(None, header.timestamp_us());
+        self.move_to(Boundary { log, ..boundary }, items)
     }
 
     /// Whether the FORMAT_DESCRIPTION in hand is the one that has just moved the offset.
@@ -76,7 +79,6 @@ impl Assembler {
             self.ensure_closed()?;
         }
         self.tables.clear();
-        self.place.previous_gtids = None;
         self.place.entered = Entered::Told;
         self.place.file = to.file;
         self.place.offset = to.offset;

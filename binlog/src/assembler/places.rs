@@ -10,7 +10,6 @@ use crate::{
     Error,
     cursor::Cursor,
     event::{EventHeader, EventKind, Framing, MAGIC},
-    fingerprint::LogFingerprint,
     gtid::{Gtid, GtidSet},
     payload::Payload,
     position::{FileName, Position},
@@ -33,7 +32,6 @@ pub(super) struct Place {
     /// The last boundary.
     pub position: Position,
     pub framing: Framing,
-    pub previous_gtids: Option<GtidSet>,
     pub payload: Option<Payload>,
     /// The payload's event, while its last part has not come.
     pub parts: Option<PayloadParts>,
@@ -61,7 +59,6 @@ impl Place {
             unplaced_bytes: 0,
             position,
             framing,
-            previous_gtids: None,
             payload: None,
             parts: None,
         }
@@ -77,6 +74,7 @@ impl Assembler {
             commit_us,
             xa: None,
             log: None,
+            had: None,
         }
     }
 
@@ -139,22 +137,30 @@ impl Assembler {
         header: &EventHeader,
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
-        self.moved_in(None, header, items)
+        self.move_to(self.boundary(None, header.timestamp_us()), items)
     }
 
-    pub(super) fn moved_in(
+    /// The file says what was committed before it.
+    pub(super) fn moved_behind(
         &mut self,
-        log: Option<Box<LogFingerprint>>,
+        had: GtidSet,
         header: &EventHeader,
         items: &mut Vec<Item>,
     ) -> Result<(), Error> {
+        let had = Some(Box::new(had));
+        let boundary = self.boundary(None, header.timestamp_us());
+        self.move_to(Boundary { had, ..boundary }, items)
+    }
+
+    pub(super) fn move_to(
+        &mut self,
+        boundary: Boundary,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
         self.ensure_closed()?;
-        self.place.position = Position::new(self.place.file.clone(), self.place.offset);
+        self.place.position = boundary.position();
         if !self.is_in_prepared() {
-            items.push(Item::Moved(Boundary {
-                log,
-                ..self.boundary(None, header.timestamp_us())
-            }));
+            items.push(Item::Moved(boundary));
         }
         Ok(())
     }

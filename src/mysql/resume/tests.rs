@@ -275,3 +275,46 @@ proptest! {
         prop_assert_eq!(route.is_ok(), purged <= ours && ours <= executed);
     }
 }
+
+#[test]
+fn what_is_not_executed_yet_is_looked_for_in_the_log() {
+    let ours = from("binlog.000008:400", &format!("{A}:1-22"));
+    assert_eq!(
+        decided(uuid(A), &ours, &two_files()),
+        Ok(Route::ByPosition(ours.mark.position.clone()))
+    );
+    assert_eq!(unexecuted(&ours, &two_files()), set(&format!("{A}:21-22")));
+    let mut without = two_files();
+    without.has_gtids = false;
+    assert!(unexecuted(&ours, &without).is_empty());
+    // A domain of MariaDB can be deleted, its numbers cannot fall.
+    let ours = from("binlog.000008:400", "0-1-9,3-1-7");
+    let maria = facts(&[("binlog.000008", 500)], "0-1-8", "");
+    assert_eq!(unexecuted(&ours, &maria), set("0-1-9"));
+}
+
+#[test]
+fn what_a_given_start_lacks_is_said_of_the_start() {
+    for (start, words) in [
+        ("1-9", "has purged: 1b8f86dd-e709-11f1-a854-02fc00000001:10"),
+        (
+            "1-21",
+            "does not have: 1b8f86dd-e709-11f1-a854-02fc00000001:21",
+        ),
+    ] {
+        let start = set(&format!("{A}:{start}"));
+        let refused = |of| Failure::from(ensure_gtids(&start, &two_files(), of).expect_err("no"));
+        let failure = refused(SetOf::Start("source.start"));
+        let told = failure.to_string();
+        assert!(
+            told.starts_with("source.start ") && told.contains(words),
+            "{told}"
+        );
+        assert!(!told.contains("read"), "{told}");
+        let told = refused(SetOf::Read).to_string();
+        assert!(
+            told.contains("read") && !told.contains("source.start"),
+            "{told}"
+        );
+    }
+}

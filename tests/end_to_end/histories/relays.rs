@@ -21,18 +21,18 @@ const BEGINS: [u8; 3] = [33, 34, 162];
 const SAYS_GAP: [&str; 2] = ["did not come", "leaves events out"];
 
 /// A relay before the server.
-struct Relayed {
-    origin: Origin,
-    wire: Wire,
+pub(super) struct Relayed {
+    pub origin: Origin,
+    pub wire: Wire,
 }
 
 impl Relayed {
-    async fn new(origin: Origin) -> anyhow::Result<Self> {
+    pub async fn new(origin: Origin) -> anyhow::Result<Self> {
         let wire = Wire::to(origin.server.port(), 7).await?;
         Ok(Self { origin, wire })
     }
 
-    fn launch(&self) -> anyhow::Result<Launch> {
+    pub fn launch(&self) -> anyhow::Result<Launch> {
         let url = format!("mysql://{USER}:{PASSWORD}@127.0.0.1:{}", self.wire.port());
         let launch = self.origin.launch()?.setting("source.url", &url);
         Ok(launch
@@ -44,13 +44,16 @@ impl Relayed {
     /// counted from 1.
     fn leaves_out(&self, number: u32, dumps: u32) {
         let (mut transactions, mut dump) = (0, 0);
-        let (mut place, mut is_out) = (None, false);
+        let (mut place, mut is_out, mut is_first) = (None, false, true);
         self.wire.rewrite(move |event| {
             let kind = event.get(KIND).copied().unwrap_or_default();
             if kind == ROTATE {
-                (is_out, dump) = (false, dump + 1);
+                (is_out, is_first) = (false, true);
             }
             if BEGINS.contains(&kind) {
+                // A dump that only asks what the file is has none.
+                dump += u32::from(is_first);
+                is_first = false;
                 transactions += 1;
                 let at = event.get(NEXT_OFFSET).map(<[u8]>::to_vec);
                 if transactions == number {

@@ -150,7 +150,7 @@ async fn a_stream_of_mariadb_begins_where_it_is_told() -> anyhow::Result<()> {
     says(
         &run,
         1,
-        &["has purged transactions that have not been read: 0-"],
+        &["source.start lacks transactions", "has purged: 0-"],
     );
     Ok(())
 }

@@ -1,20 +1,48 @@
-//! Where reading ends by itself, also inside a transaction: what is beyond it is forgotten.
+//! Where reading ends by itself, also inside a transaction: what is beyond it is forgotten. And where it must: at a
+//! transaction that has come before.
 
-use headwater_binlog::{assembler::Item, transaction::Transaction};
+use headwater_binlog::{
+    assembler::{Item, StreamKind},
+    gtid::Gtid,
+    transaction::Transaction,
+};
 
 use super::Intake;
-use crate::{progress::Mark, reading::Until};
+use crate::{
+    progress::{Mark, Repeated},
+    reading::Until,
+};
+
+fn gtid_of(item: &Item) -> Option<&Gtid> {
+    match item {
+        Item::Rows(block) => block.transaction.gtid.as_ref(),
+        Item::Statement(statement) => statement.transaction.gtid.as_ref(),
+        Item::Commit(end) => end.gtid.as_ref(),
+        Item::Moved(_) => None,
+    }
+}
 
 impl Intake {
-    /// Looks for boundaries among the items from `from` on.
-    pub(super) fn note(&mut self, from: usize) {
+    /// Looks for boundaries among the items from `from` on, and for transactions that have come before.
+    pub(super) fn note(&mut self, from: usize) -> Result<(), Repeated> {
         let inside = match &self.until {
             Until::Mark(end) if 0 < end.rows_done => self.stop_inside(from),
             _ => None,
         };
         let mut index = from;
-        while let Some(item) = self.items.get(index) {
+        while let Some(item) = self.items.get_mut(index) {
+            // Who gives files may give some of them twice.
+            if self.kind != StreamKind::Files
+                && let Some(gtid) = gtid_of(item)
+            {
+                self.sent.ensure_new(&self.ended, gtid)?;
+            }
             index += 1;
+            if let Item::Commit(end) | Item::Moved(end) = item
+                && let Some(had) = self.had.take()
+            {
+                end.had.get_or_insert_default().union(&had);
+            }
             match item {
                 Item::Commit(end) => self.ended.pass(end),
                 Item::Moved(end) => self.ended.enter(end),
@@ -25,7 +53,7 @@ impl Intake {
                 self.items.truncate(index);
                 self.chunk.clear();
                 self.is_reached = true;
-                return;
+                return Ok(());
             }
         }
         if let Some(end) = inside {
@@ -34,6 +62,7 @@ impl Intake {
             self.chunk.clear();
             self.is_reached = true;
         }
+        Ok(())
     }
 
     /// Drops what lies behind an end inside a transaction, among the items from `from` on. The end, if it is there.

@@ -1,6 +1,7 @@
 //! The intake under a budget that refuses instead of waiting: what would wait here would wait for ever.
 
 mod columns;
+mod had;
 mod undone;
 
 use headwater_binlog::{
