@@ -11,8 +11,8 @@ use std::{
 };
 
 use headwater_actors::{
-    checkpoint::Checkpoint,
     failure::{Class, Failure},
+    progress::{Home, Resume},
 };
 
 use super::options::{Host, SourcePlan};
@@ -53,7 +53,7 @@ impl CatchUpWait {
     }
 }
 
-/// What one host means for the checkpoint.
+/// What one host means for the position that is stored.
 #[derive(Debug, PartialEq)]
 enum Answer {
     /// It is the server whose position this is.
@@ -82,7 +82,7 @@ impl Answer {
 /// Transient while no host answers or one may still catch up; definite when none can go on.
 pub async fn choose_host(
     plan: &SourcePlan,
-    checkpoint: Option<&Checkpoint>,
+    stored: Option<(Home, &Resume)>,
     catch_up: &CatchUpWait,
 ) -> Result<SourcePlan, Failure> {
     let mut answers = Vec::new();
@@ -91,11 +91,11 @@ pub async fn choose_host(
             hosts: vec![host.clone()],
             ..plan.clone()
         };
-        let answer = match ask(&only, checkpoint).await {
+        let answer = match ask(&only, stored).await {
             Ok(answer) => answer,
             Err(failure) => Answer::Refuses(failure),
         };
-        let is_enough = answer == Answer::Home || checkpoint.is_none() && answer == Answer::GoesOn;
+        let is_enough = answer == Answer::Home || stored.is_none() && answer == Answer::GoesOn;
         answers.push((host, answer));
         if is_enough {
             break;
@@ -127,11 +127,11 @@ pub async fn choose_host(
     })
 }
 
-async fn ask(plan: &SourcePlan, checkpoint: Option<&Checkpoint>) -> Result<Answer, Failure> {
+async fn ask(plan: &SourcePlan, stored: Option<(Home, &Resume)>) -> Result<Answer, Failure> {
     let mut server = server(plan).await?;
-    let answer = match checkpoint {
+    let answer = match stored {
         None => Answer::GoesOn,
-        Some(checkpoint) => match compare(&mut server, checkpoint).await {
+        Some((home, resume)) => match compare(&mut server, home, resume).await {
             Ok(answer) => answer.of(&server.host()),
             Err(failure) => return Err(failure.within(name(&server.host()))),
         },
@@ -140,20 +140,18 @@ async fn ask(plan: &SourcePlan, checkpoint: Option<&Checkpoint>) -> Result<Answe
     Ok(answer)
 }
 
-async fn compare(server: &mut Server, checkpoint: &Checkpoint) -> Result<Answer, Failure> {
+async fn compare(server: &mut Server, home: Home, resume: &Resume) -> Result<Answer, Failure> {
     let facts = server.facts().await?;
-    let is_home = facts.server_uuid == checkpoint.home.server_uuid;
-    Ok(
-        match decide_resume(checkpoint.home.server_uuid, &checkpoint.resume, &facts) {
-            Ok(_) if is_home => Answer::Home,
-            Ok(_) => Answer::GoesOn,
-            Err(Refusal::Never(failure)) => Answer::Refuses(failure),
-            Err(Refusal::Lacks(failure)) => match server.replication().await? {
-                Replication::Stopped => Answer::Refuses(failure),
-                Replication::Runs | Replication::Hidden => Answer::Lags(failure),
-            },
+    let is_home = facts.server_uuid == home.server_uuid;
+    Ok(match decide_resume(home.server_uuid, resume, &facts) {
+        Ok(_) if is_home => Answer::Home,
+        Ok(_) => Answer::GoesOn,
+        Err(Refusal::Never(failure)) => Answer::Refuses(failure),
+        Err(Refusal::Lacks(failure)) => match server.replication().await? {
+            Replication::Stopped => Answer::Refuses(failure),
+            Replication::Runs | Replication::Hidden => Answer::Lags(failure),
         },
-    )
+    })
 }
 
 /// The index of the host to read. `left` is for how long a server may still catch up.

@@ -168,7 +168,7 @@ pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, F
 async fn first_position(plan: &Plan) -> Result<String, Failure> {
     let stored = checkpoint::peek(&plan.checkpoint, &plan.name).await?;
     let catch_up = CatchUpWait::new(Duration::ZERO);
-    let hosts = mysql::choose_host(&plan.source, stored.checkpoint.as_ref(), &catch_up).await?;
+    let hosts = mysql::choose_host(&plan.source, launch::place(&stored), &catch_up).await?;
     let plan = &Plan {
         source: hosts.only_first(),
         ..plan.clone()

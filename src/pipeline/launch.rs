@@ -12,7 +12,7 @@ use headwater_actors::{
         source::Source,
         store::{CheckpointStore, Stored},
     },
-    progress::Home,
+    progress::{Home, Resume},
     reading::Until,
 };
 use headwater_binlog::gtid::Uuid;
@@ -72,8 +72,8 @@ impl Launcher for ServerLauncher {
 impl Server {
     async fn launch(&self) -> Result<Launch, Failure> {
         let stored = self.store.load().await?;
-        let checkpoint = stored.checkpoint.as_ref();
-        let hosts = mysql::choose_host(&self.plan.source, checkpoint, &self.catch_up).await?;
+        let place = place(&stored);
+        let hosts = mysql::choose_host(&self.plan.source, place, &self.catch_up).await?;
         let plan = Box::new(Plan {
             source: hosts.only_first(),
             ..self.plan.clone()
@@ -113,6 +113,12 @@ impl Server {
             RunUntil::At(Target::Gtids(gtids)) => Until::Gtids(gtids.clone()),
         })
     }
+}
+
+/// Where the stored position is, and whose.
+pub(super) fn place(stored: &Stored) -> Option<(Home, &Resume)> {
+    let stored = stored.checkpoint.as_ref()?;
+    Some((stored.home, &stored.resume))
 }
 
 /// The preflight of `check`; all that fails in one sentence, with all cures.

@@ -134,7 +134,7 @@ impl Replay {
             Ok(letter) => letter,
             Err(error) => return Ok(Err(error.to_string())),
         };
-        let server_uuid = letter.origin.server_uuid;
+        let server_uuid = letter.home.server_uuid;
         let routes = self.routes.entry(server_uuid).or_insert_with(|| {
             GenerationRoutes::new(&self.plan, Arc::clone(&self.outputs), server_uuid)
         });
@@ -161,7 +161,7 @@ impl Replay {
                 oversize: OnError::Halt,
                 undecodable: OnError::Halt,
             },
-            origin: letter.origin,
+            home: letter.home,
         };
         let mut buffer = LaneBuffer::new(letter.lane, rules);
         if !letter.line.is_empty() {
@@ -170,7 +170,7 @@ impl Replay {
             let record = buffer.record_of_line(&letter.line, partition_key, permit)?;
             return Ok(vec![record]);
         }
-        let mut lines = Lines::new(Arc::clone(&route.encoder), letter.origin.epoch);
+        let mut lines = Lines::new(Arc::clone(&route.encoder), letter.home.epoch);
         buffer.push(Arc::new(LaneChanges {
             seq: BarrierSeq(1),
             parts: vec![letter.change],

@@ -4,20 +4,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_binlog::{gtid::Uuid, transaction::Transaction};
+use headwater_binlog::transaction::Transaction;
 
 use super::BoxFuture;
-use crate::{changes::Part, failure::Failure, lane::Lane};
+use crate::{changes::Part, failure::Failure, lane::Lane, progress::Home};
 
 pub trait DeadLetters: Send + Sync {
     fn bury(&self, letter: DeadLetter) -> BoxFuture<'static, Result<(), Failure>>;
-}
-
-/// What a line's `id` and `seq` rest on beside the change itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
-    pub server_uuid: Uuid,
-    pub epoch: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -25,7 +18,8 @@ pub struct DeadLetter {
     pub lane: Arc<Lane>,
     /// Why, as a sentence.
     pub reason: String,
-    pub origin: Origin,
+    /// What a line's `id` and `seq` rest on beside the change itself.
+    pub home: Home,
     /// The change alone: one row, or one statement.
     pub change: Part,
     /// The line as it would have been sent; empty when it could not be encoded.

@@ -327,3 +327,30 @@ fn known<T>(answer: Result<T, Failure>) -> Option<T> {
 pub const SUPERVISOR: &str = "supervisor";
 /// A lane in trouble is logged this often.
 const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_an_actor_was_restarted_is_told_with_what_to_do() {
+        let mut report = Report::new("shop".into());
+        let failure = Failure::transient("the log is damaged").with_hint("check its disk");
+        report.restarted(&ActorId::Reader, &Cause::Failed(failure));
+        report.restarted(&ActorId::Router, &Cause::Panicked);
+        let errors = report.snapshot().last_errors;
+        let told: Vec<_> = errors
+            .iter()
+            .map(|error| (error.message.as_str(), error.hint.as_deref()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("the log is damaged", Some("check its disk")),
+                ("panicked", None)
+            ]
+        );
+        report.reads();
+        assert!(report.vitals().borrow().last_error.is_none());
+    }
+}

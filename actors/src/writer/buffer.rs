@@ -24,10 +24,11 @@ use crate::{
     on_error::Policy,
     packing::{Compression, Packing, PartitionKey},
     ports::{
-        dead_letters::{DeadLetter, Origin},
+        dead_letters::DeadLetter,
         encoder::Written,
         sink::{Content, Record},
     },
+    progress::Home,
 };
 
 /// How a lane's changes become records.
@@ -41,7 +42,8 @@ pub struct RecordRules {
     /// The sink's own limit for payload and partition key.
     pub sink_bytes_max: usize,
     pub policy: Policy,
-    pub origin: Origin,
+    /// Of letters.
+    pub home: Home,
 }
 
 /// What the writer does next.

@@ -15,10 +15,8 @@ use crate::{
     failure::Failure,
     lane::Lane,
     on_error::{OnError, Policy, resume_hint},
-    ports::{
-        dead_letters::{DeadLetter, Origin},
-        encoder::RowEvent,
-    },
+    ports::{dead_letters::DeadLetter, encoder::RowEvent},
+    progress::Home,
 };
 
 /// What becomes of it, unless it halts.
@@ -114,7 +112,7 @@ impl Poison {
         self,
         policy: Policy,
         lane: &Arc<Lane>,
-        origin: Origin,
+        home: Home,
         line: Bytes,
         partition_key: Option<String>,
     ) -> Result<Settled, Failure> {
@@ -133,7 +131,7 @@ impl Poison {
         let letter = DeadLetter {
             lane: Arc::clone(lane),
             reason: self.reason,
-            origin,
+            home,
             change: self.change,
             line,
             partition_key,

@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_actors::{
-    changes::Part,
-    lane::Lane,
-    ports::dead_letters::{DeadLetter, Origin},
+    changes::Part, lane::Lane, ports::dead_letters::DeadLetter, progress::Home,
 };
 use headwater_binlog::{
     ddl::{Action, Subject},
@@ -204,8 +202,8 @@ pub(super) fn write(letter: &DeadLetter, lines: &mut Vec<u8>) -> Result<(), Erro
             table: letter.lane.table.table.clone(),
             lane_index: letter.lane.index,
             lane_count: letter.lane.count,
-            server_uuid: letter.origin.server_uuid.to_string(),
-            epoch: letter.origin.epoch,
+            server_uuid: letter.home.server_uuid.to_string(),
+            epoch: letter.home.epoch,
             event_offset,
             server_id: transaction.server_id,
             commit_us: transaction.commit_us,
@@ -322,7 +320,7 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
             count: change.lane_count,
         }),
         reason: body.reason,
-        origin: Origin {
+        home: Home {
             server_uuid: change.server_uuid.parse().map_err(field("server UUID"))?,
             epoch: change.epoch,
         },

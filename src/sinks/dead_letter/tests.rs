@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_actors::{changes::Part, lane::Lane, ports::dead_letters::Origin};
+use headwater_actors::{changes::Part, lane::Lane, progress::Home};
 use headwater_binlog::{
     columns::{Answer, ColumnList, ListedColumn},
     ddl::{Action, Subject},
@@ -90,7 +90,7 @@ fn letter(change: Part, line: &'static [u8]) -> DeadLetter {
     DeadLetter {
         lane: Arc::new(lane),
         reason: "row has 2000000 bytes".to_owned(),
-        origin: Origin {
+        home: Home {
             server_uuid: Uuid([7; 16]),
             epoch: 2,
         },

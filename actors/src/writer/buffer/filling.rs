@@ -168,7 +168,7 @@ impl LaneBuffer {
     fn poisoned(&self, open: &mut OpenRecord, poison: Poison, next: Cursor) -> Result<(), Failure> {
         let (line, key) = (open.take_line(), open.take_key());
         let rules = &self.rules;
-        let settled = poison.settle(rules.policy, &self.lane, rules.origin, line, key);
+        let settled = poison.settle(rules.policy, &self.lane, rules.home, line, key);
         (open.rows, open.is_closed) = (0, true);
         open.poison = Some(settled?);
         open.end = next;

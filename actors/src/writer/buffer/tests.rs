@@ -30,7 +30,7 @@ fn rules(packing: Packing, on_error: OnError) -> RecordRules {
             oversize: on_error,
             undecodable: on_error,
         },
-        origin: Origin {
+        home: Home {
             server_uuid: Uuid(fixture::SOURCE),
             epoch: 1,
         },
