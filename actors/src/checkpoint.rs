@@ -93,6 +93,8 @@ pub struct Checkpoint {
     pub home: Home,
     pub resume: Resume,
     pub ordering: OrderingKey,
+    /// The patterns of `source.tables` with which it was stored; empty where that is not known.
+    pub tables: Arc<[String]>,
     /// Written by a drain: nothing was in flight beyond it.
     pub drained: bool,
     /// Tables that are passed over, each with the place where it goes on.

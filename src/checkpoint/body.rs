@@ -64,6 +64,9 @@ struct PositionBody {
     server_id: u32,
     ordering: OrderingBody,
     drained: bool,
+    /// Patterns; not there in those of earlier builds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tables: Vec<String>,
     /// Tables that are passed over; not there without any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parked: Vec<ParkedBody>,
@@ -115,6 +118,7 @@ pub(super) fn encode(name: &str, stored: &Stored) -> Result<String, serde_json::
         server_id: checkpoint.server_id,
         ordering: OrderingBody::of(&checkpoint.ordering),
         drained: checkpoint.drained,
+        tables: checkpoint.tables.to_vec(),
         parked: checkpoint.parked.iter().map(parked_body).collect(),
     });
     let body = Body {
@@ -215,6 +219,7 @@ fn checkpoint(
             .key()
             .map_err(|error| headwater_binlog::Error::Refused(error.to_string()))?,
         drained: body.drained,
+        tables: body.tables.into(),
         parked: body
             .parked
             .into_iter()

@@ -125,6 +125,7 @@ fn stored(gtid_set: &str) -> Stored {
             ],
             OrderingKey::Table,
         ),
+        tables: Default::default(),
         drained: true,
         parked: Arc::new([parked()]),
     };

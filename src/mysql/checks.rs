@@ -14,7 +14,7 @@ use headwater_binlog::schema::{NameCase, TableName};
 use super::{facts::Flavour, failure::grant_hint, options::EVENT_BYTES_MAX};
 
 pub use names::{ensure_column_names, ensure_row_metadata};
-pub use tables::{SeenTable, ensure_primary_keys, ensure_tables};
+pub use tables::{SeenTable, ensure_primary_keys, ensure_read_before, ensure_tables};
 pub use tls::ensure_tls;
 pub use unlogged::{
     Cascade, ensure_cascades, ensure_log_filters, ensure_log_storage, logs_cascades,

@@ -13,9 +13,9 @@ use super::{
         SeenTable, Variables, ensure_cascades, ensure_checksum, ensure_column_names,
         ensure_durability, ensure_event_bytes, ensure_format, ensure_gtid_mode, ensure_log_bin,
         ensure_log_filters, ensure_log_storage, ensure_no_old_fractions, ensure_primary_keys,
-        ensure_privileges, ensure_replica_updates, ensure_retention, ensure_row_image,
-        ensure_row_metadata, ensure_row_value_options, ensure_server_id, ensure_strict_gtids,
-        ensure_tables, ensure_tls, ensure_version, logs_cascades,
+        ensure_privileges, ensure_read_before, ensure_replica_updates, ensure_retention,
+        ensure_row_image, ensure_row_metadata, ensure_row_value_options, ensure_server_id,
+        ensure_strict_gtids, ensure_tables, ensure_tls, ensure_version, logs_cascades,
     },
     facts::{Flavour, SLOW_ANSWER, Server, number, text},
     log_filters::LogFilters,
@@ -25,7 +25,7 @@ use super::{
 
 const DOING: &str = "check the server";
 
-/// One check a line, in the order in which an operator would go.
+/// One check a line, in the order in which an operator would go. `before` are the tables of the stored position.
 ///
 /// # Errors
 /// When no server answers, or it does not let us in.
@@ -33,6 +33,7 @@ pub async fn preflight(
     plan: &SourcePlan,
     filter: &TableFilter,
     ordering: &OrderingKey,
+    before: Option<&TableFilter>,
 ) -> Result<Vec<Check>, Failure> {
     let mut server = server(plan).await?;
     let version = ensure_version(&server.version_text, server.version());
@@ -90,9 +91,10 @@ pub async fn preflight(
         checks.push(ensure_strict_gtids(&variables));
         checks.push(ensure_no_old_fractions(&old_columns, filter));
     }
-    checks.push(ensure_tables(&tables, filter, &user));
-    checks.extend(ensure_primary_keys(&tables, filter, ordering));
     checks.extend(ensure_cascades(&cascades));
+    checks.push(ensure_tables(&tables, filter, &user));
+    checks.extend(before.and_then(|before| ensure_read_before(&tables, filter, before)));
+    checks.extend(ensure_primary_keys(&tables, filter, ordering));
     Ok(checks)
 }
 

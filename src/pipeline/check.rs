@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use headwater_actors::{failure::Failure, ports::store::Stored};
+use headwater_actors::{failure::Failure, filter::TableFilter, ports::store::Stored};
 
 use super::{
     column_checks, launch, name_case,
@@ -139,7 +139,12 @@ async fn passwords(plan: &Plan) -> Vec<Check> {
 
 /// The server's part, as `run` judges it too.
 pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, Failure> {
-    let mut checks = mysql::preflight(&plan.source, &plan.tables, &plan.ordering).await?;
+    // An earlier build may have kept none.
+    let before = stored.checkpoint.as_ref().map(|found| &found.tables);
+    let before = before.and_then(|patterns| TableFilter::new(patterns).ok());
+    let tables = &plan.tables;
+    let mut checks =
+        mysql::preflight(&plan.source, tables, &plan.ordering, before.as_ref()).await?;
     let case = mysql::name_case(&plan.source).await?;
     checks.push(name_case::check(plan, case));
     let recoverable = mysql::recoverable(&plan.source).await?;

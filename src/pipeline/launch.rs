@@ -193,6 +193,7 @@ pub fn checkpoint_of(
         home: start.home,
         resume: start.resume,
         ordering: plan.ordering.clone(),
+        tables: plan.tables.patterns().into(),
         drained,
         parked: before.map_or_else(Arc::default, |before| Arc::clone(&before.parked)),
     }
@@ -254,6 +255,7 @@ impl Launcher for FileLauncher {
                 },
                 resume,
                 ordering: plan.ordering.clone(),
+                tables: plan.tables.patterns().into(),
                 drained: false,
                 // The files are read for all tables.
                 parked: Arc::default(),

@@ -316,6 +316,7 @@ impl Shared {
             home: main.home,
             resume: start.resume,
             ordering: plan.ordering.clone(),
+            tables: Arc::clone(&main.tables),
             drained: false,
             parked: Arc::default(),
         };

@@ -141,6 +141,7 @@ fn checkpoint() -> Checkpoint {
         },
         resume,
         ordering: OrderingKey::Table,
+        tables: Default::default(),
         drained: true,
         parked: Default::default(),
     }

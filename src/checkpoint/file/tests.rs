@@ -33,6 +33,7 @@ fn checkpoint(epoch: u32, offset: u64) -> Checkpoint {
         },
         resume,
         ordering: OrderingKey::PrimaryKey { lanes: 8 },
+        tables: Default::default(),
         drained: false,
         parked: Default::default(),
     }
@@ -404,6 +405,7 @@ proptest! {
                 routes.iter().map(|(pattern, lanes)| route(pattern, key(*lanes))).collect(),
                 key(lanes),
             ),
+            tables: Default::default(),
             drained,
             parked: parked.into_iter().map(|(table, reason, offset)| parked_table(table, reason, offset)).collect(),
             ..checkpoint(epoch, 4)

@@ -172,6 +172,7 @@ fn checkpoint(epoch: u32, offset: u64) -> Checkpoint {
         ),
         ordering: OrderingKey::Table,
         parked: Arc::default(),
+        tables: Default::default(),
         drained: false,
     }
 }

@@ -45,6 +45,32 @@ pub fn ensure_tables(tables: &[SeenTable], filter: &TableFilter, user: &str) -> 
     )
 }
 
+/// Tables that are included now and were not up to the stored position; `before` is what was included there.
+pub fn ensure_read_before(
+    tables: &[SeenTable],
+    filter: &TableFilter,
+    before: &TableFilter,
+) -> Option<Check> {
+    const SHOWN: usize = 10;
+    let added: Vec<_> = tables
+        .iter()
+        .filter(|table| filter.includes(&table.name) && !before.includes(&table.name))
+        .map(|table| table.name.to_string())
+        .collect();
+    added.first()?;
+    let shown: Vec<_> = added.iter().take(SHOWN).map(String::as_str).collect();
+    let more = if added.len() > SHOWN { ", …" } else { "" };
+    Some(Check::warn(
+        TABLES,
+        format!(
+            "{} tables were added behind the stored position, and their rows and changes before it are not sent: {}{more}",
+            added.len(),
+            shown.join(", ")
+        ),
+        "copy them (docs/start.md); this is said at the first start with them only",
+    ))
+}
+
 /// A table in several lanes needs a key to spread its rows by.
 pub fn ensure_primary_keys(
     tables: &[SeenTable],

@@ -38,6 +38,27 @@ fn patterns_that_match_no_table_fail_unless_they_take_everything() {
 }
 
 #[test]
+fn tables_that_are_added_behind_a_stored_position_are_named() {
+    let tables = [
+        table("shop", "orders", true),
+        table("shop", "items", true),
+        table("log", "lines", true),
+    ];
+    let added = |before, now| ensure_read_before(&tables, &filter(now), &filter(before));
+    for (before, now) in [
+        ("shop.*", "shop.*"),
+        ("*.*", "shop.*"),
+        ("shop.*", "shop.orders"),
+    ] {
+        assert_eq!(added(before, now), None, "{before} {now}");
+    }
+    let check = added("shop.orders", "*.*").expect("a warning");
+    assert_eq!(check.verdict, Verdict::Warn);
+    assert!(check.found.contains("2 tables were added"), "{check:?}");
+    assert!(check.found.contains("shop.items, log.lines"), "{check:?}");
+}
+
+#[test]
 fn every_setting_that_breaks_the_log_fails_with_the_line_that_cures_it() {
     let broken = variables(&[
         ("log_bin", "OFF"),

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::Maria;
-use crate::world::says;
+use crate::world::{WITHIN, says};
 
 #[tokio::test]
 async fn a_delete_of_a_system_versioned_table_is_an_update_that_ends_the_row() -> anyhow::Result<()>
@@ -99,5 +99,32 @@ async fn check_names_tables_that_foreign_keys_change_unseen() -> anyhow::Result<
         0,
         &["every included table has a primary key"],
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn tables_that_are_added_behind_the_stored_position_are_named_once() -> anyhow::Result<()> {
+    let maria = Maria::new(&[]).await?;
+    maria
+        .server
+        .exec(
+            "CREATE DATABASE shop; CREATE TABLE shop.a (id INT PRIMARY KEY); CREATE TABLE shop.b (id INT PRIMARY KEY); \
+             INSERT INTO shop.a VALUES (1); INSERT INTO shop.b VALUES (1)",
+        )
+        .await?;
+    let line = "1 tables were added behind the stored position";
+    for (tables, is_named) in [("shop.a", false), ("shop.*", true), ("shop.*", false)] {
+        let launch = maria
+            .launch(&maria.server)?
+            .setting("source.tables", tables);
+        let run = launch.arg("--until").arg("now").finish(WITHIN).await?;
+        assert_eq!(run.code(), Some(0), "{}", run.text());
+        assert_eq!(
+            run.text().contains(line),
+            is_named,
+            "{tables}: {}",
+            run.text()
+        );
+    }
     Ok(())
 }

@@ -47,6 +47,7 @@ fn ledger() -> Ledger {
         },
         resume: Resume::at(mark(0).position, GtidSet::default()),
         ordering: OrderingKey::Table,
+        tables: Default::default(),
         drained: true,
         parked: Default::default(),
     };
