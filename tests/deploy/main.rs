@@ -31,14 +31,14 @@ pub fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Settings as a container gets them: a text, and the password.
+/// Settings as a container gets them: one text.
 pub fn loaded(text: &str) -> Loaded {
     let layers = Layers {
         documents: vec![Document {
             name: "HEADWATER_CONFIG".to_owned(),
             text: Ok(text.to_owned()),
         }],
-        environment: vec![("HEADWATER__SOURCE__PASSWORD".into(), "secret".into())],
+        environment: Vec::new(),
         sets: &[],
     };
     layers

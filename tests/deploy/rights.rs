@@ -1,12 +1,13 @@
 //! The task's role is allowed exactly what the program calls: the settings of the task run between servers, and a proxy
 //! before each of them writes down what is asked.
 //!
-//! The key is not among it: Kinesis and DynamoDB ask for it in the program's name.
+//! The key is not among it: Kinesis, DynamoDB and Secrets Manager ask for it in the program's name.
 
 use std::collections::BTreeSet;
 
 use anyhow::Context;
 use headwater_harness::{
+    aws::JsonService,
     faults::FaultProxy,
     kinesis::Kinesis,
     moto::Moto,
@@ -89,7 +90,7 @@ async fn calls(
     let launch = |arguments: &[&str]| {
         let launch = Launch::new(BINARY, folder.path(), arguments)?
             .env("HEADWATER_CONFIG", &settings(service))
-            .env("HEADWATER__SOURCE__PASSWORD", PASSWORD)
+            .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", &store.url())
             .setting(&format!("sink.{}.endpoint_url", sink.0), &sink.1.url())
             .setting("checkpoint.dynamodb.endpoint_url", &store.url());
         anyhow::Ok(launch.shown())
@@ -113,6 +114,15 @@ async fn calls(
     Ok(calls.map(|operation| action(&operation)).collect())
 }
 
+/// The account's password, kept as the template wants it.
+async fn secret(moto: &Moto) -> anyhow::Result<String> {
+    let text = json!({"username": USER, "password": PASSWORD}).to_string();
+    let input = json!({"Name": "headwater/shop", "SecretString": text});
+    let service = JsonService::secrets_manager(&moto.endpoint());
+    let made = service.call("CreateSecret", &input).await?;
+    Ok(made["ARN"].as_str().context("its ARN")?.to_owned())
+}
+
 async fn source() -> anyhow::Result<MySql> {
     let mysql = MySql::start().await?;
     mysql
@@ -126,11 +136,12 @@ async fn to_kinesis_the_role_allows_what_is_called_and_no_more() -> anyhow::Resu
     let (mysql, kinesis, moto) = tokio::try_join!(source(), Kinesis::start(), Moto::start())?;
     tokio::try_join!(kinesis.create_stream("changes", 1), create_table(&moto))?;
     let proxy = FaultProxy::in_front_of(&kinesis.endpoint(), 1, 1).await?;
-    let port = mysql.port().to_string();
+    let (port, secret) = (mysql.port().to_string(), secret(&moto).await?);
     let service = service(&[
         ("DatabaseHost", "127.0.0.1"),
         ("DatabasePort", &port),
         ("DatabaseUser", USER),
+        ("PasswordSecretArn", &secret),
     ]);
     let called = calls(&service, &mysql, ("kinesis", &proxy), &moto).await?;
     assert_eq!(called, granted(&service));
@@ -146,11 +157,12 @@ async fn to_firehose_the_role_allows_what_is_called_and_no_more() -> anyhow::Res
         create_table(&moto)
     )?;
     let proxy = FaultProxy::in_front_of(&moto.endpoint(), 1, 1).await?;
-    let port = mysql.port().to_string();
+    let (port, secret) = (mysql.port().to_string(), secret(&moto).await?);
     let service = service(&[
         ("DatabaseHost", "127.0.0.1"),
         ("DatabasePort", &port),
         ("DatabaseUser", USER),
+        ("PasswordSecretArn", &secret),
         ("StreamName", ""),
         ("DeliveryStreamName", "changes"),
     ]);
@@ -170,6 +182,7 @@ fn every_right_is_for_one_thing() -> anyhow::Result<()> {
             "Stream" => json!("arn:aws:kinesis:us-east-1:123456789012:stream/changes"),
             "RouteStreams" => json!([more]),
             "Checkpoint" => json!("arn:aws:dynamodb:us-east-1:123456789012:table/headwater"),
+            "Password" => json!("arn:aws:secretsmanager:us-east-1:123456789012:secret:shop-1"),
             other => anyhow::bail!("a right for {other}"),
         };
         assert_eq!(statement["Resource"], expected, "{id}");
@@ -177,6 +190,13 @@ fn every_right_is_for_one_thing() -> anyhow::Result<()> {
     let checkpoint = &statements(&service)[2];
     let keys = &checkpoint["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
     assert_eq!(keys, &json!(["shop"]));
+    // Signed and not called, so no proxy sees it.
+    let iam = [("PasswordSecretArn", ""), ("DatabaseResourceId", "db-ABC")];
+    let statements = statements(&crate::service::service(&iam));
+    let login = statements.last().context("a right")?;
+    assert_eq!(login["Action"], "rds-db:connect");
+    let account = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABC/headwater";
+    assert_eq!(login["Resource"], account);
     Ok(())
 }
 

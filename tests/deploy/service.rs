@@ -143,9 +143,9 @@ fn a_task_runs_what_the_image_has() {
     assert!(container["HealthCheck"]["Timeout"].as_u64() >= Some(5));
 }
 
-/// The password comes from the secret, and no other way.
+/// Read by the program itself, so that a rotation needs no other task.
 #[test]
-fn the_password_is_no_text_of_the_task() {
+fn the_password_is_named_and_never_a_text_of_the_task() {
     let secret = GIVEN
         .iter()
         .find(|(name, _)| *name == "PasswordSecretArn")
@@ -155,10 +155,21 @@ fn the_password_is_no_text_of_the_task() {
         ("password", format!("{secret}:password::")),
         ("", secret.to_owned()),
     ] {
-        let container = container(&service(&[("PasswordSecretKey", key)]));
-        let expected = json!([{"Name": "HEADWATER__SOURCE__PASSWORD", "ValueFrom": from}]);
-        assert_eq!(container["Secrets"], expected);
+        let text = settings(&service(&[("PasswordSecretKey", key)]));
+        assert!(
+            text.contains(&format!("source.password_secret = \"{from}\"")),
+            "{text}"
+        );
+        plan(&text);
     }
+    let iam = [("PasswordSecretArn", ""), ("DatabaseResourceId", "db-ABC")];
+    let text = settings(&service(&iam));
+    assert!(
+        text.contains("source.auth = \"rds_iam\"") && !text.contains("password"),
+        "{text}"
+    );
+    plan(&text);
+    assert_eq!(container(&service(&[])).get("Secrets"), None);
 }
 
 #[test]
