@@ -13,6 +13,7 @@ use aws_sigv4::{
 };
 use aws_smithy_runtime_api::{box_error::BoxError, client::identity::Identity};
 use headwater_actors::failure::{Class, Failure};
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::{AwsPlan, configure, credentials};
 
@@ -117,7 +118,9 @@ fn presign(
     );
     let none = std::iter::empty();
     let request = SignableRequest::new("GET", &url, none, SignableBody::Bytes(&[]))?;
-    let (instructions, _) = sign(request, &params)?.into_parts();
+    // The signer writes what it signs into the finest log, the session token too.
+    let signed = with_default(NoSubscriber::default(), || sign(request, &params));
+    let (instructions, _) = signed?.into_parts();
     for (name, value) in instructions.params() {
         url.push_str(&format!("&{name}={}", encoded(value)));
     }

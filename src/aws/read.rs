@@ -114,9 +114,17 @@ fn explained(failure: Failure, action: Action<'_>) -> Failure {
     };
     let Action { iam, kind, name } = action;
     let hint = match code.as_str() {
-        "AccessDenied" | "AccessDeniedException" => format!(
-            "allow the action {iam} on the {kind} \"{name}\" in the IAM policy, and kms:Decrypt on its KMS key if it has one of your own"
-        ),
+        "AccessDenied" | "AccessDeniedException" => {
+            let missing = match kind {
+                "object" => {
+                    "; without s3:ListBucket on the bucket S3 says the same of an object that is missing"
+                }
+                _ => "",
+            };
+            format!(
+                "allow the action {iam} on the {kind} \"{name}\" in the IAM policy, and kms:Decrypt on its KMS key if it has one of your own{missing}"
+            )
+        }
         "ResourceNotFoundException"
         | "ParameterNotFound"
         | "ParameterVersionNotFound"

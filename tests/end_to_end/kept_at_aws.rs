@@ -6,6 +6,10 @@ use headwater_harness::{
     program::{Finished, Launch},
 };
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
 
 use crate::world::{BINARY, WITHIN, says};
 
@@ -125,5 +129,89 @@ async fn settings_need_a_region_and_credentials_and_say_so() -> anyhow::Result<(
         2,
         &["no usable credentials", "give the process credentials"],
     );
+    Ok(())
+}
+
+/// A service that gives this answer, whatever it is asked.
+async fn answering(status: &'static str, body: &'static str) -> anyhow::Result<String> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    let length = body.len();
+    let answer =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 16 << 10];
+            if stream.read(&mut request).await? > 0 {
+                stream.write_all(answer.as_bytes()).await?;
+            }
+        }
+        std::io::Result::Ok(())
+    });
+    Ok(endpoint)
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_and_a_bucket_elsewhere_are_named() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let denied = answering(
+        "400 Bad Request",
+        "{\"__type\":\"AccessDeniedException\",\"Message\":\"not authorized\"}",
+    )
+    .await?;
+    let refused = headwater(&folder, &denied, &["config", "-c", "ssm:/orders"]).await?;
+    let words = [
+        "allow the action ssm:GetParameter on the parameter \"/orders\"",
+        "kms:Decrypt",
+    ];
+    says(&refused, 2, &words);
+    let denied = answering(
+        "403 Forbidden",
+        "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>",
+    )
+    .await?;
+    let refused = headwater(&folder, &denied, &["config", "-c", "s3://bucket/key"]).await?;
+    says(
+        &refused,
+        2,
+        &["allow the action s3:GetObject on the object \"bucket/key\""],
+    );
+    let elsewhere = answering(
+        "301 Moved Permanently\r\nx-amz-bucket-region: eu-west-3",
+        "<Error><Code>PermanentRedirect</Code><Message>another endpoint</Message></Error>",
+    )
+    .await?;
+    let refused = headwater(&folder, &elsewhere, &["config", "-c", "s3://bucket/key"]).await?;
+    says(
+        &refused,
+        2,
+        &["the bucket is in eu-west-3", "set AWS_REGION"],
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn trouble_that_passes_within_seconds_is_waited_for() -> anyhow::Result<()> {
+    let (moto, folder) = (Moto::start().await?, tempfile::tempdir()?);
+    moto.put_parameter("/headwater/orders", "[workers]\nthreads = 3\n")
+        .await?;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    let behind = moto.endpoint().replace("http://", "");
+    let road = tokio::spawn(async move {
+        // Hung up on, then let through.
+        drop(listener.accept().await?);
+        let (mut stream, _) = listener.accept().await?;
+        let mut behind = TcpStream::connect(behind).await?;
+        copy_bidirectional(&mut stream, &mut behind).await
+    });
+    let arguments = ["config", "-c", "ssm:/headwater/orders"];
+    let printed = headwater(&folder, &endpoint, &arguments).await?;
+    says(
+        &printed,
+        0,
+        &["threads = 3 # \"ssm:/headwater/orders\" line 2"],
+    );
+    road.abort();
     Ok(())
 }

@@ -196,14 +196,20 @@ async fn a_secret_that_cannot_be_used_is_told_without_its_content() -> anyhow::R
     assert!(!refused.text().contains("old-one"), "{}", refused.text());
     let passed = check("prod/db")?.finish(WITHIN).await?;
     says(&passed, 0, &["ok   source password: secret \"prod/db\""]);
-    // Wrong from the first login on: nobody is changing it.
-    rotation.moto.put_secret(SECRET, "wrong").await?;
-    let halted = rotation.launch("prod/db")?.finish(WITHIN).await?;
+    // Wrong from the first login on: nobody is changing it. Not even the finest log has it.
+    rotation.moto.put_secret(SECRET, "wrong-one").await?;
+    let launch = rotation.launch("prod/db")?.env("RUST_LOG", "trace");
+    let halted = launch.finish(WITHIN).await?;
     says(
         &halted,
         1,
-        &["says 1045", "the secret \"prod/db\" is read again"],
+        &[
+            "says 1045",
+            "the secret \"prod/db\" is read again",
+            "GetSecretValue",
+        ],
     );
+    assert!(!halted.text().contains("wrong-one"), "{}", halted.text());
     Ok(())
 }
 
@@ -284,7 +290,11 @@ async fn a_token_that_is_refused_cannot_be_signed_or_would_go_without_tls_is_tol
 -> anyhow::Result<()> {
     let iam = Iam::new().await?;
     iam.rds.refuse(true);
-    let refused = iam.launch()?.finish(WITHIN).await?;
+    let launch = iam
+        .launch()?
+        .env("AWS_SESSION_TOKEN", "session-token")
+        .env("RUST_LOG", "trace");
+    let refused = launch.finish(WITHIN).await?;
     says(
         &refused,
         1,
@@ -294,6 +304,15 @@ async fn a_token_that_is_refused_cannot_be_signed_or_would_go_without_tls_is_tol
             "AWSAuthenticationPlugin",
             "rds-db:connect",
         ],
+    );
+    for secret in ["session-token", "X-Amz-Signature"] {
+        assert!(!refused.text().contains(secret), "{}", refused.text());
+    }
+    assert!(
+        iam.rds
+            .tokens()
+            .iter()
+            .all(|token| token.contains("session-token"))
     );
     let check = iam
         .launch()?
