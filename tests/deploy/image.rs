@@ -97,10 +97,10 @@ async fn the_image_streams_as_another_user_on_a_read_only_root() -> anyhow::Resu
         kinesis.create_stream("changes", 1),
     )?;
     let (image, volume) = (lay_out(), tempfile::tempdir()?);
-    let bytes: u64 = files(image.path())
-        .iter()
-        .map(|path| path.metadata().unwrap().len())
-        .sum();
+    let sizes = |path: &PathBuf| path.metadata().unwrap().len();
+    let bytes: u64 = files(image.path()).iter().map(sizes).sum();
+    let beside = bytes - sizes(&image.path().join("usr/local/bin/headwater"));
+    assert!(beside <= 5_000_000, "{beside} bytes beside the program");
 
     // By name: the resolver is one of the libraries. MySQL's certificate is not looked at, so TLS is.
     let launch = run(image.path(), volume.path(), &["run"])?
@@ -165,6 +165,9 @@ async fn the_image_streams_as_another_user_on_a_read_only_root() -> anyhow::Resu
     let ended = program.drain(WITHIN).await?;
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
     assert!(volume.path().join("headwater.checkpoint").is_file());
+    if std::env::var_os("HEADWATER_IMAGE_BINARY").is_some() {
+        assert!(bytes <= 30_000_000, "{bytes} bytes");
+    }
     println!(
         "image: {:.1} MB of files; alive after {} ms, streaming after {} ms; {memory} MiB resident",
         bytes as f64 / 1e6,
