@@ -309,6 +309,12 @@ async fn an_unreachable_store_stops_delivery_in_time(
     while program.metric("headwater_lease_held", &[]).await? != Some(1.0) {
         deadline.pause().await?;
     }
+    status_is(&program, "the trouble to be over", |status| {
+        let errors = status.get("last_errors").and_then(Value::as_array);
+        let is_over = |error: &Value| error["cured_at_unix_secs"].is_u64();
+        errors.is_some_and(|errors| errors.iter().all(is_over))
+    })
+    .await?;
     ends_well(program, world).await
 }
 

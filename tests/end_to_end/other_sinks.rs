@@ -1,10 +1,16 @@
 //! Firehose to S3, a file, standard output.
 
-use headwater_harness::{check::Judge, facts::Facts, moto::Moto, program::Stream};
+use bytes::Bytes;
+use headwater_harness::{
+    check::Judge,
+    facts::Facts,
+    moto::Moto,
+    program::{Launch, Stream},
+};
 
 use crate::{
     traffic::{Traffic, transactions},
-    world::{WITHIN, World, delivered},
+    world::{BINARY, WITHIN, World, delivered, says},
 };
 
 async fn judge(world: &World, lines: impl Iterator<Item = impl AsRef<[u8]>>) -> anyhow::Result<()> {
@@ -35,6 +41,22 @@ async fn firehose_puts_lines_into_s3_complete_and_in_order() -> anyhow::Result<(
     delivered(&program, &world.mysql).await?;
     assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
     let objects = moto.read_objects("lake").await?;
+    let check = Launch::new(BINARY, world.folder(), &["check", "-c", "headwater.toml"])?
+        .setting("sink.type", "firehose")
+        .setting("sink.firehose.delivery_stream", "orders")
+        .setting("sink.firehose.endpoint_url", &moto.endpoint());
+    let unproven =
+        "ok   sink: firehose:PutRecordBatch on delivery stream \"orders\" cannot be proven";
+    says(
+        &check.finish(WITHIN).await?,
+        0,
+        &["orders is ACTIVE", unproven],
+    );
+    // AWS refuses a call without records; this server makes an empty object of it.
+    let after = moto.read_objects("lake").await?;
+    let bytes =
+        |objects: &[(String, Bytes)]| -> usize { objects.iter().map(|(_, body)| body.len()).sum() };
+    assert_eq!(bytes(&after), bytes(&objects), "a permission was tried");
     let all: Vec<u8> = objects.iter().flat_map(|(_, body)| body.to_vec()).collect();
     assert_eq!(all.last(), Some(&b'\n'));
     judge(
