@@ -1,6 +1,6 @@
 //! AWS's JSON protocols, 1.0 and 1.1, for a service of which we need few calls.
 //!
-//! Not here: how a request gets there ([`super::service`]).
+//! Not here: how a request gets there (`super::service`).
 
 use std::time::Duration;
 

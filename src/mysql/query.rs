@@ -8,7 +8,7 @@
 
 use super::{error::Error, packets::Packets};
 
-/// Of an answer that is kept, with [`ROW_COST`] for each row: lists of files, tables, a table's columns.
+/// Of an answer that is kept, with `ROW_COST` for each row: lists of files, tables, a table's columns.
 pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Of one row, whose blobs come whole.
 const ROW_BYTES_MAX: usize = 64 << 20;
