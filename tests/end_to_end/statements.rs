@@ -41,3 +41,38 @@ async fn checksums_of_an_excluded_table_written_by_statement_are_passed_over_and
     assert_eq!(notes, ["before", "behind"]);
     Ok(())
 }
+
+/// Well above what is held back.
+const WIDE: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) \
+    SELECT /*+ SET_VAR(cte_max_recursion_depth = 2000) */ i AS id, 1 AS quantity, REPEAT('x', 200) AS note FROM n";
+
+#[tokio::test]
+async fn mysql_is_read_ahead_only_where_it_may_log_a_rollback() -> anyhow::Result<()> {
+    // Then temporary tables may come and go in a transaction.
+    let options = ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
+    let world = World::with(1, &options).await?;
+    let program = world.launch()?.start()?;
+    let sql = format!(
+        "BEGIN; INSERT INTO shop.orders {WIDE}; SAVEPOINT a; UPDATE shop.orders SET quantity = 2; \
+         CREATE TEMPORARY TABLE shop.w (a INT); ROLLBACK TO a; COMMIT; \
+         BEGIN; UPDATE shop.orders SET quantity = 3; CREATE TEMPORARY TABLE shop.v (a INT); ROLLBACK"
+    );
+    world.mysql.exec(&sql).await?;
+    delivered(&program, &world.mysql).await?;
+    let name = "headwater_source_read_ahead_total";
+    let ahead = program.metric(name, &[]).await?;
+    assert_eq!(ahead.unwrap_or_default(), 0.0, "rows alone commit");
+    // A statement stands among its rows.
+    let sql = format!("CREATE TABLE shop.copies (id BIGINT PRIMARY KEY) {WIDE}");
+    world.mysql.exec(&sql).await?;
+    delivered(&program, &world.mysql).await?;
+    assert_eq!(program.metric(name, &[]).await?, Some(1.0));
+    let finished = program.drain(WITHIN).await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    for table in ["shop.orders", "shop.copies"] {
+        let lines = world.lines_of(table).await?;
+        let kinds = |kind| lines.iter().filter(|line| line["type"] == kind).count();
+        assert_eq!((kinds("insert"), kinds("update")), (2000, 0), "{table}");
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+-- What a real MySQL 5.5 was asked to roll back; scripts/record-55 runs this behind mysql-5.5.sql and keeps the log.
+CREATE DATABASE bank;
+USE bank;
+CREATE TABLE acc (id INT PRIMARY KEY) ENGINE=InnoDB;
+CREATE TABLE kept (id INT PRIMARY KEY) ENGINE=MyISAM;
+BEGIN;
+INSERT INTO acc VALUES (1);
+CREATE TEMPORARY TABLE work (a INT);
+INSERT INTO kept VALUES (100);
+INSERT INTO acc VALUES (2);
+ROLLBACK;
+INSERT INTO acc VALUES (3);
+BEGIN;
+INSERT INTO acc VALUES (4);
+SAVEPOINT A;
+INSERT INTO acc VALUES (5);
+DROP TEMPORARY TABLE work;
+INSERT INTO kept VALUES (101);
+/* as typed */ ROLLBACK WORK TO SAVEPOINT `a`;
+INSERT INTO acc VALUES (6);
+COMMIT;
