@@ -10,12 +10,13 @@ const PURGED: &str = "the server no longer has this part of its log: copy the ta
 const TOO_LARGE: &str = "SET PERSIST replica_max_allowed_packet = 1073741824 (before 8.0.26: slave_max_allowed_packet); if the position was set by hand, it may not be the start of an event";
 const END_LOST: &str = "the file is shorter than the position: the server lost the end of its log, or the position was set by hand";
 const GTID_UNKNOWN: &str = "the server lacks transactions that were read: it lost the end of its log, or is not of the group that was read; compare the data, then `headwater position set`, or clear the checkpoint";
+const CUT_OFF: &str = "the server stopped while it wrote this file (a crash, a full disk), and has rolled back what it wrote last: if mysqlbinlog shows that too, go on in the next file, `headwater position set FILE:4`; else the file is damaged";
 const NO_EVENT: &str =
     "no event begins there: if the position was set by hand, `headwater position set` verifies it";
 const UNREADABLE: &str = "the server cannot read its own log there: the log was reset while it was read (RESET BINARY LOGS AND GTIDS, RESET MASTER), which the next start finds out, or it is damaged: check the server's disk and error log; if the position was set by hand, `headwater position set` verifies it";
 
 /// A part of the server's text, and the hint that belongs to it; the first that fits counts.
-const TEXTS: [(&str, &str); 12] = [
+const TEXTS: [(&str, &str); 13] = [
     ("same server_uuid", TAKEN_OVER),
     ("same server_id", TAKEN_OVER),
     ("more GTIDs than the", GTID_UNKNOWN),
@@ -26,6 +27,7 @@ const TEXTS: [(&str, &str); 12] = [
     ("max_allowed_packet", TOO_LARGE),
     ("position > file size", END_LOST),
     ("impossible position", END_LOST),
+    ("truncated in the middle of event", CUT_OFF),
     ("position < 4", NO_EVENT),
     ("requested incorrect position", NO_EVENT),
 ];
@@ -91,12 +93,15 @@ mod tests {
                 ],
             ),
             (
-                UNREADABLE,
+                CUT_OFF,
                 &[
                     "binlog truncated in the middle of event; consider out of disk space on source",
-                    "bogus data in log event; …",
-                    "what no version has said yet",
+                    "binlog truncated in the middle of event; consider out of disk space on master; …",
                 ],
+            ),
+            (
+                UNREADABLE,
+                &["bogus data in log event; …", "what no version has said yet"],
             ),
         ] {
             for text in texts {

@@ -12,7 +12,7 @@ use headwater_harness::{
 use serde_json::Value;
 
 use super::{Maria, in_order};
-use crate::world::{BINARY, WITHIN};
+use crate::world::{BINARY, WITHIN, says};
 
 const TABLES: &str = "CREATE DATABASE shop; \
     CREATE TABLE shop.acc (id INT PRIMARY KEY, v INT); \
@@ -416,5 +416,37 @@ async fn a_transaction_that_a_crash_left_open_is_not_sent_by_a_server_or_from_a_
         run.text()
     );
     assert_eq!(ids(&maria.lines()?.split_off(before)), [1]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_log_that_a_crash_cut_inside_an_event_halts_and_goes_on_in_the_next_file()
+-> anyhow::Result<()> {
+    let mut maria = Maria::new(&[]).await?;
+    let server = &mut maria.server;
+    server
+        .exec(
+            "CREATE DATABASE shop; CREATE TABLE shop.acc (id INT PRIMARY KEY, v INT); \
+             INSERT INTO shop.acc VALUES (1, 1); INSERT INTO shop.acc VALUES (2, 1)",
+        )
+        .await?;
+    server.kill()?;
+    let file = server.binlog_files()?.remove(0);
+    let mut log = std::fs::read(&file)?;
+    let (end, _) = events(&log).pop().context("an empty log")?;
+    log.truncate(end + 12);
+    std::fs::write(&file, &log)?;
+    server.start_again().await?;
+    server.exec("REPLACE INTO shop.acc VALUES (3, 1)").await?;
+    let words = ["truncated in the middle of event", "headwater position set"];
+    says(&maria.run(&maria.server).await?, 1, &words);
+    let set = ["position", "set", "binlog.000002:4"];
+    says(&maria.command(&set).await?, 0, &[]);
+    let run = maria.run(&maria.server).await?;
+    assert_eq!(run.code(), Some(0), "{}", run.text());
+    let mut lines = maria.lines()?;
+    in_order(&mut lines);
+    let ids = lines.iter().filter_map(|line| line["key"]["id"].as_i64());
+    assert_eq!(ids.collect::<Vec<_>>(), [1, 3]);
     Ok(())
 }
