@@ -1,7 +1,8 @@
 //! What adapters that keep files share: the folder of a path, files beside it, durable names, one owner.
 //!
 //! A new name survives a crash only after its folder was synced. An owner holds `FILE.lock`, which is never
-//! removed: a lock on a removed file guards nothing. The system lets go of it however the process ends; within one
+//! removed: a lock on a removed file guards nothing. Where somebody may remove it all the same, the owner locks the
+//! file itself too, each new one before it takes the name. The system lets go of it however the process ends; within one
 //! process it is let go of by name, because a child that is being started shares it for a moment. Files hold rows and
 //! positions, so a new one is its owner's alone. What an error means is said by the adapter.
 
@@ -105,11 +106,20 @@ pub enum Lock {
     Held(File),
 }
 
-/// A lock file that is ours until this is dropped.
+/// A lock file, or a file, that is ours until this is dropped.
 #[derive(Debug)]
 pub struct OwnedLock(File);
 
 impl OwnedLock {
+    /// Of a file that nobody else knows yet.
+    pub fn of_new(file: File) -> io::Result<Self> {
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(io::Error::other("somebody else locked it")),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Who owns it may write into it.
     pub fn file(&self) -> &File {
         &self.0
@@ -136,12 +146,10 @@ pub fn lock(path: &Path) -> io::Result<Lock> {
             _ => error,
         }
     })?;
-    match file.try_lock() {
-        Ok(()) => (),
-        Err(TryLockError::WouldBlock) => return Ok(Lock::Held(file)),
-        Err(TryLockError::Error(error)) => return Err(error),
-    }
-    let lock = OwnedLock(file);
+    let lock = match try_lock(file)? {
+        Lock::Taken(lock) => lock,
+        held @ Lock::Held(_) => return Ok(held),
+    };
     match is_locked_by(path, &lock)? {
         true => Ok(Lock::Taken(lock)),
         // Removed since it was opened: who comes next locks another file.
@@ -149,10 +157,45 @@ pub fn lock(path: &Path) -> io::Result<Lock> {
     }
 }
 
-/// Whether `lock` is still the file that another owner would meet.
+/// Tries to lock the file itself, without waiting. `None`: there is none.
+pub fn lock_itself(path: &Path) -> io::Result<Option<Lock>> {
+    for _ in 0..REPLACED_MAX {
+        let file = match open_regular(path, OpenOptions::new().read(true).write(true)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && folder(path).is_dir() => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        match try_lock(file)? {
+            // A new one has taken the name since it was opened: its owner has that one.
+            Lock::Taken(lock) if !is_at(path, &lock)? => (),
+            lock => return Ok(Some(lock)),
+        }
+    }
+    Err(io::Error::other("it is being replaced all the time"))
+}
+
+/// How often a file may be replaced between two looks at it.
+const REPLACED_MAX: usize = 100;
+
+fn try_lock(file: File) -> io::Result<Lock> {
+    match file.try_lock() {
+        Ok(()) => Ok(Lock::Taken(OwnedLock(file))),
+        Err(TryLockError::WouldBlock) => Ok(Lock::Held(file)),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether `lock` is still the lock file that another owner would meet.
 pub fn is_locked_by(path: &Path, lock: &OwnedLock) -> io::Result<bool> {
+    is_at(&beside(path, "lock"), lock)
+}
+
+/// Whether what is ours is still what has the name.
+pub fn is_at(path: &Path, lock: &OwnedLock) -> io::Result<bool> {
     let ours = lock.0.metadata()?;
-    match std::fs::symlink_metadata(beside(path, "lock")) {
+    match std::fs::symlink_metadata(path) {
         Ok(theirs) => Ok((ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino())),
         // A folder that is gone, as when a volume is, may come back with it.
         Err(error) if error.kind() == io::ErrorKind::NotFound && folder(path).is_dir() => Ok(false),
@@ -181,6 +224,22 @@ mod tests {
         assert!(matches!(lock(&path), Ok(Lock::Held(_))));
         drop(first);
         assert!(matches!(lock(&path), Ok(Lock::Taken(_))));
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_is_never_without_its_owner() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (path, next) = (folder.path().join("out"), folder.path().join("next"));
+        assert!(matches!(lock_itself(&path), Ok(None)));
+        let first = OwnedLock::of_new(create_anew(&path).expect("made")).expect("new");
+        assert!(matches!(lock_itself(&path), Ok(Some(Lock::Held(_)))));
+        let second = OwnedLock::of_new(create_anew(&next).expect("made")).expect("new");
+        std::fs::rename(&next, &path).expect("renamed");
+        assert!(!is_at(&path, &first).expect("a readable folder"));
+        drop(first);
+        assert!(matches!(lock_itself(&path), Ok(Some(Lock::Held(_)))));
+        drop(second);
+        assert!(matches!(lock_itself(&path), Ok(Some(Lock::Taken(_)))));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! A save writes `FILE.partial`, flushes it to the disk, renames it over `FILE` and flushes the folder: at
 //! every instant `FILE` is the old checkpoint or the new one, whole. A file that is damaged, newer, or of
-//! another pipeline is refused; starting anew by itself would skip or repeat without a word. `FILE.lock` is
-//! held while the store is open and is never removed: a lock on a removed file guards nothing.
+//! another pipeline is refused; starting anew by itself would skip or repeat without a word. `FILE.lock` and `FILE`
+//! are both locked while the store is open, so that a second process is refused as long as one of the two is there; a
+//! lock file that was removed is made again at the next save.
 //! A save whose future was dropped still runs to its end; a number taken at the call keeps it from
 //! overwriting a later one.
 
@@ -48,9 +49,8 @@ pub struct FileStore {
 struct Inner {
     path: PathBuf,
     name: String,
-    written: Mutex<Written>,
     /// Locked until dropped.
-    lock: OwnedLock,
+    written: Mutex<Written>,
 }
 
 /// The newest write, by the order of the calls.
@@ -59,6 +59,10 @@ struct Written {
     call: u64,
     epoch: u32,
     last_end: Option<LastEnd>,
+    /// `FILE.lock`.
+    lock: OwnedLock,
+    /// `FILE`, once there is one.
+    itself: Option<OwnedLock>,
 }
 
 impl FileStore {
@@ -71,6 +75,8 @@ impl FileStore {
     pub(super) fn try_open(path: &Path, name: &str) -> Result<Self, Error> {
         let path = &resolved(path)?;
         let lock = lock(path)?;
+        let itself = lock_itself(path)?;
+        note_owner(path, &lock)?;
         let stored = read(path, name)?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -80,8 +86,9 @@ impl FileStore {
                     call: 0,
                     epoch: stored.epoch,
                     last_end: stored.last_end,
+                    lock,
+                    itself,
                 }),
-                lock,
             }),
             calls: AtomicU64::new(0),
         })
@@ -138,28 +145,46 @@ impl Inner {
                 found: stored.epoch,
             });
         }
-        match durable::is_locked_by(&self.path, &self.lock) {
-            Ok(true) => (),
-            Ok(false) => return Err(Error::LockLost(self.path.clone())),
-            Err(error) => return Err(io_error(&self.path, "look for the lock file", error)),
-        }
+        self.ensure_owned(&mut written)?;
         let text = body::encode(&self.name, &stored)
             .map_err(|error| io_error(&self.path, "encode", io::Error::other(error)))?;
         let partial = beside(&self.path, "partial");
-        write_durably(&partial, text.as_bytes())
+        let file = write_durably(&partial, text.as_bytes())
+            .and_then(OwnedLock::of_new)
             .map_err(|error| io_error(&self.path, "write the partial file", error))?;
         fault::here("checkpoint.partial");
         std::fs::rename(&partial, &self.path)
             .map_err(|error| io_error(&self.path, "rename the partial file", error))?;
         fault::here("checkpoint.renamed");
         // From here on the new one may be what a restart finds.
-        *written = Written {
-            call,
-            epoch: stored.epoch,
-            last_end: stored.last_end,
-        };
+        written.call = call;
+        written.epoch = stored.epoch;
+        written.last_end = stored.last_end;
+        written.itself = Some(file);
         durable::sync_folder(&self.path)
             .map_err(|error| io_error(&self.path, "flush the folder", error))
+    }
+
+    /// Without its lock file it goes on while the checkpoint itself is ours: nobody else can have got in.
+    fn ensure_owned(&self, written: &mut Written) -> Result<(), Error> {
+        let look = |error| io_error(&self.path, "look for the lock file", error);
+        if durable::is_locked_by(&self.path, &written.lock).map_err(look)? {
+            return Ok(());
+        }
+        let is_ours = match &written.itself {
+            Some(itself) => durable::is_at(&self.path, itself).map_err(look)?,
+            None => false,
+        };
+        if !is_ours {
+            return Err(Error::LockLost(self.path.clone()));
+        }
+        tracing::warn!(path = %self.path.display(), "the lock file was removed; it is made again");
+        // Held: by one that is about to find the checkpoint locked. The next save tries again.
+        if let Lock::Taken(lock) = durable::lock(&self.path).map_err(look)? {
+            note_owner(&self.path, &lock)?;
+            written.lock = lock;
+        }
+        Ok(())
     }
 }
 
@@ -173,7 +198,7 @@ pub fn ensure_writable(path: &Path) -> Result<(), Failure> {
     let path = &resolved(path)?;
     let probe = beside(path, "probe");
     write_durably(&probe, b"{}\n")
-        .and_then(|()| std::fs::remove_file(&probe))
+        .and_then(|_| std::fs::remove_file(&probe))
         .map_err(|error| Failure::from(io_error(path, "try to write", error)))
 }
 
@@ -218,16 +243,7 @@ fn lock(path: &Path) -> Result<OwnedLock, Error> {
     match durable::lock(path)
         .map_err(|error| io_error(path, "open and lock the lock file", error))?
     {
-        Lock::Taken(lock) => {
-            // Who holds it, for the message that the next one prints.
-            let note = |mut file: &File| {
-                file.set_len(0)?;
-                file.rewind()?;
-                writeln!(file, "{}", std::process::id())
-            };
-            note(lock.file()).map_err(|error| io_error(path, "write the lock file", error))?;
-            Ok(lock)
-        }
+        Lock::Taken(lock) => Ok(lock),
         Lock::Held(file) => {
             let mut holder = String::new();
             // Only a number is repeated; a file that cannot be read names nobody.
@@ -243,11 +259,34 @@ fn lock(path: &Path) -> Result<OwnedLock, Error> {
     }
 }
 
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Another process has it although the lock file is ours: that one was removed.
+fn lock_itself(path: &Path) -> Result<Option<OwnedLock>, Error> {
+    match durable::lock_itself(path).map_err(|error| io_error(path, "open and lock it", error))? {
+        None => Ok(None),
+        Some(Lock::Taken(lock)) => Ok(Some(lock)),
+        Some(Lock::Held(_)) => Err(Error::Locked {
+            path: path.to_owned(),
+            holder: ", whose lock file was removed".to_owned(),
+        }),
+    }
+}
+
+/// Who holds it, for the message that the next one prints.
+fn note_owner(path: &Path, lock: &OwnedLock) -> Result<(), Error> {
+    let note = |mut file: &File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    note(lock.file()).map_err(|error| io_error(path, "write the lock file", error))
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = durable::create_anew(path)?;
     fault::here("checkpoint.created");
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
 }
 
 fn io_error(path: &Path, doing: &'static str, error: io::Error) -> Error {

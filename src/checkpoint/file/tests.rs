@@ -238,10 +238,32 @@ fn a_checkpoint_behind_a_link_is_written_behind_it() {
 }
 
 #[test]
-fn who_lost_the_lock_file_saves_nothing_more() {
+fn a_lock_file_that_is_removed_lets_nobody_in_and_is_made_again() {
     let place = Place::with(checkpoint(3, 100));
     let store = place.open();
     fs::remove_file(durable::beside(&place.path, "lock")).unwrap();
+    let refused = place.refusal().to_string();
+    assert!(refused.contains("whose lock file was removed"), "{refused}");
+    fs::remove_file(durable::beside(&place.path, "lock")).unwrap();
+    wait(store.save(checkpoint(3, 200))).unwrap();
+    let refused = place.refusal().to_string();
+    let pid = std::process::id().to_string();
+    assert!(refused.contains(&pid), "{refused}");
+    wait(store.save(checkpoint(3, 300))).unwrap();
+    drop(store);
+    let next = place.open();
+    assert_eq!(
+        wait(next.load()).unwrap().checkpoint,
+        Some(checkpoint(3, 300))
+    );
+}
+
+#[test]
+fn who_lost_lock_file_and_checkpoint_saves_nothing_more() {
+    let place = Place::with(checkpoint(3, 100));
+    let store = place.open();
+    fs::remove_file(durable::beside(&place.path, "lock")).unwrap();
+    fs::remove_file(&place.path).unwrap();
     let next = place.open();
     assert!(
         wait(store.save(checkpoint(3, 200)))
