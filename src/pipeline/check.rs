@@ -5,7 +5,8 @@ use std::{io, time::Duration};
 use headwater_actors::{failure::Failure, filter::TableFilter, ports::store::Stored};
 
 use super::{
-    column_checks, launch, name_case,
+    column_checks::Judging,
+    launch, name_case,
     outputs::{Asking, Outputs},
     system,
 };
@@ -154,14 +155,13 @@ pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, F
         .map(|checkpoint| &checkpoint.resume.xa);
     checks.push(mysql::ensure_xa(&recoverable, plan.source.xa, known));
     if !plan.shape.keeps_everything() {
-        let seen = mysql::list_columns(&plan.source).await?;
         let rules = ShapeRules::new(&plan.shape, plan.errors.invalid_text);
-        checks.extend(column_checks::judge(
-            &plan.shape,
-            &rules,
-            &plan.tables,
-            &seen,
-        ));
+        let mut judging = Judging::new(&plan.shape, &rules);
+        let listed =
+            mysql::list_columns(&plan.source, &plan.tables, |columns| judging.see(columns));
+        let listed = listed.await?;
+        tracing::info!(tables = listed.tables, columns = listed.columns, took = ?listed.took, "read the columns of the included tables for [columns] and [mask]");
+        checks.extend(judging.finish());
     }
     Ok(match &stored.checkpoint {
         None => checks,

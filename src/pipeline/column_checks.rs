@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use headwater_actors::filter::TableFilter;
+use headwater_actors::filter::ColumnFilter;
 
 use crate::{
     encode::shape::{Mask, ShapePlan, ShapeRules, Treatment},
@@ -15,32 +15,67 @@ const PATTERNS: &str = "columns and mask";
 const KEYS: &str = "keys in events";
 const SHOWN: usize = 10;
 
-pub fn judge(
-    plan: &ShapePlan,
-    rules: &ShapeRules,
-    tables: &TableFilter,
-    seen: &[SeenColumn],
-) -> Vec<Check> {
-    let seen: Vec<&SeenColumn> = seen
-        .iter()
-        .filter(|column| tables.includes(&column.table))
-        .collect();
-    let mut checks = vec![patterns(plan, &seen)];
-    checks.extend(keys(rules, &seen));
-    checks
+/// Sees the columns of the included tables, some at a time: there may be millions.
+pub struct Judging<'a> {
+    rules: &'a ShapeRules,
+    filters: Vec<(&'static str, &'a ColumnFilter)>,
+    /// Patterns that have fitted nothing so far, with their settings; none before anything was seen.
+    without: Option<Vec<(&'static str, &'a str)>>,
+    /// Tables that lose a column of their key.
+    keyless: BTreeSet<String>,
 }
 
-fn patterns(plan: &ShapePlan, seen: &[&SeenColumn]) -> Check {
-    let columns = seen
-        .iter()
-        .map(|column| (&column.table, column.name.as_str()));
-    let without: Vec<String> = plan
-        .filters()
-        .into_iter()
-        .flat_map(|(key, filter)| {
-            let unmatched = filter.without_match(columns.clone()).into_iter();
-            unmatched.map(move |pattern| format!("{key} \"{pattern}\""))
-        })
+impl<'a> Judging<'a> {
+    pub fn new(plan: &'a ShapePlan, rules: &'a ShapeRules) -> Self {
+        Self {
+            rules,
+            filters: plan.filters().into_iter().collect(),
+            without: None,
+            keyless: BTreeSet::new(),
+        }
+    }
+
+    pub fn see(&mut self, columns: &[SeenColumn]) {
+        let names = columns
+            .iter()
+            .map(|column| (&column.table, column.name.as_str()));
+        let without = self.filters.iter().flat_map(|(key, filter)| {
+            let unmatched = filter.without_match(names.clone()).into_iter();
+            unmatched.map(|pattern| (*key, pattern))
+        });
+        let without: Vec<_> = without.collect();
+        match &mut self.without {
+            Some(before) => before.retain(|pattern| without.contains(pattern)),
+            none => *none = Some(without),
+        }
+        let lost = columns
+            .iter()
+            .filter(|column| column.is_key && !self.is_shown(column));
+        let lost: Vec<String> = lost.map(|column| column.table.to_string()).collect();
+        self.keyless.extend(lost);
+    }
+
+    fn is_shown(&self, column: &SeenColumn) -> bool {
+        matches!(
+            self.rules.treatment(&column.table, &column.name),
+            Treatment::Keep | Treatment::Mask(Mask::Hash(_))
+        )
+    }
+
+    pub fn finish(mut self) -> Vec<Check> {
+        if self.without.is_none() {
+            self.see(&[]);
+        }
+        let mut checks = vec![patterns(&self.without.unwrap_or_default())];
+        checks.extend(keys(self.keyless));
+        checks
+    }
+}
+
+fn patterns(without: &[(&str, &str)]) -> Check {
+    let without = without.iter();
+    let without: Vec<String> = without
+        .map(|(key, pattern)| format!("{key} \"{pattern}\""))
         .collect();
     if without.is_empty() {
         return Check::ok(PATTERNS, "every pattern fits a column");
@@ -52,18 +87,7 @@ fn patterns(plan: &ShapePlan, seen: &[&SeenColumn]) -> Check {
     )
 }
 
-fn keys(rules: &ShapeRules, seen: &[&SeenColumn]) -> Option<Check> {
-    let is_shown = |column: &SeenColumn| {
-        matches!(
-            rules.treatment(&column.table, &column.name),
-            Treatment::Keep | Treatment::Mask(Mask::Hash(_))
-        )
-    };
-    let tables: BTreeSet<String> = seen
-        .iter()
-        .filter(|column| column.is_key && !is_shown(column))
-        .map(|column| column.table.to_string())
-        .collect();
+fn keys(tables: BTreeSet<String>) -> Option<Check> {
     let tables: Vec<String> = tables.into_iter().collect();
     (!tables.is_empty()).then(|| {
         Check::warn(
@@ -87,7 +111,7 @@ fn shown(names: &[String]) -> String {
 mod tests {
     use headwater_binlog::schema::TableName;
 
-    use headwater_actors::filter::ColumnFilter;
+    use headwater_actors::filter::TableFilter;
 
     use super::*;
     use crate::{encode::shape::InvalidText, mysql::Verdict, secret::Secret};
@@ -116,7 +140,13 @@ mod tests {
             column("staff", "name", true),
         ];
         let rules = ShapeRules::new(plan, InvalidText::Halt);
-        judge(plan, &rules, &TableFilter::new(&tables).unwrap(), &seen)
+        let tables = TableFilter::new(&tables).unwrap();
+        let mut judging = Judging::new(plan, &rules);
+        // A question each.
+        for column in seen.iter().filter(|column| tables.includes(&column.table)) {
+            judging.see(std::slice::from_ref(column));
+        }
+        judging.finish()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Columns left out and masked, invalid text, fewer fields: by settings, through the built program.
 
+use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
 use crate::world::{WITHIN, World, delivered, says};
@@ -75,5 +76,50 @@ async fn a_start_tells_what_masks_miss_and_which_keys_are_lost() -> anyhow::Resu
         2,
         &["`mask.hash_salt_file`", "HEADWATER__MASK__HASH_SALT"],
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_start_asks_for_the_columns_of_included_tables_alone() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    world
+        .mysql
+        .exec(
+            "CREATE DATABASE big; CREATE TABLE big.wide (id INT PRIMARY KEY, email TEXT); \
+             SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON",
+        )
+        .await?;
+    let run = world
+        .launch()?
+        .setting("source.tables", "shop.*,!shop.log")
+        .setting("mask.null", "*.*.email,shop.items.line")
+        .arg("--until")
+        .arg("now")
+        .finish(WITHIN)
+        .await?;
+    let words = [
+        "fits no column of an included table: mask.null \"*.*.email\"",
+        "part of the primary key is left out or masked in shop.items",
+        "tables=2 columns=6",
+    ];
+    says(&run, 0, &words);
+    let mut conn = world.mysql.conn().await?;
+    let asked: Vec<String> = conn
+        .query(
+            "SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log \
+             WHERE argument LIKE '%information_schema.columns c%' AND argument NOT LIKE '%general_log%'",
+        )
+        .await?;
+    let hex = |name: &str| -> String { name.bytes().map(|it| format!("{it:02x}")).collect() };
+    assert_eq!(asked.len(), 1, "one question for few tables: {asked:?}");
+    for (name, is_asked) in [
+        ("orders", true),
+        ("items", true),
+        ("log", false),
+        ("wide", false),
+    ] {
+        let name = format!("x'{}'", hex(name));
+        assert_eq!(asked[0].contains(&name), is_asked, "{name}: {asked:?}");
+    }
     Ok(())
 }
