@@ -8,6 +8,9 @@
 //! a multiple of what is in use, and every lane has a mailbox, a sink task, metrics. So what is taken by
 //! [`ByteBudget::take_weighed`] costs more the more lanes there are. Whoever holds a permit while it waits for
 //! another one lets its weight go first, or the two could want more than there is.
+//!
+//! What turns out to be held beside the bytes that were asked for (a wide table's columns) is added at once, by
+//! [`Permit::grow`], also above the budget: nobody gets any more of it until that much has come back.
 
 use std::sync::{
     Arc,
@@ -24,15 +27,24 @@ const WEIGHT_PERCENT_MAX: u32 = 500;
 
 #[derive(Debug, Clone)]
 pub struct ByteBudget {
-    units: Arc<Semaphore>,
+    pool: Arc<Pool>,
+}
+
+#[derive(Debug)]
+struct Pool {
+    free: Arc<Semaphore>,
+    /// Units that permits hold and the budget does not have.
+    debt: AtomicU32,
     total_units: u32,
-    weight_percent: Arc<AtomicU32>,
+    weight_percent: AtomicU32,
 }
 
 /// Bytes taken from a budget; given back on drop.
 #[derive(Debug)]
 pub struct Permit {
-    held: Option<OwnedSemaphorePermit>,
+    /// `None`: of no budget.
+    pool: Option<Arc<Pool>>,
+    held_units: u32,
     /// What it is good for: at most what is held.
     plain_units: u32,
 }
@@ -41,9 +53,12 @@ impl ByteBudget {
     pub fn new(bytes: usize) -> Self {
         let total_units = u32::try_from(bytes / UNIT_BYTES).unwrap_or(u32::MAX).max(1);
         Self {
-            units: Arc::new(Semaphore::new(total_units as usize)),
-            total_units,
-            weight_percent: Arc::new(AtomicU32::new(100)),
+            pool: Arc::new(Pool {
+                free: Arc::new(Semaphore::new(total_units as usize)),
+                debt: AtomicU32::new(0),
+                total_units,
+                weight_percent: AtomicU32::new(100),
+            }),
         }
     }
 
@@ -51,7 +66,7 @@ impl ByteBudget {
     pub fn weigh(&self, lanes: usize) {
         let lanes = u32::try_from(lanes).unwrap_or(u32::MAX);
         let percent = (100 + lanes / LANES_PER_PERCENT).min(WEIGHT_PERCENT_MAX);
-        self.weight_percent.store(percent, Ordering::Relaxed);
+        self.pool.weight_percent.store(percent, Ordering::Relaxed);
     }
 
     /// Waits until `bytes` are free, in the order of the requests.
@@ -69,41 +84,87 @@ impl ByteBudget {
     /// Takes `bytes` at what they cost now, at once or not at all.
     pub fn try_take_weighed(&self, bytes: usize) -> Option<Permit> {
         let plain_units = self.units_of(bytes);
-        Arc::clone(&self.units)
-            .try_acquire_many_owned(self.weighed(plain_units))
-            .ok()
-            .map(|held| Permit {
-                held: Some(held),
-                plain_units,
-            })
+        let free = self.pool.free.try_acquire_many(self.weighed(plain_units));
+        free.ok().map(|taken| {
+            let units = u32::try_from(taken.num_permits()).unwrap_or(u32::MAX);
+            taken.forget();
+            self.permit(units, plain_units)
+        })
     }
 
     async fn acquire(&self, units: u32, plain_units: u32) -> Permit {
         // The semaphore is never closed: acquiring fails only then.
-        let held = Arc::clone(&self.units).acquire_many_owned(units).await.ok();
-        Permit { held, plain_units }
+        let taken = Arc::clone(&self.pool.free)
+            .acquire_many_owned(units)
+            .await
+            .map(OwnedSemaphorePermit::forget);
+        match taken {
+            Ok(()) => self.permit(units, plain_units),
+            Err(_) => Permit::empty(),
+        }
+    }
+
+    fn permit(&self, held_units: u32, plain_units: u32) -> Permit {
+        Permit {
+            pool: Some(Arc::clone(&self.pool)),
+            held_units,
+            plain_units,
+        }
     }
 
     /// Large pieces have their own pages: their weight ends at a quarter of the budget.
     fn weighed(&self, units: u32) -> u32 {
-        let percent = u64::from(self.weight_percent.load(Ordering::Relaxed));
+        let percent = u64::from(self.pool.weight_percent.load(Ordering::Relaxed));
         let weighed = u64::from(units) * percent / 100;
         let weighed = u32::try_from(weighed).unwrap_or(u32::MAX);
-        weighed.min(self.total_units / 4).max(units)
+        weighed.min(self.pool.total_units / 4).max(units)
     }
 
+    /// More than the total while permits have grown above it.
     pub fn bytes_in_use(&self) -> usize {
-        (self.total_units as usize - self.units.available_permits()) * UNIT_BYTES
+        let pool = &self.pool;
+        let debt = pool.debt.load(Ordering::Relaxed) as usize;
+        let taken = (pool.total_units as usize).saturating_sub(pool.free.available_permits());
+        (taken + debt) * UNIT_BYTES
     }
 
     pub fn bytes_total(&self) -> usize {
-        self.total_units as usize * UNIT_BYTES
+        self.pool.total_units as usize * UNIT_BYTES
     }
 
     fn units_of(&self, bytes: usize) -> u32 {
-        u32::try_from(bytes.div_ceil(UNIT_BYTES))
-            .unwrap_or(u32::MAX)
-            .min(self.total_units)
+        units_of(bytes).min(self.pool.total_units)
+    }
+}
+
+fn units_of(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
+}
+
+impl Pool {
+    /// What is free of `units`, and the rest as a debt.
+    fn lend(&self, units: u32) {
+        let free = u32::try_from(self.free.available_permits()).unwrap_or(u32::MAX);
+        let at_once = free.min(units);
+        let owed = match self.free.try_acquire_many(at_once) {
+            Ok(taken) => {
+                taken.forget();
+                units - at_once
+            }
+            // Somebody else was quicker, or waits for it.
+            Err(_) => units,
+        };
+        self.debt.fetch_add(owed, Ordering::AcqRel);
+    }
+
+    /// Debts are paid first.
+    fn give_back(&self, units: u32) {
+        let pay = |debt: u32| Some(debt.saturating_sub(units));
+        let debt = self
+            .debt
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, pay);
+        let paid = debt.unwrap_or_default().min(units);
+        self.free.add_permits((units - paid) as usize);
     }
 }
 
@@ -111,7 +172,8 @@ impl Permit {
     /// A permit for nothing.
     pub fn empty() -> Self {
         Self {
-            held: None,
+            pool: None,
+            held_units: 0,
             plain_units: 0,
         }
     }
@@ -122,35 +184,44 @@ impl Permit {
 
     /// Splits off `bytes` (rounded up to the unit) with their weight, at most all that is held.
     pub fn split(&mut self, bytes: usize) -> Self {
-        let Some(held) = self.held.as_mut() else {
-            return Self::empty();
-        };
-        let whole = self.plain_units as usize;
-        let plain = bytes.div_ceil(UNIT_BYTES).min(whole);
-        let units = held.num_permits() * plain / whole.max(1);
-        let plain_units = u32::try_from(plain).unwrap_or(self.plain_units);
-        self.plain_units -= plain_units;
+        let plain = units_of(bytes).min(self.plain_units);
+        let whole = u64::from(self.plain_units.max(1));
+        let held = u64::from(self.held_units) * u64::from(plain) / whole;
+        let held = u32::try_from(held).unwrap_or(self.held_units);
+        self.plain_units -= plain;
+        self.held_units -= held;
         Self {
-            held: held.split(units),
-            plain_units,
+            pool: self.pool.clone(),
+            held_units: held,
+            plain_units: plain,
+        }
+    }
+
+    /// Holds so many bytes more, whether the budget has them or not.
+    pub fn grow(&mut self, bytes: usize) {
+        if let Some(pool) = &self.pool {
+            let units = units_of(bytes).min(pool.total_units);
+            pool.lend(units);
+            self.held_units += units;
+            self.plain_units += units;
         }
     }
 
     /// Gives back what it costs above its bytes.
     pub fn unweigh(&mut self) {
-        if let Some(held) = self.held.as_mut() {
-            let weight = held.num_permits().saturating_sub(self.plain_units as usize);
-            drop(held.split(weight));
+        let weight = self.held_units.saturating_sub(self.plain_units);
+        self.held_units -= weight;
+        if let Some(pool) = &self.pool {
+            pool.give_back(weight);
         }
     }
 
     /// Takes over what `other` holds of the same budget.
-    pub fn merge(&mut self, other: Self) {
-        self.plain_units += other.plain_units;
-        match (self.held.as_mut(), other.held) {
-            (Some(held), Some(other)) => held.merge(other),
-            (None, other) => self.held = other,
-            (Some(_), None) => (),
+    pub fn merge(&mut self, mut other: Self) {
+        self.plain_units += std::mem::take(&mut other.plain_units);
+        self.held_units += std::mem::take(&mut other.held_units);
+        if self.pool.is_none() {
+            self.pool = other.pool.take();
         }
     }
 
@@ -160,6 +231,14 @@ impl Permit {
             .bytes()
             .saturating_sub(bytes.div_ceil(UNIT_BYTES) * UNIT_BYTES);
         drop(self.split(excess));
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(pool) = &self.pool {
+            pool.give_back(self.held_units);
+        }
     }
 }
 
@@ -188,6 +267,28 @@ mod tests {
         assert_eq!(budget.bytes_in_use(), permit.bytes() + part.bytes());
         drop((permit, part));
         assert_eq!(budget.bytes_in_use(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_permit_grows_by_beyond_the_budget_comes_back_before_anybody_gets_more() {
+        let budget = ByteBudget::new(1 << 20);
+        let mut first = budget.take(900 << 10).await;
+        first.grow(200 << 10);
+        assert_eq!(first.bytes(), 1100 << 10);
+        assert_eq!(budget.bytes_in_use(), 1100 << 10);
+        assert!(budget.try_take_weighed(1).is_none());
+        let mut part = first.split(76 << 10);
+        assert_eq!(part.bytes(), 76 << 10);
+        part.shrink_to(0);
+        assert!(budget.try_take_weighed(1).is_none(), "all is taken");
+        drop(first.split(64));
+        assert!(budget.try_take_weighed(64).is_some());
+        drop((first, part));
+        assert_eq!(budget.bytes_in_use(), 0);
+        assert!(budget.try_take_weighed(1 << 20).is_some());
+        let mut nothing = Permit::empty();
+        nothing.grow(100);
+        assert_eq!(nothing.bytes(), 0);
     }
 
     #[tokio::test]

@@ -13,6 +13,15 @@ pub struct Lane {
 }
 
 impl Lane {
+    /// Sorts before every lane of the table, and behind those of the tables before it.
+    pub fn before_all_of(table: &TableName) -> Self {
+        Self {
+            table: table.clone(),
+            index: 0,
+            count: 0,
+        }
+    }
+
     /// `db.table`, or `db.table/i` when the table has several lanes. Kinesis takes 1 to 256 characters:
     /// a longer name is cut and ends in a hash of the whole.
     pub fn partition_key(&self) -> String {

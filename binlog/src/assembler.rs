@@ -204,6 +204,12 @@ impl Assembler {
         std::mem::take(&mut self.statements_passed_over)
     }
 
+    /// What table maps take, and what was parsed from them.
+    #[cfg(test)]
+    fn map_bytes(&self) -> (usize, usize) {
+        self.tables.bytes()
+    }
+
     pub fn is_in_transaction(&self) -> bool {
         self.open.is_some()
     }

@@ -173,6 +173,34 @@ pub fn table_map_body(id: u64, database: &str, table: &str, column_type: u8) -> 
     body
 }
 
+/// The same with so many columns.
+pub fn wide_table_map_body(id: u64, database: &str, table: &str, columns: usize) -> Vec<u8> {
+    let mut body = id.to_le_bytes()[..6].to_vec();
+    body.extend_from_slice(&[1, 0]);
+    for name in [database, table] {
+        body.push(name.len() as u8);
+        body.extend_from_slice(name.as_bytes());
+        body.push(0);
+    }
+    let bits = vec![0; columns.div_ceil(8)];
+    body.extend(lenenc(columns as u64));
+    body.extend(vec![3; columns]);
+    body.push(0);
+    body.extend_from_slice(&bits);
+    let mut names = Vec::new();
+    for column in 0..columns {
+        let name = format!("column_{column}");
+        names.push(name.len() as u8);
+        names.extend_from_slice(name.as_bytes());
+    }
+    for (field, value) in [(1, bits), (4, names)] {
+        body.push(field);
+        body.extend(lenenc(value.len() as u64));
+        body.extend(value);
+    }
+    body
+}
+
 pub fn insert_body(id: u64, values: &[i32]) -> Vec<u8> {
     let mut body = id.to_le_bytes()[..6].to_vec();
     // STMT_END, no extra data, one column, present.

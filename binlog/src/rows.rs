@@ -61,6 +61,25 @@ pub struct RowsBlock {
     pub query: Option<Arc<str>>,
 }
 
+impl RowsBlock {
+    /// What it keeps alive of what other blocks may share, and `before` does not: the table with its map, the text
+    /// of the statement.
+    pub fn shared_bytes(&self, before: Option<&Self>) -> usize {
+        let is_same_table = before.is_some_and(|before| Arc::ptr_eq(&before.table, &self.table));
+        let table = match (is_same_table, &self.map) {
+            (true, _) => 0,
+            (false, None) => self.table.bytes(),
+            (false, Some(map)) => self.table.bytes() + map.body.len(),
+        };
+        let is_same_query = match (before.and_then(|before| before.query.as_ref()), &self.query) {
+            (Some(before), Some(query)) => Arc::ptr_eq(before, query),
+            _ => false,
+        };
+        let query = self.query.as_ref().filter(|_| !is_same_query);
+        table + query.map_or(0, |query| query.len())
+    }
+}
+
 /// One row: offsets are into [`RowsBlock::images`].
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {

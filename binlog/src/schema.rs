@@ -34,6 +34,26 @@ pub struct Table {
     pub primary_key: Vec<usize>,
 }
 
+impl Table {
+    /// About what it takes in memory.
+    pub fn bytes(&self) -> usize {
+        let label = |label: &String| size_of::<String>() + label.len() + ALLOCATION_BYTES;
+        let column = |column: &Column| {
+            let labels = match &column.kind {
+                ColumnKind::Enum { labels, .. } | ColumnKind::Set { labels, .. } => {
+                    labels.iter().map(label).sum()
+                }
+                _ => 0,
+            };
+            size_of::<Column>() + column.name.len() + ALLOCATION_BYTES + labels
+        };
+        size_of::<Self>() + self.columns.iter().map(column).sum::<usize>()
+    }
+}
+
+/// What the allocator adds to a small piece.
+const ALLOCATION_BYTES: usize = 16;
+
 #[derive(Debug, PartialEq)]
 pub struct Column {
     pub name: String,

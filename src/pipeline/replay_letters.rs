@@ -28,7 +28,7 @@ use headwater_actors::{
     },
     writer::{
         buffer::{Flight, LaneBuffer, RecordRules, Step},
-        lines::Lines,
+        lines::{KeptPlans, Lines},
     },
 };
 use headwater_binlog::gtid::Uuid;
@@ -170,7 +170,11 @@ impl Replay {
             let record = buffer.record_of_line(&letter.line, partition_key, permit)?;
             return Ok(vec![record]);
         }
-        let mut lines = Lines::new(Arc::clone(&route.encoder), letter.home.epoch);
+        let mut lines = Lines::new(
+            Arc::clone(&route.encoder),
+            letter.home.epoch,
+            KeptPlans::default(),
+        );
         buffer.push(Arc::new(LaneChanges {
             seq: BarrierSeq(1),
             parts: vec![letter.change],

@@ -312,6 +312,8 @@ impl Intake {
 
 /// An open transaction up to this size waits for its end, so that its last change can be marked.
 pub(super) const HOLD_BYTES_MAX: usize = 256 * 1024;
+/// And what it keeps alive beside its rows, which no permit counts meanwhile.
+pub(super) const HOLD_SHARED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Decompressed bytes of a compressed transaction at a time.
 const SLICE_BYTES: usize = 256 * 1024;
 /// The length that the first event's header claims; `None` for less than its field.

@@ -6,6 +6,7 @@
 //! the Router itself never waits. What a batch, a statement or an answer costs hangs on the lanes that it
 //! touches, never on how many there are. Synchronous, no clock.
 
+mod gone;
 mod state;
 
 use std::{
@@ -21,7 +22,7 @@ use super::{
     drain::{Cut, Freezing},
     fences::Fences,
     parts::LaneParts,
-    split::Segment,
+    split::{Scope, Segment},
 };
 use crate::{
     budget::Permit,
@@ -63,6 +64,8 @@ pub struct Lanes {
     ready: Vec<Arc<Lane>>,
     barriers: VecDeque<Barrier>,
     fences: Fences,
+    /// By the barrier behind which their tables are gone.
+    ends: BTreeMap<BarrierSeq, Scope>,
     newest: BarrierSeq,
     /// The newest barrier that is finished or that a lane has reached.
     newest_reached: BarrierSeq,
@@ -98,6 +101,9 @@ impl Lanes {
         });
         actions.push(open(seq, segment.advance, false));
         if let Some(scope) = segment.fence {
+            if segment.is_end {
+                self.ends.insert(seq, scope.clone());
+            }
             self.fences.raise(seq, scope);
         }
         for parts in lanes {
@@ -129,14 +135,13 @@ impl Lanes {
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
+        let permit = permit.split(parts.kept_bytes());
         let lane = Arc::new(parts.lane);
         let state = self.lanes.entry(lane).or_insert_with_key(|lane| {
             actions.push(Action::Want(Arc::clone(lane)));
             LaneState::new(Arc::clone(lane), now)
         });
         state.last_active = now;
-        let permit = permit
-            .split(parts.bytes + BATCH_OVERHEAD_BYTES + PART_OVERHEAD_BYTES * parts.parts.len());
         let changes = LaneChanges {
             seq,
             parts: parts.parts,
@@ -269,6 +274,9 @@ impl Lanes {
                     self.newest_reached = self.newest_reached.max(seq);
                     actions.push(Action::Finish(seq));
                     self.fences.lift(seq);
+                    if let Some(scope) = self.ends.remove(&seq) {
+                        self.forget_dropped(&scope, actions);
+                    }
                 }
             }
         }
@@ -324,59 +332,6 @@ impl Lanes {
         }
     }
 
-    /// All lanes of the table are dropped with what they have not delivered. It is parked at the earliest of
-    /// that over its lanes: what another lane of it has delivered behind that comes again.
-    pub fn park(&mut self, table: &TableName, reason: &str, actions: &mut Vec<Action>) {
-        let first = Lane {
-            table: table.clone(),
-            index: 0,
-            count: 0,
-        };
-        let lanes = self.lanes.range::<Lane, _>(first..);
-        let lanes = lanes.take_while(|(lane, _)| lane.table == *table);
-        let lanes: Vec<Arc<Lane>> = lanes.map(|(lane, _)| Arc::clone(lane)).collect();
-        let dropped: Vec<LaneState> = lanes
-            .iter()
-            .filter_map(|lane| self.lanes.remove(lane))
-            .collect();
-        let earliest = dropped.iter().filter_map(LaneState::oldest).min();
-        let from = earliest.unwrap_or(BarrierSeq(self.newest.0 + 1));
-        actions.push(Action::Park(table.clone(), from, reason.to_owned()));
-        let mut passed = Vec::new();
-        for state in dropped {
-            if let Some(freezing) = &mut self.freezing {
-                freezing.answered(&state.lane);
-            }
-            for changes in state.outstanding {
-                self.fences.leave(&state.lane, changes.seq);
-                if let Some(barrier) = find(&mut self.barriers, changes.seq) {
-                    barrier.waiting = barrier.waiting.saturating_sub(1);
-                    passed.push(changes.seq);
-                }
-            }
-            actions.push(Action::Dismiss(state.lane));
-        }
-        self.proceed(passed, actions);
-        self.cut_when_frozen(actions);
-    }
-
-    /// Lanes idle since before `deadline` are forgotten.
-    pub fn retire(&mut self, deadline: Instant) -> Vec<Arc<Lane>> {
-        let is_idle = |state: &LaneState| {
-            state.has_writer && state.outstanding.is_empty() && state.last_active < deadline
-        };
-        let idle: Vec<Arc<Lane>> = self
-            .lanes
-            .values()
-            .filter(|state| is_idle(state))
-            .map(|state| Arc::clone(&state.lane))
-            .collect();
-        for lane in &idle {
-            self.lanes.remove(lane);
-        }
-        idle
-    }
-
     /// Nothing more will be read. At the cut: writers freeze and say how far they handed over.
     pub fn drain(&mut self, mode: Drain, actions: &mut Vec<Action>) {
         if self.freezing.is_some() {
@@ -426,6 +381,7 @@ impl Lanes {
         self.cut = Some(Cut::at(cut));
         self.barriers.retain(|barrier| barrier.seq <= cut);
         self.fences.forget_beyond(cut);
+        self.ends.retain(|seq, _| *seq <= cut);
         self.ready = self.lanes.keys().cloned().collect();
         for state in self.lanes.values_mut() {
             let kept = state.outstanding.partition_point(|kept| kept.seq <= cut);
@@ -460,10 +416,6 @@ impl Lanes {
         })
     }
 }
-
-/// What a lane's batch costs beside its parts, and a part beside its rows.
-const PART_OVERHEAD_BYTES: usize = 320;
-const BATCH_OVERHEAD_BYTES: usize = 512;
 
 fn open(seq: BarrierSeq, advance: Advance, is_quiet: bool) -> Action {
     Action::Open(BarrierOpened {

@@ -119,6 +119,7 @@ impl Router {
         if !matches!(self.ordering, OrderingKey::PrimaryKey { .. }) {
             detach(&mut segments, permit.bytes());
         }
+        permit.grow(lacking(&segments, permit.bytes()));
         let mut actions = Vec::new();
         for segment in segments {
             self.lanes.open(segment, &mut permit, now, &mut actions);
@@ -380,6 +381,15 @@ fn detach(segments: &mut [Segment], chunk_bytes: usize) {
             .flat_map(|segment| segment.lanes.iter_mut())
             .for_each(|parts| parts.detach());
     }
+}
+
+/// What tables and statements take that rows keep alive, as far as the batch's permit has no bytes for it.
+fn lacking(segments: &[Segment], permit_bytes: usize) -> usize {
+    let lanes = segments.iter().flat_map(|segment| segment.lanes.iter());
+    let (kept, shared) = lanes.fold((0, 0), |(kept, shared), parts| {
+        (kept + parts.kept_bytes(), shared + parts.shared_bytes)
+    });
+    shared.min(kept.saturating_sub(permit_bytes))
 }
 
 fn count(counted: &TableStatus) {

@@ -12,6 +12,8 @@ pub struct LaneParts {
     pub lane: Lane,
     pub parts: Vec<Part>,
     pub bytes: usize,
+    /// What is kept alive beside them: the description of the rows' table, the text of their statement.
+    pub shared_bytes: usize,
     /// The newest transaction of the list that touched the lane.
     transaction: u64,
 }
@@ -32,6 +34,10 @@ impl PartList {
 
     pub fn len(&self) -> usize {
         self.lanes.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &LaneParts> {
+        self.lanes.iter()
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut LaneParts> {
@@ -100,6 +106,7 @@ impl PartList {
                     lane,
                     parts: Vec::new(),
                     bytes: 0,
+                    shared_bytes: 0,
                     transaction: 0,
                 });
                 self.lanes.len() - 1
@@ -108,6 +115,7 @@ impl PartList {
         let Some(lane) = self.lanes.get_mut(index) else {
             return;
         };
+        lane.shared_bytes += shared_bytes(lane.parts.last(), &part);
         lane.parts.push(part);
         lane.bytes += bytes;
         if let Some(touched) = &mut self.transaction
@@ -119,7 +127,29 @@ impl PartList {
     }
 }
 
+/// What `part` shares with others, but not with the one before it.
+fn shared_bytes(before: Option<&Part>, part: &Part) -> usize {
+    let Part::Rows { block, .. } = part else {
+        return 0;
+    };
+    let before = before.and_then(|before| match before {
+        Part::Rows { block, .. } => Some(block),
+        Part::Statement { .. } => None,
+    });
+    block.shared_bytes(before)
+}
+
+/// What a lane's batch costs beside its parts, and a part beside its rows.
+const PART_OVERHEAD_BYTES: usize = 320;
+const BATCH_OVERHEAD_BYTES: usize = 512;
+
 impl LaneParts {
+    /// All that is kept until the lane has delivered them.
+    pub fn kept_bytes(&self) -> usize {
+        let overhead = BATCH_OVERHEAD_BYTES + PART_OVERHEAD_BYTES * self.parts.len();
+        self.bytes + self.shared_bytes + overhead
+    }
+
     /// Copies the rows out of the chunk that they share with others.
     pub fn detach(&mut self) {
         detached::detach(self.parts.iter_mut().filter_map(|part| match part {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use headwater_binlog::{
     Error,
     assembler::Item,
-    ddl::Subject,
+    ddl::{Action, Subject},
     rows::{RowsBlock, RowsKind},
     schema::TableName,
     transaction::Statement,
@@ -42,6 +42,8 @@ pub struct Segment {
     pub advance: Advance,
     /// All before it durable, then it, then what follows, for the lanes in the scope.
     pub fence: Option<Scope>,
+    /// The fence's statement drops all that is in its scope.
+    pub is_end: bool,
     pub lanes: PartList,
 }
 
@@ -223,6 +225,16 @@ impl Splitter {
         let is_delivered =
             |table: &TableName| table.table.is_empty() || self.selection.delivers(table);
         let targets: Vec<TableName> = targets.into_iter().filter(is_delivered).collect();
+        let is_end = matches!(
+            statement.subject,
+            Subject::Tables {
+                action: Action::DropTable,
+                ..
+            } | Subject::Database {
+                action: Action::DropDatabase,
+                ..
+            }
+        );
         let statement = Arc::new(statement);
         for table in targets {
             self.count_ddl(&table);
@@ -246,6 +258,9 @@ impl Splitter {
         }
         self.advance.reach(after);
         self.close(Some(scope), segments);
+        if let Some(segment) = segments.last_mut() {
+            segment.is_end = is_end;
+        }
     }
 
     /// Ends the current segment, unless there is nothing in it and it is not a batch's only one.
@@ -262,6 +277,7 @@ impl Splitter {
         segments.push(Segment {
             advance: self.advance.take(),
             fence,
+            is_end: false,
             lanes,
         });
     }

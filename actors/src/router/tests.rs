@@ -150,7 +150,8 @@ fn the_bytes_of_many_lanes_are_those_of_their_batch_and_all_come_back() {
             log.transaction(&[fixture::Op::Insert(table, rows)]);
         }
         let budget = ByteBudget::new(1 << 20);
-        let held = log.end() as usize;
+        // As the Reader takes them: 256 above each event.
+        let held = log.end() as usize + 4 * 5 * 256;
         let batch = SourceBatch {
             items: log.items(),
             advance: up_to(log.end()),
@@ -167,6 +168,56 @@ fn the_bytes_of_many_lanes_are_those_of_their_batch_and_all_come_back() {
                 .lanes
                 .reached(&lane, seq, Instant::now(), &mut actions);
         }
+        assert_eq!(budget.bytes_in_use(), 0);
+    });
+}
+
+#[test]
+fn the_columns_of_a_wide_table_count_until_its_rows_are_delivered() {
+    let system = actix::System::new();
+    system.block_on(async {
+        let (tell, _told) = mpsc::channel();
+        let deaths = Witness(tell).start().recipient();
+        let mut router = router(deaths, OrderingKey::Table);
+        let mut log = fixture::Log::new();
+        log.transaction(&[fixture::Op::Insert("wide", vec![(1, 1)])]);
+        let mut items = log.items();
+        let mut columns = 0;
+        for item in &mut items {
+            let Item::Rows(block) = item else { continue };
+            let narrow = &block.table;
+            let mut wide = headwater_binlog::schema::Table {
+                name: narrow.name.clone(),
+                columns: Vec::new(),
+                primary_key: Vec::new(),
+            };
+            for number in 0..1000 {
+                wide.columns.push(headwater_binlog::schema::Column {
+                    name: format!("column_{number}"),
+                    kind: headwater_binlog::schema::ColumnKind::Date,
+                    nullable: true,
+                    visible: true,
+                });
+            }
+            columns = wide.bytes();
+            block.table = Arc::new(wide);
+        }
+        let budget = ByteBudget::new(1 << 20);
+        let permit = budget.take(2000).await;
+        let advance = up_to(log.end());
+        let actions = router.route(SourceBatch {
+            items,
+            advance,
+            permit,
+        });
+        drop(actions.unwrap());
+        assert!(columns > 50_000 && budget.bytes_in_use() > columns);
+        let (lane, seq) = (fixture::lane("wide"), crate::messages::BarrierSeq(1));
+        let mut actions = Vec::new();
+        router
+            .lanes
+            .reached(&lane, seq, Instant::now(), &mut actions);
+        drop(actions);
         assert_eq!(budget.bytes_in_use(), 0);
     });
 }

@@ -53,6 +53,7 @@ use crate::{
     reading::ReadRules,
     selection::Selection,
     status::Vitals,
+    writer::lines::KeptPlans,
 };
 
 /// SIGTERM, SIGINT or SIGHUP: the first drains, the second ends at once.
@@ -94,6 +95,8 @@ pub struct Supervisor {
     /// While any of its actors is alive.
     running: Option<Running>,
     next_arbiter: usize,
+    /// Of the writers, all together.
+    plans: KeptPlans,
     report: Report,
     grace_timer: Option<SpawnHandle>,
     ended: Option<oneshot::Sender<End>>,
@@ -113,6 +116,7 @@ impl Supervisor {
             launched: None,
             running: None,
             next_arbiter: 0,
+            plans: KeptPlans::default(),
             report: Report::new(parts.name.clone()),
             grace_timer: None,
             ended: Some(ended),

@@ -166,6 +166,7 @@ impl Supervisor {
             sink: route.sink,
             dead_letters: Arc::clone(&self.parts.dead_letters),
             encoded: self.parts.encoded.clone(),
+            plans: self.plans.clone(),
             backoff: self.parts.delivery_backoff.clone(),
             router: running.router.clone().recipient(),
             frozen: running.router.clone().recipient(),

@@ -24,7 +24,7 @@ use metrics::SharedString;
 
 use self::{
     buffer::{Flight, LaneBuffer, RecordRules, Step},
-    lines::Lines,
+    lines::{KeptPlans, Lines},
 };
 use crate::{
     backoff::Backoff,
@@ -72,6 +72,7 @@ pub struct WriterParts {
     pub sink: Arc<dyn Sink>,
     pub dead_letters: Arc<dyn DeadLetters>,
     pub encoded: ByteBudget,
+    pub plans: KeptPlans,
     pub backoff: Backoff,
     pub router: Recipient<BarrierReached>,
     pub frozen: Recipient<Frozen>,
@@ -83,7 +84,7 @@ impl ShardWriter {
     pub fn new(lane: Arc<Lane>, parts: WriterParts, watch: DeathWatch) -> Self {
         Self {
             buffer: LaneBuffer::new(Arc::clone(&lane), parts.rules),
-            lines: Lines::new(parts.encoder, parts.epoch),
+            lines: Lines::new(parts.encoder, parts.epoch, parts.plans),
             backoff: parts.backoff,
             sink: parts.sink,
             dead_letters: parts.dead_letters,
@@ -176,7 +177,9 @@ impl ShardWriter {
                 Step::Fail(failure) => return self.die(failure, ctx),
             }
         }
-        self.show_backlog(self.buffer.backlog_bytes());
+        let backlog_bytes = self.buffer.backlog_bytes();
+        self.lines.rest(backlog_bytes == 0);
+        self.show_backlog(backlog_bytes);
     }
 
     /// Named afresh each time: the recorder drops a series that has been still for long, and a handle with it.

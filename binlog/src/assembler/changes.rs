@@ -238,8 +238,8 @@ impl Assembler {
             .open
             .as_mut()
             .ok_or_else(|| Error::malformed("event order", "rows outside a transaction"))?;
-        let entry = self.tables.get(table_id)?;
-        let counted = entry.table.clone().and_then(|table| {
+        let (entry, parsed) = self.tables.get(table_id)?;
+        let counted = parsed.table.and_then(|table| {
             let mut event = rows::parse(kind.code(), body, post_header_bytes)?;
             if kind.has_compressed_rows() {
                 event.images = compressed::record(&event.images, bytes_max)?.into();
@@ -257,8 +257,8 @@ impl Assembler {
                 images: event.images,
                 query: self.query.clone(),
             };
-            if !entry.compressed_columns.is_empty() {
-                block.expand_columns(&entry.compressed_columns, bytes_max)?;
+            if !parsed.compressed_columns.is_empty() {
+                block.expand_columns(&parsed.compressed_columns, bytes_max)?;
             }
             block.row_count = match (event.is_partial, entry.is_wanted) {
                 (false, _) => block.count_rows()?,

@@ -3,6 +3,7 @@
 mod ends;
 mod fingerprint;
 mod halts;
+mod maps;
 mod mariadb;
 mod parts;
 mod resume;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use headwater_binlog::{assembler::Item, columns::Known};
 
-use super::{HOLD_BYTES_MAX, Intake, Next};
+use super::{HOLD_BYTES_MAX, HOLD_SHARED_BYTES_MAX, Intake, Next};
 use crate::{
     budget::Permit,
     detached,
@@ -24,7 +24,7 @@ impl Intake {
             .skip(self.boundary)
             .map(image_bytes)
             .sum::<usize>();
-        if HOLD_BYTES_MAX < held_bytes {
+        if HOLD_BYTES_MAX < held_bytes || HOLD_SHARED_BYTES_MAX < self.shared_bytes() {
             let Some(begin) = self.assembler.doubt().cloned() else {
                 return Ok(self.slice()?.map_or(Next::Read, Next::Send));
             };
@@ -83,6 +83,22 @@ impl Intake {
         let items = std::mem::take(&mut self.items);
         let permit = std::mem::replace(&mut self.permit, Permit::empty());
         self.leave(items, permit).map(Some)
+    }
+
+    /// What the rows that wait keep alive beside themselves.
+    fn shared_bytes(&self) -> usize {
+        let waiting = self.items.iter().skip(self.boundary);
+        let mut blocks = waiting.filter_map(|item| match item {
+            Item::Rows(block) => Some(block),
+            Item::Statement(_) | Item::Commit(_) | Item::Moved(_) => None,
+        });
+        let mut before = None;
+        let mut bytes = 0;
+        for block in &mut blocks {
+            bytes += block.shared_bytes(before);
+            before = Some(block);
+        }
+        bytes
     }
 
     fn leave(&mut self, items: Vec<Item>, permit: Permit) -> Result<SourceBatch, Gap> {

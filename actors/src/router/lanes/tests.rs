@@ -97,6 +97,7 @@ impl Model {
         }
         let segment = Segment {
             advance: Advance::at(mark(seq.0)),
+            is_end: fence.is_some() && seq.0.is_multiple_of(2),
             fence,
             lanes,
         };

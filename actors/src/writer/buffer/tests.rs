@@ -61,7 +61,11 @@ impl Driver {
         let (packing, compression) = (rules.packing, rules.compression);
         Self {
             buffer: LaneBuffer::new(fixture::lane("a"), rules),
-            lines: Lines::new(Arc::new(LineEncoder::default()), 1),
+            lines: Lines::new(
+                Arc::new(LineEncoder::default()),
+                1,
+                crate::writer::lines::KeptPlans::default(),
+            ),
             budget: ByteBudget::new(64 * 1024),
             packing,
             compression,

@@ -19,6 +19,7 @@ fn a_table_is_parked_at_the_earliest_undelivered_change_of_its_lanes() {
         let segment = Segment {
             advance: Advance::at(mark(9)),
             fence: None,
+            is_end: false,
             lanes,
         };
         let mut actions = Vec::new();
@@ -93,6 +94,7 @@ fn what_is_read_behind_a_drain_is_not_taken_in() {
     let segment = Segment {
         advance: Advance::at(mark(9)),
         fence: None,
+        is_end: false,
         lanes,
     };
     let mut actions = Vec::new();
@@ -101,6 +103,25 @@ fn what_is_read_behind_a_drain_is_not_taken_in() {
         .open(segment, &mut Permit::empty(), model.now, &mut actions);
     assert!(actions.is_empty());
     assert_eq!(model.opened.len(), opened);
+}
+
+#[test]
+fn the_lanes_of_a_dropped_table_or_database_go_and_come_back_with_it() {
+    let shop = || Scope::Tables(vec![fixture::lane("a").table.clone()]);
+    for scope in [shop(), Scope::Database("shop".to_owned())] {
+        let mut model = Model::new();
+        // The second barrier's statement drops.
+        model.open(&["a", "b"], None);
+        model.open(&["a"], Some(scope.clone()));
+        model.settle();
+        let left = usize::from(scope == shop());
+        assert_eq!(model.writers.len(), left, "{scope:?}");
+        assert_eq!(model.lanes.each().count(), left);
+        model.open(&["a", "b"], None);
+        model.settle();
+        assert_eq!(model.lanes.each().count(), 2);
+        assert_eq!(model.finished.len(), 3);
+    }
 }
 
 #[test]

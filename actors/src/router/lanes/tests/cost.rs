@@ -43,6 +43,7 @@ impl World {
         let segment = Segment {
             advance,
             fence,
+            is_end: false,
             lanes,
         };
         let mut actions = Vec::new();

@@ -12,6 +12,7 @@ mod run;
 mod start;
 mod table;
 mod throughput;
+mod wide;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,7 @@ const PARTS: &[&str] = &[
     "compressed",
     "stalled",
     "tables",
+    "wide-tables",
     "lanes-backlog",
     "latency",
     "start",
@@ -48,6 +50,8 @@ pub struct Options {
     stall_secs: u64,
     transaction_bytes: u64,
     tables: u32,
+    /// Tables of a thousand columns.
+    wide_tables: u64,
     /// Tables behind a backlog of statements.
     lanes: u64,
     latency_secs: u64,
@@ -64,6 +68,7 @@ impl Options {
             stall_secs: 120,
             transaction_bytes: 1_000_000_000,
             tables: 1_000,
+            wide_tables: 1_000,
             lanes: 20_000,
             latency_secs: 20,
             commits_per_sec: 500,
@@ -76,6 +81,7 @@ impl Options {
         self.stall_secs = 10;
         self.transaction_bytes = 200_000_000;
         self.tables = 200;
+        self.wide_tables = 100;
         self.lanes = 1_000;
         self.latency_secs = 5;
     }
@@ -100,6 +106,7 @@ impl Options {
                     options.transaction_bytes = number("--transaction-bytes")?;
                 }
                 "--tables" => options.tables = u32::try_from(number("--tables")?)?,
+                "--wide-tables" => options.wide_tables = number("--wide-tables")?,
                 "--lanes" => options.lanes = number("--lanes")?,
                 "--latency-secs" => options.latency_secs = number("--latency-secs")?,
                 part if PARTS.contains(&part) => options.parts.push(argument),
@@ -150,6 +157,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if options.wants("tables") {
         memory::many_tables(&options, &mut table).await?;
+    }
+    if options.wants("wide-tables") {
+        wide::measure(&options, &mut table).await?;
     }
     if options.wants("lanes-backlog") {
         backlog::measure(&options, &mut table).await?;
