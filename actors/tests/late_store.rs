@@ -54,6 +54,13 @@ fn while_the_position_cannot_be_stored_delivery_goes_on_and_then_reading_pauses(
                         .any(|error| error.message.contains("no space left"))
             })
             .await;
+        // Also where all that was read is durable: nobody knows what is committed meanwhile.
+        handle
+            .until("a lag", |status| {
+                let nothing_waits = status.lanes.iter().all(|lane| lane.backlog_bytes == 0);
+                nothing_waits && status.lag_secs > Some(0.0)
+            })
+            .await;
         let (tries, read) = (world.store.tries(), *world.source.bytes_read.borrow());
         world.source.visible.send_replace(events);
         let tried = async {
@@ -68,6 +75,9 @@ fn while_the_position_cannot_be_stored_delivery_goes_on_and_then_reading_pauses(
         world.store.is_down.store(false, Ordering::Relaxed);
         world.all_durable().await;
         handle.until("the stream", streams).await;
+        handle
+            .until("no lag", |status| status.lag_secs == Some(0.0))
+            .await;
         handle.shut_down();
     });
     assert_eq!(end, End::Drained);
