@@ -104,10 +104,7 @@ impl Source for MySqlSource {
         begin: Position,
     ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move {
-            let route = |_: &ServerFacts| Ok(Route::ByPosition(begin));
-            shared.open_beside(route).await
-        })
+        Box::pin(async move { shared.open_beside(begin).await })
     }
 
     fn open_prepared(
@@ -115,10 +112,7 @@ impl Source for MySqlSource {
         prepared: Prepared,
     ) -> BoxFuture<'static, Result<Box<dyn EventStream>, Failure>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move {
-            let route = |facts: &ServerFacts| prepared::route(&prepared, facts);
-            shared.open_beside(route).await
-        })
+        Box::pin(async move { shared.open_prepared(prepared).await })
     }
 
     fn head(&self) -> BoxFuture<'static, Result<Head, Failure>> {
@@ -166,19 +160,28 @@ impl Shared {
             server_id: self.identity.server_id,
             uuid: self.identity.replica_uuid(),
         };
-        self.dump(server, facts, replica, &route).await
+        self.dump(server, had(facts), replica, &route).await
     }
 
-    /// As another replica, or the server would end the dump that is open.
-    async fn open_beside(
-        &self,
-        route: impl FnOnce(&ServerFacts) -> Result<Route, Failure>,
-    ) -> Result<Box<dyn EventStream>, Failure> {
+    /// As another replica, or the server would end the dump that is open. It has told where it is, so nothing
+    /// more is asked: transactions may be many.
+    async fn open_beside(&self, begin: Position) -> Result<Box<dyn EventStream>, Failure> {
+        let idle = self.idle.lock().await.take();
+        let server = match idle {
+            Some(server) => server,
+            None => server(&self.plan).await?,
+        };
+        let (had, route) = (GtidSet::default(), Route::ByPosition(begin));
+        self.dump(server, had, Replica::stranger(), &route).await
+    }
+
+    async fn open_prepared(&self, prepared: Prepared) -> Result<Box<dyn EventStream>, Failure> {
         let mut server = server(&self.plan).await?;
         let facts = server.facts().await?;
         self.ensure_home(&facts)?;
-        let route = route(&facts)?;
-        self.dump(server, facts, Replica::stranger(), &route).await
+        let route = prepared::route(&prepared, &facts)?;
+        self.dump(server, had(facts), Replica::stranger(), &route)
+            .await
     }
 
     /// The launch translates the position by GTID and raises the epoch before anything of another server is
@@ -196,7 +199,7 @@ impl Shared {
     async fn dump(
         &self,
         server: Server,
-        facts: ServerFacts,
+        had: GtidSet,
         replica: Replica,
         route: &Route,
     ) -> Result<Box<dyn EventStream>, Failure> {
@@ -216,10 +219,7 @@ impl Shared {
                     Route::ByPosition(_) => StreamKind::ByPosition,
                     Route::ByGtid(_) => StreamKind::ByGtid,
                 },
-                had: match facts.has_gtids {
-                    true => facts.gtid_purged,
-                    false => GtidSet::default(),
-                },
+                had,
             },
             dump,
             home: Home {
@@ -277,6 +277,14 @@ impl Shared {
             }
         };
         Ok(places.iter().map(kept).collect())
+    }
+}
+
+/// What a server's log cannot bring.
+fn had(facts: ServerFacts) -> GtidSet {
+    match facts.has_gtids {
+        true => facts.gtid_purged,
+        false => GtidSet::default(),
     }
 }
 
