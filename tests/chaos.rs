@@ -46,3 +46,20 @@ async fn nothing_is_lost_reordered_or_wrong_while_two_processes_take_over_from_e
     let count: usize = takeovers.iter().map(|takeovers| takeovers.len()).sum();
     assert!(count > 0, "{report}");
 }
+
+#[tokio::test]
+async fn another_log_halts_and_goes_on_where_it_is_told_between_random_faults() {
+    let options = Options {
+        length: Length::Lives(9),
+        changes_per_sec: 1_000,
+        keys: 300,
+        histories: true,
+        lower_case: true,
+        ..Options::new(env!("CARGO_BIN_EXE_headwater").into(), 4)
+    };
+    let report = chaos::run(&options).await.unwrap();
+    println!("{report}");
+    assert!(report.is_clean(), "{report}");
+    let text = report.to_string();
+    assert!(text.contains("log reset"), "{report}");
+}

@@ -7,12 +7,12 @@
 //! replica's acknowledgement), so what is not executed is looked for in the log itself.
 
 use headwater_actors::{failure::Failure, progress::Resume};
-use headwater_binlog::{Error, OTHER_LOG_HINT};
+use headwater_binlog::{Error, OTHER_LOG_HINT, position::Position};
 
 use super::options::SourcePlan;
 use super::{
     facts::ServerFacts,
-    inspect::{ensure_boundary, fingerprint},
+    inspect::{FIRST_OFFSET, ensure_boundary, fingerprint},
     resume::unexecuted,
 };
 
@@ -42,7 +42,12 @@ pub(super) async fn is_same_file(
     let Some(log) = from.log.clone().filter(|log| is_there(log.file.clone())) else {
         return Ok(Ok(()));
     };
-    let found = fingerprint(plan, facts, &log.file).await?;
+    let mark = &from.mark.position;
+    let place = match log.file == mark.file {
+        true => mark.clone(),
+        false => Position::new(log.file.clone(), FIRST_OFFSET),
+    };
+    let found = fingerprint(plan, facts, &place).await?;
     Ok(match found == log {
         true => Ok(()),
         false => Err(Error::OtherLog(Box::new([log, found]))),

@@ -160,6 +160,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_log_that_ends_before_what_was_read_is_another_one() {
+        let place = |text: &str| text.parse::<Position>().expect("a position");
+        let head = Head {
+            position: place("binlog.000008:500"),
+            files: Vec::new(),
+        };
+        for (read, reaches) in [
+            ("binlog.000008:500", true),
+            ("binlog.000007:900", true),
+            ("binlog.000008:501", false),
+            ("binlog.000009:4", false),
+            // A server with another name for its log was started anew, and its streams have ended.
+            ("other.000009:4", true),
+        ] {
+            let outcome = head.ensure_reaches(&place(read));
+            assert_eq!(outcome.is_ok(), reaches, "{read}");
+            assert!(outcome.err().is_none_or(|failure| !failure.is_definite()));
+        }
+    }
+
+    #[test]
     fn the_bytes_between_are_the_rest_of_a_file_and_all_later_ones_up_to_the_place() {
         let place = |text: &str| text.parse::<Position>().expect("a position");
         let file = |text: &str, bytes| LogFile {

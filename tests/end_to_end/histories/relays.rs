@@ -3,7 +3,7 @@
 use headwater_harness::{
     mysql::{PASSWORD, USER},
     program::Launch,
-    wire::Wire,
+    wire::{Cut, Wire},
 };
 
 use super::{Origin, WITHOUT_GTIDS};
@@ -89,20 +89,26 @@ async fn halts_where_one_is_left_out(origin: Origin) -> anyhow::Result<()> {
     says(&run().await?, 1, &SAYS_GAP);
     assert_eq!(origin.sent()?, Vec::from_iter(100..104));
     // What happens once was the network.
+    relayed.wire.leave_alone();
+    let program = relayed.launch()?.start()?;
+    origin.has_sent(10).await?;
     relayed.leaves_out(1, 1);
-    says(&run().await?, 0, &[]);
-    assert_eq!(origin.sent()?, Vec::from_iter(100..110));
+    relayed.wire.cut(Cut::Reset);
+    origin.insert(110..115).await?;
+    origin.has_sent(15).await?;
+    says(&program.drain(WITHIN).await?, 0, &SAYS_GAP[..1]);
 
     // The last one, and then nothing: a heartbeat says how far the log goes.
     relayed.leaves_out(6, u32::MAX);
-    let program = relayed.launch()?.start()?;
-    origin.insert(110..115).await?;
-    origin.has_sent(15).await?;
-    origin.insert(115..116).await?;
+    let mut program = relayed.launch()?.start()?;
+    program.wait_ready(WITHIN).await?;
+    origin.insert(115..120).await?;
+    origin.has_sent(20).await?;
+    origin.insert(120..121).await?;
     says(&program.wait_exit(WITHIN).await?, 1, &SAYS_GAP);
     relayed.wire.leave_alone();
     says(&run().await?, 0, &[]);
-    assert_eq!(origin.sent()?, Vec::from_iter(100..116));
+    assert_eq!(origin.sent()?, Vec::from_iter(100..121));
     Ok(())
 }
 

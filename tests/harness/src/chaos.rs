@@ -2,12 +2,13 @@
 //!
 //! Writers raise a counter in every row that they change. The program lives many short lives, each under some
 //! weather (what the API and the network do wrong) and with some incidents; most lives end by SIGKILL, some by a
-//! drain: what a drained life sent must never come again. With a standby there are always two of them (`pair`).
+//! drain: what a drained life sent must never come again. The source's log can become another one (`history`). With a standby there are always two of them (`pair`).
 //! At the end `headwater verify` reads the stream against counters and tables, and the judge against the binlog.
 //! Everything random comes from one seed, but for how the threads of five processes meet.
 
 mod ending;
 mod giant;
+mod history;
 mod life;
 mod pair;
 mod report;
@@ -49,6 +50,10 @@ const SERVER: [&str; 2] = [
     "--innodb-redo-log-capacity=512M",
 ];
 
+const LOWER_CASE: &str = "--lower-case-table-names=1";
+/// Between two turns of the source's history.
+const LIVES_A_HISTORY: u32 = 3;
+
 #[derive(Debug, Clone)]
 pub struct Options {
     pub binary: PathBuf,
@@ -60,6 +65,10 @@ pub struct Options {
     pub giant_mib: u32,
     /// Two processes, and where their lease is.
     pub standby: Option<Store>,
+    /// Now and then the source's log becomes another one; of a process without a standby.
+    pub histories: bool,
+    /// The server compares names without case, and writers use any.
+    pub lower_case: bool,
     /// Servers are left running when something was found.
     pub keeps: bool,
 }
@@ -75,6 +84,8 @@ impl Options {
             keys: 2_000,
             giant_mib: 0,
             standby: None,
+            histories: false,
+            lower_case: false,
             keeps: false,
         }
     }
@@ -181,6 +192,12 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
             }),
             None => chaos.live(last_end).await,
         };
+        let end = match end {
+            Ok(end) if options.histories && lives % LIVES_A_HISTORY == 0 => {
+                chaos.turn_history(&writers, Some(end)).await
+            }
+            end => end,
+        };
         let Ok(end) = end.map_err(|error| chaos.report.finding(format!("{error:#}"))) else {
             break;
         };
@@ -206,7 +223,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
 impl Chaos {
     async fn new(options: Options) -> anyhow::Result<Self> {
         let mut random = fastrand::Rng::with_seed(options.seed);
-        let (mysql, kinesis) = tokio::try_join!(MySql::with(&SERVER), Kinesis::durable())?;
+        let mut server = SERVER.to_vec();
+        server.extend(options.lower_case.then_some(LOWER_CASE));
+        let (mysql, kinesis) = tokio::try_join!(MySql::with(&server), Kinesis::durable())?;
         tokio::try_join!(
             mysql.exec(writers::TABLES),
             kinesis.create_stream(STREAM, SHARDS)

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use headwater_binlog::{
-    assembler::{Assembler, Item, Settings},
+    assembler::{Assembler, Item, Settings, StreamKind},
     event::{EventHeader, HEADER_BYTES, MAGIC},
     file::BinlogFile,
     json, outcome,
@@ -32,7 +32,13 @@ pub fn file(input: &[u8]) -> usize {
 /// Frames put right: lengths are cut to what is there, offsets follow each other, checksums are right.
 pub fn stream(input: &[u8]) -> usize {
     let name = FileName::parse("binlog.000001").expect("a log's name");
+    let kinds = [
+        StreamKind::Files,
+        StreamKind::ByPosition,
+        StreamKind::ByGtid,
+    ];
     let settings = Settings {
+        kind: kinds[input.len() % kinds.len()],
         event_bytes_max: EVENT_BYTES_MAX,
         ..Settings::default()
     };

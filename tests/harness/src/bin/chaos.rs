@@ -26,8 +26,14 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
         .with_context(|| format!("find the binary {binary}"))?;
     let mut options = Options::new(binary, fastrand::u64(..1 << 48));
     while let Some(argument) = arguments.next() {
-        if argument == "--keep" {
-            options.keeps = true;
+        let flag = match argument.as_str() {
+            "--keep" => Some(&mut options.keeps),
+            "--histories" => Some(&mut options.histories),
+            "--lower-case" => Some(&mut options.lower_case),
+            _ => None,
+        };
+        if let Some(flag) = flag {
+            *flag = true;
             continue;
         }
         let value = arguments.next().unwrap_or_default();
@@ -53,6 +59,10 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
     ensure!(
         options.giant_mib == 0 || options.standby.is_none(),
         "--giant-mib goes without --standby: the position inside cannot be asked for while another process stands by"
+    );
+    ensure!(
+        !options.histories || (options.giant_mib == 0 && options.standby.is_none()),
+        "--histories goes without --giant-mib and --standby: everything is delivered before the log becomes another one"
     );
     Ok(options)
 }

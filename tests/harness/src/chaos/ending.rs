@@ -10,6 +10,7 @@ use crate::{
     check::{Judge, Verdict},
     facts::Facts,
     place::{head, is_durable},
+    program::Program,
     wait::Deadline,
 };
 
@@ -34,18 +35,7 @@ impl Chaos {
             }
         };
         let Member { mut program, proxy } = member;
-        let goal = head(&self.mysql).await?;
-        let deadline = Deadline::after(DELIVERED_WITHIN, "all to be delivered");
-        let mut last = Value::Null;
-        // The checkpoint's own writes may go on behind it.
-        while !is_durable(&last, goal) {
-            self.ensure_alive(&mut program).await?;
-            deadline
-                .pause()
-                .await
-                .with_context(|| format!("the last status was {last}"))?;
-            last = program.status().await.unwrap_or(last);
-        }
+        self.deliver_all(&mut program).await?;
         self.report.saw_memory(&program);
         let finished = program.drain(Duration::from_secs(60)).await?;
         ensure!(
@@ -61,9 +51,27 @@ impl Chaos {
         let changes = verified.get("changes").and_then(Value::as_u64);
         self.report.verified(verified);
         let is_judged = changes.is_some_and(|changes| changes <= JUDGED_CHANGES_MAX);
-        if is_judged && self.options.giant_mib <= JUDGED_GIANT_MIB_MAX {
+        // Of a log that was reset the judge has only the end.
+        if is_judged && !self.options.histories && self.options.giant_mib <= JUDGED_GIANT_MIB_MAX {
             let verdict = self.judge().await?;
             self.report.judged(verdict);
+        }
+        Ok(())
+    }
+
+    /// Up to the end of the log as it is now.
+    pub(super) async fn deliver_all(&self, program: &mut Program) -> anyhow::Result<()> {
+        let goal = head(&self.mysql).await?;
+        let deadline = Deadline::after(DELIVERED_WITHIN, "all to be delivered");
+        let mut last = Value::Null;
+        // The checkpoint's own writes may go on behind it.
+        while !is_durable(&last, goal) {
+            self.ensure_alive(program).await?;
+            deadline
+                .pause()
+                .await
+                .with_context(|| format!("the last status was {last}"))?;
+            last = program.status().await.unwrap_or(last);
         }
         Ok(())
     }

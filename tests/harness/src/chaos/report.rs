@@ -240,7 +240,7 @@ impl fmt::Display for Report {
             .map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX))
             .collect();
         let judged = self.judged.as_ref().map_or_else(
-            || "not done: too many changes for its memory".to_owned(),
+            || "not done: too many changes for its memory, or a log that was reset".to_owned(),
             |verdict| {
                 format!(
                     "{} missing, {} unexpected, {} order violations, {} contradictions",

@@ -12,7 +12,11 @@ use std::{
 
 use anyhow::{Context, ensure};
 use mysql_async::{Conn, prelude::Queryable};
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{
+    sync::{OwnedRwLockWriteGuard, RwLock},
+    task::JoinHandle,
+    time::sleep,
+};
 
 use super::{Options, life::reached};
 
@@ -52,12 +56,15 @@ const DDL: [&str; 8] = [
 pub struct Writers {
     is_over: Arc<AtomicBool>,
     committed: Arc<AtomicU64>,
+    /// Each holds it while it writes.
+    gate: Arc<RwLock<()>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Writers {
     pub fn start(url: &str, options: &Options, mut random: fastrand::Rng) -> Self {
         let (is_over, committed) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let gate = Arc::<RwLock<()>>::default();
         let writer = |number| {
             let writer = Writer {
                 url: url.to_owned(),
@@ -67,6 +74,8 @@ impl Writers {
                 random: random.fork(),
                 is_over: Arc::clone(&is_over),
                 committed: Arc::clone(&committed),
+                gate: Arc::clone(&gate),
+                is_folded: options.lower_case,
             };
             tokio::spawn(writer.write())
         };
@@ -74,8 +83,14 @@ impl Writers {
         Self {
             is_over,
             committed,
+            gate,
             tasks,
         }
+    }
+
+    /// None of them writes before this is dropped.
+    pub async fn pause(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.gate).write_owned().await
     }
 
     /// Lets them end; answers how many transactions were committed.
@@ -102,6 +117,9 @@ struct Writer {
     random: fastrand::Rng,
     is_over: Arc<AtomicBool>,
     committed: Arc<AtomicU64>,
+    gate: Arc<RwLock<()>>,
+    /// The server takes names in any case.
+    is_folded: bool,
 }
 
 impl Writer {
@@ -119,7 +137,13 @@ impl Writer {
                     }
                 },
             };
-            match open.query_drop(self.statement()).await {
+            let statement = match self.is_folded && self.random.bool() {
+                true => in_another_case(&self.statement()),
+                false => self.statement(),
+            };
+            let gate = Arc::clone(&self.gate);
+            let _open_gate = gate.read().await;
+            match open.query_drop(statement).await {
                 Ok(()) => {
                     self.committed.fetch_add(1, Ordering::Relaxed);
                     conn = Some(open);
@@ -179,4 +203,12 @@ impl Writer {
             _ => put(table, other),
         }
     }
+}
+
+/// The same names to a server that folds them.
+fn in_another_case(statement: &str) -> String {
+    statement
+        .replace("chaos.t", "Chaos.T")
+        .replace("chaos.small", "CHAOS.Small")
+        .replace("chaos.passing", "chaos.PASSING")
 }
