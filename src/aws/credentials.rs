@@ -10,6 +10,7 @@ use aws_config::{SdkConfig, sts::AssumeRoleProvider};
 use aws_credential_types::provider::{
     ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
 };
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::error::ErrorMetadata;
 use headwater_actors::failure::causes;
 
@@ -20,6 +21,7 @@ use super::{
 };
 
 pub const HINT: &str = "give the process credentials: a task role (ECS), a service account with a role (EKS), an instance profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+const UNREACHED_HINT: &str = "what gives the credentials cannot be reached: check the network path to STS (the VPC endpoint `sts`, or NAT) and to the metadata of the task or instance (169.254.170.2, 169.254.169.254; from a container on EC2 its hop limit must be 2); it is tried again";
 const ROLE_HINT: &str = "allow sts:AssumeRole on this role in the IAM policy of the process's own role or user, and name that one in the role's trust policy; or correct `role_arn`";
 
 /// What STS says for ever, unless a policy or the ARN is changed.
@@ -136,6 +138,7 @@ pub fn trouble(error: &(dyn StdError + 'static)) -> Option<Trouble> {
         .find_map(ErrorMetadata::code);
     let is_refused = causes(found).any(|cause| cause.is::<RoleError>())
         && code.is_some_and(|code| ROLE_REFUSED.contains(&code));
+    let is_unreached = causes(found).any(|cause| cause.is::<ConnectorError>());
     let explanation = causes(found)
         .find_map(|cause| cause.downcast_ref::<ExplainedError>())
         .map(|error| &error.explanation);
@@ -149,8 +152,40 @@ pub fn trouble(error: &(dyn StdError + 'static)) -> Option<Trouble> {
             (Some(explanation), _) => explanation.hint.clone(),
             (None, Some(refused)) => refused.hint().to_owned(),
             (None, None) if is_refused => ROLE_HINT.to_owned(),
+            (None, None) if is_unreached => UNREACHED_HINT.to_owned(),
             (None, None) => HINT.to_owned(),
         },
         is_lasting: is_missing || is_refused || is_wrong,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+
+    use super::*;
+
+    #[test]
+    fn a_place_of_credentials_that_cannot_be_reached_is_not_told_as_credentials_that_are_missing() {
+        let lost = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let lost = ConnectorError::io(lost.into());
+        let asked = SdkError::<ErrorMetadata, HttpResponse>::dispatch_failure(lost);
+        let role = RoleError {
+            arn: "arn:aws:iam::1:role/reader".to_owned(),
+            source: CredentialsError::provider_error(asked),
+        };
+        let found = trouble(&CredentialsError::provider_error(role)).expect("of credentials");
+        assert!(!found.is_lasting);
+        assert!(
+            found.text.contains("arn:aws:iam::1:role/reader"),
+            "{}",
+            found.text
+        );
+        assert_eq!(found.hint, UNREACHED_HINT);
+        let missing = trouble(&CredentialsError::not_loaded_no_source()).expect("of credentials");
+        assert!(missing.is_lasting);
+        assert_eq!(missing.hint, HINT);
+    }
 }
