@@ -125,10 +125,12 @@ impl Ahead {
                 self.savepoints
                     .set(savepoints::name(&query), self.rows_events);
             }
-            Some(Control::RollbackTo) => match self.savepoints.get(&savepoints::name(&query)) {
-                Some(mark) => self.undo(mark)?,
-                None => self.is_undecided = true,
-            },
+            Some(Control::RollbackTo) => {
+                match self.savepoints.roll_back_to(&savepoints::name(&query)) {
+                    Some(mark) => self.undo(mark)?,
+                    None => self.is_undecided = true,
+                }
+            }
             Some(
                 Control::ReleaseSavepoint | Control::XaEnd | Control::XaPrepare | Control::XaCommit,
             )

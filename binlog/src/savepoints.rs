@@ -1,7 +1,8 @@
 //! The savepoints of one transaction, by name: what stood at each.
 //!
-//! A name that is set again moves. Servers log no release, so a name stays until the transaction ends, within
-//! [`BYTES_MAX`]; then the older half is forgotten. Names are compared as servers do, without case. They compare
+//! A name that is set again moves, and a rollback to one takes all that were set behind it away. Servers log no
+//! release, so a name stays until then or until the transaction ends, within [`BYTES_MAX`]; then the older half is
+//! forgotten. Names are compared as servers do, without case. They compare
 //! without accents too, by a table that is not here: a name outside ASCII is found only where no other one of the
 //! transaction could be meant.
 
@@ -46,13 +47,20 @@ impl<T: Copy> Savepoints<T> {
         }
     }
 
-    pub fn get(&self, name: &str) -> Option<T> {
+    /// What stood there; `None`: there is no such savepoint, or another one could be meant.
+    pub fn roll_back_to(&mut self, name: &str) -> Option<T> {
+        let (number, mark) = self.find(name)?;
+        self.keep(|other| other <= number);
+        Some(mark)
+    }
+
+    fn find(&self, name: &str) -> Option<(u64, T)> {
         if self.is_ascii && name.is_ascii() {
-            return self.set.get(name).map(|(_, mark)| *mark);
+            return self.set.get(name).copied();
         }
         let mut found = self.set.iter().filter(|(set, _)| may_be_same(set, name));
-        let (_, (_, mark)) = found.next()?;
-        found.next().is_none().then_some(*mark)
+        let (_, found_first) = found.next()?;
+        found.next().is_none().then_some(*found_first)
     }
 
     pub fn marks(&self) -> impl Iterator<Item = &T> {
@@ -64,8 +72,18 @@ impl<T: Copy> Savepoints<T> {
         let middle = numbers.len() / 2;
         let (_, oldest_kept, _) = numbers.select_nth_unstable(middle);
         let oldest_kept = *oldest_kept;
-        self.set.retain(|_, (number, _)| oldest_kept <= *number);
-        self.bytes = self.set.keys().map(|name| name.len() + ENTRY_BYTES).sum();
+        self.keep(|number| oldest_kept <= number);
+    }
+
+    fn keep(&mut self, is_kept: impl Fn(u64) -> bool) {
+        let bytes = &mut self.bytes;
+        self.set.retain(|name, (number, _)| {
+            let is_kept = is_kept(*number);
+            if !is_kept {
+                *bytes -= name.len() + ENTRY_BYTES;
+            }
+            is_kept
+        });
     }
 }
 
@@ -128,31 +146,43 @@ mod tests {
 
     #[test]
     fn a_name_set_again_moves_and_an_unknown_one_is_not_found() {
-        let savepoints = with(&["a", "b", "a"]);
-        assert_eq!(savepoints.get("a"), Some(2));
-        assert_eq!(savepoints.get("b"), Some(1));
-        assert_eq!(savepoints.get("c"), None);
+        let mut savepoints = with(&["a", "b", "a"]);
+        assert_eq!(savepoints.roll_back_to("a"), Some(2));
+        assert_eq!(savepoints.roll_back_to("b"), Some(1));
+        assert_eq!(savepoints.roll_back_to("c"), None);
+    }
+
+    #[test]
+    fn a_rollback_takes_away_what_was_set_behind_its_savepoint_and_keeps_that() {
+        let mut savepoints = with(&["a", "b", "c"]);
+        assert_eq!(savepoints.roll_back_to("b"), Some(1));
+        assert_eq!(savepoints.roll_back_to("c"), None);
+        savepoints.set("c".to_owned(), 7);
+        assert_eq!(savepoints.roll_back_to("c"), Some(7));
+        assert_eq!(savepoints.roll_back_to("a"), Some(0));
+        assert_eq!(savepoints.roll_back_to("b"), None);
+        assert_eq!(savepoints.bytes, "a".len() + ENTRY_BYTES);
     }
 
     #[test]
     fn names_outside_ascii_are_found_where_no_other_one_could_be_meant() {
-        assert_eq!(with(&["é", "ab"]).get("e"), Some(0));
-        assert_eq!(with(&["e", "ab"]).get("é"), Some(0));
+        assert_eq!(with(&["é", "ab"]).roll_back_to("e"), Some(0));
+        assert_eq!(with(&["e", "ab"]).roll_back_to("é"), Some(0));
         assert_eq!(
-            with(&["é", "e"]).get("e"),
+            with(&["é", "e"]).roll_back_to("e"),
             None,
             "the server knows one of them"
         );
-        assert_eq!(with(&["точка1", "точка2"]).get("точка2"), Some(1));
+        assert_eq!(with(&["точка1", "точка2"]).roll_back_to("точка2"), Some(1));
     }
 
     #[test]
     fn the_newest_names_stay_when_there_are_too_many() {
         let names: Vec<_> = (0..40_000).map(|number| format!("s{number}")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
-        let savepoints = with(&names);
+        let mut savepoints = with(&names);
         assert!(savepoints.bytes <= BYTES_MAX);
-        assert_eq!(savepoints.get("s0"), None);
-        assert_eq!(savepoints.get("s39999"), Some(39_999));
+        assert_eq!(savepoints.roll_back_to("s0"), None);
+        assert_eq!(savepoints.roll_back_to("s39999"), Some(39_999));
     }
 }

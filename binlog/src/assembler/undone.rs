@@ -141,7 +141,7 @@ impl Assembler {
         let name = savepoints::name(query);
         let is_passing = self.xa.is_passing;
         let open = self.opened(header);
-        match open.fate.savepoints.get(&name) {
+        match open.fate.savepoints.roll_back_to(&name) {
             Some(mark) if open.undo(mark, items) => Ok(()),
             Some(_) => self.refuse(header, Refusal::Sent),
             // Judged when it is read again; or there is nothing to undo.

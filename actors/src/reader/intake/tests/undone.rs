@@ -1,7 +1,5 @@
 //! Transactions that are rolled back behind their rows, whole or to a savepoint, small and large.
 
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::fixture::query_body;
 
@@ -17,7 +15,7 @@ enum Step {
 fn undoable(log: &mut Log, steps: &[Step], end: &str) {
     let start = log.begin_with(1);
     log.event(2, &query_body("", "BEGIN"));
-    let (mut n, mut savepoints) = (0, BTreeMap::new());
+    let (mut n, mut savepoints) = (0, Vec::new());
     let before = log.changes.len();
     for step in steps {
         match step {
@@ -27,11 +25,14 @@ fn undoable(log: &mut Log, steps: &[Step], end: &str) {
                 log.event(code, &body);
             }
             Step::Savepoint(name) => {
-                savepoints.insert(*name, (n, log.changes.len()));
+                savepoints.retain(|(set, _, _)| set != name);
+                savepoints.push((*name, n, log.changes.len()));
                 log.event(2, &query_body("", &format!("SAVEPOINT `{name}`")));
             }
             Step::RollbackTo(name) => {
-                let (rows, changes) = savepoints[name];
+                let index = savepoints.iter().position(|(set, _, _)| set == name);
+                savepoints.truncate(index.unwrap() + 1);
+                let (_, rows, changes) = savepoints[index.unwrap()];
                 n = rows;
                 log.changes.truncate(changes);
                 log.event(2, &query_body("", &format!("ROLLBACK TO `{name}`")));
@@ -142,10 +143,16 @@ proptest! {
         let mut set = Vec::new();
         let mut steps: Vec<_> = steps.into_iter().map(|(kind, name)| match kind {
             0 => {
+                set.retain(|known| *known != NAMES[name]);
                 set.push(NAMES[name]);
                 Step::Savepoint(NAMES[name])
             }
-            1 if set.contains(&NAMES[name]) => Step::RollbackTo(NAMES[name]),
+            1 if set.contains(&NAMES[name]) => {
+                // What was set behind it is gone.
+                let index = set.iter().position(|known| *known == NAMES[name]);
+                set.truncate(index.unwrap() + 1);
+                Step::RollbackTo(NAMES[name])
+            }
             _ if is_large => rows_event(),
             _ => Step::Rows(Op::Insert("a", vec![(1, 1), (2, 2)])),
         }).collect();
