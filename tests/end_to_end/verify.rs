@@ -49,6 +49,20 @@ async fn damaged(
 }
 
 #[tokio::test]
+async fn a_page_larger_than_an_answer_may_be_is_read_in_smaller_ones() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let sql = "CREATE TABLE shop.wide (id INT PRIMARY KEY, note LONGTEXT); INSERT INTO shop.wide \
+        WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 40) \
+        SELECT id, REPEAT(CHAR(64 + id % 26), 900000) FROM n";
+    world.mysql.exec(sql).await?;
+    world.catch_up().await?;
+    let (finished, report) = verified(&world, &[]).await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    assert_eq!(report["tables"]["shop.wide"]["changes"], 40, "{report}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_stream_after_kills_and_a_split_is_clean_and_complete() -> anyhow::Result<()> {
     let world = World::new(1).await?;
     let traffic = Traffic::with_ddl(&world.mysql);

@@ -23,8 +23,9 @@ use crate::{
 };
 
 /// A shard takes no more in a second. Kinesis ends a page at 10 MiB by itself; a local one may not, and fail of
-/// its size.
+/// its size: after a failure fewer are asked for.
 const PAGE_RECORDS: i32 = 1_000;
+const FEWER: i32 = 4;
 /// A shard that is always written to is read up to what came so long after the start, clocks apart.
 const TAIL: Duration = Duration::from_secs(30);
 /// Pause when no shard had anything.
@@ -63,6 +64,8 @@ struct Shard {
     has_ended: bool,
     /// As far as it was wanted.
     is_done: bool,
+    /// To ask for.
+    page_records: i32,
     next_read: Instant,
     backoff: Backoff,
 }
@@ -164,6 +167,7 @@ impl Stream<'_> {
         let outcome = match page {
             Ok(page) => {
                 shard.backoff.reset();
+                shard.page_records = PAGE_RECORDS.min(shard.page_records.saturating_mul(2));
                 shard.take(
                     id,
                     &page,
@@ -175,6 +179,7 @@ impl Stream<'_> {
                 Err(failure)
             }
             Err(_) => {
+                shard.page_records = 1.max(shard.page_records / FEWER);
                 shard.next_read = Instant::now() + shard.backoff.next_wait(fastrand::f64());
                 Ok(true)
             }
@@ -197,7 +202,7 @@ impl Stream<'_> {
             .client
             .get_records()
             .shard_iterator(iterator)
-            .limit(PAGE_RECORDS);
+            .limit(shard.page_records);
         let action = self.action("kinesis:GetRecords");
         tokio::time::timeout(self.plan.call_timeout, Box::pin(request.send()))
             .await
@@ -241,6 +246,7 @@ impl Shard {
             last: None,
             has_ended: false,
             is_done: false,
+            page_records: PAGE_RECORDS,
             next_read: Instant::now(),
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(5)),
         }
