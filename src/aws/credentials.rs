@@ -138,7 +138,9 @@ pub fn trouble(error: &(dyn StdError + 'static)) -> Option<Trouble> {
         .find_map(ErrorMetadata::code);
     let is_refused = causes(found).any(|cause| cause.is::<RoleError>())
         && code.is_some_and(|code| ROLE_REFUSED.contains(&code));
-    let is_unreached = causes(found).any(|cause| cause.is::<ConnectorError>());
+    let is_unreached = causes(found)
+        .filter_map(|cause| cause.downcast_ref::<ConnectorError>())
+        .any(|error| error.is_io() || error.is_timeout());
     let explanation = causes(found)
         .find_map(|cause| cause.downcast_ref::<ExplainedError>())
         .map(|error| &error.explanation);
@@ -152,7 +154,7 @@ pub fn trouble(error: &(dyn StdError + 'static)) -> Option<Trouble> {
             (Some(explanation), _) => explanation.hint.clone(),
             (None, Some(refused)) => refused.hint().to_owned(),
             (None, None) if is_refused => ROLE_HINT.to_owned(),
-            (None, None) if is_unreached => UNREACHED_HINT.to_owned(),
+            (None, None) if is_unreached && !is_missing => UNREACHED_HINT.to_owned(),
             (None, None) => HINT.to_owned(),
         },
         is_lasting: is_missing || is_refused || is_wrong,

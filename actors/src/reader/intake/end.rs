@@ -22,6 +22,11 @@ fn gtid_of(item: &Item) -> Option<&Gtid> {
     }
 }
 
+/// What comes behind it is of another transaction.
+fn ends(item: &Item) -> bool {
+    matches!(item, Item::Commit(_) | Item::Moved(_))
+}
+
 impl Intake {
     /// Looks for boundaries among the items from `from` on, and for transactions that have come before.
     pub(super) fn note(&mut self, from: usize) -> Result<(), Repeated> {
@@ -30,13 +35,20 @@ impl Intake {
             _ => None,
         };
         let mut index = from;
-        while let Some(item) = self.items.get_mut(index) {
-            // Who gives files may give some of them twice.
-            if self.kind != StreamKind::Files
+        while let Some(item) = self.items.get(index) {
+            let before = index
+                .checked_sub(1)
+                .and_then(|before| self.items.get(before));
+            // Asked once a transaction. Who gives files may give some of them twice.
+            if before.is_none_or(ends)
+                && self.kind != StreamKind::Files
                 && let Some(gtid) = gtid_of(item)
             {
                 self.sent.ensure_new(&self.ended, gtid)?;
             }
+            let Some(item) = self.items.get_mut(index) else {
+                break;
+            };
             index += 1;
             if let Item::Commit(end) | Item::Moved(end) = item
                 && let Some(had) = self.had.take()
