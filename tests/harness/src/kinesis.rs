@@ -25,6 +25,9 @@ pub struct Kinesis {
     folder: TempDir,
 }
 
+/// Far longer than kinesalite takes.
+const DELETED_WITHIN: Duration = Duration::from_secs(3);
+
 impl Kinesis {
     /// A server that forgets everything when it ends.
     ///
@@ -156,19 +159,20 @@ impl Kinesis {
     /// # Errors
     /// When the server refuses.
     pub async fn delete_stream(&self, name: &str) -> anyhow::Result<()> {
-        self.service
-            .call("DeleteStream", &json!({"StreamName": name}))
-            .await?;
         let deadline = Deadline::after(
             Duration::from_secs(30),
             format!("stream `{name}` to be gone"),
         );
+        let input = json!({"StreamName": name});
+        self.service.call("DeleteStream", &input).await?;
+        let mut again = Deadline::after(DELETED_WITHIN, "the deletion");
         loop {
-            match self
-                .service
-                .call("DescribeStreamSummary", &json!({"StreamName": name}))
-                .await
-            {
+            match self.service.call("DescribeStreamSummary", &input).await {
+                // A put that was under way has written the stream's description anew.
+                Ok(_) if again.is_over() => {
+                    self.service.call("DeleteStream", &input).await?;
+                    again = Deadline::after(DELETED_WITHIN, "the deletion");
+                }
                 Ok(_) => deadline.pause().await?,
                 Err(error) if is_code(&error, "ResourceNotFoundException") => return Ok(()),
                 Err(error) => return Err(error),
