@@ -126,10 +126,6 @@ async fn stream(
                 return Ok(End::Drained);
             };
             let store = Arc::clone(&ours.store);
-            // What cannot be read is met, and told, by the launch.
-            if let Ok(stored) = store.load().await {
-                ending::tell(&stored);
-            }
             opened = Some(ours);
             let launcher =
                 ServerLauncher::new(plan.clone(), mode.until, Arc::clone(&store), outputs);

@@ -1,7 +1,10 @@
 //! What happens before a generation reads: preflight, the sink, the start or the stored position, the epoch;
 //! all of it stored before the first event.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Once},
+};
 
 use headwater_actors::{
     checkpoint::Checkpoint,
@@ -18,7 +21,7 @@ use headwater_actors::{
 use headwater_binlog::gtid::Uuid;
 use tokio::sync::OnceCell;
 
-use super::{RunUntil, check, name_case, outputs::Outputs, routes::GenerationRoutes};
+use super::{RunUntil, check, ending, name_case, outputs::Outputs, routes::GenerationRoutes};
 use crate::{
     checkpoint,
     mysql::{self, CatchUpWait, Identity, MySqlSource, Start, Target, UnnamedColumns, Verdict},
@@ -39,6 +42,8 @@ struct Server {
     catch_up: CatchUpWait,
     /// "now" is the head of the first launch, for all generations.
     end: OnceCell<Until>,
+    /// How the run before ended is told once.
+    told: Once,
 }
 
 impl ServerLauncher {
@@ -56,6 +61,7 @@ impl ServerLauncher {
                 store,
                 outputs,
                 end: OnceCell::new(),
+                told: Once::new(),
             }),
         }
     }
@@ -72,6 +78,7 @@ impl Launcher for ServerLauncher {
 impl Server {
     async fn launch(&self) -> Result<Launch, Failure> {
         let stored = self.store.load().await?;
+        self.told.call_once(|| ending::tell(&stored));
         let place = place(&stored);
         let hosts = mysql::choose_host(&self.plan.source, place, &self.catch_up).await?;
         let plan = Box::new(Plan {
