@@ -157,8 +157,7 @@ pub fn query_body_with(database: &str, text: &[u8], variables: &[u8]) -> Vec<u8>
     body
 }
 
-/// A table of one NOT NULL column, named `id`, of the type with this code: 3 is INT, signed.
-pub fn table_map_body(id: u64, database: &str, table: &str, column_type: u8) -> Vec<u8> {
+fn table_map_head(id: u64, database: &str, table: &str) -> Vec<u8> {
     let mut body = id.to_le_bytes()[..6].to_vec();
     body.extend_from_slice(&[1, 0]);
     for name in [database, table] {
@@ -166,6 +165,12 @@ pub fn table_map_body(id: u64, database: &str, table: &str, column_type: u8) -> 
         body.extend_from_slice(name.as_bytes());
         body.push(0);
     }
+    body
+}
+
+/// A table of one NOT NULL column, named `id`, of the type with this code: 3 is INT, signed.
+pub fn table_map_body(id: u64, database: &str, table: &str, column_type: u8) -> Vec<u8> {
+    let mut body = table_map_head(id, database, table);
     // One column, its type, no metadata, not nullable.
     body.extend_from_slice(&[1, column_type, 0, 0]);
     // SIGNEDNESS (1), COLUMN_NAME (4), SIMPLE_PRIMARY_KEY (8).
@@ -175,13 +180,7 @@ pub fn table_map_body(id: u64, database: &str, table: &str, column_type: u8) -> 
 
 /// The same with so many columns.
 pub fn wide_table_map_body(id: u64, database: &str, table: &str, columns: usize) -> Vec<u8> {
-    let mut body = id.to_le_bytes()[..6].to_vec();
-    body.extend_from_slice(&[1, 0]);
-    for name in [database, table] {
-        body.push(name.len() as u8);
-        body.extend_from_slice(name.as_bytes());
-        body.push(0);
-    }
+    let mut body = table_map_head(id, database, table);
     let bits = vec![0; columns.div_ceil(8)];
     body.extend(lenenc(columns as u64));
     body.extend(vec![3; columns]);

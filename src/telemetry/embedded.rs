@@ -10,12 +10,12 @@ use std::{
 };
 
 use super::{
-    CloudWatchPlan, Error, cloudwatch::Embedded, http::SupervisorSlot, recorder::MetricsPage,
+    CloudWatchPlan, Error,
+    cloudwatch::Embedded,
+    http::SupervisorSlot,
+    recorder::{MetricsPage, UPKEEP_INTERVAL},
 };
 use crate::clock::now_us;
-
-/// Samples of histograms are folded at least so often.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Writes until it is stopped or dropped.
 pub struct Writer {
@@ -66,7 +66,6 @@ struct Source {
 
 impl Source {
     fn lines(&mut self) -> Vec<String> {
-        self.page.upkeep();
         let page = self.page.render(self.supervisor.state());
         self.embedded.lines(&page, now_us() / 1000)
     }
@@ -80,6 +79,7 @@ fn write(mut source: Source, interval: Duration, told: &Receiver<()>, say: impl 
             Err(RecvTimeoutError::Timeout) => false,
             Ok(()) | Err(RecvTimeoutError::Disconnected) => true,
         };
+        source.page.upkeep();
         if is_over || due <= Instant::now() {
             source.lines().iter().for_each(|line| say(line));
             due += interval;
@@ -87,7 +87,6 @@ fn write(mut source: Source, interval: Duration, told: &Receiver<()>, say: impl 
         if is_over {
             return;
         }
-        source.page.upkeep();
     }
 }
 

@@ -30,6 +30,9 @@ use metrics_util::MetricKindMask;
 
 use super::Error;
 
+/// How often [`MetricsPage::upkeep`] is due.
+pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
 /// A lane or table without an update for this long leaves the page.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 /// A name of a table, which is two of up to 64 characters, is never cut, so no two become one.

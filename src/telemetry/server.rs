@@ -23,7 +23,7 @@ use super::{
     Error,
     http::{self, SupervisorSlot},
     places::{Kind, Places},
-    recorder::MetricsPage,
+    recorder::{MetricsPage, UPKEEP_INTERVAL},
     wire::{self, Request},
 };
 
@@ -33,7 +33,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long answers that have begun may take once the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// No file descriptor is left: others may end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

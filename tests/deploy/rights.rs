@@ -131,18 +131,23 @@ async fn source() -> anyhow::Result<MySql> {
     Ok(mysql)
 }
 
+/// The parameters that name the source.
+fn database<'a>(port: &'a str, secret: &'a str) -> [(&'static str, &'a str); 4] {
+    [
+        ("DatabaseHost", "127.0.0.1"),
+        ("DatabasePort", port),
+        ("DatabaseUser", USER),
+        ("PasswordSecretArn", secret),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn to_kinesis_the_role_allows_what_is_called_and_no_more() -> anyhow::Result<()> {
     let (mysql, kinesis, moto) = tokio::try_join!(source(), Kinesis::start(), Moto::start())?;
     tokio::try_join!(kinesis.create_stream("changes", 1), create_table(&moto))?;
     let proxy = FaultProxy::in_front_of(&kinesis.endpoint(), 1, 1).await?;
     let (port, secret) = (mysql.port().to_string(), secret(&moto).await?);
-    let service = service(&[
-        ("DatabaseHost", "127.0.0.1"),
-        ("DatabasePort", &port),
-        ("DatabaseUser", USER),
-        ("PasswordSecretArn", &secret),
-    ]);
+    let service = service(&database(&port, &secret));
     let called = calls(&service, &mysql, ("kinesis", &proxy), &moto).await?;
     assert_eq!(called, granted(&service));
     Ok(())
@@ -158,14 +163,8 @@ async fn to_firehose_the_role_allows_what_is_called_and_no_more() -> anyhow::Res
     )?;
     let proxy = FaultProxy::in_front_of(&moto.endpoint(), 1, 1).await?;
     let (port, secret) = (mysql.port().to_string(), secret(&moto).await?);
-    let service = service(&[
-        ("DatabaseHost", "127.0.0.1"),
-        ("DatabasePort", &port),
-        ("DatabaseUser", USER),
-        ("PasswordSecretArn", &secret),
-        ("StreamName", ""),
-        ("DeliveryStreamName", "changes"),
-    ]);
+    let sink = [("StreamName", ""), ("DeliveryStreamName", "changes")];
+    let service = service(&[&database(&port, &secret)[..], &sink].concat());
     let called = calls(&service, &mysql, ("firehose", &proxy), &moto).await?;
     assert_eq!(called, granted(&service));
     Ok(())

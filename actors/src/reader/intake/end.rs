@@ -23,7 +23,7 @@ fn gtid_of(item: &Item) -> Option<&Gtid> {
 }
 
 /// What comes behind it is of another transaction.
-fn ends(item: &Item) -> bool {
+fn is_boundary(item: &Item) -> bool {
     matches!(item, Item::Commit(_) | Item::Moved(_))
 }
 
@@ -34,27 +34,11 @@ impl Intake {
             Until::Mark(end) if 0 < end.rows_done => self.stop_inside(from),
             _ => None,
         };
+        self.say_had(from);
         let mut index = from;
         while let Some(item) = self.items.get(index) {
-            let before = index
-                .checked_sub(1)
-                .and_then(|before| self.items.get(before));
-            // Asked once a transaction. Who gives files may give some of them twice.
-            if before.is_none_or(ends)
-                && self.kind != StreamKind::Files
-                && let Some(gtid) = gtid_of(item)
-            {
-                self.sent.ensure_new(&self.ended, gtid)?;
-            }
-            let Some(item) = self.items.get_mut(index) else {
-                break;
-            };
+            self.ensure_new(index)?;
             index += 1;
-            if let Item::Commit(end) | Item::Moved(end) = item
-                && let Some(had) = self.had.take()
-            {
-                end.had.get_or_insert_default().union(&had);
-            }
             match item {
                 Item::Commit(end) => self.ended.pass(end),
                 Item::Moved(end) => self.ended.enter(end),
@@ -75,6 +59,38 @@ impl Intake {
             self.is_reached = true;
         }
         Ok(())
+    }
+
+    /// Puts what the stream could not bring into the first boundary.
+    fn say_had(&mut self, from: usize) {
+        if self.had.is_none() {
+            return;
+        }
+        let boundary = self
+            .items
+            .iter_mut()
+            .skip(from)
+            .find_map(|item| match item {
+                Item::Commit(end) | Item::Moved(end) => Some(end),
+                Item::Rows(_) | Item::Statement(_) => None,
+            });
+        if let Some(end) = boundary
+            && let Some(had) = self.had.take()
+        {
+            end.had.get_or_insert_default().union(&had);
+        }
+    }
+
+    /// Asked for the first item of a transaction. Who gives files may give some of them twice.
+    fn ensure_new(&self, index: usize) -> Result<(), Repeated> {
+        let before = index
+            .checked_sub(1)
+            .and_then(|before| self.items.get(before));
+        let gtid = self.items.get(index).and_then(gtid_of);
+        match gtid.filter(|_| before.is_none_or(is_boundary)) {
+            Some(gtid) if self.kind != StreamKind::Files => self.sent.ensure_new(&self.ended, gtid),
+            _ => Ok(()),
+        }
     }
 
     /// Drops what lies behind an end inside a transaction, among the items from `from` on. The end, if it is there.

@@ -7,7 +7,7 @@ use mysql_async::{Conn, prelude::Queryable};
 
 use crate::{
     Options,
-    run::{Setup, kinesis},
+    run::{Setup, kinesis, server_of_many_tables},
     table::{Table, grouped},
 };
 
@@ -16,12 +16,7 @@ const STATEMENTS_A_QUERY: usize = 200;
 
 /// A row in every table and then ALTERs; one transaction over every table; tables that come and go.
 pub async fn measure(options: &Options, table: &mut Table) -> anyhow::Result<()> {
-    let server = MySql::with(&[
-        "--innodb-file-per-table=0",
-        "--table-open-cache=4000",
-        "--open-files-limit=16384",
-    ])
-    .await?;
+    let server = server_of_many_tables().await?;
     let lanes = options.lanes;
     let statements = lanes / 4;
     let mut conn = server.conn().await?;

@@ -67,6 +67,16 @@ impl Setup {
     }
 }
 
+/// For thousands of tables: in one file, and more of them open than by default.
+pub async fn server_of_many_tables() -> anyhow::Result<MySql> {
+    MySql::with(&[
+        "--innodb-file-per-table=0",
+        "--table-open-cache=4000",
+        "--open-files-limit=16384",
+    ])
+    .await
+}
+
 /// To `endpoint` as a `[sink]` section.
 pub fn kinesis(endpoint: &str, stream: &str) -> String {
     format!(

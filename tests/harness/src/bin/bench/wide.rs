@@ -1,11 +1,11 @@
 //! Tables of a thousand columns: what their descriptions take, wanted and excluded, in one transaction and in many.
 
-use headwater_harness::{mysql::MySql, swallow::Swallow};
+use headwater_harness::swallow::Swallow;
 use mysql_async::prelude::Queryable;
 
 use crate::{
     Options,
-    run::{Setup, kinesis},
+    run::{Setup, kinesis, server_of_many_tables},
     table::{Table, grouped},
 };
 
@@ -15,12 +15,7 @@ const TARGET: &str = "≤ 64 MiB";
 
 /// Rows in every table in turn: a transaction each, then one over all of them; then the same excluded.
 pub async fn measure(options: &Options, table: &mut Table) -> anyhow::Result<()> {
-    let server = MySql::with(&[
-        "--innodb-file-per-table=0",
-        "--table-open-cache=4000",
-        "--open-files-limit=16384",
-    ])
-    .await?;
+    let server = server_of_many_tables().await?;
     let tables = options.wide_tables;
     eprintln!("making {tables} tables of {COLUMNS} columns");
     let columns: Vec<String> = (0..COLUMNS)
