@@ -9,8 +9,8 @@
 //! [`ByteBudget::take_weighed`] costs more the more lanes there are. Whoever holds a permit while it waits for
 //! another one lets its weight go first, or the two could want more than there is.
 //!
-//! What turns out to be held beside the bytes that were asked for (a wide table's columns) is added at once, by
-//! [`Permit::grow`], also above the budget: nobody gets any more of it until that much has come back.
+//! A batch can turn out to hold more than was asked for (a wide table's columns). [`Permit::grow`] adds that at once,
+//! also above the budget. Nobody gets more of the budget until as much has come back.
 
 use std::sync::{
     Arc,
@@ -142,7 +142,7 @@ fn units_of(bytes: usize) -> u32 {
 }
 
 impl Pool {
-    /// What is free of `units`, and the rest as a debt.
+    /// Takes as many of `units` as are free, and counts the rest as a debt.
     fn lend(&self, units: u32) {
         let free = u32::try_from(self.free.available_permits()).unwrap_or(u32::MAX);
         let at_once = free.min(units);

@@ -209,9 +209,9 @@ pub struct Committed {
 /// Commit times, in microseconds since 1970.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CommitTimes {
-    /// Of the oldest change that was read and is not durable.
+    /// When the oldest change was committed that was read and is not durable.
     pub oldest_open_us: Option<u64>,
-    /// Of the newest transaction that was read; 0 when unknown.
+    /// When the newest transaction that was read was committed; 0 when unknown.
     pub newest_us: u64,
 }
 

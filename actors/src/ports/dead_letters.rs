@@ -18,7 +18,7 @@ pub struct DeadLetter {
     pub lane: Arc<Lane>,
     /// Why, as a sentence.
     pub reason: String,
-    /// What a line's `id` and `seq` rest on beside the change itself.
+    /// The `id` and `seq` of a line are made from this and the change.
     pub home: Home,
     /// The change alone: one row, or one statement.
     pub change: Part,

@@ -30,7 +30,7 @@ pub trait Routes: Send + Sync {
 /// A connected sink, for the status page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Of the stream or file.
+    /// The name of the stream or file.
     pub name: String,
     pub throttled: Option<Throttled>,
 }

@@ -119,7 +119,7 @@ pub struct Kept {
     pub expires_after: Option<Duration>,
 }
 
-/// What is known of a stream before its first event.
+/// How a stream was opened: what its reader knows before the first event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Opening {
     pub kind: StreamKind,

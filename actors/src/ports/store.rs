@@ -59,6 +59,6 @@ pub struct Stored {
     pub checkpoint: Option<Checkpoint>,
     /// When it was stored, microseconds since 1970; 0 when nothing is.
     pub saved_us: u64,
-    /// Of the last process that came to say it; one that was killed says nothing.
+    /// The last end that a process noted. A killed process notes nothing.
     pub last_end: Option<LastEnd>,
 }
