@@ -84,6 +84,7 @@ fn block(kind: RowsKind) -> RowsBlock {
             commit_us: 1_795_416_214_123_456,
             thread_id: None,
             end: Default::default(),
+            snapshot: None,
         }),
         table,
         map: None,

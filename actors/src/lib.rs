@@ -35,6 +35,7 @@ pub mod reader;
 pub mod reading;
 pub mod router;
 pub mod selection;
+pub mod snapshot;
 pub mod status;
 pub mod supervisor;
 pub mod watch;

@@ -18,7 +18,10 @@ use headwater_binlog::{
     xa::{XaChange, XaTable},
 };
 
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    snapshot::{SnapshotAdvance, Snapshots},
+};
 
 /// A place in the log. `position` is a transaction boundary; `rows_done` rows and DDLs of the transaction that
 /// starts there are done too (a place inside a giant transaction).
@@ -54,6 +57,8 @@ pub struct Resume {
     pub columns: Arc<[Known]>,
     /// The log file that `mark` lies in, or one before it; `None` while it has not been read.
     pub log: Option<LogFingerprint>,
+    /// Tables whose rows are copied beside the log.
+    pub snapshots: Snapshots,
 }
 
 /// A stretch of the log: what is true at its end and was not where it begins.
@@ -73,6 +78,8 @@ pub struct Advance {
     pub columns: Option<Arc<[Known]>>,
     /// The newest log file that was opened in it.
     pub log: Option<Box<LogFingerprint>>,
+    /// Where copies have gone on; they do so at its end.
+    pub snapshot: Option<Box<SnapshotAdvance>>,
 }
 
 /// A stretch of the log that does not begin where progress stands.
@@ -101,6 +108,7 @@ impl Resume {
             commit_us: 0,
             columns: Arc::default(),
             log: None,
+            snapshots: Snapshots::default(),
         }
     }
 
@@ -116,6 +124,10 @@ impl Resume {
             commit_us: self.commit_us,
             columns: Arc::default(),
             log: None,
+            snapshots: Snapshots {
+                lines_here: 0,
+                ..self.snapshots.clone()
+            },
         }
     }
 
@@ -136,6 +148,11 @@ impl Resume {
         }
         if let Some(log) = &next.log {
             self.log = Some(LogFingerprint::clone(log));
+        }
+        match &next.snapshot {
+            Some(snapshot) => self.snapshots.apply(snapshot),
+            None if next.mark != next.from => self.snapshots.lines_here = 0,
+            None => {}
         }
         Ok(())
     }
@@ -165,6 +182,7 @@ impl Advance {
             xa: Vec::new(),
             columns: None,
             log: None,
+            snapshot: None,
         }
     }
 
@@ -180,7 +198,10 @@ impl Advance {
 
     /// Whether anything is to be stored of it.
     pub fn has_moved(&self) -> bool {
-        self.from != self.mark || self.log.is_some() || !self.had.is_empty()
+        self.from != self.mark
+            || self.log.is_some()
+            || !self.had.is_empty()
+            || self.snapshot.is_some()
     }
 
     /// Up to `mark`. A place before its end moves nothing: streams begin somewhat earlier than they were asked to
@@ -225,6 +246,12 @@ impl Advance {
     /// When it does not; nothing has changed then.
     pub fn merge(&mut self, next: Self) -> Result<(), Gap> {
         self.mark.ensure_begins(&next)?;
+        match (&mut self.snapshot, next.snapshot) {
+            (Some(snapshot), Some(next)) => snapshot.merge(*next),
+            (Some(snapshot), None) if next.from != next.mark => snapshot.lines_here = 0,
+            (Some(_), None) => {}
+            (snapshot @ None, next) => *snapshot = next,
+        }
         self.mark = next.mark;
         self.gtids.union(&next.gtids);
         self.had.union(&next.had);

@@ -71,6 +71,12 @@ pub enum Action {
     View,
     /// Creates, changes or drops a sequence of MariaDB, which is a table of one row.
     Sequence,
+    /// No statement: a snapshot of the table begins behind it.
+    SnapshotBegin,
+    /// No statement: a snapshot of the table is complete, with so many rows.
+    SnapshotEnd {
+        rows: u64,
+    },
 }
 
 /// By what a statement's text is read.

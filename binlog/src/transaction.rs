@@ -25,6 +25,17 @@ pub struct Transaction {
     /// Known once the transaction's last event has been read, so perhaps only after its first changes
     /// have left.
     pub end: OnceLock<TransactionEnd>,
+    /// No transaction of the log: rows that were read from a table, at this place of the log.
+    pub snapshot: Option<SnapshotOrigin>,
+}
+
+/// Which snapshot rows belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotOrigin {
+    /// The run's name.
+    pub run: Arc<str>,
+    /// Rises with every launch: rows that are read again after a crash have other ids.
+    pub attempt: u32,
 }
 
 /// What a transaction says at its end.

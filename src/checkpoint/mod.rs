@@ -10,6 +10,7 @@ mod opening;
 mod options;
 mod remote;
 mod resume;
+mod snapshots;
 
 use std::path::PathBuf;
 

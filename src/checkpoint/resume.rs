@@ -11,7 +11,10 @@ use headwater_binlog::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::column_lists::{self, KnownBody};
+use super::{
+    column_lists::{self, KnownBody},
+    snapshots::SnapshotsBody,
+};
 
 /// Flattened into what holds it, which refuses unknown members.
 #[derive(Serialize, Deserialize)]
@@ -31,6 +34,9 @@ pub(super) struct ResumeBody {
     /// Prepared XA transactions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     xa: Vec<PreparedBody>,
+    /// Copies of tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    snapshots: Option<SnapshotsBody>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,6 +70,7 @@ impl ResumeBody {
             columns: column_lists::bodies(&resume.columns),
             log: resume.log.as_ref().map(LogBody::of),
             xa: resume.xa.open().iter().map(PreparedBody::of).collect(),
+            snapshots: SnapshotsBody::of(&resume.snapshots),
         }
     }
 
@@ -80,6 +87,11 @@ impl ResumeBody {
             commit_us: self.commit_us,
             columns: column_lists::known(self.columns)?,
             log: self.log.map(LogBody::log).transpose()?,
+            snapshots: self
+                .snapshots
+                .map(SnapshotsBody::snapshots)
+                .transpose()?
+                .unwrap_or_default(),
         })
     }
 }

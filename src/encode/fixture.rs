@@ -55,6 +55,7 @@ pub fn transaction() -> Transaction {
         commit_us: 1_706_933_106_044_120,
         thread_id: Some(12),
         end: Default::default(),
+        snapshot: None,
     }
 }
 

@@ -3,8 +3,10 @@
 pub mod dead_letters;
 pub mod encoder;
 pub mod launcher;
+pub mod requests;
 pub mod routes;
 pub mod sink;
+pub mod snapshot;
 pub mod source;
 pub mod store;
 

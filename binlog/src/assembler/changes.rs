@@ -41,6 +41,7 @@ impl Assembler {
             commit_us: event.commit_us().unwrap_or_else(|| header.timestamp_us()),
             thread_id: None,
             end: OnceLock::new(),
+            snapshot: None,
         };
         self.open = Some(Open::new(transaction, fate));
         Ok(())
@@ -65,6 +66,7 @@ impl Assembler {
             commit_us: header.timestamp_us(),
             thread_id: None,
             end: OnceLock::new(),
+            snapshot: None,
         };
         self.open
             .get_or_insert_with(|| Open::new(transaction(), fate.unwrap_or_default()))

@@ -128,6 +128,7 @@ fn a_transaction_gives_its_rows_and_its_boundary() {
         commit_us: 1_700_000_000_123_456,
         thread_id: Some(9),
         end: Default::default(),
+        snapshot: None,
     };
     assert_eq!(*block.transaction, expected);
     let items = push(&mut assembler, [log.xid()]);

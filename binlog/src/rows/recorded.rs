@@ -98,6 +98,7 @@ fn block() -> RowsBlock {
             commit_us: 0,
             thread_id: None,
             end: std::sync::OnceLock::new(),
+            snapshot: None,
         }
         .into(),
         table: table(COMPRESSED).into(),

@@ -55,6 +55,7 @@ pub(super) fn block(table: Arc<Table>, event: RowsEvent) -> RowsBlock {
         commit_us: 0,
         thread_id: None,
         end: Default::default(),
+        snapshot: None,
     };
     RowsBlock {
         transaction: Arc::new(transaction),

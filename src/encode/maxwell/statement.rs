@@ -23,7 +23,9 @@ pub(super) fn write(
         Action::CreateDatabase => "database-create",
         Action::AlterDatabase => "database-alter",
         Action::DropDatabase => "database-drop",
-        Action::View | Action::Sequence => return Ok(Written::Nothing),
+        Action::View | Action::Sequence | Action::SnapshotBegin | Action::SnapshotEnd { .. } => {
+            return Ok(Written::Nothing);
+        }
     };
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(kind.as_bytes());

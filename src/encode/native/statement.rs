@@ -198,6 +198,7 @@ mod tests {
                 commit_us: 1_795_416_214_123_456,
                 thread_id: None,
                 end: Default::default(),
+                snapshot: None,
             }),
             event_offset: 234,
             row: 0,

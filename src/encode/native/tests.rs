@@ -65,6 +65,7 @@ fn transaction(gtid: Option<u64>) -> Transaction {
         commit_us: 1_795_416_214_123_456,
         thread_id: None,
         end: Default::default(),
+        snapshot: None,
     }
 }
 

@@ -269,6 +269,7 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
         commit_us: change.commit_us,
         thread_id: change.thread_id,
         end: end.into(),
+        snapshot: None,
     });
     let name = TableName {
         database: change.database,

@@ -32,6 +32,7 @@ fn transaction() -> Arc<Transaction> {
         commit_us: 1_706_933_106_044_120,
         thread_id: Some(12),
         end: end.into(),
+        snapshot: None,
     })
 }
 
