@@ -29,6 +29,7 @@ pub mod query;
 pub mod rows;
 mod savepoints;
 pub mod schema;
+pub mod snapshot;
 pub mod table_map;
 pub mod time;
 mod tokens;
