@@ -12,6 +12,15 @@ use headwater_binlog::schema::TableName;
 /// The run of what `snapshot.tables` asks for.
 pub const SETTINGS_RUN: &str = "tables";
 
+/// How much is copied at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotRules {
+    /// Questions to the source at once; at least 1.
+    pub parallel: usize,
+    /// 0: as fast as it goes.
+    pub rows_per_sec_max: u64,
+}
+
 /// One table of one run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CopyId {

@@ -109,6 +109,7 @@ impl Server {
             source,
             name_case,
             routes: Arc::new(routes),
+            snapshots: None,
         })
     }
 
@@ -270,6 +271,7 @@ impl Launcher for FileLauncher {
             outputs.connect().await?;
             Ok(Launch {
                 routes: Arc::new(GenerationRoutes::new(&plan, outputs, from.home.server_uuid)),
+                snapshots: None,
                 from,
                 until: Until::Never,
                 source,

@@ -332,6 +332,7 @@ impl Shared {
         let outputs = Arc::clone(&self.outputs);
         Ok(Launch {
             routes: Arc::new(GenerationRoutes::new(plan, outputs, from.home.server_uuid)),
+            snapshots: None,
             source: Arc::new(MySqlSource::new(plan.source.clone(), identity)),
             name_case,
             until,

@@ -171,7 +171,7 @@ impl Ledger {
         {
             self.done.resume.apply(&advance)?;
             self.is_moved |= advance.has_moved();
-            self.is_dirty |= !is_quiet || !advance.xa.is_empty();
+            self.is_dirty |= !is_quiet || !advance.xa.is_empty() || advance.snapshot.is_some();
             if advance.commit_us > 0 {
                 commit_times.push(advance.commit_us);
             }

@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use headwater_binlog::schema::NameCase;
 
-use super::{BoxFuture, routes::Routes, source::Source};
-use crate::{checkpoint::Checkpoint, failure::Failure, reading::Until};
+use super::{
+    BoxFuture, requests::Requests, routes::Routes, snapshot::SnapshotSource, source::Source,
+};
+use crate::{
+    budget::ByteBudget, checkpoint::Checkpoint, failure::Failure, reading::Until,
+    snapshot::SnapshotRules,
+};
 
 /// Decides where a generation begins.
 pub trait Launcher: Send + Sync {
@@ -24,4 +29,16 @@ pub struct Launch {
     pub name_case: NameCase,
     /// With the same sinks for every generation: what is in flight lives in them.
     pub routes: Arc<dyn Routes>,
+    /// `None`: nothing is copied, as of files.
+    pub snapshots: Option<SnapshotParts>,
+}
+
+/// What copies tables beside the stream.
+#[derive(Clone)]
+pub struct SnapshotParts {
+    pub source: Arc<dyn SnapshotSource>,
+    pub requests: Arc<dyn Requests>,
+    pub rules: SnapshotRules,
+    /// For chunks, until their rows are durable.
+    pub budget: ByteBudget,
 }

@@ -112,6 +112,8 @@ impl Splitter {
         self.end_run(&mut segments);
         // A slice's last rows may be of tables that nobody wants.
         self.advance.reach(batch.mark().clone());
+        // It holds once all of the batch is durable.
+        self.advance.snapshot.clone_from(&batch.snapshot);
         self.close(None, &mut segments);
         Ok(segments)
     }
@@ -122,27 +124,37 @@ impl Splitter {
     }
 
     fn rows(&mut self, block: RowsBlock, segments: &mut Vec<Segment>) -> Result<(), Error> {
+        // Rows of a snapshot stand at a place of the log, and are no part of it.
+        if block.transaction.snapshot.is_some() {
+            return self.deliver(block, segments);
+        }
         let mark = mark_after(&block, block.row_count);
         let commit_us = block.transaction.commit_us;
         self.advance.commit_us = self.advance.commit_us.max(commit_us);
         if block.first_row == 0 {
             self.current.begin_transaction();
         }
-        if self.selection.delivers(&block.table.name) && block.row_count > 0 {
-            self.count_rows(&block);
-            match *self.ordering.of(&block.table.name) {
-                OrderingKey::Table | OrderingKey::Routed(_) => {
-                    let lane = Lane {
-                        table: block.table.name.clone(),
-                        index: 0,
-                        count: 1,
-                    };
-                    self.current.push_block(lane, block, None);
-                }
-                OrderingKey::PrimaryKey { lanes } => self.keyed(block, lanes, segments)?,
-            }
-        }
+        self.deliver(block, segments)?;
         self.advance.reach(mark);
+        Ok(())
+    }
+
+    fn deliver(&mut self, block: RowsBlock, segments: &mut Vec<Segment>) -> Result<(), Error> {
+        if !self.selection.delivers(&block.table.name) || block.row_count == 0 {
+            return Ok(());
+        }
+        self.count_rows(&block);
+        match *self.ordering.of(&block.table.name) {
+            OrderingKey::Table | OrderingKey::Routed(_) => {
+                let lane = Lane {
+                    table: block.table.name.clone(),
+                    index: 0,
+                    count: 1,
+                };
+                self.current.push_block(lane, block, None);
+            }
+            OrderingKey::PrimaryKey { lanes } => self.keyed(block, lanes, segments)?,
+        }
         Ok(())
     }
 
@@ -192,9 +204,12 @@ impl Splitter {
     }
 
     fn statement(&mut self, statement: Statement, is_last: bool, segments: &mut Vec<Segment>) {
-        let after = Mark {
-            position: statement.transaction.position(),
-            rows_done: statement.row + 1,
+        let after = match statement.transaction.snapshot {
+            None => Mark {
+                position: statement.transaction.position(),
+                rows_done: statement.row + 1,
+            },
+            Some(_) => self.advance.mark().clone(),
         };
         let (scope, targets) = match &statement.subject {
             Subject::Tables { tables, .. } => {
@@ -237,7 +252,9 @@ impl Splitter {
         );
         let statement = Arc::new(statement);
         for table in targets {
-            self.count_ddl(&table);
+            if statement.transaction.snapshot.is_none() {
+                self.count_ddl(&table);
+            }
             let count = match *self.ordering.of(&table) {
                 OrderingKey::PrimaryKey { lanes } if !table.table.is_empty() => lanes,
                 _ => 1,
@@ -283,6 +300,9 @@ impl Splitter {
     }
 
     fn count_rows(&mut self, block: &RowsBlock) {
+        if block.transaction.snapshot.is_some() {
+            return;
+        }
         let counts = self.counts_of(&block.table.name);
         let rows = u64::from(block.row_count);
         match block.kind {

@@ -423,6 +423,7 @@ impl Launcher for TestLauncher {
                 source: Arc::new(world.source.clone()),
                 name_case: Default::default(),
                 routes: Arc::new(TestRoutes(world)),
+                snapshots: None,
             })
         })
     }
