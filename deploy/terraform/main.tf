@@ -65,6 +65,19 @@ resource "aws_cloudformation_stack" "alarms" {
   parameters = {
     Name          = var.name
     AlarmTopicArn = aws_cloudformation_stack.foundation.outputs["AlarmTopicArn"]
-    ClusterArn    = aws_cloudformation_stack.foundation.outputs["ClusterArn"]
+  }
+}
+
+resource "aws_cloudformation_stack" "halts" {
+  # checkov:skip=CKV_AWS_124: Terraform waits for the stack and reports its errors itself.
+  name          = "headwater-${var.name}-halts"
+  template_body = file("${local.templates}/halts.yaml")
+  capabilities  = ["CAPABILITY_IAM"]
+  parameters = {
+    Name           = var.name
+    AlarmTopicArn  = aws_cloudformation_stack.foundation.outputs["AlarmTopicArn"]
+    ClusterArn     = aws_cloudformation_stack.foundation.outputs["ClusterArn"]
+    KmsKeyArn      = aws_cloudformation_stack.foundation.outputs["KmsKeyArn"]
+    StopWhenHalted = tostring(var.stop_when_halted)
   }
 }

@@ -57,3 +57,9 @@ variable "alarm_email" {
   type        = string
   default     = ""
 }
+
+variable "stop_when_halted" {
+  description = "Whether the service is stopped when its tasks halt again and again and none streams."
+  type        = bool
+  default     = true
+}

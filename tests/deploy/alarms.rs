@@ -17,10 +17,6 @@ fn alarms() -> BTreeMap<String, Value> {
             "AlarmTopicArn",
             "arn:aws:sns:us-east-1:123456789012:headwater",
         ),
-        (
-            "ClusterArn",
-            "arn:aws:ecs:us-east-1:123456789012:cluster/headwater",
-        ),
     ];
     let template = Template::with("alarms.yaml", &given);
     let body = crate::yaml::file("deploy/cloudformation/alarms.yaml");

@@ -36,6 +36,12 @@ fn its_settings_are_a_plan_and_its_times_fit() {
     );
 }
 
+/// Docker would start what halted again, for ever.
+#[test]
+fn a_halt_stays_ended() {
+    assert_eq!(headwater()["restart"], "no");
+}
+
 #[test]
 fn names_and_ports_agree() {
     let services = compose()["services"].as_object().unwrap();

@@ -6,9 +6,11 @@
 
 mod alarms;
 mod compose;
+mod halts;
 mod image;
 mod rights;
 mod service;
+mod stopper;
 mod template;
 mod terraform;
 mod yaml;

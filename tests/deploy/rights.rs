@@ -43,7 +43,8 @@ fn statements(service: &Template) -> Vec<Value> {
         .collect()
 }
 
-fn actions(statement: &Value) -> Vec<String> {
+/// What a statement allows.
+pub fn actions(statement: &Value) -> Vec<String> {
     match &statement["Action"] {
         Value::String(one) => vec![one.clone()],
         several => {

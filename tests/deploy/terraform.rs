@@ -22,7 +22,7 @@ fn stacks(text: &str) -> Vec<(&str, BTreeSet<&str>)> {
 fn its_parameters_are_the_templates() {
     let text = read("deploy/terraform/main.tf");
     let stacks = stacks(&text);
-    assert_eq!(stacks.len(), 4);
+    assert_eq!(stacks.len(), 5);
     for (file, given) in stacks {
         let body = yaml::file(&format!("deploy/cloudformation/{file}"));
         let known = body["Parameters"].as_object().unwrap();
@@ -36,6 +36,22 @@ fn its_parameters_are_the_templates() {
             let is_set = given.contains(name.as_str()) || definition.get("Default").is_some();
             assert!(is_set, "{file} wants `{name}`");
         }
+    }
+}
+
+/// CloudFormation creates roles only for who says that it may.
+#[test]
+fn a_stack_with_roles_says_that_it_creates_them() {
+    let text = read("deploy/terraform/main.tf");
+    for stack in text.split("resource \"aws_cloudformation_stack\"").skip(1) {
+        let (_, file) = stack.split_once("${local.templates}/").unwrap();
+        let (file, _) = file.split_once('"').unwrap();
+        let body = yaml::file(&format!("deploy/cloudformation/{file}"));
+        let resources = body["Resources"].as_object().unwrap();
+        let has_roles = resources
+            .values()
+            .any(|resource| resource["Type"] == "AWS::IAM::Role");
+        assert_eq!(stack.contains("CAPABILITY_IAM"), has_roles, "{file}");
     }
 }
 

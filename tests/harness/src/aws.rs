@@ -99,6 +99,33 @@ impl JsonService {
         }
     }
 
+    pub fn ecs(endpoint: &str) -> Self {
+        Self {
+            http: Http::default(),
+            endpoint: endpoint.to_owned(),
+            target: "AmazonEC2ContainerServiceV20141113",
+            name: "ecs",
+        }
+    }
+
+    pub fn step_functions(endpoint: &str) -> Self {
+        Self {
+            http: Http::default(),
+            endpoint: endpoint.to_owned(),
+            target: "AWSStepFunctions",
+            name: "states",
+        }
+    }
+
+    pub fn sqs(endpoint: &str) -> Self {
+        Self {
+            http: Http::default(),
+            endpoint: endpoint.to_owned(),
+            target: "AmazonSQS",
+            name: "sqs",
+        }
+    }
+
     /// Calls an operation, e.g. `PutRecords`; an empty answer is `null`.
     ///
     /// # Errors

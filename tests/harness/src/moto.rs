@@ -1,5 +1,5 @@
-//! moto: Firehose in front of S3, secrets and parameters. A DirectPut call shows at once as one object, its records
-//! concatenated.
+//! moto: Firehose in front of S3, secrets and parameters; state machines with the services that they call. A DirectPut
+//! call shows at once as one object, its records concatenated.
 
 use std::{path::PathBuf, process::Command, time::Duration};
 
@@ -38,6 +38,8 @@ impl Moto {
         let port = Port::claim()?;
         let mut command = Command::new(cache::installed("moto")?.join("bin/moto_server"));
         command.args(["-H", "127.0.0.1", "-p", &port.number().to_string()]);
+        // Where its state machines find the services.
+        command.env("MOTO_PORT", port.number().to_string());
         command.current_dir(folder.path());
         log_into(&mut command, &log)?;
         let mut process = Process::spawn("moto_server", &mut command)?;
@@ -202,6 +204,44 @@ impl Moto {
             objects.push((key, body));
         }
         Ok(objects)
+    }
+
+    /// State machines are carried out from now on; else moto only says that they were.
+    ///
+    /// # Errors
+    /// When moto refuses.
+    pub async fn run_state_machines(&self) -> anyhow::Result<()> {
+        let body = json!({"stepfunctions": {"execute_state_machine": true}}).to_string();
+        let url = format!("{}/moto-api/config", self.endpoint());
+        let headers = [("content-type", "application/json")];
+        let reply = self.http.send(Method::POST, &url, &headers, body.into());
+        let reply = reply.await?;
+        ensure!(reply.status == 201, "{} {}", reply.status, reply.text());
+        Ok(())
+    }
+
+    /// A call of the older protocol: parameters of a form, and XML back, of which nothing is read.
+    ///
+    /// # Errors
+    /// When moto refuses.
+    pub async fn query(&self, service: &str, parameters: &[(&str, &str)]) -> anyhow::Result<()> {
+        let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let pairs = parameters.iter().map(|(name, value)| {
+            let value: String = encoded(value);
+            format!("{name}={value}")
+        });
+        let body = pairs.collect::<Vec<_>>().join("&");
+        let authorization = authorization(service);
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("authorization", authorization.as_str()),
+            ("x-amz-date", "20260101T000000Z"),
+        ];
+        let url = self.endpoint();
+        let reply = self.http.send(Method::POST, &url, &headers, body.into());
+        let reply = reply.await?;
+        ensure!(reply.status == 200, "{} {}", reply.status, reply.text());
+        Ok(())
     }
 
     async fn s3(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Reply> {
