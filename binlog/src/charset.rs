@@ -19,7 +19,7 @@ use encoding_rs::Encoding;
 
 use crate::Error;
 
-pub use collations::charset_name;
+pub use collations::{charset_name, collation_of};
 pub use single::Single;
 
 /// A character set, by what decoding needs; resolved from the collation id of the table map.

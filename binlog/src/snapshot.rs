@@ -6,9 +6,11 @@
 //! Not here: the SELECT, and when a row may enter the stream.
 
 mod key;
-mod map;
 mod row;
+mod selected;
 
 pub use key::{KeyReader, split};
-pub use map::table_map;
 pub use row::RowWriter;
+pub use selected::selected;
+
+pub use crate::table_map::from_list as table_map;

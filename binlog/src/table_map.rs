@@ -10,12 +10,15 @@ mod declared;
 mod kind;
 mod optional;
 mod unnamed;
+mod writer;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use kind::Wire;
 use optional::Optional;
+
+pub use writer::from_list;
 
 use crate::{
     Error,

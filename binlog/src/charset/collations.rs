@@ -1,6 +1,11 @@
 //! Collation ids to character set names: every id of MySQL 5.6 to 9.x and of MariaDB up to 11
 //! (`information_schema.collations`), which differ but never contradict each other.
 
+/// The lowest collation id of a character set.
+pub fn collation_of(charset: &str) -> Option<u64> {
+    (1..512).find(|id| charset_name(*id) == Some(charset))
+}
+
 /// The character set to which a collation belongs. `None` for ids that neither has.
 pub fn charset_name(collation: u64) -> Option<&'static str> {
     Some(match collation {

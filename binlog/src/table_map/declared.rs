@@ -6,15 +6,19 @@
 
 use super::kind::{Number, Text, Unsignable};
 use crate::{
-    charset::{Charset, charset_name},
+    charset::{Charset, collation_of},
     columns::ListedColumn,
     schema::ColumnKind,
 };
+
+const BINARY_COLLATION: u64 = 63;
 
 pub(super) struct Declared {
     pub(super) kind: Type,
     pub(super) is_unsigned: bool,
     pub(super) charset: Charset,
+    /// Any of the character set; 63 where there is none.
+    pub(super) collation: u64,
 }
 
 pub(super) enum Type {
@@ -34,9 +38,9 @@ impl Declared {
             .unwrap_or(text.len());
         let (word, rest) = text.split_at_checked(word_bytes).unwrap_or((text, ""));
         let unknown = || format!("has a type that is not known here: {word}");
-        let charset = match &column.charset {
-            None => Charset::Binary,
-            Some(name) => charset(name).ok_or_else(|| format!("has character set {name}"))?,
+        let collation = match &column.charset {
+            None => BINARY_COLLATION,
+            Some(name) => collation(name).ok_or_else(|| format!("has character set {name}"))?,
         };
         let other = |unsignable| Type::Number(Number::Other(unsignable));
         let blob = |length_bytes| Type::Text(Text::Blob { length_bytes });
@@ -97,17 +101,19 @@ impl Declared {
         Ok(Self {
             kind,
             is_unsigned,
-            charset,
+            charset: Charset::of_collation(collation),
+            collation,
         })
     }
 }
 
 /// Old servers say `utf8`.
-fn charset(name: &str) -> Option<Charset> {
-    let name = if name == "utf8" { "utf8mb3" } else { name };
-    (1..512)
-        .find(|id| charset_name(*id) == Some(name))
-        .map(Charset::of_collation)
+fn collation(charset: &str) -> Option<u64> {
+    collation_of(if charset == "utf8" {
+        "utf8mb3"
+    } else {
+        charset
+    })
 }
 
 /// What stands in the parentheses behind the word.

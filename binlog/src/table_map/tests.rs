@@ -1,6 +1,7 @@
 //! Table maps with every optional field, and with mysql_common as the oracle.
 
 mod unnamed;
+mod writer;
 
 use mysql_common::{
     binlog::{

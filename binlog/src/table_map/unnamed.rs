@@ -233,11 +233,11 @@ fn is_one(logged: Number, declared: Number) -> bool {
 }
 
 /// `get_enum_pack_length` and `get_set_pack_length` of sql/field.h.
-fn enum_bytes(labels: usize) -> u8 {
+pub(super) fn enum_bytes(labels: usize) -> u8 {
     if labels < 256 { 1 } else { 2 }
 }
 
-fn set_bytes(labels: usize) -> u8 {
+pub(super) fn set_bytes(labels: usize) -> u8 {
     match labels.div_ceil(8) {
         bytes @ 0..=4 => bytes as u8,
         _ => 8,
