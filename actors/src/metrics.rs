@@ -109,6 +109,14 @@ pub const SOURCE_READ_AHEAD_TOTAL: Metric = Metric {
     help: "Transactions above 256 KiB that could be rolled back behind their rows, and were read twice: first to their end, then to be sent",
 };
 
+pub const SNAPSHOT_ROWS_TOTAL: Metric = Metric {
+    name: "headwater_snapshot_rows_total",
+    kind: Kind::Counter,
+    unit: Some(Unit::Count),
+    labels: &["table"],
+    help: "Rows copied from tables into the stream; a table without any for ten minutes is no longer shown, and begins again at 0",
+};
+
 pub const SOURCE_CONNECTED: Metric = Metric {
     name: "headwater_source_connected",
     kind: Kind::Gauge,
@@ -389,6 +397,7 @@ pub const ALL: &[Metric] = &[
     CHANGES_TOTAL,
     STATEMENTS_PASSED_OVER_TOTAL,
     SOURCE_READ_AHEAD_TOTAL,
+    SNAPSHOT_ROWS_TOTAL,
     SOURCE_CONNECTED,
     SOURCE_RECONNECTS_TOTAL,
     SOURCE_BYTES_TOTAL,

@@ -140,6 +140,7 @@ fn what_is_counted_by_lane_or_table_vanishes() {
         vanishing,
         [
             CHANGES_TOTAL.name,
+            SNAPSHOT_ROWS_TOTAL.name,
             LANE_BACKLOG_BYTES.name,
             PARKED_TABLE_KEPT.name,
             PARKED_TABLE_LOG_BYTES.name,

@@ -7,6 +7,7 @@
 //! waits. The resume point it keeps is what has left in batches, so a broken connection costs nothing and
 //! repeats nothing. Pure. Not here: where it ends (`end`), how batches leave (`leaving`).
 
+mod beside;
 mod end;
 mod leaving;
 
@@ -24,6 +25,8 @@ use headwater_binlog::{
 };
 
 use leaving::image_bytes;
+
+use super::copying::Copying;
 
 use crate::{
     budget::Permit,
@@ -82,6 +85,8 @@ pub struct Intake {
     failed: Option<Failure>,
     /// What the log could not be read for.
     unreadable: Option<AssembleError>,
+    /// What enters the stream beside the log.
+    copying: Copying,
 }
 
 impl Intake {
@@ -118,6 +123,7 @@ impl Intake {
             is_reached: until.is_reached(&from, &ended),
             until,
             ended,
+            copying: Copying::new(&from.snapshots),
             sent: from,
             chunk: Bytes::new(),
             is_part: false,
@@ -133,6 +139,12 @@ impl Intake {
         }
     }
 
+    /// Goes on with what the stream before was copying: it ended where this one begins.
+    pub fn with_copying_of(mut self, before: &mut Self) -> Self {
+        self.copying = std::mem::take(&mut before.copying);
+        self
+    }
+
     /// What [`Intake::next_step`] failed of, if it was the log itself.
     pub fn unreadable(&self) -> Option<&AssembleError> {
         self.unreadable.as_ref()
@@ -141,6 +153,7 @@ impl Intake {
     /// Rows of other tables are counted and left out; a table map of theirs that means nothing is no error.
     /// They may become fewer at any time.
     pub fn set_wanted(&mut self, tables: Selection) {
+        self.copying.set_wanted(tables.clone());
         self.assembler
             .set_wanted(Box::new(move |name| tables.delivers(name)));
     }

@@ -6,6 +6,8 @@
 //! bytes; a definite failure ends the actor. What a batch is stands in [`intake`].
 
 mod ahead;
+mod copier;
+pub mod copying;
 pub mod intake;
 mod rereads;
 
@@ -22,6 +24,7 @@ use bytes::{Bytes, BytesMut};
 use headwater_binlog::{columns::Question, position::Position, xa::Prepared};
 
 use self::{
+    copier::Copier,
     intake::{Intake, Next},
     rereads::Rereads,
 };
@@ -32,7 +35,10 @@ use crate::{
     fault,
     messages::{Drain, Hold, PassOver, Reopen, SourceBatch, SourceEnded, SourceState, Stop},
     metrics as names,
-    ports::source::{EventStream, Read, Source},
+    ports::{
+        launcher::SnapshotParts,
+        source::{EventStream, Read, Source},
+    },
     progress::Resume,
     reading::{ReadRules, Until},
     selection::Selection,
@@ -63,6 +69,8 @@ pub struct Reader {
     router: Recipient<SourceBatch>,
     drain: Recipient<Drain>,
     supervisor: Supervising,
+    /// `None`: nothing is copied.
+    copier: Option<Copier>,
     watch: DeathWatch,
 }
 
@@ -87,6 +95,7 @@ pub struct ReaderParts {
     pub router: Recipient<SourceBatch>,
     pub drain: Recipient<Drain>,
     pub supervisor: Supervising,
+    pub snapshots: Option<SnapshotParts>,
 }
 
 /// What one read brought.
@@ -103,7 +112,7 @@ struct Chunk {
 impl Reader {
     pub fn new(from: Resume, parts: ReaderParts, watch: DeathWatch) -> Self {
         Self {
-            intake: Intake::new(from, parts.until.clone(), &parts.rules),
+            intake: Intake::new(from, Until::Never, &parts.rules),
             until: parts.until,
             tables: parts.tables,
             rules: parts.rules,
@@ -122,6 +131,7 @@ impl Reader {
             router: parts.router,
             drain: parts.drain,
             supervisor: parts.supervisor,
+            copier: parts.snapshots.map(Copier::new),
             watch,
         }
     }
@@ -143,7 +153,9 @@ impl Reader {
 
     fn opened(&mut self, stream: Box<dyn EventStream>, ctx: &mut Context<Self>) {
         let from = self.intake.resume();
-        self.intake = Intake::of(stream.opening(), from, self.until.clone(), &self.rules);
+        let until = self.until_now();
+        let intake = Intake::of(stream.opening(), from, until, &self.rules);
+        self.intake = intake.with_copying_of(&mut self.intake);
         self.intake.set_wanted(self.tables.clone());
         self.stream = Some(stream);
         self.is_streaming = true;
@@ -171,7 +183,10 @@ impl Reader {
                 },
                 Ok(Next::Grant(bytes)) => return self.ask(bytes, ctx),
                 Ok(Next::Ask(question)) => return self.ask_columns(question, ctx),
-                Ok(Next::Read) => return self.read(ctx),
+                Ok(Next::Read) => {
+                    self.read(ctx);
+                    return self.copy(ctx);
+                }
                 Ok(Next::ReadAhead(begin)) => return self.read_ahead(begin, ctx),
                 Ok(Next::OpenPrepared(prepared)) => return self.open_prepared(prepared, ctx),
                 Ok(Next::Reached) => return self.end(ctx),
@@ -381,6 +396,7 @@ impl Actor for Reader {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.open(Duration::ZERO, ctx);
+        self.start_copying(ctx);
     }
 
     fn stopped(&mut self, _ctx: &mut Self::Context) {

@@ -96,6 +96,7 @@ impl Supervisor {
                 state: supervisor.clone().recipient(),
                 ended: supervisor.clone().recipient(),
             },
+            snapshots: running.launch.snapshots.clone(),
         };
         let from = from.unwrap_or_else(|| running.launch.from.resume.clone());
         let watch = watch(&supervisor, running.number, ActorId::Reader);

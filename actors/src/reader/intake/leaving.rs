@@ -104,7 +104,9 @@ impl Intake {
     fn leave(&mut self, items: Vec<Item>, permit: Permit) -> Result<SourceBatch, Gap> {
         (self.boundary, self.detached) = (0, 0);
         self.ended.columns = self.new_columns();
-        let advance = self.ended.take();
+        let mut advance = self.ended.take();
+        let has_moved = advance.from() != advance.mark();
+        advance.snapshot = self.copying.leave(&items, &self.sent, has_moved);
         self.sent.apply(&advance)?;
         Ok(SourceBatch {
             items,

@@ -1,0 +1,211 @@
+//! How tables are copied beside the stream: asks what the twin wants asked, and sends what it gives. Not here: what is
+//! asked and what may be sent ([`copying`](super::copying)).
+
+use std::time::{Duration, Instant};
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
+
+use super::{
+    Reader,
+    copying::{Ask, Question},
+};
+use crate::{
+    clock, failure::Failure, fault, metrics as names, ports::launcher::SnapshotParts,
+    reading::Until,
+};
+
+/// The Reader's, while tables may be copied.
+pub(super) struct Copier {
+    parts: SnapshotParts,
+    /// A look at what can be done is on its way.
+    is_due: bool,
+    timer: Option<SpawnHandle>,
+    /// Requests cannot be read; it was told.
+    is_deaf: bool,
+}
+
+/// To itself: see what can be asked and sent.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Copy;
+
+impl Copier {
+    pub(super) fn new(parts: SnapshotParts) -> Self {
+        Self {
+            parts,
+            is_due: false,
+            timer: None,
+            is_deaf: false,
+        }
+    }
+
+    /// Two chunks for each question at once: one that is read, one that is sent.
+    fn chunk_bytes(&self) -> usize {
+        self.parts.budget.bytes_total() / (2 * self.parts.rules.parallel.max(1))
+    }
+}
+
+impl Reader {
+    pub(super) fn start_copying(&mut self, ctx: &mut Context<Self>) {
+        if self.copier.is_some() {
+            self.ask_requests(ctx);
+            ctx.run_interval(REQUESTS_INTERVAL, |reader, ctx| reader.ask_requests(ctx));
+        }
+    }
+
+    /// Where reading ends: not before all is copied.
+    pub(super) fn until_now(&self) -> Until {
+        match self.copier.is_some() && self.intake.is_copying() {
+            true => Until::Never,
+            false => self.until.clone(),
+        }
+    }
+
+    /// Asks all that can be asked, sends one slice, and comes back for the next: what the stream brings goes first.
+    pub(super) fn copy(&mut self, ctx: &mut Context<Self>) {
+        if !self.is_streaming || self.is_held {
+            return;
+        }
+        let Some(copier) = &mut self.copier else {
+            return;
+        };
+        let (rules, bytes_max) = (copier.parts.rules, copier.chunk_bytes());
+        if let Some(timer) = copier.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let was_copying = self.intake.is_copying();
+        let now = Instant::now();
+        while let Some(ask) = self.intake.next_ask(rules, bytes_max, now) {
+            self.ask_source(ask, bytes_max, ctx);
+        }
+        let slice = self.intake.slice_beside(rules, (now, clock::unix_now_us()));
+        for (id, rows) in self.intake.take_rows_copied() {
+            let table = id.table.to_string();
+            metrics::counter!(names::SNAPSHOT_ROWS_TOTAL, "table" => table).increment(rows);
+        }
+        match slice {
+            Err(failure) => return self.die(failure, ctx),
+            Ok(Some(batch)) => match fault::at("reader.slice") {
+                Ok(()) => {
+                    self.router.do_send(batch);
+                    self.come_back(ctx);
+                }
+                Err(failure) => return self.die(failure, ctx),
+            },
+            Ok(None) => {
+                if let Some(at) = self.intake.wakes_at() {
+                    let wait = at.saturating_duration_since(Instant::now());
+                    let timer = ctx.run_later(wait, |reader, ctx| reader.copy(ctx));
+                    if let Some(copier) = &mut self.copier {
+                        copier.timer = Some(timer);
+                    }
+                }
+            }
+        }
+        if was_copying && !self.intake.is_copying() {
+            self.copied(ctx);
+        }
+    }
+
+    /// All that was asked for is copied: reading may end.
+    fn copied(&mut self, ctx: &mut Context<Self>) {
+        if self.until == Until::Never {
+            return;
+        }
+        if self.intake.set_until(self.until.clone()) {
+            if let Some(effect) = self.effect.take() {
+                ctx.cancel_future(effect);
+            }
+            self.end(ctx);
+        }
+    }
+
+    fn come_back(&mut self, ctx: &mut Context<Self>) {
+        if let Some(copier) = &mut self.copier
+            && !copier.is_due
+        {
+            copier.is_due = true;
+            ctx.notify(Copy);
+        }
+    }
+
+    fn ask_source(&mut self, ask: Ask, bytes_max: usize, ctx: &mut Context<Self>) {
+        let Some(copier) = &self.copier else {
+            return;
+        };
+        let (source, budget) = (copier.parts.source.clone(), copier.parts.budget.clone());
+        match ask.question.clone() {
+            Question::Describe(question) => {
+                let effect = source.describe(question).into_actor(self);
+                ctx.spawn(effect.map(move |answer, reader, ctx| {
+                    let now = (Instant::now(), clock::unix_now_us());
+                    let outcome = reader.intake.described(&ask, answer, now);
+                    reader.answered(outcome, ctx);
+                }));
+            }
+            Question::Read(question) => {
+                let effect = async move {
+                    let permit = budget.take(bytes_max).await;
+                    (source.read(question).await, permit)
+                };
+                let effect = effect.into_actor(self);
+                ctx.spawn(effect.map(move |(answer, permit), reader: &mut Self, ctx| {
+                    let now = (Instant::now(), clock::unix_now_us());
+                    let outcome = reader.intake.chunk(&ask, answer, permit, now);
+                    reader.answered(outcome, ctx);
+                }));
+            }
+        }
+    }
+
+    fn answered(&mut self, outcome: Result<(), Failure>, ctx: &mut Context<Self>) {
+        if let Err(failure) = outcome {
+            // Who waits for the end of the copy would wait for ever.
+            if failure.is_definite() && self.until != Until::Never {
+                return self.die(failure, ctx);
+            }
+            let hint = failure.hint.as_deref();
+            tracing::warn!(hint, "a table cannot be copied for now: {failure}");
+        }
+        self.come_back(ctx);
+    }
+
+    fn ask_requests(&mut self, ctx: &mut Context<Self>) {
+        let Some(copier) = &self.copier else {
+            return;
+        };
+        let requests = copier.parts.requests.behind(self.intake.followed());
+        let effect = requests.into_actor(self);
+        ctx.spawn(effect.map(|outcome, reader, ctx| {
+            let is_deaf = outcome.is_err();
+            match outcome {
+                Ok(requests) if requests.is_empty() => {}
+                Ok(requests) => {
+                    reader.intake.follow(requests, clock::unix_now_us());
+                    reader.come_back(ctx);
+                }
+                Err(failure) => {
+                    if reader.copier.as_ref().is_some_and(|copier| !copier.is_deaf) {
+                        tracing::warn!("requests for snapshots cannot be read: {failure}");
+                    }
+                }
+            }
+            if let Some(copier) = &mut reader.copier {
+                copier.is_deaf = is_deaf;
+            }
+        }));
+    }
+}
+
+impl Handler<Copy> for Reader {
+    type Result = ();
+
+    fn handle(&mut self, Copy: Copy, ctx: &mut Self::Context) {
+        if let Some(copier) = &mut self.copier {
+            copier.is_due = false;
+        }
+        self.copy(ctx);
+    }
+}
+
+const REQUESTS_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,0 +1,355 @@
+//! What of a chunk enters the stream, and when: slice by slice, at a place that is not before the chunk's end.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use headwater_binlog::{
+    Error,
+    assembler::Item,
+    ddl::{Action, Subject},
+    rows::{ColumnSet, RowsBlock, RowsKind},
+    snapshot::KeyReader,
+    transaction::{SnapshotOrigin, Statement, Transaction},
+};
+
+use super::{Copying, Part, Window, changed::key_of};
+use crate::{
+    budget::Permit,
+    ports::snapshot::{Chunk, Description},
+    progress::Resume,
+    snapshot::{CopyId, CopyState, Key, KeyRange, SnapshotAdvance, SnapshotRules, TableCopy},
+};
+
+/// What enters the stream at the place of `sent`, and where copies stand with it.
+#[derive(Debug)]
+pub struct Slice {
+    pub items: Vec<Item>,
+    pub advance: SnapshotAdvance,
+    pub permit: Permit,
+}
+
+/// A live change waits for one of these at most.
+const SLICE_BYTES: usize = 256 * 1024;
+/// Copies that begin with one slice.
+const BEGINS_AT_ONCE: usize = 256;
+
+/// A chunk, of which a part may have been sent.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    description: Arc<Description>,
+    chunk: Chunk,
+    /// Bytes that are sent or left out.
+    done: usize,
+    permit: Permit,
+}
+
+/// What becomes of the next rows of a chunk.
+#[derive(Default)]
+struct Cut {
+    images: Bytes,
+    rows: u32,
+    /// Of the last row, sent or not.
+    last: Option<Key>,
+    again: Vec<Key>,
+}
+
+impl Arrived {
+    pub(super) fn new(description: &Arc<Description>, chunk: Chunk, mut permit: Permit) -> Self {
+        // A row may be larger than a chunk.
+        permit.grow(chunk.images.len().saturating_sub(permit.bytes()));
+        permit.shrink_to(chunk.images.len());
+        Self {
+            description: Arc::clone(description),
+            chunk,
+            done: 0,
+            permit,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.chunk.images.len() <= self.done
+    }
+
+    fn block(&self, transaction: Arc<Transaction>, images: Bytes) -> RowsBlock {
+        let table = &self.description.table;
+        RowsBlock {
+            event_offset: transaction.offset,
+            transaction,
+            table: Arc::clone(table),
+            map: Some(Arc::clone(&self.description.map)),
+            kind: RowsKind::Insert,
+            first_row: 0,
+            row_count: 0,
+            before: ColumnSet::none(),
+            after: ColumnSet::all(table.columns.len()),
+            images,
+            query: None,
+        }
+    }
+}
+
+impl Copying {
+    /// What is to be sent now, at a boundary of the stream; to be asked again until there is nothing.
+    ///
+    /// # Errors
+    /// A chunk does not hold together: a defect.
+    pub fn slice(
+        &mut self,
+        sent: &Resume,
+        rules: SnapshotRules,
+        (now, now_us): (Instant, u64),
+    ) -> Result<Option<Slice>, Error> {
+        if sent.mark.rows_done != 0 {
+            return Ok(None);
+        }
+        if !self.begun.is_empty() {
+            return Ok(Some(self.begins(sent, now_us)));
+        }
+        if self.rows_at.is_none_or(|at| at <= now) {
+            self.rows_at = None;
+            if let Some((id, index)) = self.next_window(sent) {
+                let slice = self.rows_of(&id, index, sent, now_us)?;
+                if 0 < rules.rows_per_sec_max {
+                    let rows = self.rows_counted.last().map_or(0, |(_, rows)| *rows);
+                    let secs = rows as f64 / rules.rows_per_sec_max as f64;
+                    self.rows_at = Some(now + Duration::from_secs_f64(secs));
+                }
+                return Ok(Some(slice));
+            }
+        }
+        // What nothing else carries.
+        Ok(self.has_said().then(|| Slice {
+            items: Vec::new(),
+            advance: self.said_at(sent, 0),
+            permit: Permit::empty(),
+        }))
+    }
+
+    fn said_at(&mut self, sent: &Resume, lines: u64) -> SnapshotAdvance {
+        SnapshotAdvance {
+            lines_here: sent.snapshots.lines_here + lines,
+            ..std::mem::take(&mut self.said)
+        }
+    }
+
+    fn begins(&mut self, sent: &Resume, now_us: u64) -> Slice {
+        let rest = self.begun.split_off(self.begun.len().min(BEGINS_AT_ONCE));
+        let begun = std::mem::replace(&mut self.begun, rest);
+        let mut items = Vec::new();
+        for (id, copy) in begun {
+            let n = sent.snapshots.lines_here + items.len() as u64;
+            items.push(mark(&id, Action::SnapshotBegin, n, sent, now_us));
+            self.say(id, copy);
+        }
+        Slice {
+            advance: self.said_at(sent, items.len() as u64),
+            items,
+            permit: Permit::empty(),
+        }
+    }
+
+    /// The oldest chunk whose end the stream has passed.
+    fn next_window(&mut self, sent: &Resume) -> Option<(CopyId, usize)> {
+        let place = &sent.mark.position;
+        let mut oldest = None;
+        for (id, active) in &mut self.active {
+            let end = |window: &Window| window.arrived.as_ref().map(|it| it.chunk.end.clone());
+            // Of another log: it is read again.
+            active
+                .windows
+                .retain(|window| end(window).is_none_or(|end| end.partial_cmp(place).is_some()));
+            for (index, window) in active.windows.iter().enumerate() {
+                let is_passed = end(window).is_some_and(|end| end <= *place);
+                if is_passed && oldest.as_ref().is_none_or(|(_, _, it)| window.ticket < *it) {
+                    oldest = Some((id.clone(), index, window.ticket));
+                }
+            }
+        }
+        oldest.map(|(id, index, _)| (id, index))
+    }
+
+    fn rows_of(
+        &mut self,
+        id: &CopyId,
+        index: usize,
+        sent: &Resume,
+        now_us: u64,
+    ) -> Result<Slice, Error> {
+        let copy = self.copy(&sent.snapshots, id).cloned();
+        let windows = self.active.get_mut(id).map(|active| &mut active.windows);
+        let gone = || Error::malformed("snapshot", "a chunk of a copy that is over");
+        let (Some(mut copy), Some(windows)) = (copy, windows) else {
+            return Err(gone());
+        };
+        let window = windows.get_mut(index).ok_or_else(gone)?;
+        let arrived = window.arrived.as_mut().ok_or_else(gone)?;
+        let here = sent.snapshots.lines_here;
+        let transaction = pseudo(id, arrived.chunk.read_us, sent);
+        let before = arrived.done;
+        let cut = cut(arrived, &window.changed, &transaction)?;
+        let mut permit = arrived.permit.split(arrived.done - before);
+        permit.shrink_to(cut.images.len());
+        let mut items = Vec::new();
+        if 0 < cut.rows {
+            let mut block = arrived.block(transaction, cut.images);
+            (block.first_row, block.row_count) = (here, cut.rows);
+            items.push(Item::Rows(block));
+        }
+        copy.rows += u64::from(cut.rows);
+        let is_done = arrived.is_done();
+        settle(&mut copy, window, cut.last, cut.again, is_done);
+        if is_done {
+            windows.remove(index);
+        }
+        let is_over = copy.is_exhausted() && windows.is_empty();
+        let mut lines = u64::from(cut.rows);
+        if is_over {
+            let end = Action::SnapshotEnd { rows: copy.rows };
+            items.push(mark(id, end, here + lines, sent, now_us));
+            lines += 1;
+            copy.state = CopyState::Complete;
+            copy.ended_us = now_us;
+            self.active.remove(id);
+        }
+        self.say(id.clone(), copy);
+        self.rows_counted.push((id.clone(), u64::from(cut.rows)));
+        Ok(Slice {
+            items,
+            advance: self.said_at(sent, lines),
+            permit,
+        })
+    }
+}
+
+/// The next rows, up to a slice, without those that have changed.
+fn cut(
+    arrived: &mut Arrived,
+    changed: &super::Changed,
+    transaction: &Arc<Transaction>,
+) -> Result<Cut, Error> {
+    let rest = arrived.chunk.images.slice(arrived.done..);
+    let block = arrived.block(Arc::clone(transaction), rest.clone());
+    let key = &arrived.description.key;
+    let reader = match key.is_empty() {
+        true => None,
+        false => Some(KeyReader::new(&block.table, key)?),
+    };
+    let mut cut = Cut::default();
+    let (mut taken, mut begin, mut kept) = (0, 0, BytesMut::new());
+    let mut bytes = Vec::new();
+    let mut last = None;
+    // Rows without a key cannot be told from each other: they come all at once, or not at all.
+    let bytes_max = match key.is_empty() {
+        true => usize::MAX,
+        false => SLICE_BYTES,
+    };
+    for row in block.rows() {
+        let (offset, row) = row?;
+        let sent = kept.len() + (offset - begin);
+        if 0 < taken && bytes_max < sent + row.bytes {
+            break;
+        }
+        taken = offset + row.bytes;
+        last = row.after;
+        cut.rows += 1;
+        let (Some(reader), Some(image)) = (&reader, &row.after) else {
+            continue;
+        };
+        if changed.is_empty() {
+            continue;
+        }
+        bytes.clear();
+        reader.read(image, &mut bytes)?;
+        if let Some(is_told) = changed.get(&bytes) {
+            cut.rows -= 1;
+            kept.extend_from_slice(rest.get(begin..offset).unwrap_or_default());
+            begin = taken;
+            if !is_told {
+                cut.again.push(key_of(&bytes));
+            }
+        }
+    }
+    if let (Some(reader), Some(image)) = (&reader, &last) {
+        bytes.clear();
+        reader.read(image, &mut bytes)?;
+        cut.last = Some(key_of(&bytes));
+    }
+    cut.images = match kept.is_empty() {
+        // None was left out, or only those in front.
+        true => rest.slice(begin..taken),
+        false => {
+            kept.extend_from_slice(rest.get(begin..taken).unwrap_or_default());
+            kept.freeze()
+        }
+    };
+    arrived.done += taken;
+    Ok(cut)
+}
+
+/// Where the copy stands behind these rows.
+fn settle(
+    copy: &mut TableCopy,
+    window: &Window,
+    last: Option<Key>,
+    again: Vec<Key>,
+    is_done: bool,
+) {
+    match &window.part {
+        Part::Range(range) => {
+            let is_end = window.arrived.as_ref().is_some_and(|it| it.chunk.is_end);
+            if is_done && is_end {
+                copy.ranges.retain(|it| it.until != range.until);
+            } else if let Some(last) = last {
+                let of = |it: &&mut KeyRange| it.until == range.until;
+                if let Some(range) = copy.ranges.iter_mut().find(of) {
+                    range.after = Some(last);
+                }
+            }
+        }
+        Part::Keys(keys) => {
+            if is_done {
+                copy.again.retain(|key| !keys.contains(key));
+            }
+        }
+    }
+    copy.again.extend(again);
+}
+
+/// What rows of a snapshot come from.
+fn pseudo(id: &CopyId, read_us: u64, sent: &Resume) -> Arc<Transaction> {
+    let place = &sent.mark.position;
+    Arc::new(Transaction {
+        gtid: None,
+        file: place.file.clone(),
+        offset: place.offset,
+        server_id: sent.log.as_ref().map_or(0, |log| log.server_id),
+        commit_us: read_us,
+        thread_id: None,
+        end: OnceLock::new(),
+        snapshot: Some(SnapshotOrigin {
+            run: Arc::clone(&id.run),
+            attempt: sent.snapshots.attempt,
+        }),
+    })
+}
+
+/// The begin or the end of a copy, in its lane.
+fn mark(id: &CopyId, action: Action, n: u64, sent: &Resume, now_us: u64) -> Item {
+    let transaction = pseudo(id, now_us, sent);
+    Item::Statement(Statement {
+        event_offset: transaction.offset,
+        transaction,
+        row: n,
+        text: "".into(),
+        default_database: id.table.database.clone(),
+        sql_mode: 0,
+        charset: "utf8mb4".to_owned(),
+        subject: Subject::Tables {
+            action,
+            tables: vec![id.table.clone()],
+        },
+    })
+}
