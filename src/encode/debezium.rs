@@ -5,7 +5,8 @@
 //! right. Where Debezium writes the time of its own processing stands the commit time: the same change gives
 //! the same bytes. An update that changes the primary key is a delete and a create, and a delete can be
 //! followed by an empty line, the tombstone: a change has up to three lines.
-//! Not here: snapshots, transaction metadata, heartbeats, schemas.
+//! A snapshot's rows are those of Debezium's incremental snapshots: they stand among the changes.
+//! Not here: transaction metadata, heartbeats, schemas.
 
 mod options;
 mod origin;
@@ -92,10 +93,12 @@ impl DebeziumTable {
     fn line(&self, event: &RowEvent<'_>, line: u32) -> Result<Option<(Line, bool)>, Error> {
         const DELETE: Line = Line::Event(Op::Delete);
         const CREATE: Line = Line::Event(Op::Create);
+        const READ: Line = Line::Event(Op::Read);
         let skipped = self.encoder.options.skipped;
         let has_tombstones = self.encoder.options.tombstones_on_delete;
+        let is_read = event.block.transaction.snapshot.is_some();
         let is_skipped = match event.block.kind {
-            RowsKind::Insert => skipped.create,
+            RowsKind::Insert => skipped.create && !is_read,
             RowsKind::Update => skipped.update,
             RowsKind::Delete => skipped.delete,
         };
@@ -103,6 +106,7 @@ impl DebeziumTable {
             return Ok(None);
         }
         let lines: &[Line] = match event.block.kind {
+            RowsKind::Insert if is_read => &[READ],
             RowsKind::Insert => &[CREATE],
             RowsKind::Update if !self.is_moved(event)? => &[Line::Event(Op::Update)],
             RowsKind::Update if has_tombstones => &[DELETE, Line::Tombstone, CREATE],
@@ -170,7 +174,7 @@ impl DebeziumTable {
         let image =
             |image: Option<_>| image.ok_or_else(|| columns::cut_short(&self.table, "row image"));
         let (before, after) = match op {
-            Op::Create => (None, Some((image(after)?, before))),
+            Op::Create | Op::Read => (None, Some((image(after)?, before))),
             Op::Update => (Some((image(before)?, None)), Some((image(after)?, before))),
             Op::Delete => (Some((image(before)?, None)), None),
             Op::Truncate => (None, None),
@@ -256,7 +260,7 @@ impl DebeziumTable {
     /// The record key: of what a delete ends, or of the row as it is.
     fn write_key(&self, event: &RowEvent<'_>, line: Line, out: &mut Vec<u8>) -> Result<(), Error> {
         let (image, other) = match line {
-            Line::Event(Op::Create | Op::Update) => (event.row.after, event.row.before),
+            Line::Event(Op::Create | Op::Read | Op::Update) => (event.row.after, event.row.before),
             Line::Event(_) | Line::Tombstone => (event.row.before, None),
         };
         let image = image.ok_or_else(|| columns::cut_short(&self.table, "row image"))?;

@@ -7,12 +7,12 @@ use headwater_actors::ports::encoder::{Encoder, RowEvent, StatementEvent, TableE
 use headwater_binlog::{
     Error,
     charset::Charset,
-    ddl::{self, Context, StatementClass, Subject},
+    ddl::{self, Action, Context, StatementClass, Subject},
     gtid::{Gtid, GtidSource, Uuid},
     position::FileName,
     rows::{ColumnSet, RowsBlock, RowsKind},
     schema::{Column, ColumnKind, Table, TableName},
-    transaction::{Statement, Transaction, TransactionEnd},
+    transaction::{SnapshotOrigin, Statement, Transaction, TransactionEnd},
 };
 
 pub const UUID: Uuid = Uuid([
@@ -86,6 +86,51 @@ pub fn block(table: &Arc<Table>, kind: RowsKind, images: &[u8]) -> RowsBlock {
         images: Bytes::copy_from_slice(images),
         query: Some("DO \"it\"".into()),
     }
+}
+
+/// Of the second launch that copies `run`, at a place of the log.
+fn snapshot_transaction(run: &str) -> Arc<Transaction> {
+    Arc::new(Transaction {
+        gtid: None,
+        thread_id: None,
+        snapshot: Some(SnapshotOrigin {
+            run: run.into(),
+            attempt: 2,
+        }),
+        ..transaction()
+    })
+}
+
+/// A block of a snapshot's rows.
+pub fn snapshot_block(run: &str, table: &Arc<Table>, images: &[u8]) -> RowsBlock {
+    RowsBlock {
+        transaction: snapshot_transaction(run),
+        event_offset: 400,
+        query: None,
+        ..block(table, RowsKind::Insert, images)
+    }
+}
+
+/// The line of a snapshot's begin or end in the lane of `shop.item`.
+pub fn mark(encoder: &dyn Encoder, run: &str, action: Action) -> Option<String> {
+    let table = TableName {
+        database: "shop".into(),
+        table: "item".into(),
+    };
+    let statement = Statement {
+        transaction: snapshot_transaction(run),
+        event_offset: 400,
+        row: 6,
+        text: "".into(),
+        default_database: String::new(),
+        sql_mode: 0,
+        charset: String::new(),
+        subject: Subject::Tables {
+            action,
+            tables: vec![table.clone()],
+        },
+    };
+    statement_line(encoder, &statement, &table)
 }
 
 pub fn end(block: &RowsBlock, xid: Option<u64>, last: u64) {
@@ -189,9 +234,17 @@ pub fn statement(encoder: &dyn Encoder, text: &str) -> Option<String> {
         database: "shop".into(),
         table: if is_of_table { "item" } else { "" }.into(),
     };
+    statement_line(encoder, &statement, &table)
+}
+
+fn statement_line(
+    encoder: &dyn Encoder,
+    statement: &Statement,
+    table: &TableName,
+) -> Option<String> {
     let event = StatementEvent {
-        statement: &statement,
-        table: &table,
+        statement,
+        table,
         is_shared: false,
         epoch: 1,
         last: true,

@@ -3,8 +3,9 @@
 //! Fields and their order are Maxwell's; `docs/formats.md` lists where its values are wrong and these are
 //! right. `xid` and `commit` are known at a transaction's end only: a row that is encoded before goes without.
 //! What is constant in a table or block is written once for it; a row allocates nothing.
-//! Not here: Maxwell's bootstrap, its encryption, `push_ts` (the clock), `schema_id` (there is no schema store).
+//! Not here: Maxwell's encryption, `push_ts` (the clock), `schema_id` (there is no schema store).
 
+mod bootstrap;
 mod geometry;
 mod options;
 mod partition;
@@ -48,6 +49,9 @@ impl Encoder for MaxwellEncoder {
     }
 
     fn statement(&self, event: &StatementEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
+        if let Some(written) = bootstrap::write(&self.options, event, out) {
+            return Ok(written);
+        }
         if !self.options.output_ddl {
             return Ok(Written::Nothing);
         }
@@ -71,6 +75,7 @@ struct MaxwellTable {
     /// Up to `ts`, and what stands between `commit` and the key.
     head: Vec<u8>,
     middle: Vec<u8>,
+    tells_commit: bool,
     /// The update's old values, each with a comma in front, while its data is written.
     old: Vec<u8>,
 }
@@ -93,6 +98,7 @@ impl MaxwellTable {
             name,
             head: Vec::new(),
             middle: Vec::new(),
+            tells_commit: false,
             old: Vec::new(),
             table: Arc::clone(table),
             encoder,
@@ -103,7 +109,7 @@ impl MaxwellTable {
         let (data, before) = columns::images(event)?;
         let options = Arc::clone(&self.encoder.options);
         out.extend_from_slice(&self.head);
-        if options.output_commit_info {
+        if self.tells_commit {
             self.write_commit(event, out);
         }
         out.extend_from_slice(&self.middle);
@@ -280,13 +286,20 @@ impl TableEncoder for MaxwellTable {
             self.head.extend_from_slice(b",\"query\":");
             write_json_string(query, &mut self.head);
         }
-        self.head.extend_from_slice(match block.kind {
-            RowsKind::Insert => b",\"type\":\"insert\",\"ts\":",
-            RowsKind::Update => b",\"type\":\"update\",\"ts\":",
-            RowsKind::Delete => b",\"type\":\"delete\",\"ts\":",
-        });
+        self.head
+            .extend_from_slice(match (block.kind, &transaction.snapshot) {
+                (_, Some(_)) => b",\"type\":\"bootstrap-insert\",\"ts\":",
+                (RowsKind::Insert, _) => b",\"type\":\"insert\",\"ts\":",
+                (RowsKind::Update, _) => b",\"type\":\"update\",\"ts\":",
+                (RowsKind::Delete, _) => b",\"type\":\"delete\",\"ts\":",
+            });
         write_integer(transaction.commit_us / 1_000_000, &mut self.head);
+        self.tells_commit = options.output_commit_info && transaction.snapshot.is_none();
         self.middle.clear();
+        if let Some(snapshot) = &transaction.snapshot {
+            bootstrap::write_comment(snapshot, &mut self.middle);
+            return;
+        }
         write_origin(options, transaction, block.event_offset, &mut self.middle);
         if options.output_server_id {
             self.middle.extend_from_slice(b",\"server_id\":");

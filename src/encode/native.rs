@@ -12,6 +12,7 @@ mod heartbeat;
 mod layout;
 mod options;
 mod origin;
+mod snapshot_end;
 mod statement;
 
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use super::{
     value,
 };
 use layout::Layout;
-use origin::Origin;
+use origin::{Numbering, Origin};
 
 /// Writes the native event.
 #[derive(Debug, Clone)]
@@ -77,7 +78,7 @@ impl Encoder for NativeEncoder {
         if written.is_err() {
             out.truncate(start);
         }
-        written.map(|()| Written::Last)
+        written
     }
 
     fn heartbeat(&self, event: &HeartbeatEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
@@ -122,6 +123,8 @@ struct BlockText {
     middle: Vec<u8>,
     tail: Vec<u8>,
     file_number: u64,
+    numbering: Numbering,
+    shows_last: bool,
 }
 
 impl NativeTable {
@@ -161,7 +164,8 @@ impl NativeTable {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let (data, before) = columns::images(event)?;
-        origin::ensure_sortable(self.block.file_number, event.n)?;
+        let numbering = self.block.numbering;
+        numbering.ensure_sortable(self.block.file_number, event.n)?;
 
         out.extend_from_slice(&self.block.head);
         if self.carries.id {
@@ -169,7 +173,7 @@ impl NativeTable {
         }
         out.extend_from_slice(&self.block.middle);
         if self.carries.seq {
-            out.extend_from_slice(&origin::hex::<8>(event.n));
+            numbering.write(event.n, out);
         }
         out.extend_from_slice(&self.block.tail);
         if self.carries.key {
@@ -187,7 +191,7 @@ impl NativeTable {
             }
             _ => self.write_data::<SHAPED>(data, out)?,
         }
-        out.extend_from_slice(origin::end_of_row(event.last && self.carries.last));
+        out.extend_from_slice(origin::end_of_row(event.last && self.block.shows_last));
         Ok(())
     }
 
@@ -332,12 +336,17 @@ impl TableEncoder for NativeTable {
         };
         let text = &mut self.block;
         text.file_number = block.transaction.file.number;
+        text.numbering = Numbering::of(&block.transaction);
+        // A snapshot's rows are of no transaction that could end.
+        text.shows_last = self.carries.last && text.numbering == Numbering::Transaction;
         text.head.clear();
-        text.head.extend_from_slice(match block.kind {
-            RowsKind::Insert => b"{\"type\":\"insert\"",
-            RowsKind::Update => b"{\"type\":\"update\"",
-            RowsKind::Delete => b"{\"type\":\"delete\"",
-        });
+        text.head
+            .extend_from_slice(match (block.kind, text.numbering) {
+                (_, Numbering::Snapshot) => b"{\"type\":\"snapshot\"",
+                (RowsKind::Insert, _) => b"{\"type\":\"insert\"",
+                (RowsKind::Update, _) => b"{\"type\":\"update\"",
+                (RowsKind::Delete, _) => b"{\"type\":\"delete\"",
+            });
         text.head.extend_from_slice(&self.name);
         origin.write_time_and_id(&mut text.head);
         text.middle.clear();

@@ -3,6 +3,8 @@
 //!
 //! `row` is the row's index in its transaction, not in its event: it stays the same when a transaction is
 //! read again from its middle. `file`, `pos` and `row` sort as the source does.
+//! Of a snapshot's rows `snapshot` is "incremental": changes stand between them. "true" is what Debezium says of rows
+//! that it reads before it streams anything, of which the first and the last are marked.
 
 use headwater_binlog::{json::write_json_string, schema::TableName, transaction::Transaction};
 
@@ -15,6 +17,8 @@ const VERSION: &str = "3.6.1.Final";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Op {
     Create,
+    /// A snapshot's row.
+    Read,
     Update,
     Delete,
     Truncate,
@@ -24,6 +28,7 @@ impl Op {
     fn letter(self) -> u8 {
         match self {
             Self::Create => b'c',
+            Self::Read => b'r',
             Self::Update => b'u',
             Self::Delete => b'd',
             Self::Truncate => b't',
@@ -78,7 +83,10 @@ impl Origin<'_> {
         write_json_string(&self.options.name, out);
         out.extend_from_slice(b",\"ts_ms\":");
         write_integer(transaction.commit_us / 1_000, out);
-        out.extend_from_slice(b",\"snapshot\":\"false\",\"db\":");
+        out.extend_from_slice(match transaction.snapshot {
+            None => b",\"snapshot\":\"false\",\"db\":".as_slice(),
+            Some(_) => b",\"snapshot\":\"incremental\",\"db\":".as_slice(),
+        });
         write_json_string(&self.table.database, out);
         out.extend_from_slice(b",\"sequence\":null,\"ts_us\":");
         write_integer(transaction.commit_us, out);

@@ -1,7 +1,7 @@
 //! Statements: TRUNCATE as an event of its table, the rest as schema change events, both by option.
 //!
 //! A schema change event carries the statement and whose table it changes, not the table's columns: these
-//! come with the rows, and no statement is interpreted here.
+//! come with the rows, and no statement is interpreted here. Of a snapshot only the rows are told, as by Debezium.
 
 use headwater_actors::ports::encoder::{StatementEvent, Written};
 use headwater_binlog::{
@@ -37,7 +37,8 @@ pub(super) fn write(
         text.write(statement.row, Op::Truncate, out);
         return Written::Last;
     }
-    if !options.include_schema_changes {
+    let is_mark = matches!(action, Action::SnapshotBegin | Action::SnapshotEnd { .. });
+    if is_mark || !options.include_schema_changes {
         return Written::Nothing;
     }
     out.push(b'{');

@@ -1,5 +1,6 @@
 //! Debezium's events, field by field.
 
+mod snapshots;
 mod values;
 
 use headwater_actors::filter::ColumnFilter;

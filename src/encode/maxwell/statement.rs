@@ -1,7 +1,7 @@
 //! DDL as Maxwell tells it, without what it takes from its schema store: the tables' definitions.
 //!
 //! Maxwell passes over TRUNCATE; here it is `table-truncate`, because rows are gone. Views and sequences are
-//! none of its business.
+//! none of its business. Not here: the marks of snapshots (`bootstrap`).
 
 use headwater_actors::ports::encoder::{StatementEvent, Written};
 use headwater_binlog::{Error, ddl::Action, json::write_json_string};

@@ -1,5 +1,6 @@
 //! Maxwell's lines, field by field.
 
+mod bootstrap;
 mod values;
 
 use headwater_actors::filter::ColumnFilter;

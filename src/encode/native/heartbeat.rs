@@ -9,7 +9,7 @@ use super::{
     super::value,
     NativeField,
     layout::Layout,
-    origin::{self, hex},
+    origin::{self, Numbering, hex},
 };
 
 /// On an error `out` is as it was.
@@ -19,7 +19,7 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let (lane, position) = (event.lane, &event.heartbeat.position);
-    origin::ensure_sortable(position.file.number, 0)?;
+    Numbering::Transaction.ensure_sortable(position.file.number, 0)?;
     out.extend_from_slice(b"{\"type\":\"heartbeat\"");
     layout.write_names(&lane.table.database, &lane.table.table, out);
     if lane.count > 1 {

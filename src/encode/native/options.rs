@@ -41,6 +41,7 @@ pub enum NativeField {
     Seq,
     Gtid,
     Position,
+    Run,
     Query,
     Key,
     Old,
@@ -49,7 +50,7 @@ pub enum NativeField {
 
 impl NativeField {
     /// In the order of the event.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Database,
         Self::Table,
         Self::TsUs,
@@ -57,6 +58,7 @@ impl NativeField {
         Self::Seq,
         Self::Gtid,
         Self::Position,
+        Self::Run,
         Self::Query,
         Self::Key,
         Self::Old,
@@ -78,6 +80,7 @@ impl NativeField {
             Self::Seq => "seq",
             Self::Gtid => "gtid",
             Self::Position => "position",
+            Self::Run => "run",
             Self::Query => "query",
             Self::Key => "key",
             Self::Old => "old",
@@ -96,7 +99,7 @@ pub enum Documents {
     String,
 }
 
-/// Names of the event's other fields, in rows, statements and heartbeats.
+/// Names of the event's other fields, in rows, statements, ends of snapshots and heartbeats.
 const ALWAYS: [&str; 2] = ["type", "data"];
 const OF_STATEMENTS: [&str; 5] = [
     "statement",
@@ -109,6 +112,7 @@ const OF_STATEMENTS: [&str; 5] = [
 const FIELDS: &str = "native.fields";
 const HEARTBEAT: &str = "native.heartbeat_secs";
 const OF_HEARTBEATS: [&str; 2] = ["lane", "lanes"];
+const OF_SNAPSHOTS: [&str; 1] = ["rows"];
 
 const CONSTANTS_MAX: usize = 32;
 const CONSTANT_BYTES_MAX: usize = 1024;
@@ -208,7 +212,8 @@ fn constants(settings: &[String]) -> Result<Vec<(String, String)>, Error> {
         let is_field = NativeField::ALL.iter().any(|field| field.name() == name)
             || ALWAYS.contains(&name)
             || OF_STATEMENTS.contains(&name)
-            || OF_HEARTBEATS.contains(&name);
+            || OF_HEARTBEATS.contains(&name)
+            || OF_SNAPSHOTS.contains(&name);
         if is_field {
             return wrong(
                 format!("\"{name}\" is a field of the event"),

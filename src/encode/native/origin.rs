@@ -2,12 +2,15 @@
 //!
 //! `seq` sorts as text in source order, so all its numbers have fixed widths, and a number that is wider
 //! is an error. `id` names the change on every server that has the transaction, if it has a GTID.
+//! A snapshot's row stands at a place between two transactions, of which no event has the offset. Its `seq` goes on
+//! with the attempt, so that what is read again after a crash sorts behind what was sent before it, and with a
+//! number of 16 digits: while the source stands still, all rows of all tables stand at one place.
 
 use headwater_binlog::{
     Error,
     gtid::{Gtid, Uuid},
-    json::escape_json,
-    transaction::Transaction,
+    json::{escape_json, write_json_string},
+    transaction::{SnapshotOrigin, Transaction},
 };
 
 use super::{super::value, NativeField, layout::Layout};
@@ -29,7 +32,14 @@ impl Origin<'_> {
         }
         if self.layout.has(NativeField::Id) {
             out.extend_from_slice(b",\"id\":\"");
-            if !self.write_gtid(out) {
+            if let Some(SnapshotOrigin { run, attempt }) = &self.transaction.snapshot {
+                out.extend_from_slice(b"snapshot:");
+                escape_json(run, out);
+                out.push(b':');
+                value::write_integer(*attempt, out);
+                out.push(b':');
+                self.write_place(out);
+            } else if !self.write_gtid(out) {
                 write_uuid(self.server_uuid, out);
                 out.push(b':');
                 self.write_place(out);
@@ -38,7 +48,7 @@ impl Origin<'_> {
         }
     }
 
-    /// The id's end, `,"seq":"epoch.file.offset.` up to n.
+    /// The id's end, `,"seq":"epoch.file.offset.` up to n; of a snapshot with the attempt.
     pub fn write_seq(&self, out: &mut Vec<u8>) {
         if self.layout.has(NativeField::Id) {
             out.push(b'"');
@@ -47,10 +57,14 @@ impl Origin<'_> {
             out.extend_from_slice(b",\"seq\":\"");
             let file_number = self.transaction.file.number;
             write_sorted(self.epoch, file_number, self.event_offset, out);
+            if let Some(snapshot) = &self.transaction.snapshot {
+                out.extend_from_slice(&hex::<8>(u64::from(snapshot.attempt)));
+                out.push(b'.');
+            }
         }
     }
 
-    /// The seq's end, `,"gtid":"...","position":"FILE:OFFSET"`
+    /// The seq's end, `,"gtid":"...","position":"FILE:OFFSET"`, of a snapshot with its run.
     pub fn write_position(&self, out: &mut Vec<u8>) {
         if self.layout.has(NativeField::Seq) {
             out.push(b'"');
@@ -64,6 +78,12 @@ impl Origin<'_> {
             out.extend_from_slice(b",\"position\":\"");
             self.write_place(out);
             out.push(b'"');
+        }
+        if let Some(snapshot) = &self.transaction.snapshot
+            && self.layout.has(NativeField::Run)
+        {
+            out.extend_from_slice(b",\"run\":");
+            write_json_string(&snapshot.run, out);
         }
     }
 
@@ -108,20 +128,48 @@ pub(super) fn write_sorted(epoch: u32, file_number: u64, offset: u64, out: &mut 
     out.push(b'.');
 }
 
-/// Both numbers have 8 digits in `seq`.
-pub(super) fn ensure_sortable(file_number: u64, n: u64) -> Result<(), Error> {
-    let limit = u64::from(u32::MAX);
-    if file_number > limit {
-        return Err(Error::Unsupported(format!(
-            "binlog file number {file_number}: the most is {limit}; reset the server's binary logs"
-        )));
+/// How many digits n has in `seq`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Numbering {
+    /// 8.
+    #[default]
+    Transaction,
+    /// 16.
+    Snapshot,
+}
+
+impl Numbering {
+    pub fn of(transaction: &Transaction) -> Self {
+        match transaction.snapshot {
+            None => Self::Transaction,
+            Some(_) => Self::Snapshot,
+        }
     }
-    if n > limit {
-        return Err(Error::Unsupported(format!(
-            "change {n} of one transaction: the most is {limit}; split the transaction"
-        )));
+
+    /// The file's number has 8 digits in `seq`, too.
+    #[inline]
+    pub fn ensure_sortable(self, file_number: u64, n: u64) -> Result<(), Error> {
+        let limit = u64::from(u32::MAX);
+        if file_number > limit {
+            return Err(Error::Unsupported(format!(
+                "binlog file number {file_number}: the most is {limit}; reset the server's binary logs"
+            )));
+        }
+        if n > limit && self == Self::Transaction {
+            return Err(Error::Unsupported(format!(
+                "change {n} of one transaction: the most is {limit}; split the transaction"
+            )));
+        }
+        Ok(())
     }
-    Ok(())
+
+    #[inline]
+    pub fn write(self, n: u64, out: &mut Vec<u8>) {
+        match self {
+            Self::Transaction => out.extend_from_slice(&hex::<8>(n)),
+            Self::Snapshot => out.extend_from_slice(&hex::<16>(n)),
+        }
+    }
 }
 
 /// Closes the last object of a row and the line.

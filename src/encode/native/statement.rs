@@ -2,50 +2,69 @@
 //! sql_mode, client's character set) and the tables that it names.
 //!
 //! `sql_mode` is printed as `SELECT @@sql_mode` does. A statement about a database has an empty table.
+//! Not here: the end of a snapshot (`snapshot_end`).
 
-use headwater_actors::ports::encoder::StatementEvent;
+use headwater_actors::ports::encoder::{StatementEvent, Written};
 use headwater_binlog::{
     Error,
     ddl::{Action, Subject},
     gtid::Uuid,
     json::{escape_json, write_json_string},
     schema::TableName,
+    transaction::Statement,
 };
 
 use super::{
     super::value,
     NativeField,
     layout::Layout,
-    origin::{self, Origin},
+    origin::{Numbering, Origin},
+    snapshot_end,
 };
 
+/// A line, or nothing for the beginning of a snapshot.
 pub(super) fn write(
     server_uuid: Uuid,
     layout: &Layout,
     event: &StatementEvent<'_>,
     out: &mut Vec<u8>,
-) -> Result<(), Error> {
+) -> Result<Written, Error> {
     let statement = event.statement;
-    origin::ensure_sortable(statement.transaction.file.number, statement.row)?;
-    let is_truncate = statement.subject.action() == Action::TruncateTable;
-    out.extend_from_slice(if is_truncate {
-        b"{\"type\":\"truncate\""
-    } else {
-        b"{\"type\":\"ddl\""
-    });
+    let transaction = &statement.transaction;
+    Numbering::of(transaction).ensure_sortable(transaction.file.number, statement.row)?;
+    let origin = Origin {
+        transaction,
+        layout,
+        server_uuid,
+        epoch: event.epoch,
+        event_offset: place(statement),
+    };
+    match statement.subject.action() {
+        Action::SnapshotBegin => return Ok(Written::Nothing),
+        Action::SnapshotEnd { rows } => snapshot_end::write(&origin, event, rows, out),
+        Action::TruncateTable => write_statement("truncate", &origin, event, out),
+        _ => write_statement("ddl", &origin, event, out),
+    }
+    Ok(Written::Last)
+}
+
+/// Of the statement in `seq`. Servers before MySQL 5.7 log it without an event in front where they have no GTIDs:
+/// one byte further it sorts behind what stands between it and the transaction before, as heartbeats do.
+fn place(statement: &Statement) -> u64 {
+    let transaction = &statement.transaction;
+    let is_first = statement.event_offset == transaction.offset && transaction.snapshot.is_none();
+    statement.event_offset + u64::from(is_first)
+}
+
+/// From the names up to `position`.
+pub(super) fn write_origin(origin: &Origin<'_>, event: &StatementEvent<'_>, out: &mut Vec<u8>) {
+    let (statement, layout) = (event.statement, origin.layout);
     match &statement.subject {
         Subject::Database { database, .. } => layout.write_names(database, "", out),
         Subject::Tables { .. } => {
             layout.write_names(&event.table.database, &event.table.table, out)
         }
     }
-    let origin = Origin {
-        transaction: &statement.transaction,
-        layout,
-        server_uuid,
-        epoch: event.epoch,
-        event_offset: statement.event_offset,
-    };
     origin.write_time_and_id(out);
     if layout.has(NativeField::Id) {
         value::write_integer(statement.row, out);
@@ -58,9 +77,17 @@ pub(super) fn write(
     }
     origin.write_seq(out);
     if layout.has(NativeField::Seq) {
-        out.extend_from_slice(&origin::hex::<8>(statement.row));
+        Numbering::of(&statement.transaction).write(statement.row, out);
     }
     origin.write_position(out);
+}
+
+fn write_statement(kind: &str, origin: &Origin<'_>, event: &StatementEvent<'_>, out: &mut Vec<u8>) {
+    let statement = event.statement;
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.push(b'"');
+    write_origin(origin, event, out);
     out.extend_from_slice(b",\"statement\":");
     write_json_string(&statement.text, out);
     out.extend_from_slice(b",\"default_database\":");
@@ -73,13 +100,12 @@ pub(super) fn write(
     if let Subject::Tables { tables, .. } = &statement.subject {
         write_tables(tables, out);
     }
-    let shows_last = event.last && layout.has(NativeField::Last);
+    let shows_last = event.last && origin.layout.has(NativeField::Last);
     out.extend_from_slice(if shows_last {
         b"],\"last\":true}"
     } else {
         b"]}"
     });
-    Ok(())
 }
 
 fn write_tables(tables: &[TableName], out: &mut Vec<u8>) {
@@ -162,7 +188,7 @@ mod tests {
     use headwater_binlog::{
         gtid::{Gtid, GtidSource},
         position::FileName,
-        transaction::{Statement, Transaction},
+        transaction::Transaction,
     };
 
     use super::*;

@@ -1,6 +1,7 @@
 //! Golden lines from images made by hand, byte by byte as MySQL packs them.
 
 mod shaped;
+mod snapshots;
 mod values;
 
 use std::sync::Arc;
