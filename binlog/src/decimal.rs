@@ -5,6 +5,10 @@
 //! number has every bit turned over (MySQL's `strings/decimal.cc`). Nothing is rounded, nothing is
 //! dropped: what `SELECT` prints is what is appended.
 
+mod pack;
+
+pub(crate) use pack::{Parts, shape};
+
 use crate::{Error, time::pair};
 
 /// Packed digits with their shape; prints as `SELECT` does.

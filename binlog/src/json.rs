@@ -8,12 +8,14 @@
 //! exceed the value's length, which holds for every value whose parts do not overlap.
 
 mod diff;
+mod from_text;
 mod opaque;
 mod path;
 mod text;
 mod tree;
 
 pub use diff::apply as apply_diffs;
+pub(crate) use from_text::Documents;
 pub use text::{escape_json, write_json_string};
 
 use crate::Error;

@@ -30,7 +30,7 @@ pub fn escape_json(text: &str, out: &mut Vec<u8>) {
 
 /// Bytes in front that need no escape.
 #[inline]
-fn clean_bytes(bytes: &[u8]) -> usize {
+pub(super) fn clean_bytes(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x8080_8080_8080_8080;
     let (words, tail) = bytes.as_chunks::<8>();

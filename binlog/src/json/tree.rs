@@ -318,7 +318,7 @@ impl<'a> Opened<'a> {
 }
 
 /// Shorter keys first, then by bytes.
-fn order(a: &[u8], b: &[u8]) -> Ordering {
+pub(super) fn order(a: &[u8], b: &[u8]) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
