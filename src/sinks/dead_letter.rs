@@ -6,6 +6,7 @@
 
 mod body;
 mod older;
+mod statement;
 mod table;
 
 use std::path::Path;

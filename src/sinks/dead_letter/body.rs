@@ -2,7 +2,8 @@
 //!
 //! First what a human needs: `lane`, `reason`, `position`, `gtid`, `n`. Then the change: its `line` as it would
 //! have been sent, or, of what could not be encoded, the log's own row image (`raw`) with all that gives it a
-//! meaning: the log's TABLE_MAP, transaction, kind of change, server and epoch. A statement is its text.
+//! meaning: the log's TABLE_MAP, transaction, kind of change, server and epoch. A statement is its text. What belongs
+//! to a snapshot is an insert or a statement that says which one.
 
 use std::sync::Arc;
 
@@ -11,17 +12,18 @@ use headwater_actors::{
     changes::Part, lane::Lane, ports::dead_letters::DeadLetter, progress::Home,
 };
 use headwater_binlog::{
-    ddl::{Action, Subject},
+    ddl::Subject,
     gtid::{Gtid, GtidSet},
     position::Position,
     rows::{ColumnSet, RowsBlock, RowsKind},
     schema::TableName,
-    transaction::{Statement, Transaction, TransactionEnd},
+    transaction::{SnapshotOrigin, Statement, Transaction, TransactionEnd},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     older,
+    statement::{self, NameBody},
     table::{self, TableMapBody},
 };
 
@@ -83,6 +85,9 @@ struct ChangeBody {
     /// It was its transaction's last in the lane.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     last: bool,
+    /// It is of no transaction, but of a snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    snapshot: Option<SnapshotBody>,
     #[serde(flatten)]
     content: ContentBody,
 }
@@ -105,27 +110,17 @@ enum ContentBody {
         /// That the statement names; empty where it is about the lane's database.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tables: Vec<NameBody>,
+        /// Of a snapshot that ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rows: Option<u64>,
     },
 }
 
 #[derive(Serialize, Deserialize)]
-struct NameBody {
-    database: String,
-    table: String,
+struct SnapshotBody {
+    run: String,
+    attempt: u32,
 }
-
-/// Every action by its name in a letter.
-const ACTIONS: [(&str, Action); 9] = [
-    ("create_table", Action::CreateTable),
-    ("alter_table", Action::AlterTable),
-    ("drop_table", Action::DropTable),
-    ("truncate_table", Action::TruncateTable),
-    ("create_database", Action::CreateDatabase),
-    ("alter_database", Action::AlterDatabase),
-    ("drop_database", Action::DropDatabase),
-    ("view", Action::View),
-    ("sequence", Action::Sequence),
-];
 
 /// Without a table where the letter has the line.
 #[derive(Default, Serialize, Deserialize)]
@@ -168,15 +163,15 @@ pub(super) fn write(letter: &DeadLetter, lines: &mut Vec<u8>) -> Result<(), Erro
             is_shared,
             is_last,
         } => {
-            let action = statement.subject.action();
-            let name = ACTIONS.iter().find(|(_, named)| *named == action);
+            let (action, rows) = statement::name(statement.subject.action());
             let tables = match &statement.subject {
                 Subject::Tables { tables, .. } => tables.iter().map(NameBody::from).collect(),
                 Subject::Database { .. } => Vec::new(),
             };
             let content = ContentBody::Statement {
-                action: name.map(|(name, _)| (*name).to_owned()),
+                action: action.map(str::to_owned),
                 tables,
+                rows,
                 statement: statement.text.to_string(),
                 default_database: statement.default_database.clone(),
                 sql_mode: statement.sql_mode,
@@ -211,6 +206,7 @@ pub(super) fn write(letter: &DeadLetter, lines: &mut Vec<u8>) -> Result<(), Erro
             xid: end.and_then(|end| end.xid),
             last_n: end.and_then(|end| end.last),
             last,
+            snapshot: transaction.snapshot.as_ref().map(SnapshotBody::from),
             content,
         },
     };
@@ -269,7 +265,7 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
         commit_us: change.commit_us,
         thread_id: change.thread_id,
         end: end.into(),
-        snapshot: None,
+        snapshot: change.snapshot.map(SnapshotOrigin::from),
     });
     let name = TableName {
         database: change.database,
@@ -289,13 +285,14 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
         ContentBody::Update(row) => place.row(RowsKind::Update, row)?,
         ContentBody::Delete(row) => place.row(RowsKind::Delete, row)?,
         ContentBody::Statement {
-            statement,
+            statement: text,
             default_database,
             sql_mode,
             charset,
             is_shared,
             action,
             tables,
+            rows,
         } => Part::Statement {
             is_shared,
             is_last: place.is_last,
@@ -304,10 +301,13 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
                 event_offset: place.event_offset,
                 row: place.n,
                 subject: match action {
-                    Some(action) => subject(&action, tables, &name.database)?,
-                    None => older::subject(&statement, &default_database, sql_mode)?,
+                    Some(action) => {
+                        let action = statement::action(&action, rows)?;
+                        statement::subject(action, tables, &name.database)
+                    }
+                    None => older::subject(&text, &default_database, sql_mode)?,
                 },
-                text: statement.into(),
+                text: text.into(),
                 default_database,
                 sql_mode,
                 charset,
@@ -331,36 +331,20 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
     })
 }
 
-fn subject(action: &str, tables: Vec<NameBody>, database: &str) -> Result<Subject, Error> {
-    let named = ACTIONS.iter().find(|(name, _)| *name == action);
-    let (_, action) = *named.ok_or(Error::Missing("known action of a statement"))?;
-    Ok(if tables.is_empty() {
-        Subject::Database {
-            action,
-            database: database.to_owned(),
-        }
-    } else {
-        Subject::Tables {
-            action,
-            tables: tables.into_iter().map(TableName::from).collect(),
-        }
-    })
-}
-
-impl From<&TableName> for NameBody {
-    fn from(name: &TableName) -> Self {
+impl From<&SnapshotOrigin> for SnapshotBody {
+    fn from(origin: &SnapshotOrigin) -> Self {
         Self {
-            database: name.database.clone(),
-            table: name.table.clone(),
+            run: origin.run.to_string(),
+            attempt: origin.attempt,
         }
     }
 }
 
-impl From<NameBody> for TableName {
-    fn from(name: NameBody) -> Self {
+impl From<SnapshotBody> for SnapshotOrigin {
+    fn from(body: SnapshotBody) -> Self {
         Self {
-            database: name.database,
-            table: name.table,
+            run: body.run.into(),
+            attempt: body.attempt,
         }
     }
 }

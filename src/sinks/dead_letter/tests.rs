@@ -13,7 +13,7 @@ use headwater_binlog::{
     rows::{ColumnSet, RowsBlock, RowsKind},
     schema::TableName,
     table_map::TableMap,
-    transaction::{Statement, Transaction, TransactionEnd},
+    transaction::{SnapshotOrigin, Statement, Transaction, TransactionEnd},
 };
 use serde_json::{Value, json};
 
@@ -215,6 +215,120 @@ async fn a_statement_and_a_line_that_is_no_text_come_back_as_they_were() {
             format!("{:?}", before.change)
         );
     }
+}
+
+/// As the source side puts it into the stream.
+fn of_snapshot(change: Part) -> Part {
+    let transaction = Arc::new(Transaction {
+        gtid: None,
+        file: FileName::parse("binlog.000001").expect("a file name"),
+        offset: 570,
+        server_id: 11,
+        commit_us: 1_706_933_106_044_120,
+        thread_id: None,
+        end: TransactionEnd {
+            xid: None,
+            last: None,
+        }
+        .into(),
+        snapshot: Some(SnapshotOrigin {
+            run: "2026 \"fix\"".into(),
+            attempt: 3,
+        }),
+    });
+    match change {
+        Part::Rows {
+            block,
+            numbers,
+            is_last,
+        } => Part::Rows {
+            block: RowsBlock {
+                transaction,
+                kind: RowsKind::Insert,
+                before: ColumnSet::none(),
+                query: None,
+                ..block
+            },
+            numbers,
+            is_last,
+        },
+        Part::Statement {
+            statement,
+            is_shared,
+            is_last,
+        } => Part::Statement {
+            statement: Arc::new(Statement {
+                transaction,
+                ..Statement::clone(&statement)
+            }),
+            is_shared,
+            is_last,
+        },
+    }
+}
+
+fn mark(action: Action) -> Part {
+    Part::Statement {
+        statement: Arc::new(Statement {
+            transaction: transaction(),
+            event_offset: 570,
+            row: 1 << 33,
+            text: "".into(),
+            default_database: String::new(),
+            sql_mode: 0,
+            charset: String::new(),
+            subject: Subject::Tables {
+                action,
+                tables: vec![TableName {
+                    database: "shop".into(),
+                    table: "ord.ers".into(),
+                }],
+            },
+        }),
+        is_shared: false,
+        is_last: false,
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_snapshot_comes_back_with_its_run_and_attempt() {
+    let changes = [
+        row(),
+        mark(Action::SnapshotBegin),
+        mark(Action::SnapshotEnd { rows: 1 << 40 }),
+    ];
+    for change in changes {
+        let before = letter(of_snapshot(change), b"");
+        let line = buried(vec![before.clone()]).await;
+        let said: Value = serde_json::from_str(&line).expect("JSON");
+        let origin = json!({"run": "2026 \"fix\"", "attempt": 3});
+        assert_eq!(said["change"]["snapshot"], origin);
+        let after = read(line.trim_end().as_bytes()).expect("a letter");
+        assert_eq!(
+            format!("{:?}", after.change),
+            format!("{:?}", before.change)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_letter_that_says_nothing_of_a_snapshot_is_of_none() {
+    let line = buried(vec![letter(row(), b"")]).await;
+    let mut said: Value = serde_json::from_str(&line).expect("JSON");
+    assert!(said["change"].get("snapshot").is_none());
+    let after = read(line.trim_end().as_bytes()).expect("a letter");
+    assert_eq!(after.transaction().snapshot, None);
+
+    said["change"]["snapshot"] = json!({"run": "tables"});
+    assert!(
+        read(said.to_string().as_bytes()).is_err(),
+        "without its attempt the row would get another id"
+    );
+    let end = of_snapshot(mark(Action::SnapshotEnd { rows: 9 }));
+    let line = buried(vec![letter(end, b"")]).await;
+    let mut said: Value = serde_json::from_str(&line).expect("JSON");
+    said["change"]["rows"].take();
+    assert!(read(said.to_string().as_bytes()).is_err());
 }
 
 #[test]
