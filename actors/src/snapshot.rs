@@ -107,6 +107,15 @@ impl TableCopy {
         }
     }
 
+    /// These rows are to be read again, each once.
+    pub fn add_again(&mut self, keys: Vec<Key>) {
+        for key in keys {
+            if !self.again.contains(&key) {
+                self.again.push(key);
+            }
+        }
+    }
+
     /// Whether nothing of it is left to be read.
     pub fn is_exhausted(&self) -> bool {
         self.key.is_some() && self.ranges.is_empty() && self.again.is_empty()

@@ -299,7 +299,8 @@ fn part_of(copy: &TableCopy, active: &Active) -> Option<Part> {
             .any(|window| is_same(&window.part, part))
     };
     if !copy.again.is_empty() {
-        let keys = copy.again.iter().take(KEYS_AT_ONCE).cloned();
+        let most = KEYS_AT_ONCE.min(active.rows_max);
+        let keys = copy.again.iter().take(most).cloned();
         let part = Part::Keys(keys.collect());
         if !is_asked(&part) {
             return Some(part);

@@ -38,6 +38,15 @@ impl Changed {
         self.keys.get(key).copied()
     }
 
+    /// Whether the key has changed, and the stream has sent a part of its row.
+    pub(super) fn is_untold(&self, key: &Key) -> bool {
+        let mut bytes = Vec::new();
+        for value in key.0.iter() {
+            push(value, &mut bytes);
+        }
+        self.get(&bytes) == Some(false)
+    }
+
     fn add(&mut self, key: &[u8], is_whole: bool) {
         if self.is_full() {
             return;
@@ -145,12 +154,17 @@ impl KeyPlace {
                     self.table.name
                 )));
             };
-            let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            out.extend_from_slice(&length.to_le_bytes());
-            out.extend_from_slice(bytes);
+            push(bytes, out);
         }
         Ok(())
     }
+}
+
+/// As [`KeyReader::read`] writes a value.
+fn push(value: &[u8], out: &mut Vec<u8>) {
+    let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(value);
 }
 
 fn cell<'a>(image: &Image<'a>, column: usize) -> Result<Cell<'a>, Error> {

@@ -119,7 +119,7 @@ impl Copying {
         match keys {
             Some(keys) if copy.again.len() + keys.len() <= AGAIN_MAX => {
                 let mut copy = copy.clone();
-                copy.again.extend(keys);
+                copy.add_again(keys);
                 self.say(id.clone(), copy);
             }
             _ => self.begin_again(id, sent),

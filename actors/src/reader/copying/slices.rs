@@ -53,6 +53,8 @@ struct Cut {
     rows: u32,
     /// Of the last row, sent or not.
     last: Option<Key>,
+    /// Rows that are sent, of those that were asked for one by one.
+    sent: Vec<Key>,
     again: Vec<Key>,
 }
 
@@ -189,23 +191,25 @@ impl Copying {
         let here = sent.snapshots.lines_here;
         let transaction = pseudo(id, arrived.chunk.read_us, sent);
         let before = arrived.done;
-        let cut = cut(arrived, &window.changed, &transaction)?;
+        let is_by_key = matches!(window.part, Part::Keys(_));
+        let cut = cut(arrived, &window.changed, is_by_key, &transaction)?;
         let mut permit = arrived.permit.split(arrived.done - before);
         permit.shrink_to(cut.images.len());
+        let rows = cut.rows;
         let mut items = Vec::new();
-        if 0 < cut.rows {
-            let mut block = arrived.block(transaction, cut.images);
-            (block.first_row, block.row_count) = (here, cut.rows);
+        if 0 < rows {
+            let mut block = arrived.block(transaction, cut.images.clone());
+            (block.first_row, block.row_count) = (here, rows);
             items.push(Item::Rows(block));
         }
-        copy.rows += u64::from(cut.rows);
+        copy.rows += u64::from(rows);
         let is_done = arrived.is_done();
-        settle(&mut copy, window, cut.last, cut.again, is_done);
+        settle(&mut copy, window, cut, is_done);
         if is_done {
             windows.remove(index);
         }
         let is_over = copy.is_exhausted() && windows.is_empty();
-        let mut lines = u64::from(cut.rows);
+        let mut lines = u64::from(rows);
         if is_over {
             let end = Action::SnapshotEnd { rows: copy.rows };
             items.push(mark(id, end, here + lines, sent, now_us));
@@ -215,7 +219,7 @@ impl Copying {
             self.active.remove(id);
         }
         self.say(id.clone(), copy);
-        self.rows_counted.push((id.clone(), u64::from(cut.rows)));
+        self.rows_counted.push((id.clone(), u64::from(rows)));
         Ok(Slice {
             items,
             advance: self.said_at(sent, lines),
@@ -228,6 +232,7 @@ impl Copying {
 fn cut(
     arrived: &mut Arrived,
     changed: &super::Changed,
+    is_by_key: bool,
     transaction: &Arc<Transaction>,
 ) -> Result<Cut, Error> {
     let rest = arrived.chunk.images.slice(arrived.done..);
@@ -258,7 +263,7 @@ fn cut(
         let (Some(reader), Some(image)) = (&reader, &row.after) else {
             continue;
         };
-        if changed.is_empty() {
+        if changed.is_empty() && !is_by_key {
             continue;
         }
         bytes.clear();
@@ -270,6 +275,8 @@ fn cut(
             if !is_told {
                 cut.again.push(key_of(&bytes));
             }
+        } else if is_by_key {
+            cut.sent.push(key_of(&bytes));
         }
     }
     if let (Some(reader), Some(image)) = (&reader, &last) {
@@ -290,32 +297,25 @@ fn cut(
 }
 
 /// Where the copy stands behind these rows.
-fn settle(
-    copy: &mut TableCopy,
-    window: &Window,
-    last: Option<Key>,
-    again: Vec<Key>,
-    is_done: bool,
-) {
+fn settle(copy: &mut TableCopy, window: &Window, cut: Cut, is_done: bool) {
+    let is_end = is_done && window.arrived.as_ref().is_some_and(|it| it.chunk.is_end);
     match &window.part {
+        Part::Range(range) if is_end => copy.ranges.retain(|it| it.until != range.until),
         Part::Range(range) => {
-            let is_end = window.arrived.as_ref().is_some_and(|it| it.chunk.is_end);
-            if is_done && is_end {
-                copy.ranges.retain(|it| it.until != range.until);
-            } else if let Some(last) = last {
-                let of = |it: &&mut KeyRange| it.until == range.until;
-                if let Some(range) = copy.ranges.iter_mut().find(of) {
-                    range.after = Some(last);
-                }
+            let of = |it: &&mut KeyRange| it.until == range.until;
+            if let (Some(last), Some(range)) = (cut.last, copy.ranges.iter_mut().find(of)) {
+                range.after = Some(last);
             }
         }
         Part::Keys(keys) => {
-            if is_done {
-                copy.again.retain(|key| !keys.contains(key));
-            }
+            // What was asked for and is not there is gone, unless a row has taken the key since.
+            let is_gone =
+                |key: &Key| is_end && keys.contains(key) && !window.changed.is_untold(key);
+            let again = &mut copy.again;
+            again.retain(|key| !cut.sent.contains(key) && !is_gone(key));
         }
     }
-    copy.again.extend(again);
+    copy.add_again(cut.again);
 }
 
 /// What rows of a snapshot come from.
