@@ -145,6 +145,29 @@ impl Snapshots {
         Arc::make_mut(&mut self.copies).entry(id).or_insert(copy);
     }
 
+    /// The table's copies go on where `parked` stands: what was read of them since was not delivered.
+    pub fn take_back(&mut self, table: &TableName, parked: &Self) {
+        let theirs = parked.copies.iter().filter(|(id, _)| id.table == *table);
+        let theirs = theirs.map(|(id, copy)| (id.clone(), copy.clone()));
+        Arc::make_mut(&mut self.copies).extend(theirs);
+    }
+
+    /// Copies of the table that were not over when `parked` was left begin again.
+    pub fn begin_again(&mut self, table: &TableName, parked: &Self) {
+        let is_unfinished = |id: &CopyId| {
+            let copy = parked.copies.get(id);
+            id.table == *table && copy.is_none_or(|copy| !copy.state.is_over())
+        };
+        for (id, copy) in Arc::make_mut(&mut self.copies) {
+            if is_unfinished(id) {
+                *copy = TableCopy {
+                    rows: copy.rows,
+                    ..TableCopy::new(copy.condition.clone())
+                };
+            }
+        }
+    }
+
     pub fn apply(&mut self, next: &SnapshotAdvance) {
         self.lines_here = next.lines_here;
         self.request = self.request.max(next.request);
@@ -174,5 +197,60 @@ impl SnapshotAdvance {
         self.lines_here = next.lines_here;
         self.request = self.request.max(next.request);
         self.copies.extend(next.copies);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::name;
+
+    fn id(table: &str) -> CopyId {
+        CopyId {
+            run: SETTINGS_RUN.into(),
+            table: name(table),
+        }
+    }
+
+    fn with(copies: &[(&str, CopyState, u64)]) -> Snapshots {
+        let mut snapshots = Snapshots::default();
+        for (table, state, rows) in copies {
+            let copy = TableCopy {
+                state: *state,
+                rows: *rows,
+                ..TableCopy::new(None)
+            };
+            snapshots.add(id(table), copy);
+        }
+        snapshots
+    }
+
+    #[test]
+    fn a_table_that_is_resumed_is_copied_from_where_it_was_parked() {
+        let mut main = with(&[("a", CopyState::Complete, 90), ("b", CopyState::Active, 7)]);
+        let parked = with(&[("a", CopyState::Active, 40), ("b", CopyState::Active, 3)]);
+        main.take_back(&name("a"), &parked);
+        assert_eq!(
+            main,
+            with(&[("a", CopyState::Active, 40), ("b", CopyState::Active, 7)])
+        );
+    }
+
+    #[test]
+    fn a_table_whose_changes_are_discarded_is_copied_anew_if_its_copy_was_not_over() {
+        let all = [
+            ("a", CopyState::Complete, 90),
+            ("b", CopyState::Complete, 7),
+        ];
+        let mut main = with(&all);
+        let parked = with(&[("a", CopyState::Active, 40), ("b", CopyState::Complete, 7)]);
+        main.begin_again(&name("a"), &parked);
+        main.begin_again(&name("b"), &parked);
+        assert_eq!(
+            main,
+            with(&[("a", CopyState::Active, 90), ("b", CopyState::Complete, 7)])
+        );
+        main.begin_again(&name("b"), &Snapshots::default());
+        assert!(!main.are_over());
     }
 }

@@ -24,6 +24,7 @@ use headwater_actors::{
     progress::Home,
     reading::Until,
     selection::Selection,
+    snapshot::Snapshots,
     supervisor::End,
 };
 use headwater_binlog::schema::TableName;
@@ -92,7 +93,7 @@ async fn discard(table: &str, opened: &Opened) -> anyhow::Result<Exit> {
     let stored = opened.store.load().await?;
     let (main, parked) = find(&stored, table)?;
     let entry = EntryStore::new(Arc::clone(&opened.store), main, parked.table.clone());
-    entry.remove().await?;
+    entry.remove(Snapshots::begin_again).await?;
     terminal::line(&format!(
         "table \"{}\" is no longer parked; its changes between {} and {} are not delivered: copy the table anew",
         parked.table,
@@ -181,7 +182,7 @@ async fn finish(entry: &EntryStore, end: End) -> anyhow::Result<Exit> {
     };
     match end {
         End::Drained if parked.resume.mark.has_passed(&main.resume.mark) => {
-            entry.remove().await?;
+            entry.remove(Snapshots::take_back).await?;
             tracing::info!(%table, position = %main.resume.mark.position, "table resumed: it goes on with all others");
             Ok(Exit::Success)
         }
@@ -240,13 +241,20 @@ impl EntryStore {
         self.inner.save(main.clone())
     }
 
-    fn remove(&self) -> BoxFuture<'static, Result<(), Failure>> {
+    /// Ends its being parked; `copy` says where copies of it go on, from where it was left.
+    fn remove(
+        &self,
+        copy: fn(&mut Snapshots, &TableName, &Snapshots),
+    ) -> BoxFuture<'static, Result<(), Failure>> {
         let mut main = self.locked();
-        let left = main
-            .parked
-            .iter()
-            .filter(|parked| parked.table != self.table);
-        main.parked = left.cloned().collect();
+        let is_it = |parked: &Parked| parked.table == self.table;
+        let (parked, left): (Vec<Parked>, Vec<Parked>) =
+            main.parked.iter().cloned().partition(is_it);
+        main.parked = left.into();
+        for parked in parked {
+            let snapshots = &mut main.resume.snapshots;
+            copy(snapshots, &self.table, &parked.resume.snapshots);
+        }
         self.inner.save(main.clone())
     }
 }
@@ -264,7 +272,7 @@ impl CheckpointStore for EntryStore {
     }
 
     fn clear(&self) -> BoxFuture<'static, Result<(), Failure>> {
-        self.remove()
+        self.remove(Snapshots::begin_again)
     }
 
     fn note_end(&self, end: LastEnd) -> BoxFuture<'static, Result<(), Failure>> {

@@ -10,18 +10,29 @@ use super::{
     copying::{Ask, Question},
 };
 use crate::{
-    clock, failure::Failure, fault, metrics as names, ports::launcher::SnapshotParts,
-    reading::Until,
+    budget::Permit, clock, failure::Failure, fault, metrics as names,
+    ports::launcher::SnapshotParts, reading::Until,
 };
 
 /// The Reader's, while tables may be copied.
 pub(super) struct Copier {
     parts: SnapshotParts,
+    /// The budget of chunks, out of that of the stream, while anything is copied.
+    lease: Lease,
     /// A look at what can be done is on its way.
     is_due: bool,
     timer: Option<SpawnHandle>,
     /// Requests cannot be read; it was told.
     is_deaf: bool,
+}
+
+enum Lease {
+    None,
+    Asked,
+    /// It goes back when this is dropped.
+    Held {
+        _permit: Permit,
+    },
 }
 
 /// To itself: see what can be asked and sent.
@@ -33,10 +44,16 @@ impl Copier {
     pub(super) fn new(parts: SnapshotParts) -> Self {
         Self {
             parts,
+            lease: Lease::None,
             is_due: false,
             timer: None,
             is_deaf: false,
         }
+    }
+
+    /// What the stream may have to do without.
+    pub(super) fn budget_bytes(&self) -> usize {
+        self.parts.budget.bytes_total()
     }
 
     /// Two chunks for each question at once: one that is read, one that is sent.
@@ -75,8 +92,10 @@ impl Reader {
         }
         let was_copying = self.intake.is_copying();
         let now = Instant::now();
-        while let Some(ask) = self.intake.next_ask(rules, bytes_max, now) {
-            self.ask_source(ask, bytes_max, ctx);
+        if self.has_budget(was_copying, ctx) {
+            while let Some(ask) = self.intake.next_ask(rules, bytes_max, now) {
+                self.ask_source(ask, bytes_max, ctx);
+            }
         }
         let slice = self.intake.slice_beside(rules, (now, clock::unix_now_us()));
         for (id, rows) in self.intake.take_rows_copied() {
@@ -104,6 +123,34 @@ impl Reader {
         }
         if was_copying && !self.intake.is_copying() {
             self.copied(ctx);
+        }
+    }
+
+    /// Whether chunks may be asked for; what they may take is asked for first.
+    fn has_budget(&mut self, is_copying: bool, ctx: &mut Context<Self>) -> bool {
+        let raw = self.raw.clone();
+        let Some(copier) = &mut self.copier else {
+            return false;
+        };
+        match copier.lease {
+            Lease::None if is_copying => {
+                copier.lease = Lease::Asked;
+                let bytes = copier.budget_bytes();
+                let effect = async move { raw.take(bytes).await }.into_actor(self);
+                ctx.spawn(effect.map(|permit, reader: &mut Self, ctx| {
+                    if let Some(copier) = &mut reader.copier {
+                        copier.lease = Lease::Held { _permit: permit };
+                    }
+                    reader.come_back(ctx);
+                }));
+                false
+            }
+            Lease::Held { .. } if !is_copying && copier.parts.budget.bytes_in_use() == 0 => {
+                copier.lease = Lease::None;
+                false
+            }
+            Lease::None | Lease::Asked => false,
+            Lease::Held { .. } => is_copying,
         }
     }
 
@@ -171,6 +218,8 @@ impl Reader {
     }
 
     fn ask_requests(&mut self, ctx: &mut Context<Self>) {
+        // Also gives back the budget behind the last rows.
+        self.come_back(ctx);
         let Some(copier) = &self.copier else {
             return;
         };

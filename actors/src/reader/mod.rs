@@ -275,7 +275,8 @@ impl Reader {
             return;
         };
         let (raw, spare) = (self.raw.clone(), std::mem::take(&mut self.spare));
-        let effect = read_chunk(stream, raw, spare).into_actor(self);
+        let copied = self.copier.as_ref().map_or(0, Copier::budget_bytes);
+        let effect = read_chunk(stream, raw, copied, spare).into_actor(self);
         self.effect = Some(ctx.spawn(effect.map(Self::took)));
     }
 
@@ -348,6 +349,7 @@ impl Reader {
 async fn read_chunk(
     mut stream: Box<dyn EventStream>,
     raw: ByteBudget,
+    copied_bytes: usize,
     mut chunk: BytesMut,
 ) -> Chunk {
     let asked = Instant::now();
@@ -371,10 +373,11 @@ async fn read_chunk(
     if needed <= permit.bytes() {
         permit.shrink_to(needed);
     } else {
-        // One event above the chunk: what is missing, but never what the held-back part of a batch may have.
+        // One event above the chunk: what is missing, but never what the held-back part of a batch may have, or what is
+        // copied beside the stream.
         let most = raw
             .bytes_total()
-            .saturating_sub(RESERVE_BYTES)
+            .saturating_sub(RESERVE_BYTES + copied_bytes)
             .max(CHUNK_BYTES);
         drop(permit);
         let asked = Instant::now();

@@ -1,6 +1,7 @@
 //! A table that changes at random while it is copied, by a source whose commits lag behind its log, and a consumer
 //! that must end with the table.
 
+mod table;
 mod world;
 
 use proptest::prelude::*;
