@@ -39,6 +39,8 @@ pub enum Verdict {
     Ok,
     Warn,
     Fail,
+    /// Not looked into, for what it needs has failed.
+    Skip,
 }
 
 impl Check {
@@ -55,6 +57,13 @@ impl Check {
         Self {
             verdict: Verdict::Warn,
             remedy: Some(remedy.into()),
+            ..Self::ok(name, found)
+        }
+    }
+
+    pub fn skip(name: &'static str, found: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Skip,
             ..Self::ok(name, found)
         }
     }

@@ -1,4 +1,7 @@
 //! `check`: the plan and preflight of `run`, one line per check, each failure with its cure.
+//!
+//! A failure is said once: what needs a password that is missing is not asked, and what then fails for the reason that
+//! a line above has says so.
 
 use std::{io, time::Duration};
 
@@ -44,16 +47,17 @@ pub fn check(plan: Plan, creates: Creates) -> anyhow::Result<Exit> {
     for check in &checks {
         print(check)?;
     }
-    let failed = checks
-        .iter()
-        .filter(|check| check.verdict == Verdict::Fail)
-        .count();
-    let warned = checks
-        .iter()
-        .filter(|check| check.verdict == Verdict::Warn)
-        .count();
+    let count = |verdict| {
+        let of = checks.iter().filter(|check| check.verdict == verdict);
+        of.count()
+    };
+    let (failed, warned) = (count(Verdict::Fail), count(Verdict::Warn));
+    let skipped = match count(Verdict::Skip) {
+        0 => String::new(),
+        skipped => format!(", {skipped} skipped"),
+    };
     terminal::line(&format!(
-        "{} checks, {failed} failed, {warned} warnings",
+        "{} checks, {failed} failed, {warned} warnings{skipped}",
         checks.len()
     ))?;
     Ok(if failed == 0 {
@@ -85,19 +89,34 @@ async fn all(plan: &Plan, outputs: &Outputs, asking: Asking) -> Vec<Check> {
             ..Check::ok("settings", warning)
         })
         .collect();
+    let passwords = passwords(plan).await;
+    let (lacks_source, lacks_store) = (passwords.lacks_source, passwords.lacks_store);
+    checks.extend(passwords.checks);
+    let peeked = match lacks_store {
+        true => Ok(Stored::default()),
+        false => checkpoint::peek(&plan.checkpoint, &plan.name).await,
+    };
     // A checkpoint that cannot be read is reported below.
-    let stored = checkpoint::peek(&plan.checkpoint, &plan.name).await;
-    let stored = stored.unwrap_or_default();
-    checks.extend(passwords(plan).await);
-    match source(plan, &stored).await {
-        Ok(found) => checks.extend(found),
-        Err(failure) => checks.push(failed("source", &failure)),
+    let stored = peeked.as_ref().ok().cloned().unwrap_or_default();
+    match lacks_source {
+        true => checks.push(Check::skip("source", "needs its password")),
+        false => match source(plan, &stored).await {
+            Ok(found) => checks.extend(found),
+            Err(failure) => checks.push(failed("source", &failure)),
+        },
     }
-    checks.push(outcome(
-        "checkpoint store",
-        checkpoint::ensure_writable(&plan.checkpoint, &plan.name).await,
-    ));
-    checks.push(outcome("checkpoint position", first_position(plan).await));
+    checks.push(match lacks_store {
+        true => Check::skip("checkpoint store", "needs its server's password"),
+        false => {
+            let found = checkpoint::ensure_writable(&plan.checkpoint, &plan.name).await;
+            once("checkpoint store", found, &checks)
+        }
+    });
+    checks.push(match (lacks_source || lacks_store, peeked) {
+        (true, Ok(_)) => Check::skip("checkpoint position", "needs a password that is missing"),
+        (_, Err(failure)) => once("checkpoint position", Err(failure), &checks),
+        (false, Ok(_)) => once("checkpoint position", first_position(plan).await, &checks),
+    });
     let parked = stored
         .checkpoint
         .iter()
@@ -122,20 +141,32 @@ async fn all(plan: &Plan, outputs: &Outputs, asking: Asking) -> Vec<Check> {
     checks
 }
 
-/// What AWS is asked for before a server is.
-async fn passwords(plan: &Plan) -> Vec<Check> {
-    let mut checks = Vec::new();
+/// What AWS was asked for before a server is.
+#[derive(Default)]
+struct Passwords {
+    checks: Vec<Check>,
+    /// Whether the one of the source is missing, and that of the checkpoint's server.
+    lacks_source: bool,
+    lacks_store: bool,
+}
+
+async fn passwords(plan: &Plan) -> Passwords {
+    let mut found = Passwords::default();
     if let Some(asked) = mysql::connection::ask_password(&plan.source).await {
-        checks.push(outcome("source password", asked));
+        found.lacks_source = asked.is_err();
+        found.checks.push(outcome("source password", asked));
     }
+    let StorePlan::MySql(store) = &plan.checkpoint.store else {
+        return found;
+    };
     // Without a URL of its own the checkpoint's account is the source's.
-    if let StorePlan::MySql(store) = &plan.checkpoint.store
-        && (&store.server.hosts, &store.server.user) != (&plan.source.hosts, &plan.source.user)
-        && let Some(asked) = mysql::connection::ask_password(&store.server).await
-    {
-        checks.push(outcome("checkpoint password", asked));
+    if (&store.server.hosts, &store.server.user) == (&plan.source.hosts, &plan.source.user) {
+        found.lacks_store = found.lacks_source;
+    } else if let Some(asked) = mysql::connection::ask_password(&store.server).await {
+        found.lacks_store = asked.is_err();
+        found.checks.push(outcome("checkpoint password", asked));
     }
-    checks
+    found
 }
 
 /// The server's part, as `run` judges it too.
@@ -198,6 +229,20 @@ fn outcome(name: &'static str, outcome: Result<String, Failure>) -> Check {
     }
 }
 
+/// The outcome; of a failure that a line above has says only which.
+fn once(name: &'static str, found: Result<String, Failure>, above: &[Check]) -> Check {
+    let check = outcome(name, found);
+    let same = above.iter().find(|earlier| {
+        earlier.verdict == Verdict::Fail
+            && check.verdict == Verdict::Fail
+            && (&earlier.found, &earlier.remedy) == (&check.found, &check.remedy)
+    });
+    match same {
+        Some(earlier) => Check::skip(name, format!("fails for the reason of {}", earlier.name)),
+        None => check,
+    }
+}
+
 fn failed(name: &'static str, failure: &Failure) -> Check {
     let remedy = failure.hint.clone();
     Check {
@@ -212,6 +257,7 @@ fn print(check: &Check) -> io::Result<()> {
         Verdict::Ok => "ok  ",
         Verdict::Warn => "warn",
         Verdict::Fail => "FAIL",
+        Verdict::Skip => "skip",
     };
     terminal::line(&format!("{word} {}: {}", check.name, check.found))?;
     if let (Verdict::Warn | Verdict::Fail, Some(remedy)) = (check.verdict, &check.remedy) {

@@ -135,7 +135,7 @@ pub(super) async fn ensure_source(plan: &Plan, stored: &Stored) -> Result<(), Fa
     let (mut problems, mut remedies) = (Vec::new(), Vec::new());
     for check in checks {
         match check.verdict {
-            Verdict::Ok => (),
+            Verdict::Ok | Verdict::Skip => (),
             Verdict::Warn => {
                 tracing::warn!(
                     remedy = check.remedy.as_deref(),

@@ -10,6 +10,9 @@ use crate::{
 
 const NO_SINK: &str = "[sink]\ntype = \"null\"\n";
 
+/// What `check` says of the position when the source is no help.
+const SAME: &str = "skip checkpoint position: fails for the reason of source";
+
 /// `run` from this server into nothing.
 fn launch(server: &MySql, folder: &tempfile::TempDir) -> anyhow::Result<Launch> {
     let launch = Launch::run(BINARY, folder.path(), NO_SINK)?;
@@ -65,6 +68,26 @@ async fn a_wrong_password_halts_and_is_not_printed() -> anyhow::Result<()> {
         .await?;
     says(&run, 1, &["1045", "'headwater'", "from source.url"]);
     assert!(!run.text().contains("guessed-wrong"), "{}", run.text());
+    let check = launch(&server, &folder)?
+        .with_arguments(&["check", "-c", "headwater.toml"])
+        .setting("source.url", &server.url("headwater", "guessed-wrong"))
+        .finish(WITHIN)
+        .await?;
+    let words = ["FAIL source: ", "1045", SAME, "1 failed", "1 skipped"];
+    says(&check, 1, &words);
+    assert_eq!(check.text().matches("1045").count(), 1, "{}", check.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_told_once_by_check() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let check = Launch::run(BINARY, folder.path(), NO_SINK)?
+        .with_arguments(&["check", "-c", "headwater.toml"])
+        .setting("source.url", "mysql://headwater@127.0.0.1:1")
+        .finish(WITHIN)
+        .await?;
+    says(&check, 1, &["FAIL source: ", SAME, "1 failed", "1 skipped"]);
     Ok(())
 }
 
