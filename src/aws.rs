@@ -26,6 +26,7 @@ use aws_config::{
     AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig,
     stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
+use aws_types::origin::Origin;
 use headwater_actors::failure::Failure;
 
 pub use self::{
@@ -78,6 +79,8 @@ pub async fn configure(plan: &AwsPlan) -> Result<SdkConfig, Failure> {
     if let Some(url) = &plan.endpoint_url {
         ensure_url(url)?;
         builder.set_endpoint_url(Some(url.clone()));
+        // Or one of the environment would win.
+        builder.insert_origin("endpoint_url", Origin::shared_config());
     }
     Ok(builder.build())
 }

@@ -23,8 +23,8 @@ pub struct JsonService {
     pub target: &'static str,
     /// As in `application/x-amz-json-1.0`.
     pub content_type: &'static str,
-    /// As in `AWS_ENDPOINT_URL_DYNAMODB`.
-    pub endpoint_variable: &'static str,
+    /// As in `Secrets Manager`.
+    pub id: &'static str,
 }
 
 /// One service at one endpoint.
@@ -37,7 +37,7 @@ impl JsonClient {
     pub async fn connect(plan: &AwsPlan, facts: JsonService) -> Result<Self, Failure> {
         let protocol = Protocol {
             name: facts.name,
-            endpoint_variable: facts.endpoint_variable,
+            id: facts.id,
             is_s3: false,
             refusal,
         };

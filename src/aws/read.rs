@@ -22,13 +22,13 @@ const SECRETS_MANAGER: JsonService = JsonService {
     name: "secretsmanager",
     target: "secretsmanager",
     content_type: CONTENT_TYPE,
-    endpoint_variable: "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    id: "Secrets Manager",
 };
 const SSM: JsonService = JsonService {
     name: "ssm",
     target: "AmazonSSM",
     content_type: CONTENT_TYPE,
-    endpoint_variable: "AWS_ENDPOINT_URL_SSM",
+    id: "SSM",
 };
 
 /// The text that is kept there.

@@ -18,7 +18,7 @@ use super::{
 
 const S3: Protocol = Protocol {
     name: "s3",
-    endpoint_variable: "AWS_ENDPOINT_URL_S3",
+    id: "S3",
     is_s3: true,
     refusal,
 };

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use aws_config::{BehaviorVersion, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
 use aws_runtime::auth::{
     HttpSignatureType, SigV4OperationSigningConfig, SigningOptions,
     sigv4::{self, SigV4AuthScheme},
@@ -34,6 +34,7 @@ use aws_smithy_types::{
     config_bag::Layer,
     error::{ErrorMetadata, metadata::ProvideErrorMetadata},
 };
+use aws_types::service_config::ServiceConfigKey;
 use bytes::Bytes;
 use headwater_actors::failure::{Failure, causes};
 
@@ -48,8 +49,8 @@ use super::{
 pub struct Protocol {
     /// For the signature and the endpoint, as in `dynamodb`.
     pub name: &'static str,
-    /// Of the environment: another endpoint than AWS's own, as the SDKs read it.
-    pub endpoint_variable: &'static str,
+    /// By which variables and profiles name it, as in `Secrets Manager`: `AWS_ENDPOINT_URL_SECRETS_MANAGER`.
+    pub id: &'static str,
     /// S3 signs a path as it is sent, and the hash of what is sent.
     pub is_s3: bool,
     /// What an answer other than 200 says.
@@ -94,7 +95,7 @@ impl ProvideErrorMetadata for Refusal {
 }
 
 impl Service {
-    /// At the plan's endpoint, at the environment's, or at the service's own in the region.
+    /// At the plan's endpoint, at that of the environment or the profile, or at the service's own in the region.
     pub async fn connect(plan: &AwsPlan, protocol: Protocol) -> Result<Self, Failure> {
         let config = configure(plan).await?;
         let Some(region) = config.region() else {
@@ -108,12 +109,11 @@ impl Service {
             protocol.name,
             domain(region.as_ref())
         );
-        let of_environment = std::env::var(protocol.endpoint_variable);
-        let of_environment = of_environment.ok().filter(|url| !url.is_empty());
+        let configured = configured_endpoint(&config, protocol.id);
         let endpoint = plan
             .endpoint_url
             .as_deref()
-            .or(of_environment.as_deref())
+            .or(configured.as_deref())
             .or(config.endpoint_url())
             .unwrap_or(&own);
         super::ensure_url(endpoint)?;
@@ -206,6 +206,18 @@ impl Service {
             false => judge_at_start(error, action),
         }
     }
+}
+
+/// Another endpoint than AWS's own, in the SDKs' order: `AWS_ENDPOINT_URL_…`, `AWS_ENDPOINT_URL`, the `services` section of
+/// the profile, the profile.
+/// Source: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
+fn configured_endpoint(config: &SdkConfig, id: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id(id)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url");
+    let found = config.service_config()?.load_config(key.build().ok()?);
+    found.filter(|url| !url.is_empty())
 }
 
 /// Behind the region of an endpoint.

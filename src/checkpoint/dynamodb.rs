@@ -24,7 +24,7 @@ const SERVICE: JsonService = JsonService {
     name: "dynamodb",
     target: "DynamoDB_20120810",
     content_type: "application/x-amz-json-1.0",
-    endpoint_variable: "AWS_ENDPOINT_URL_DYNAMODB",
+    id: "DynamoDB",
 };
 /// Of an item's 400 KB, names and other values included.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>

@@ -56,6 +56,41 @@ async fn settings_of_s3_and_ssm_are_layers_like_files() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Each service at its own endpoint, as the AWS SDKs read it; one of the environment wins over it.
+#[tokio::test]
+async fn a_profile_may_name_the_endpoint_of_each_service() -> anyhow::Result<()> {
+    let (moto, folder) = (Moto::start().await?, tempfile::tempdir()?);
+    moto.create_bucket("settings").await?;
+    let base = Bytes::from("[workers]\nthreads = 2\n");
+    moto.put_object("settings", "base.toml", base).await?;
+    moto.put_parameter("/headwater/orders", "[sink]\ntype = \"null\"\n")
+        .await?;
+    let config = folder.path().join("aws-config");
+    let endpoint = moto.endpoint();
+    std::fs::write(
+        &config,
+        format!(
+            "[profile ours]\nservices = local\nendpoint_url = http://127.0.0.1:9\n\
+             [services local]\ns3 =\n  endpoint_url = {endpoint}\nssm =\n  endpoint_url = {endpoint}\n"
+        ),
+    )?;
+    let arguments = [
+        "config",
+        "-c",
+        "s3://settings/base.toml",
+        "-c",
+        "ssm:/headwater/orders",
+    ];
+    let launch = Launch::new(BINARY, folder.path(), &arguments)?
+        .env("AWS_CONFIG_FILE", &config.to_string_lossy())
+        .env("AWS_PROFILE", "ours");
+    let printed = launch.clone().finish(WITHIN).await?;
+    says(&printed, 0, &["threads = 2 #", "type = \"null\" #"]);
+    let elsewhere = launch.env("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9");
+    says(&elsewhere.finish(WITHIN).await?, 2, &["ssm:GetParameter"]);
+    Ok(())
+}
+
 #[tokio::test]
 async fn settings_that_cannot_be_had_say_what_to_create_or_correct() -> anyhow::Result<()> {
     let (moto, folder) = (Moto::start().await?, tempfile::tempdir()?);

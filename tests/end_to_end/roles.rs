@@ -1,4 +1,5 @@
-//! `role_arn`: the stream is written to under another role than the process has.
+//! `role_arn` and `endpoint_url`: the stream is written to under another role than the process has, at another place than
+//! the environment says.
 
 use headwater_harness::{faults::FaultProxy, moto::Moto, program::Launch};
 use tokio::{
@@ -73,6 +74,24 @@ async fn a_role_without_credentials_to_ask_for_it_halts() -> anyhow::Result<()> 
             "give the process credentials",
         ],
     );
+    Ok(())
+}
+
+/// Others of the process may go there: settings from S3, say.
+#[tokio::test]
+async fn an_endpoint_of_the_settings_wins_over_the_environments() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KINESIS"] {
+        let check = world
+            .launch()?
+            .with_arguments(&["check", "-c", "headwater.toml"])
+            .env(variable, "http://127.0.0.1:9");
+        says(
+            &check.finish(WITHIN).await?,
+            0,
+            &["ok   sink: ", "0 failed"],
+        );
+    }
     Ok(())
 }
 

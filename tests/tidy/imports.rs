@@ -42,6 +42,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("aws_sdk_kinesis", &["src/sinks/kinesis"]),
     ("aws_sigv4", &["src/aws"]),
     ("aws_smithy", &["src/aws", "src/sinks/"]),
+    ("aws_types", &["src/aws"]),
     ("clap", &["src/cli/"]),
     ("metrics_exporter_prometheus", &["src/telemetry/"]),
     ("mysql_common", &["src/mysql/"]),
