@@ -79,6 +79,34 @@ impl Log {
         self.encoder = encoder;
     }
 
+    /// The rows events that have been logged since the last call.
+    pub fn blocks(&mut self) -> Vec<RowsBlock> {
+        let mut blocks = Vec::new();
+        let mut items = Vec::new();
+        while let Some(event) = self.file.next_event().unwrap_or_else(|error| fail(&error)) {
+            self.assembler
+                .push(event.bytes, &mut items)
+                .unwrap_or_else(|error| fail(&error));
+            for item in items.drain(..) {
+                if let Item::Rows(block) = item {
+                    blocks.push(block);
+                }
+            }
+        }
+        blocks
+    }
+
+    /// Its rows, each as a line.
+    pub fn lines(&self, block: &RowsBlock) -> Vec<String> {
+        let mut logged = Vec::new();
+        self.encode(block, &mut logged);
+        let line = |logged| match logged {
+            Logged::Row(change) => change.line,
+            Logged::Statement { statement, .. } => panic!("a statement: {}", statement.text),
+        };
+        logged.into_iter().map(line).collect()
+    }
+
     /// All that has been logged since the last call.
     pub fn read(&mut self) -> Vec<Logged> {
         let mut logged = Vec::new();

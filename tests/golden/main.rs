@@ -16,6 +16,7 @@ mod queries;
 mod random;
 mod recorded;
 mod scenario;
+mod snapshots;
 mod statements;
 mod tables;
 

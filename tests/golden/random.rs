@@ -16,7 +16,7 @@ const ROWS: usize = 600;
 const ROWS_PER_TABLE: usize = 30;
 
 /// A number from the environment, printed so that a failed run can be had again.
-fn setting(name: &str, otherwise: u64) -> u64 {
+pub fn setting(name: &str, otherwise: u64) -> u64 {
     let number = match env::var(name) {
         Ok(text) => text.parse().expect("a number"),
         Err(VarError::NotPresent) => otherwise,

@@ -117,7 +117,8 @@ impl RowWriter {
     }
 }
 
-/// The same bits from the first one on. Those behind the last column are set, as the server leaves them.
+/// The same bits from the first one on. Those behind the last column say nothing: MySQL leaves them 0 since 8.0,
+/// older servers and MariaDB set them.
 #[inline]
 fn put_nulls(nulls: &[u8], count: usize, out: &mut Vec<u8>) {
     let bytes = count.div_ceil(8);
@@ -126,7 +127,7 @@ fn put_nulls(nulls: &[u8], count: usize, out: &mut Vec<u8>) {
         out.push(bits >> UNUSED_BITS | next << (8 - UNUSED_BITS));
     }
     if let Some(last) = out.last_mut().filter(|_| !count.is_multiple_of(8)) {
-        *last |= 0xff << (count % 8);
+        *last &= !(0xff << (count % 8));
     }
 }
 

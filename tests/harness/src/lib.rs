@@ -22,6 +22,7 @@ pub mod mysql;
 pub mod orders;
 pub mod place;
 pub mod ports;
+pub mod prepared;
 pub mod process;
 pub mod program;
 pub mod rds;

@@ -38,7 +38,7 @@ fn one(kind: &ColumnKind, value: &[u8]) -> Result<Vec<u8>, String> {
     assert_eq!(out[..3], [1, 2, 3]);
     match written {
         Ok(()) => {
-            assert_eq!(out[3], 0xfe, "bits of no column are set");
+            assert_eq!(out[3], 0, "no NULL");
             Ok(out[4..].to_vec())
         }
         Err(error) => {
@@ -55,7 +55,7 @@ fn measured(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn null_bits_move_by_two_and_the_rest_are_set() {
+fn null_bits_move_by_two() {
     let tiny = ColumnKind::TinyInt { unsigned: true };
     for count in 1..40 {
         let mut writer = RowWriter::new(&table(&vec![tiny.clone(); count]));
@@ -67,9 +67,6 @@ fn null_bits_move_by_two_and_the_rest_are_set() {
             writer.write(&row, &mut out).unwrap();
             let mut nulls = vec![0_u8; count.div_ceil(8)];
             nulls[null / 8] |= 1 << (null % 8);
-            for bit in count..nulls.len() * 8 {
-                nulls[bit / 8] |= 1 << (bit % 8);
-            }
             let expected = [nulls, vec![9; count - 1]].concat();
             assert_eq!(out, expected, "column {null} of {count}");
         }
@@ -273,7 +270,7 @@ fn rows_that_do_not_fit_the_table_are_refused() {
     }
     assert!(writer.write(&[0, 0b0100, 124, 0], &mut out).is_err());
     assert!(writer.write(&[0, 0b0100, 0xe8, 7], &mut out).is_ok());
-    assert_eq!(out, [5, 0b1111_1101, 124]);
+    assert_eq!(out, [5, 0b01, 124]);
 }
 
 #[test]
