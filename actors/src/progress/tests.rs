@@ -8,7 +8,10 @@ use headwater_binlog::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixture;
+use crate::{
+    fixture,
+    snapshot::{CopyId, TableCopy},
+};
 
 /// What happens in one step of the log.
 #[derive(Debug, Clone)]
@@ -24,6 +27,8 @@ struct Step {
     xa: Option<XaChange>,
     commit_us: u64,
     columns: Option<u64>,
+    /// Lines of a snapshot, where a stretch ends with it.
+    copied: Option<u64>,
 }
 
 fn gtid() -> impl Strategy<Value = Gtid> {
@@ -70,18 +75,38 @@ fn step() -> impl Strategy<Value = Step> {
         prop::option::of(xa()),
         0..9u64,
         prop::option::weighted(0.3, 0..9u64),
+        prop::option::weighted(0.3, 0..9u64),
     )
-        .prop_map(|(place, (gtid, had), xa, commit_us, columns)| Step {
-            files: place.0,
-            bytes: place.1,
-            rows: place.2,
-            is_renamed: place.3,
-            gtid,
-            had,
-            xa,
-            commit_us,
-            columns,
-        })
+        .prop_map(
+            |(place, (gtid, had), xa, commit_us, columns, copied)| Step {
+                files: place.0,
+                bytes: place.1,
+                rows: place.2,
+                is_renamed: place.3,
+                gtid,
+                had,
+                xa,
+                commit_us,
+                columns,
+                copied,
+            },
+        )
+}
+
+fn copied(lines: u64) -> Box<SnapshotAdvance> {
+    let id = CopyId {
+        run: "r".into(),
+        table: fixture::name(if lines % 2 == 0 { "a" } else { "b" }),
+    };
+    let copy = TableCopy {
+        rows: lines,
+        ..TableCopy::new(None)
+    };
+    Box::new(SnapshotAdvance {
+        lines_here: lines,
+        request: lines / 2,
+        copies: [(id, copy)].into(),
+    })
 }
 
 fn lists(number: u64) -> Arc<[Known]> {
@@ -135,6 +160,7 @@ fn stretches(from: &Mark, steps: &[Vec<Step>]) -> Vec<Advance> {
             next.reach(mark);
             next.columns = step.columns.map(lists).or(next.columns.take());
         }
+        next.snapshot = steps.last().and_then(|step| step.copied).map(copied);
         all.push(next.take());
     }
     all
@@ -271,6 +297,7 @@ fn on_another_server_only_what_names_no_place_is_kept() {
         })),
         commit_us: 5,
         columns: Some(1),
+        copied: Some(3),
     }]];
     let mut here = start();
     here.apply(&stretches(&start().mark, &steps)[0]).unwrap();
@@ -279,6 +306,11 @@ fn on_another_server_only_what_names_no_place_is_kept() {
     assert_eq!((&there.gtid_set, there.commit_us), (&here.gtid_set, 5));
     assert_eq!((here.columns.len(), there.columns.len()), (1, 0));
     assert_eq!(there.xa.open()[0].position, None);
+    assert_eq!(there.snapshots.copies, here.snapshots.copies);
+    assert_eq!(
+        (here.snapshots.lines_here, there.snapshots.lines_here),
+        (3, 0)
+    );
 }
 
 /// `file` as it was created at `created_secs`, read from its head.
