@@ -59,6 +59,7 @@ fn lane(table: &str) -> Arc<Lane> {
         },
         index: 0,
         count: 1,
+        run: None,
     })
 }
 

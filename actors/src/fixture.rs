@@ -85,6 +85,7 @@ pub fn lane(table: &str) -> Arc<Lane> {
         table: name(table),
         index: 0,
         count: 1,
+        run: None,
     })
 }
 

@@ -1,5 +1,7 @@
 //! A lane: the unit of order. One table, or one of N parts of a table by primary key.
 
+use std::sync::Arc;
+
 use headwater_binlog::schema::TableName;
 
 /// What identifies a lane across restarts, generations and processes.
@@ -10,6 +12,8 @@ pub struct Lane {
     pub index: u32,
     /// Lanes of this table: 1 when the ordering key is the table.
     pub count: u32,
+    /// The run of a snapshot whose rows go to a target of their own.
+    pub run: Option<Arc<str>>,
 }
 
 impl Lane {
@@ -19,6 +23,7 @@ impl Lane {
             table: table.clone(),
             index: 0,
             count: 0,
+            run: None,
         }
     }
 
@@ -49,10 +54,14 @@ impl Lane {
 
 impl std::fmt::Display for Lane {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.count == 1 {
-            return write!(formatter, "{}", self.table);
+        write!(formatter, "{}", self.table)?;
+        if self.count != 1 {
+            write!(formatter, "/{}", self.index)?;
         }
-        write!(formatter, "{}/{}", self.table, self.index)
+        match &self.run {
+            Some(run) => write!(formatter, " of run {run}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -87,6 +96,7 @@ mod tests {
             },
             index,
             count,
+            run: None,
         }
     }
 
@@ -118,6 +128,7 @@ mod tests {
             table,
             index: 0,
             count: 1,
+            run: None,
         };
         assert_eq!(lane.partition_key(), "shop");
     }

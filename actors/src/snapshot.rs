@@ -75,6 +75,8 @@ pub struct TableCopy {
     pub note: Option<Arc<str>>,
     /// Which rows, as the text of a WHERE clause; `None`: all.
     pub condition: Option<Arc<str>>,
+    /// Its run has a target of its own.
+    pub is_apart: bool,
     /// The key by which it is read, with its types; `None` before the first chunk. Under another key it begins again.
     pub key: Option<Arc<str>>,
     /// What is left; without a key nothing is known of it.
@@ -97,6 +99,7 @@ impl TableCopy {
             state: CopyState::Active,
             note: None,
             condition,
+            is_apart: false,
             key: None,
             ranges: Vec::new(),
             again: Vec::new(),
@@ -162,6 +165,7 @@ impl Snapshots {
             if is_unfinished(id) {
                 *copy = TableCopy {
                     rows: copy.rows,
+                    is_apart: copy.is_apart,
                     ..TableCopy::new(copy.condition.clone())
                 };
             }

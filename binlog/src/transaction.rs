@@ -36,6 +36,8 @@ pub struct SnapshotOrigin {
     pub run: Arc<str>,
     /// Rises with every launch: rows that are read again after a crash have other ids.
     pub attempt: u32,
+    /// The run has a target of its own.
+    pub is_apart: bool,
 }
 
 /// What a transaction says at its end.

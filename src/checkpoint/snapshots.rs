@@ -29,6 +29,8 @@ struct CopyBody {
     note: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     condition: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_apart: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -102,6 +104,7 @@ impl CopyBody {
             state: copy.state,
             note: copy.note.clone(),
             condition: copy.condition.clone(),
+            is_apart: copy.is_apart,
             key: copy.key.clone(),
             ranges: copy.ranges.iter().map(RangeBody::of).collect(),
             again: copy.again.iter().map(key_body).collect(),
@@ -126,6 +129,7 @@ impl CopyBody {
             state: self.state,
             note: self.note,
             condition: self.condition,
+            is_apart: self.is_apart,
             key: self.key,
             ranges: ranges?,
             again: again?,

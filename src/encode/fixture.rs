@@ -96,6 +96,7 @@ fn snapshot_transaction(run: &str) -> Arc<Transaction> {
         snapshot: Some(SnapshotOrigin {
             run: run.into(),
             attempt: 2,
+            is_apart: false,
         }),
         ..transaction()
     })

@@ -6,6 +6,7 @@ use anyhow::Context;
 use headwater_actors::{
     checkpoint::Checkpoint,
     failure::Failure,
+    lane::Lane,
     ports::{
         BoxFuture,
         dead_letters::{DeadLetter, DeadLetters},
@@ -14,7 +15,6 @@ use headwater_actors::{
         store::{CheckpointStore, LastEnd, Stored},
     },
 };
-use headwater_binlog::schema::TableName;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::routes::Formats;
@@ -75,8 +75,9 @@ impl Outputs {
             .collect()
     }
 
-    /// How the table leaves, in one of `formats`; its sink connected.
-    pub async fn route(&self, table: &TableName, formats: &Formats) -> Result<Route, Failure> {
+    /// How the lane leaves, in one of `formats`; its sink connected.
+    pub async fn route(&self, lane: &Lane, formats: &Formats) -> Result<Route, Failure> {
+        let table = &lane.table;
         let route = self.plan.route_of(table);
         let place = format!("table '{table}' goes by {}", route.place());
         let plan = route.sink(&self.plan.sink, table).map_err(|error| {

@@ -138,7 +138,7 @@ impl Replay {
         let routes = self.routes.entry(server_uuid).or_insert_with(|| {
             GenerationRoutes::new(&self.plan, Arc::clone(&self.outputs), server_uuid)
         });
-        let route = routes.route(&letter.lane.table).await?;
+        let route = routes.route(&letter.lane).await?;
         let records = match self.records(&route, letter).await {
             Ok(records) => records,
             Err(failure) => return Ok(Err(failure.to_string())),

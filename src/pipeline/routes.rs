@@ -1,4 +1,4 @@
-//! The routes of one generation: which sink a table has, and which encoder.
+//! The routes of one generation: which sink a lane has, and which encoder.
 //!
 //! Sinks outlive generations, encoders do not: they know the server that is read.
 
@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use headwater_actors::{
     failure::Failure,
+    lane::Lane,
     ports::{
         BoxFuture,
         encoder::Encoder,
         routes::{Route, Routes, Target},
     },
 };
-use headwater_binlog::{gtid::Uuid, schema::TableName};
+use headwater_binlog::gtid::Uuid;
 
 use super::outputs::Outputs;
 use crate::{
@@ -42,10 +43,10 @@ impl GenerationRoutes {
 }
 
 impl Routes for GenerationRoutes {
-    fn route(&self, table: &TableName) -> BoxFuture<'static, Result<Route, Failure>> {
+    fn route(&self, lane: &Lane) -> BoxFuture<'static, Result<Route, Failure>> {
         let (outputs, formats) = (Arc::clone(&self.outputs), Arc::clone(&self.formats));
-        let table = table.clone();
-        Box::pin(async move { outputs.route(&table, &formats).await })
+        let lane = lane.clone();
+        Box::pin(async move { outputs.route(&lane, &formats).await })
     }
 
     fn targets(&self) -> BoxFuture<'static, Vec<Target>> {

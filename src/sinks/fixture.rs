@@ -17,6 +17,7 @@ pub fn lane(table: &str) -> Lane {
         },
         index: 0,
         count: 1,
+        run: None,
     }
 }
 

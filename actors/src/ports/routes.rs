@@ -1,11 +1,9 @@
-//! How the changes of one table leave: in which format, packed how, to which sink.
+//! How the changes of one lane leave: in which format, packed how, to which sink.
 //!
 //! Asked once per lane, when its writer starts. What the answer rests on is planned before the pipeline runs;
 //! only a sink may have to be connected first.
 
 use std::sync::Arc;
-
-use headwater_binlog::schema::TableName;
 
 use super::{
     BoxFuture,
@@ -14,12 +12,13 @@ use super::{
 };
 use crate::{
     failure::Failure,
+    lane::Lane,
     packing::{Compression, Packing, PartitionKey},
 };
 
 pub trait Routes: Send + Sync {
-    /// The table's route, its sink connected. A definite failure says which table, route and target.
-    fn route(&self, table: &TableName) -> BoxFuture<'static, Result<Route, Failure>>;
+    /// The lane's route, its sink connected. A definite failure says which table, route and target.
+    fn route(&self, lane: &Lane) -> BoxFuture<'static, Result<Route, Failure>>;
 
     /// Every sink that is connected.
     fn targets(&self) -> BoxFuture<'static, Vec<Target>> {
@@ -49,7 +48,7 @@ pub struct Route {
 
 /// A pipeline that treats all tables alike.
 impl Routes for Route {
-    fn route(&self, _table: &TableName) -> BoxFuture<'static, Result<Route, Failure>> {
+    fn route(&self, _lane: &Lane) -> BoxFuture<'static, Result<Route, Failure>> {
         Box::pin(std::future::ready(Ok(self.clone())))
     }
 }

@@ -13,7 +13,7 @@ use headwater_binlog::{
     ddl::{Action, Subject},
     rows::{RowsBlock, RowsKind},
     schema::TableName,
-    transaction::Statement,
+    transaction::{Statement, Transaction},
 };
 
 use super::{
@@ -97,6 +97,9 @@ impl Splitter {
         while let Some(item) = items.next() {
             match item {
                 Item::Rows(block) => self.rows(block, &mut segments)?,
+                Item::Statement(statement) if statement.transaction.snapshot.is_some() => {
+                    self.copy_mark(statement, &mut segments);
+                }
                 Item::Statement(statement) => {
                     let is_last = matches!(items.peek(), Some(Item::Commit(_)));
                     self.statement(statement, is_last, &mut segments);
@@ -150,6 +153,7 @@ impl Splitter {
                     table: block.table.name.clone(),
                     index: 0,
                     count: 1,
+                    run: run_apart(&block.transaction),
                 };
                 self.current.push_block(lane, block, None);
             }
@@ -192,6 +196,7 @@ impl Splitter {
             table: block.table.name.clone(),
             index,
             count,
+            run: run_apart(&block.transaction),
         };
         self.current
             .push_block(lane, picked.block, Some(picked.numbers));
@@ -203,13 +208,49 @@ impl Splitter {
         }
     }
 
+    /// The begin or the end of a copy: behind its rows in all of its lanes.
+    fn copy_mark(&mut self, statement: Statement, segments: &mut Vec<Segment>) {
+        let Subject::Tables { tables, .. } = &statement.subject else {
+            return;
+        };
+        let delivered = tables.iter().find(|table| self.selection.delivers(table));
+        let Some(table) = delivered.cloned() else {
+            return;
+        };
+        let count = self.lanes_of(&table);
+        let is_fence = 1 < count;
+        if is_fence {
+            self.end_run(segments);
+            self.close(None, segments);
+        }
+        let lane = Lane {
+            table: table.clone(),
+            index: 0,
+            count,
+            run: run_apart(&statement.transaction),
+        };
+        let part = Part::Statement {
+            statement: Arc::new(statement),
+            is_shared: false,
+            is_last: false,
+        };
+        self.current.push_statement(lane, part);
+        if is_fence {
+            self.close(Some(Scope::Tables(vec![table])), segments);
+        }
+    }
+
+    fn lanes_of(&self, table: &TableName) -> u32 {
+        match *self.ordering.of(table) {
+            OrderingKey::PrimaryKey { lanes } if !table.table.is_empty() => lanes,
+            _ => 1,
+        }
+    }
+
     fn statement(&mut self, statement: Statement, is_last: bool, segments: &mut Vec<Segment>) {
-        let after = match statement.transaction.snapshot {
-            None => Mark {
-                position: statement.transaction.position(),
-                rows_done: statement.row + 1,
-            },
-            Some(_) => self.advance.mark().clone(),
+        let after = Mark {
+            position: statement.transaction.position(),
+            rows_done: statement.row + 1,
         };
         let (scope, targets) = match &statement.subject {
             Subject::Tables { tables, .. } => {
@@ -252,13 +293,8 @@ impl Splitter {
         );
         let statement = Arc::new(statement);
         for table in targets {
-            if statement.transaction.snapshot.is_none() {
-                self.count_ddl(&table);
-            }
-            let count = match *self.ordering.of(&table) {
-                OrderingKey::PrimaryKey { lanes } if !table.table.is_empty() => lanes,
-                _ => 1,
-            };
+            self.count_ddl(&table);
+            let count = self.lanes_of(&table);
             let part = Part::Statement {
                 statement: Arc::clone(&statement),
                 is_shared,
@@ -269,6 +305,7 @@ impl Splitter {
                     table,
                     index: 0,
                     count,
+                    run: None,
                 },
                 part,
             );
@@ -326,6 +363,12 @@ impl Splitter {
         }
         self.counts.entry(name.clone()).or_default()
     }
+}
+
+/// The run of a snapshot that has a target of its own.
+fn run_apart(transaction: &Transaction) -> Option<Arc<str>> {
+    let origin = transaction.snapshot.as_ref()?;
+    origin.is_apart.then(|| Arc::clone(&origin.run))
 }
 
 fn mark_after(block: &RowsBlock, rows: u32) -> Mark {

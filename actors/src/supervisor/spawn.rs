@@ -132,7 +132,7 @@ impl Supervisor {
     fn ask_route(&mut self, lane: Arc<Lane>, backoff: Backoff, ctx: &mut Context<Self>) {
         let Some(running) = &self.running else { return };
         let generation = running.number;
-        let asked = running.launch.routes.route(&lane.table);
+        let asked = running.launch.routes.route(&lane);
         let supervisor = ctx.address();
         actix::spawn(async move {
             let answer = asked.await;

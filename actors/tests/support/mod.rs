@@ -26,6 +26,7 @@ use headwater_actors::{
     checkpoint::{Checkpoint, OrderingKey},
     failure::Failure,
     filter::TableFilter,
+    lane::Lane,
     on_error::{OnError, Policy},
     pace::{CheckpointPace, LanePace},
     packing::{Compression, Packing, PartitionKey},
@@ -80,9 +81,9 @@ impl ScriptedRoutes {
 }
 
 impl Routes for TestRoutes {
-    fn route(&self, table: &TableName) -> BoxFuture<'static, Result<Route, Failure>> {
+    fn route(&self, lane: &Lane) -> BoxFuture<'static, Result<Route, Failure>> {
         let mut failures = self.0.routes.0.lock().expect("a whole lock");
-        let failure = failures.get_mut(&table.to_string()).and_then(Vec::pop);
+        let failure = failures.get_mut(&lane.table.to_string()).and_then(Vec::pop);
         let world = &self.0;
         let route = Route {
             sink: Arc::new(world.sink.clone()),

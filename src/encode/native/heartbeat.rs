@@ -73,6 +73,7 @@ mod tests {
             },
             index: 0,
             count,
+            run: None,
         };
         let event = HeartbeatEvent {
             heartbeat: &heartbeat,

@@ -32,7 +32,7 @@ impl Origin<'_> {
         }
         if self.layout.has(NativeField::Id) {
             out.extend_from_slice(b",\"id\":\"");
-            if let Some(SnapshotOrigin { run, attempt }) = &self.transaction.snapshot {
+            if let Some(SnapshotOrigin { run, attempt, .. }) = &self.transaction.snapshot {
                 out.extend_from_slice(b"snapshot:");
                 escape_json(run, out);
                 out.push(b':');

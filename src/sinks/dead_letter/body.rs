@@ -120,6 +120,9 @@ enum ContentBody {
 struct SnapshotBody {
     run: String,
     attempt: u32,
+    /// It has a target of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_apart: bool,
 }
 
 /// Without a table where the letter has the line.
@@ -280,6 +283,8 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
         images: decoded(body.raw)?,
         has_line: line.is_some(),
     };
+    let origin = place.transaction.snapshot.as_ref();
+    let run = origin.and_then(|origin| origin.is_apart.then(|| Arc::clone(&origin.run)));
     let part = match change.content {
         ContentBody::Insert(row) => place.row(RowsKind::Insert, row)?,
         ContentBody::Update(row) => place.row(RowsKind::Update, row)?,
@@ -319,6 +324,7 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
             table: name,
             index: change.lane_index,
             count: change.lane_count,
+            run,
         }),
         reason: body.reason,
         home: Home {
@@ -336,6 +342,7 @@ impl From<&SnapshotOrigin> for SnapshotBody {
         Self {
             run: origin.run.to_string(),
             attempt: origin.attempt,
+            is_apart: origin.is_apart,
         }
     }
 }
@@ -345,6 +352,7 @@ impl From<SnapshotBody> for SnapshotOrigin {
         Self {
             run: body.run.into(),
             attempt: body.attempt,
+            is_apart: body.is_apart,
         }
     }
 }

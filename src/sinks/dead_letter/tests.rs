@@ -87,6 +87,7 @@ fn letter(change: Part, line: &'static [u8]) -> DeadLetter {
         },
         index: 1,
         count: 4,
+        run: None,
     };
     DeadLetter {
         lane: Arc::new(lane),
@@ -234,6 +235,7 @@ fn of_snapshot(change: Part) -> Part {
         snapshot: Some(SnapshotOrigin {
             run: "2026 \"fix\"".into(),
             attempt: 3,
+            is_apart: false,
         }),
     });
     match change {

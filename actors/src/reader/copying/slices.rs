@@ -143,7 +143,7 @@ impl Copying {
         let mut items = Vec::new();
         for (id, copy) in begun {
             let n = sent.snapshots.lines_here + items.len() as u64;
-            items.push(mark(&id, Action::SnapshotBegin, n, sent, now_us));
+            items.push(mark((&id, &copy), Action::SnapshotBegin, n, sent, now_us));
             self.say(id, copy);
         }
         Slice {
@@ -189,7 +189,7 @@ impl Copying {
         let window = windows.get_mut(index).ok_or_else(gone)?;
         let arrived = window.arrived.as_mut().ok_or_else(gone)?;
         let here = sent.snapshots.lines_here;
-        let transaction = pseudo(id, arrived.chunk.read_us, sent);
+        let transaction = pseudo(id, copy.is_apart, arrived.chunk.read_us, sent);
         let before = arrived.done;
         let is_by_key = matches!(window.part, Part::Keys(_));
         let cut = cut(arrived, &window.changed, is_by_key, &transaction)?;
@@ -212,7 +212,7 @@ impl Copying {
         let mut lines = u64::from(rows);
         if is_over {
             let end = Action::SnapshotEnd { rows: copy.rows };
-            items.push(mark(id, end, here + lines, sent, now_us));
+            items.push(mark((id, &copy), end, here + lines, sent, now_us));
             lines += 1;
             copy.state = CopyState::Complete;
             copy.ended_us = now_us;
@@ -319,7 +319,7 @@ fn settle(copy: &mut TableCopy, window: &Window, cut: Cut, is_done: bool) {
 }
 
 /// What rows of a snapshot come from.
-fn pseudo(id: &CopyId, read_us: u64, sent: &Resume) -> Arc<Transaction> {
+fn pseudo(id: &CopyId, is_apart: bool, read_us: u64, sent: &Resume) -> Arc<Transaction> {
     let place = &sent.mark.position;
     Arc::new(Transaction {
         gtid: None,
@@ -332,13 +332,20 @@ fn pseudo(id: &CopyId, read_us: u64, sent: &Resume) -> Arc<Transaction> {
         snapshot: Some(SnapshotOrigin {
             run: Arc::clone(&id.run),
             attempt: sent.snapshots.attempt,
+            is_apart,
         }),
     })
 }
 
 /// The begin or the end of a copy, in its lane.
-fn mark(id: &CopyId, action: Action, n: u64, sent: &Resume, now_us: u64) -> Item {
-    let transaction = pseudo(id, now_us, sent);
+fn mark(
+    (id, copy): (&CopyId, &TableCopy),
+    action: Action,
+    n: u64,
+    sent: &Resume,
+    now_us: u64,
+) -> Item {
+    let transaction = pseudo(id, copy.is_apart, now_us, sent);
     Item::Statement(Statement {
         event_offset: transaction.offset,
         transaction,

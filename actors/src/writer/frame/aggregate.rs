@@ -223,6 +223,7 @@ pub(in crate::writer) mod tests {
             },
             index: 0,
             count,
+            run: None,
         };
         let by_hash = hash_key(&lane(1), "shop.orders");
         // As `printf shop.orders | md5sum` says.

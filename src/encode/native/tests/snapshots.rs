@@ -14,6 +14,7 @@ fn origin(run: &str, attempt: u32) -> Option<SnapshotOrigin> {
     Some(SnapshotOrigin {
         run: run.into(),
         attempt,
+        is_apart: false,
     })
 }
 
@@ -197,6 +198,7 @@ fn heartbeat(offset: u64) -> String {
         table: orders().name.clone(),
         index: 0,
         count: 1,
+        run: None,
     };
     let heartbeat = Heartbeat {
         position: Position::new(FileName::parse("binlog.000001").expect("a name"), offset),

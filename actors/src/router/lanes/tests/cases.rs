@@ -11,6 +11,7 @@ fn a_table_is_parked_at_the_earliest_undelivered_change_of_its_lanes() {
         table: fixture::name("a"),
         index,
         count: 2,
+        run: None,
     };
     for index in [0, 1, 0] {
         let mut lanes = PartList::default();

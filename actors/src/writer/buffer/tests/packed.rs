@@ -30,6 +30,7 @@ fn a_row_of_its_own_key_leaves_the_lane_s_place() {
         table: fixture::name("a"),
         index: 1,
         count: 4,
+        run: None,
     };
     for (partition_key, wanted) in [
         (PartitionKey::Lane, "shop.a/1"),
