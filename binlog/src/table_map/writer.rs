@@ -97,12 +97,15 @@ pub fn from_list(
             put_bytes(value, &mut body);
         }
     }
-    Ok(TableMap {
+    let map = TableMap {
         body: Bytes::from(body),
         dialect,
         post_header_bytes: POST_HEADER_BYTES,
         answer: None,
-    })
+    };
+    // A shape that no server declares is refused by whoever reads it: here, and not with the first row.
+    map.table()?;
+    Ok(map)
 }
 
 /// What of the event grows with each column.

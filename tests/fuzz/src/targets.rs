@@ -1,6 +1,7 @@
 //! The parsers, each as a function from bytes to how much it produced. Errors are answers like any other.
 
 mod log;
+mod snapshot;
 
 use bytes::Bytes;
 use headwater_actors::filter::TableFilter;
@@ -35,7 +36,7 @@ pub struct Target {
 const SMALL: usize = 16 << 10;
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 15] = [
     target("event", event, 64, SMALL),
     // Room for an event is made ahead of its bytes, a mebibyte at most.
     target("file", log::file, 64, 2 * EVENT_BYTES_MAX),
@@ -52,6 +53,8 @@ pub const TARGETS: [Target; 13] = [
     target("query", query, 256, SMALL),
     target("text", text, 64, SMALL),
     target("table_pattern", table_pattern, 1024, SMALL),
+    target("column_list", snapshot::column_list, 1024, SMALL),
+    target("selected_row", snapshot::selected_row, 1024, 64 << 10),
 ];
 
 const fn target(

@@ -192,4 +192,11 @@ fn what_cannot_be_described_is_refused_by_name() {
         );
     }
     assert!(from_list(&name(), &columns(), &[22], Dialect::MySql).is_err());
+    for shape in ["decimal(90,2)", "bit(0)", "bit(65)", "time(7)"] {
+        let column = listed("c", shape, None, "");
+        assert!(
+            from_list(&name(), &[column], &[], Dialect::MySql).is_err(),
+            "{shape}"
+        );
+    }
 }

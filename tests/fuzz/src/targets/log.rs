@@ -119,6 +119,7 @@ pub fn rows(input: &[u8]) -> usize {
             commit_us: 0,
             thread_id: None,
             end: OnceLock::new(),
+            snapshot: None,
         }),
         table: Arc::new(table),
         map: None,
