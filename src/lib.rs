@@ -22,5 +22,6 @@ pub mod secret;
 pub mod settings;
 mod sha256;
 pub mod sinks;
+pub mod snapshot;
 pub mod telemetry;
 mod terminal;

@@ -18,8 +18,9 @@ use crate::{
     },
     lease::work::Work,
     mysql::{SourceOptions, SourcePlan},
-    settings::Loaded,
+    settings::{Loaded, Run},
     sinks::{SinkOptions, SinkPlan, Template},
+    snapshot::{RunOptions, SnapshotOptions, SnapshotPlan},
     telemetry::{TelemetryOptions, TelemetryPlan},
 };
 
@@ -44,6 +45,7 @@ pub use self::{
 struct Settings {
     name: String,
     source: SourceOptions,
+    snapshot: SnapshotOptions,
     sink: SinkOptions,
     format: FormatOptions,
     native: NativeOptions,
@@ -64,6 +66,7 @@ pub struct Plan {
     pub name: String,
     pub source: SourcePlan,
     pub tables: TableFilter,
+    pub snapshot: SnapshotPlan,
     pub sink: SinkPlan,
     /// The first that matches a table decides.
     pub routes: Vec<RoutePlan>,
@@ -107,6 +110,8 @@ impl Plan {
         let work = work(&source, settings.source.tables(), &sink, &routes);
         let checkpoint = settings.checkpoint.plan(&source, work)?;
         let tables = checkpoint.tables_sent(settings.source.tables())?;
+        let runs: Result<Vec<RunOptions>, _> = loaded.runs.iter().map(Run::read).collect();
+        let snapshot = settings.snapshot.plan(&runs?, &tables)?;
         let sink = match checkpoint.call_max() {
             Some(longest) => sink.with_calls_of_at_most(longest),
             None => sink,
@@ -120,6 +125,7 @@ impl Plan {
             name,
             source,
             tables,
+            snapshot,
             shape,
             native,
             ordering: routes::ordering(&routes, &top),

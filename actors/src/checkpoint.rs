@@ -95,6 +95,8 @@ pub struct Checkpoint {
     pub ordering: OrderingKey,
     /// The patterns of `source.tables` with which it was stored; empty where that is not known.
     pub tables: Arc<[String]>,
+    /// The same of `snapshot.tables`; empty without any.
+    pub snapshot_tables: Arc<[String]>,
     /// Written by a drain: nothing was in flight beyond it.
     pub drained: bool,
     /// Tables that are passed over, each with the place where it goes on.

@@ -110,6 +110,17 @@ impl TableFilter {
         !is_system_schema(database) && matching.find(is_whole).is_some_and(|rule| rule.includes)
     }
 
+    /// The tables that patterns include by their names.
+    pub fn literals(&self) -> impl Iterator<Item = TableName> {
+        let including = self.rules.iter().filter(|rule| rule.includes);
+        including.filter_map(|rule| {
+            Some(TableName {
+                database: rule.database.as_literal()?,
+                table: rule.table.as_literal()?,
+            })
+        })
+    }
+
     /// Every table is wanted, but the system's.
     pub fn is_everything(&self) -> bool {
         self.rules

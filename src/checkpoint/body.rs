@@ -67,6 +67,9 @@ struct PositionBody {
     /// Patterns; not there in those of earlier builds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tables: Vec<String>,
+    /// Patterns; not there without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    snapshot_tables: Vec<String>,
     /// Tables that are passed over; not there without any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parked: Vec<ParkedBody>,
@@ -119,6 +122,7 @@ pub(super) fn encode(name: &str, stored: &Stored) -> Result<String, serde_json::
         ordering: OrderingBody::of(&checkpoint.ordering),
         drained: checkpoint.drained,
         tables: checkpoint.tables.to_vec(),
+        snapshot_tables: checkpoint.snapshot_tables.to_vec(),
         parked: checkpoint.parked.iter().map(parked_body).collect(),
     });
     let body = Body {
@@ -220,6 +224,7 @@ fn checkpoint(
             .map_err(|error| headwater_binlog::Error::Refused(error.to_string()))?,
         drained: body.drained,
         tables: body.tables.into(),
+        snapshot_tables: body.snapshot_tables.into(),
         parked: body
             .parked
             .into_iter()

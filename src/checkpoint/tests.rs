@@ -126,6 +126,7 @@ fn stored(gtid_set: &str) -> Stored {
             OrderingKey::Table,
         ),
         tables: Default::default(),
+        snapshot_tables: Default::default(),
         drained: true,
         parked: Arc::new([parked()]),
     };

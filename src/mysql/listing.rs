@@ -1,4 +1,4 @@
-//! The columns that the server's tables have now, for patterns that name columns.
+//! The tables that the server has now, and their columns, for patterns that name them.
 //!
 //! Columns are asked for by table: a server may have millions of them in schemas that nobody wants, and
 //! information_schema opens each table for its answer.
@@ -9,7 +9,7 @@ use std::{
 };
 
 use headwater_actors::{failure::Failure, filter::TableFilter};
-use headwater_binlog::schema::TableName;
+use headwater_binlog::schema::{NameCase, TableName};
 
 use super::options::SourcePlan;
 use super::{
@@ -20,7 +20,7 @@ use super::{
 
 /// Tables that one question is about.
 const TABLES_A_QUESTION: usize = 200;
-const DOING: &str = "list the columns of the included tables";
+const DOING: &str = "list the included tables";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenColumn {
@@ -63,15 +63,39 @@ pub async fn list_columns(
     Ok(listed)
 }
 
+/// The included base tables that the account can see, named as the log names them.
+///
+/// # Errors
+/// When no server answers, or it does not let us in.
+pub async fn list_tables(
+    plan: &SourcePlan,
+    tables: &TableFilter,
+    case: NameCase,
+) -> Result<Vec<TableName>, Failure> {
+    let mut server = server(plan).await?;
+    let rows = server.rows_within(SLOW_ANSWER, DOING, BASE_TABLES).await;
+    server.leave().await;
+    let name = |row: &Row| {
+        Some(TableName {
+            database: case.fold(text(row, 0)?),
+            table: case.fold(text(row, 1)?),
+        })
+    };
+    let names = rows?;
+    let names = names.iter().filter_map(name);
+    Ok(names.filter(|name| tables.includes(name)).collect())
+}
+
+const BASE_TABLES: &str = "SELECT table_schema, table_name FROM information_schema.tables \
+    WHERE table_type = 'BASE TABLE' \
+    AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')";
+
 /// By database.
 async fn included(
     server: &mut Server,
     filter: &TableFilter,
 ) -> Result<BTreeMap<String, Vec<String>>, Failure> {
-    let sql = "SELECT table_schema, table_name FROM information_schema.tables \
-        WHERE table_type = 'BASE TABLE' \
-        AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')";
-    let rows = server.rows_within(SLOW_ANSWER, DOING, sql).await?;
+    let rows = server.rows_within(SLOW_ANSWER, DOING, BASE_TABLES).await?;
     let mut included: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let name = |row: &Row| {
         Some(TableName {

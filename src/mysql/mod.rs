@@ -40,7 +40,7 @@ mod unnamed;
 pub use dump::draw_server_id;
 pub use hosts::{CatchUpWait, choose_host};
 pub use images::{JsonColumns, SourceTable, TableRead, read_tables};
-pub use listing::{Listed, SeenColumn, list_columns};
+pub use listing::{Listed, SeenColumn, list_columns, list_tables};
 pub use name_case::name_case;
 pub use options::{
     Host, SourceOptions, SourcePlan, StartPlan, Target, TlsMode, TlsPlan, UnnamedColumns,

@@ -17,8 +17,9 @@ use headwater_actors::{
     },
     progress::{Home, Resume},
     reading::Until,
+    snapshot::Snapshots,
 };
-use headwater_binlog::gtid::Uuid;
+use headwater_binlog::{gtid::Uuid, schema::NameCase};
 use tokio::sync::OnceCell;
 
 use super::{RunUntil, check, ending, name_case, outputs::Outputs, routes::GenerationRoutes};
@@ -27,6 +28,7 @@ use crate::{
     mysql::{self, CatchUpWait, Identity, MySqlSource, Start, Target, UnnamedColumns, Verdict},
     plan::Plan,
     replay::FileSource,
+    snapshot::plan_copies,
 };
 
 /// Generations that read a MySQL server.
@@ -88,9 +90,11 @@ impl Server {
         let plan = &*plan;
         ensure_source(plan, &stored).await?;
         self.outputs.connect().await?;
-        let from = begin(plan, &stored).await?;
-        self.store.save(from.clone()).await?;
+        let mut from = begin(plan, &stored).await?;
         let name_case = mysql::name_case(&plan.source).await?;
+        let before = stored.checkpoint.as_ref();
+        from.resume.snapshots = copies(plan, before, &from, name_case).await?;
+        self.store.save(from.clone()).await?;
         let identity = Identity {
             name: plan.name.clone(),
             server_id: from.server_id,
@@ -121,6 +125,28 @@ impl Server {
             RunUntil::At(Target::Gtids(gtids)) => Until::Gtids(gtids.clone()),
         })
     }
+}
+
+/// What is copied from here on; it is stored before the first event, so that a table that is created later is known
+/// as one.
+async fn copies(
+    plan: &Plan,
+    before: Option<&Checkpoint>,
+    from: &Checkpoint,
+    case: NameCase,
+) -> Result<Snapshots, Failure> {
+    let now = from.resume.snapshots.clone();
+    let tables = match plan.snapshot.asks_for(&now) {
+        true => mysql::list_tables(&plan.source, &plan.tables, case).await?,
+        false => Vec::new(),
+    };
+    Ok(plan_copies(
+        before,
+        now,
+        &plan.tables,
+        &plan.snapshot,
+        &tables,
+    ))
 }
 
 /// Where the stored position is, and whose.
@@ -202,6 +228,7 @@ pub fn checkpoint_of(
         resume: start.resume,
         ordering: plan.ordering.clone(),
         tables: plan.tables.patterns().into(),
+        snapshot_tables: plan.snapshot.patterns().into(),
         drained,
         parked: before.map_or_else(Arc::default, |before| Arc::clone(&before.parked)),
     }
@@ -264,6 +291,7 @@ impl Launcher for FileLauncher {
                 resume,
                 ordering: plan.ordering.clone(),
                 tables: plan.tables.patterns().into(),
+                snapshot_tables: Arc::default(),
                 drained: false,
                 // The files are read for all tables.
                 parked: Arc::default(),

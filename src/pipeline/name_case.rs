@@ -54,12 +54,17 @@ fn never_matching(plan: &Plan, case: NameCase) -> Vec<String> {
     let tables = tables
         .chain(routes)
         .map(|(key, filter)| (key, filter.never_matching(case)));
+    let copied = plan
+        .snapshot
+        .filters()
+        .map(|(key, filter)| (key, filter.never_matching(case)));
     let columns = plan
         .shape
         .filters()
         .into_iter()
         .map(|(key, filter)| (key.to_owned(), filter.never_matching(case)));
     tables
+        .chain(copied)
         .chain(columns)
         .flat_map(|(key, patterns)| {
             let quoted = move |pattern: &str| format!("{key} \"{pattern}\"");

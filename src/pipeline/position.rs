@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use headwater_actors::snapshot::Snapshots;
+
 use super::{launch::checkpoint_of, system};
 use crate::{
     checkpoint,
@@ -37,7 +39,17 @@ pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
         };
         let before = stored.checkpoint.as_ref();
         start.resume.commit_us = before.map_or(0, |before| before.resume.commit_us);
-        let checkpoint = checkpoint_of(&plan, start, before, true);
+        let mut checkpoint = checkpoint_of(&plan, start, before, true);
+        // What the next start begins to send and to copy is measured by the start before, not by this command.
+        checkpoint.snapshot_tables = Arc::default();
+        if let Some(before) = before {
+            checkpoint.tables = Arc::clone(&before.tables);
+            checkpoint.snapshot_tables = Arc::clone(&before.snapshot_tables);
+            checkpoint.resume.snapshots = Snapshots {
+                lines_here: 0,
+                ..before.resume.snapshots.clone()
+            };
+        }
         let position = checkpoint.resume.mark.position.clone();
         store.save(checkpoint).await?;
         opened.give_back().await;

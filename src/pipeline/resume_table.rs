@@ -325,6 +325,7 @@ impl Shared {
             resume: start.resume,
             ordering: plan.ordering.clone(),
             tables: Arc::clone(&main.tables),
+            snapshot_tables: Arc::clone(&main.snapshot_tables),
             drained: false,
             parked: Arc::default(),
         };

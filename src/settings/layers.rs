@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     Document, Problem, is_ours, is_secret, join,
     routes::Route,
+    runs::{self, Run},
     schema::{Kind, Schema},
 };
 
@@ -33,18 +34,21 @@ impl Source for Layer {
     }
 }
 
-/// A text's values and its routes.
-pub(super) fn document(
-    document: Document,
-    schema: &Schema,
-    problems: &mut Vec<Problem>,
-) -> (Layer, Vec<Route>) {
+/// What a text has.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) layer: Layer,
+    pub(super) routes: Vec<Route>,
+    pub(super) runs: Vec<Run>,
+}
+
+pub(super) fn document(document: Document, schema: &Schema, problems: &mut Vec<Problem>) -> Found {
     let Document { name, text } = document;
     let text = match text {
         Ok(text) => text,
         Err(error) => {
             problems.push(Problem::Document { name, error });
-            return (Layer::default(), Vec::new());
+            return Found::default();
         }
     };
     let mut walk = Walk {
@@ -54,6 +58,7 @@ pub(super) fn document(
         problems,
         layer: Layer::default(),
         routes: Vec::new(),
+        runs: Vec::new(),
     };
     match DeTable::parse(&text) {
         Ok(table) => walk.table("", table.get_ref()),
@@ -66,7 +71,11 @@ pub(super) fn document(
             });
         }
     }
-    (walk.layer, walk.routes)
+    Found {
+        layer: walk.layer,
+        routes: walk.routes,
+        runs: walk.runs,
+    }
 }
 
 pub(super) struct Walk<'a> {
@@ -76,6 +85,7 @@ pub(super) struct Walk<'a> {
     pub(super) problems: &'a mut Vec<Problem>,
     layer: Layer,
     pub(super) routes: Vec<Route>,
+    pub(super) runs: Vec<Run>,
 }
 
 impl Walk<'_> {
@@ -92,6 +102,7 @@ impl Walk<'_> {
             let is_path = !name.get_ref().contains('.');
             match (value.get_ref(), self.schema.kind(&key)) {
                 (value, _) if key == "routes" => self.routes(value, origin),
+                (value, _) if key == runs::KEY => self.runs(value, origin),
                 _ if is_secret(&key) => self.problems.push(Problem::Secret { key, origin }),
                 (value, Some(kind)) if is_path => match convert(value, kind, Some(&origin)) {
                     Some(value) => self.layer.insert(&key, value),
@@ -245,6 +256,10 @@ impl Text<'_> {
         let (key, origin) = (self.key.to_owned(), self.origin);
         if key == "routes" || key.starts_with("routes.") || key.starts_with("routes[") {
             problems.push(Problem::RoutesElsewhere { origin });
+            return;
+        }
+        if key.starts_with(runs::KEY) {
+            problems.push(Problem::RunsElsewhere { origin });
             return;
         }
         let Some(kind) = schema.kind(&key) else {

@@ -10,6 +10,7 @@ mod document;
 mod layers;
 mod print;
 mod routes;
+mod runs;
 mod schema;
 mod units;
 
@@ -25,6 +26,7 @@ use document::Unreadable;
 pub use document::{Document, is_stdin};
 use layers::Layer;
 pub use routes::Route;
+pub use runs::Run;
 use schema::Schema;
 
 use crate::options;
@@ -62,6 +64,8 @@ pub struct Loaded {
     values: HashMap<String, Value>,
     /// In their text's order.
     pub routes: Vec<Route>,
+    /// Of `[[snapshot.runs]]`, likewise.
+    pub runs: Vec<Run>,
     /// Some layer is a text.
     pub has_documents: bool,
 }
@@ -99,6 +103,18 @@ pub enum Problem {
         "key `routes` ({origin}): there are routes of {first} already; keep all of them in one place, for the first route of a table counts"
     )]
     RoutesTwice { origin: String, first: String },
+    #[error(
+        "key `snapshot.runs` ({origin}) is taken from a settings file only; write [[snapshot.runs]] there"
+    )]
+    RunsElsewhere { origin: String },
+    #[error(
+        "key `snapshot.runs` ({origin}): there are runs of {first} already; keep all of them in one place"
+    )]
+    RunsTwice { origin: String, first: String },
+    #[error(
+        "`{key}` ({origin}) is missing; a run has name, tables, and where if not all rows are meant"
+    )]
+    RunLacks { key: String, origin: String },
     #[error("route `{key}` ({origin}) is missing; say which tables it is for, as [\"db.*\"]")]
     RouteWithoutTables { key: String, origin: String },
     #[error(
@@ -140,17 +156,25 @@ impl Layers<'_> {
         let mut problems = Vec::new();
         let mut merged = vec![defaults];
         let mut routes: Vec<Route> = Vec::new();
+        let mut runs: Vec<Run> = Vec::new();
         let has_documents = !self.documents.is_empty();
         for document in self.documents {
-            let (layer, more) = layers::document(document, &schema, &mut problems);
-            merged.push(layer);
-            if let (Some(first), Some(second)) = (routes.first(), more.first()) {
+            let found = layers::document(document, &schema, &mut problems);
+            merged.push(found.layer);
+            if let (Some(first), Some(second)) = (routes.first(), found.routes.first()) {
                 problems.push(Problem::RoutesTwice {
                     origin: second.origin(),
                     first: first.origin(),
                 });
             }
-            routes.extend(more);
+            routes.extend(found.routes);
+            if let (Some(first), Some(second)) = (runs.first(), found.runs.first()) {
+                problems.push(Problem::RunsTwice {
+                    origin: second.origin(),
+                    first: first.origin(),
+                });
+            }
+            runs.extend(found.runs);
         }
         merged.push(layers::environment(
             &self.environment,
@@ -169,6 +193,7 @@ impl Layers<'_> {
             merged,
             values,
             routes,
+            runs,
             has_documents,
         })
     }
@@ -244,8 +269,11 @@ impl Loaded {
             .map_err(refused)
     }
 
-    /// Where a key's value came from, of a route's too; `None` for the default and for no such key.
+    /// Where a key's value came from, of a route's or a run's too; `None` for the default and for no such key.
     pub fn origin(&self, key: &str) -> Option<&str> {
+        if let Some((number, key)) = runs::split(key) {
+            return self.runs.get(number)?.get(key)?.origin();
+        }
         let of_route = routes::split(key).and_then(|(number, key)| {
             let route = self.routes.get(number)?;
             Some((key, route.get(key)))
@@ -260,7 +288,7 @@ impl Loaded {
 
     /// The effective settings as TOML, with origins; secrets hidden.
     pub fn to_toml(&self) -> String {
-        print::effective(&self.schema, &self.values, &self.routes)
+        print::effective(self)
     }
 }
 

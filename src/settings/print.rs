@@ -1,23 +1,14 @@
 //! The effective settings as a TOML file that could be used again, each value that is not the default with
 //! its origin; secrets hidden.
 
-use std::collections::HashMap;
-
 use config::{Value, ValueKind};
 
-use super::{
-    SECRETS,
-    routes::Route,
-    schema::{Schema, split},
-};
+use super::{Loaded, SECRETS, runs, schema::split};
 
 const HIDDEN: &str = "***";
 
-pub(super) fn effective(
-    schema: &Schema,
-    values: &HashMap<String, Value>,
-    routes: &[Route],
-) -> String {
+pub(super) fn effective(loaded: &Loaded) -> String {
+    let Loaded { schema, values, .. } = loaded;
     let mut out = String::new();
     let mut current = "";
     for key in &schema.order {
@@ -41,21 +32,34 @@ pub(super) fn effective(
             out.push_str(&format!("# {name}: {HIDDEN}, {}\n", one_line(origin)));
         }
     }
-    for route in routes {
+    for route in &loaded.routes {
         out.push_str("\n[[routes]]\n");
         let own = schema
             .order
             .iter()
             .filter_map(|key| Some((key.as_str(), route.get(key)?)));
         for (key, value) in std::iter::once(("tables", &route.tables)).chain(own) {
-            out.push_str(&format!("{key} = {}", literal(&value.kind)));
-            if let Some(origin) = value.origin() {
-                out.push_str(&format!(" # {}", one_line(origin)));
-            }
-            out.push('\n');
+            pair(&mut out, key, value);
+        }
+    }
+    for run in &loaded.runs {
+        out.push_str(&format!("\n[[{}]]\n", runs::KEY));
+        let own = runs::KEYS
+            .iter()
+            .filter_map(|(key, _)| Some((*key, run.get(key)?)));
+        for (key, value) in own {
+            pair(&mut out, key, value);
         }
     }
     out
+}
+
+fn pair(out: &mut String, key: &str, value: &Value) {
+    out.push_str(&format!("{key} = {}", literal(&value.kind)));
+    if let Some(origin) = value.origin() {
+        out.push_str(&format!(" # {}", one_line(origin)));
+    }
+    out.push('\n');
 }
 
 fn literal(kind: &ValueKind) -> String {

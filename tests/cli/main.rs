@@ -142,6 +142,7 @@ fn checkpoint() -> Checkpoint {
         resume,
         ordering: OrderingKey::Table,
         tables: Default::default(),
+        snapshot_tables: Default::default(),
         drained: true,
         parked: Default::default(),
     }

@@ -24,6 +24,7 @@ const COMPOSERS: &[(&str, &[&str])] = &[
             "mysql",
             "settings",
             "sinks",
+            "snapshot",
             "telemetry",
         ],
     ),

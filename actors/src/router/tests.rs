@@ -55,6 +55,7 @@ fn router(deaths: actix::Recipient<Died>, ordering: OrderingKey) -> Router {
         resume: Resume::at(fixture::at(4), GtidSet::default()),
         ordering,
         tables: Default::default(),
+        snapshot_tables: Default::default(),
         drained: true,
         parked: Default::default(),
     };

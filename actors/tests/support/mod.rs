@@ -441,6 +441,7 @@ fn start(options: &Options) -> Checkpoint {
         resume: Resume::at(fixture::at(4), GtidSet::default()),
         ordering: options.ordering.clone(),
         tables: Default::default(),
+        snapshot_tables: Default::default(),
         drained: true,
         parked: Default::default(),
     }

@@ -34,6 +34,7 @@ fn checkpoint(epoch: u32, offset: u64) -> Checkpoint {
         resume,
         ordering: OrderingKey::PrimaryKey { lanes: 8 },
         tables: Default::default(),
+        snapshot_tables: Default::default(),
         drained: false,
         parked: Default::default(),
     }

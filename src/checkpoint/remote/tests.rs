@@ -173,6 +173,7 @@ fn checkpoint(epoch: u32, offset: u64) -> Checkpoint {
         ordering: OrderingKey::Table,
         parked: Arc::default(),
         tables: Default::default(),
+        snapshot_tables: Default::default(),
         drained: false,
     }
 }

@@ -48,6 +48,7 @@ fn ledger() -> Ledger {
         resume: Resume::at(mark(0).position, GtidSet::default()),
         ordering: OrderingKey::Table,
         tables: Default::default(),
+        snapshot_tables: Default::default(),
         drained: true,
         parked: Default::default(),
     };
