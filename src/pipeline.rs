@@ -14,6 +14,7 @@ mod position;
 mod replay_letters;
 mod resume_table;
 mod routes;
+mod snapshot;
 mod standby;
 mod system;
 mod verify;
@@ -40,6 +41,7 @@ pub use self::{
     position::position_set,
     replay_letters::replay_dead_letters,
     resume_table::{discard_parked, resume_table},
+    snapshot::{FOLLOWED, SnapshotStart, snapshot_start},
     system::prepare,
     verify::{VerifyMode, ensure_verifiable, verify},
 };

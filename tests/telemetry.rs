@@ -73,6 +73,7 @@ fn status(state: State) -> Status {
         checkpoint_age_secs: None,
         tables: Vec::new(),
         parked: Vec::new(),
+        copies: Vec::new(),
         lanes: Vec::new(),
         sinks: Vec::new(),
         last_errors: Vec::new(),

@@ -9,6 +9,8 @@
 
 mod column_filter;
 
+use std::collections::BTreeSet;
+
 use headwater_binlog::schema::{NameCase, TableName};
 
 pub use column_filter::ColumnFilter;
@@ -108,6 +110,12 @@ impl TableFilter {
             .rev()
             .filter(|rule| rule.database.matches(database));
         !is_system_schema(database) && matching.find(is_whole).is_some_and(|rule| rule.includes)
+    }
+
+    /// The databases that it may include tables of; `None`: any.
+    pub fn databases(&self) -> Option<BTreeSet<String>> {
+        let including = self.rules.iter().filter(|rule| rule.includes);
+        including.map(|rule| rule.database.as_literal()).collect()
     }
 
     /// The tables that patterns include by their names.

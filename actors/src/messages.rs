@@ -2,7 +2,7 @@
 //!
 //! Data goes by `do_send`: what bounds a mailbox is the [`Permit`] that every batch carries.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix::{Message, Recipient};
 use headwater_binlog::{assembler::Item, gtid::GtidSet, schema::TableName};
@@ -14,6 +14,7 @@ use crate::{
     failure::Failure,
     lane::Lane,
     progress::{Advance, Mark, Resume},
+    snapshot::{CopyId, TableCopy},
     status::{LaneStatus, TableStatus},
 };
 
@@ -310,6 +311,7 @@ pub struct CheckpointStatus {
     pub age_secs: f64,
     pub times: CommitTimes,
     pub parked: Arc<[Parked]>,
+    pub copies: Arc<BTreeMap<CopyId, TableCopy>>,
 }
 
 impl std::fmt::Display for ActorId {

@@ -117,6 +117,14 @@ pub const SNAPSHOT_ROWS_TOTAL: Metric = Metric {
     help: "Rows copied from tables into the stream; a table without any for ten minutes is no longer shown, and begins again at 0",
 };
 
+pub const SNAPSHOT_COPIES: Metric = Metric {
+    name: "headwater_snapshot_copies",
+    kind: Kind::Gauge,
+    unit: Some(Unit::Count),
+    labels: &["state"],
+    help: "Copies of tables by state (active, paused, complete, cancelled, gone, refused), as far as it is durable; none before the first copy is asked for",
+};
+
 pub const SOURCE_CONNECTED: Metric = Metric {
     name: "headwater_source_connected",
     kind: Kind::Gauge,
@@ -398,6 +406,7 @@ pub const ALL: &[Metric] = &[
     STATEMENTS_PASSED_OVER_TOTAL,
     SOURCE_READ_AHEAD_TOTAL,
     SNAPSHOT_ROWS_TOTAL,
+    SNAPSHOT_COPIES,
     SOURCE_CONNECTED,
     SOURCE_RECONNECTS_TOTAL,
     SOURCE_BYTES_TOTAL,

@@ -1,8 +1,12 @@
 //! What the pipeline says of itself: a snapshot value, never a handle.
 
+mod copies;
+
 use std::{collections::BTreeMap, time::Instant};
 
 use actix::Message;
+
+pub use self::copies::{CopyStatus, state_word};
 
 /// Asks the Supervisor for a [`Status`].
 #[derive(Debug, Message)]
@@ -58,6 +62,8 @@ pub struct Status {
     pub lanes: Vec<LaneStatus>,
     pub sinks: Vec<SinkStatus>,
     pub parked: Vec<ParkedStatus>,
+    /// Tables whose present rows are copied, as far as it is durable.
+    pub copies: Vec<CopyStatus>,
     /// Newest last; no row values, no secrets.
     pub last_errors: Vec<ErrorStatus>,
 }

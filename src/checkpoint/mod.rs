@@ -9,6 +9,7 @@ mod mysql;
 mod opening;
 mod options;
 mod remote;
+pub mod requests;
 mod resume;
 mod snapshots;
 

@@ -184,7 +184,7 @@ pub fn place(plan: &CheckpointPlan) -> String {
     }
 }
 
-fn connect(store: &StorePlan, name: &str) -> Connect {
+pub(super) fn connect(store: &StorePlan, name: &str) -> Connect {
     let name = name.to_owned();
     match store.clone() {
         StorePlan::MySql(plan) => Arc::new(move || {

@@ -5,6 +5,7 @@
 //! the checkpoint.
 
 mod position;
+mod snapshot;
 mod texts;
 
 use std::{io::ErrorKind, path::PathBuf, time::Duration};
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use headwater_actors::failure::Failure;
 use serde::Deserialize;
 
+use self::snapshot::SnapshotCommand;
 use crate::{
     exit::Exit,
     mysql::Target,
@@ -111,6 +113,9 @@ enum Command {
     /// Show, set or clear the stored position
     #[command(subcommand)]
     Position(PositionCommand),
+    /// Copy rows that tables have already, beside the stream; show, pause and cancel copies
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Print the effective settings with their origins, secrets hidden
     Config {
         /// Print the reference instead: every setting with its default and comment
@@ -279,6 +284,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
         Command::Position(PositionCommand::Show { json: false }) => position::show(&plan)?,
         Command::Position(PositionCommand::Set { target }) => pipeline::position_set(plan, target)?,
         Command::Position(PositionCommand::Clear) => position::clear(&plan)?,
+        Command::Snapshot(command) => snapshot::run(plan, command)?,
         Command::Run { .. }
         | Command::Replay { .. }
         | Command::Config { .. }

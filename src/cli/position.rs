@@ -9,7 +9,13 @@ use headwater_actors::{
 use headwater_binlog::time::utc;
 use serde_json::{Value, json};
 
-use crate::{checkpoint, clock::now_us, exit::Exit, plan::Plan, terminal};
+use crate::{
+    checkpoint::{self, requests},
+    clock::now_us,
+    exit::Exit,
+    plan::Plan,
+    terminal,
+};
 
 pub(super) fn show(plan: &Plan) -> anyhow::Result<Exit> {
     let stored = runtime()?.block_on(checkpoint::peek(&plan.checkpoint, &plan.name))?;
@@ -43,7 +49,9 @@ pub(super) fn clear(plan: &Plan) -> anyhow::Result<Exit> {
     let (epoch, checkpoint) = runtime()?.block_on(async {
         let opened = checkpoint::open_now(&plan.checkpoint, &plan.name).await?;
         let stored = opened.store.load().await?;
-        if stored.checkpoint.is_some() {
+        if let Some(checkpoint) = &stored.checkpoint {
+            let followed = checkpoint.resume.snapshots.request;
+            requests::forget(&plan.checkpoint, &plan.name, followed).await?;
             opened.store.clear().await?;
         }
         opened.give_back().await;
@@ -66,7 +74,7 @@ pub(super) fn clear(plan: &Plan) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build()
 }

@@ -14,7 +14,9 @@ use headwater_binlog::schema::{NameCase, TableName};
 use super::{facts::Flavour, failure::grant_hint, options::EVENT_BYTES_MAX};
 
 pub use names::{ensure_column_names, ensure_row_metadata};
-pub use tables::{SeenTable, ensure_primary_keys, ensure_read_before, ensure_tables};
+pub use tables::{
+    SeenTable, ensure_all_seen, ensure_primary_keys, ensure_read_before, ensure_tables,
+};
 pub use tls::ensure_tls;
 pub use unlogged::{
     Cascade, ensure_cascades, ensure_log_filters, ensure_log_storage, logs_cascades,
@@ -426,6 +428,29 @@ fn gives(grant: &str, privilege: &str) -> bool {
             .split(',')
             .map(str::trim)
             .any(|given| given == privilege || given == "ALL PRIVILEGES" || given == "ALL")
+}
+
+/// The same for all tables of a database, whose name a grant escapes.
+fn gives_in(grant: &str, privilege: &str, database: &str) -> bool {
+    let Some((privileges, target)) = grant
+        .strip_prefix("GRANT ")
+        .and_then(|rest| rest.split_once(" ON "))
+    else {
+        return false;
+    };
+    let Some((found, _)) = target.split_once("`.* TO ") else {
+        return false;
+    };
+    let found = found.trim_start_matches('`');
+    let found = found
+        .replace("\\_", "_")
+        .replace("\\%", "%")
+        .replace("``", "`");
+    found == database
+        && privileges
+            .split(',')
+            .map(str::trim)
+            .any(|given| given == privilege || given == "ALL PRIVILEGES")
 }
 
 impl Check {

@@ -10,12 +10,13 @@ use super::options::SourcePlan;
 use super::{
     cascades::cascades,
     checks::{
-        SeenTable, Variables, ensure_cascades, ensure_checksum, ensure_column_names,
-        ensure_durability, ensure_event_bytes, ensure_format, ensure_gtid_mode, ensure_log_bin,
-        ensure_log_filters, ensure_log_storage, ensure_no_old_fractions, ensure_primary_keys,
-        ensure_privileges, ensure_read_before, ensure_replica_updates, ensure_retention,
-        ensure_row_image, ensure_row_metadata, ensure_row_value_options, ensure_server_id,
-        ensure_strict_gtids, ensure_tables, ensure_tls, ensure_version, logs_cascades,
+        SeenTable, Variables, ensure_all_seen, ensure_cascades, ensure_checksum,
+        ensure_column_names, ensure_durability, ensure_event_bytes, ensure_format,
+        ensure_gtid_mode, ensure_log_bin, ensure_log_filters, ensure_log_storage,
+        ensure_no_old_fractions, ensure_primary_keys, ensure_privileges, ensure_read_before,
+        ensure_replica_updates, ensure_retention, ensure_row_image, ensure_row_metadata,
+        ensure_row_value_options, ensure_server_id, ensure_strict_gtids, ensure_tables, ensure_tls,
+        ensure_version, logs_cascades,
     },
     facts::{Flavour, SLOW_ANSWER, Server, number, text},
     log_filters::LogFilters,
@@ -25,7 +26,8 @@ use super::{
 
 const DOING: &str = "check the server";
 
-/// One check a line, in the order in which an operator would go. `before` are the tables of the stored position.
+/// One check a line, in the order in which an operator would go. `before` are the tables of the stored position, and
+/// `copied` those whose rows are copied.
 ///
 /// # Errors
 /// When no server answers, or it does not let us in.
@@ -34,6 +36,7 @@ pub async fn preflight(
     filter: &TableFilter,
     ordering: &OrderingKey,
     before: Option<&TableFilter>,
+    copied: Option<&TableFilter>,
 ) -> Result<Vec<Check>, Failure> {
     let mut server = server(plan).await?;
     let version = ensure_version(&server.version_text, server.version());
@@ -93,7 +96,8 @@ pub async fn preflight(
     }
     checks.extend(ensure_cascades(&cascades));
     checks.push(ensure_tables(&tables, filter, &user));
-    checks.extend(before.and_then(|before| ensure_read_before(&tables, filter, before)));
+    checks.extend(before.and_then(|before| ensure_read_before(&tables, filter, before, copied)));
+    checks.extend(copied.and_then(|copied| ensure_all_seen(&grants, copied, &user)));
     checks.extend(ensure_primary_keys(&tables, filter, ordering));
     Ok(checks)
 }

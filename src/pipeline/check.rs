@@ -14,7 +14,7 @@ use super::{
     system,
 };
 use crate::{
-    checkpoint::{self, StorePlan},
+    checkpoint::{self, StorePlan, requests},
     encode::shape::ShapeRules,
     exit::Exit,
     lease::gate::LeaseGate,
@@ -117,6 +117,9 @@ async fn all(plan: &Plan, outputs: &Outputs, asking: Asking) -> Vec<Check> {
         (_, Err(failure)) => once("checkpoint position", Err(failure), &checks),
         (false, Ok(_)) => once("checkpoint position", first_position(plan).await, &checks),
     });
+    if !lacks_store {
+        checks.extend(asked(plan, &stored).await);
+    }
     let parked = stored
         .checkpoint
         .iter()
@@ -139,6 +142,32 @@ async fn all(plan: &Plan, outputs: &Outputs, asking: Asking) -> Vec<Check> {
         checks.push(outcome("dead letters", found));
     }
     checks
+}
+
+/// Requests beside the checkpoint: that they can be read, which may take a right of its own.
+async fn asked(plan: &Plan, stored: &Stored) -> Option<Check> {
+    const NAME: &str = "snapshot requests";
+    let checkpoint = stored.checkpoint.as_ref();
+    let followed = checkpoint.map_or(0, |found| found.resume.snapshots.request);
+    match requests::waiting(&plan.checkpoint, &plan.name, followed).await {
+        Ok(waiting) if waiting.is_empty() => None,
+        Ok(waiting) => Some(Check::ok(
+            NAME,
+            format!(
+                "{} wait for the process that runs, or the next start",
+                waiting.len()
+            ),
+        )),
+        Err(failure) => {
+            let remedy = failure.hint.clone();
+            let remedy = remedy.unwrap_or_else(|| "see docs/snapshots.md".to_owned());
+            Some(Check::warn(
+                NAME,
+                format!("cannot be read, so `headwater snapshot` asks in vain: {failure}"),
+                remedy,
+            ))
+        }
+    }
 }
 
 /// What AWS was asked for before a server is.
@@ -175,8 +204,15 @@ pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, F
     let before = stored.checkpoint.as_ref().map(|found| &found.tables);
     let before = before.and_then(|patterns| TableFilter::new(patterns).ok());
     let tables = &plan.tables;
-    let mut checks =
-        mysql::preflight(&plan.source, tables, &plan.ordering, before.as_ref()).await?;
+    let copied = plan.snapshot.tables.as_ref();
+    let preflight = mysql::preflight(
+        &plan.source,
+        tables,
+        &plan.ordering,
+        before.as_ref(),
+        copied,
+    );
+    let mut checks = preflight.await?;
     let case = mysql::name_case(&plan.source).await?;
     checks.push(name_case::check(plan, case));
     let recoverable = mysql::recoverable(&plan.source).await?;

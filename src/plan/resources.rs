@@ -36,6 +36,8 @@ pub struct ShutdownOptions {
 pub struct MemoryPlan {
     pub raw_bytes: usize,
     pub encoded_bytes: usize,
+    /// Of the raw ones, while tables are copied: for their chunks.
+    pub snapshot_bytes: usize,
 }
 
 impl MemoryOptions {
@@ -80,6 +82,7 @@ impl MemoryOptions {
         Ok(MemoryPlan {
             raw_bytes,
             encoded_bytes,
+            snapshot_bytes: raw_bytes / 2,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use headwater_actors::{
     filter::TableFilter,
-    snapshot::{SETTINGS_RUN, Snapshots},
+    snapshot::{SETTINGS_RUN, SnapshotRules, Snapshots},
 };
 use serde::Deserialize;
 
@@ -41,14 +41,11 @@ pub struct SnapshotPlan {
     /// `None`: no table is copied unasked.
     pub tables: Option<TableFilter>,
     pub runs: Vec<RunPlan>,
-    /// Chunks at once.
-    pub parallel: usize,
-    /// Over all tables; `None`: as fast as they come.
-    pub rows_per_sec_max: Option<u64>,
-    /// While more threads run on the source, nothing is read.
-    pub threads_running_max: Option<u64>,
-    /// While a replica of the source lags further behind, nothing is read.
-    pub replica_lag_secs_max: Option<u64>,
+    pub rules: SnapshotRules,
+    /// While more threads run on the source, nothing is read; 0: no limit.
+    pub threads_running_max: u64,
+    /// While the source lags further behind the server that it replicates, nothing is read; 0: no limit.
+    pub replica_lag_secs_max: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -69,16 +66,15 @@ impl SnapshotOptions {
         Ok(SnapshotPlan {
             tables,
             runs: plan_runs(runs, sent)?,
-            parallel: number("snapshot.parallel", self.parallel, 1..=16)?,
-            rows_per_sec_max: limit("snapshot.rows_per_sec_max", self.rows_per_sec_max)?,
+            rules: SnapshotRules {
+                parallel: number("snapshot.parallel", self.parallel, 1..=16)?,
+                rows_per_sec_max: limit("rows_per_sec_max", self.rows_per_sec_max)?,
+            },
             threads_running_max: limit(
-                "snapshot.source_threads_running_max",
+                "source_threads_running_max",
                 self.source_threads_running_max,
             )?,
-            replica_lag_secs_max: limit(
-                "snapshot.replica_lag_secs_max",
-                self.replica_lag_secs_max,
-            )?,
+            replica_lag_secs_max: limit("replica_lag_secs_max", self.replica_lag_secs_max)?,
         })
     }
 }
@@ -186,9 +182,9 @@ fn filter(key: &str, patterns: &[String], sent: &TableFilter) -> Result<TableFil
     Ok(filter)
 }
 
-fn limit(key: &str, found: u64) -> Result<Option<u64>, Error> {
-    let found = number(key, found, 0..=u64::from(u32::MAX))?;
-    Ok(Some(found).filter(|limit| *limit > 0))
+fn limit(name: &str, found: u64) -> Result<u64, Error> {
+    let found = number(name, found, 0..=u64::from(u32::MAX));
+    found.map_err(|error| error.under("snapshot"))
 }
 
 #[cfg(test)]
@@ -214,7 +210,7 @@ mod tests {
     fn without_settings_nothing_is_copied() {
         let plan = plan("").unwrap();
         assert!(plan.tables.is_none() && plan.runs.is_empty());
-        assert_eq!((plan.parallel, plan.rows_per_sec_max), (2, None));
+        assert_eq!((plan.rules.parallel, plan.rules.rows_per_sec_max), (2, 0));
     }
 
     #[test]
@@ -229,7 +225,7 @@ mod tests {
             (&*run.name, run.condition.as_deref()),
             ("fix.1", Some("id > 7"))
         );
-        assert_eq!((plan.rows_per_sec_max, plan.patterns().len()), (Some(5), 1));
+        assert_eq!((plan.rules.rows_per_sec_max, plan.patterns().len()), (5, 1));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)] // the lint's exception for tests does not reach their own functions
 
 mod beginning;
+mod snapshots;
 
 use std::{
     fs,

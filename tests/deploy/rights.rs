@@ -171,7 +171,7 @@ async fn to_firehose_the_role_allows_what_is_called_and_no_more() -> anyhow::Res
     Ok(())
 }
 
-/// Each on what it was given by name; the table's on its own item.
+/// Each on what it was given by name; the table's on its own item and that of requests.
 #[test]
 fn every_right_is_for_one_thing() -> anyhow::Result<()> {
     let more = "arn:aws:kinesis:us-east-1:123456789012:stream/orders";
@@ -189,7 +189,7 @@ fn every_right_is_for_one_thing() -> anyhow::Result<()> {
     }
     let checkpoint = &statements(&service)[2];
     let keys = &checkpoint["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
-    assert_eq!(keys, &json!(["shop"]));
+    assert_eq!(keys, &json!(["shop", "/shop"]));
     // Signed and not called, so no proxy sees it.
     let iam = [("PasswordSecretArn", ""), ("DatabaseResourceId", "db-ABC")];
     let statements = statements(&crate::service::service(&iam));

@@ -32,7 +32,7 @@ pub enum Store {
 }
 
 impl Store {
-    async fn dynamodb() -> anyhow::Result<Self> {
+    pub async fn dynamodb() -> anyhow::Result<Self> {
         Ok(Self::DynamoDb(Box::new(Moto::start().await?)))
     }
 

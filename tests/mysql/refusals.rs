@@ -159,7 +159,7 @@ async fn the_preflight_passes_a_good_server_and_names_what_a_bad_one_lacks() {
         .await
         .expect("a table");
     let good = plan(&server);
-    let checks = preflight(&good, &everything(), &OrderingKey::Table, None)
+    let checks = preflight(&good, &everything(), &OrderingKey::Table, None, None)
         .await
         .expect("checks");
     assert!(
@@ -177,7 +177,7 @@ async fn the_preflight_passes_a_good_server_and_names_what_a_bad_one_lacks() {
     bad.user = "bare".into();
     bad.server_id = u32::from(server.port());
     let none = TableFilter::new(&["shop.*".to_owned()]).expect("a pattern");
-    let checks = preflight(&bad, &none, &OrderingKey::Table, None)
+    let checks = preflight(&bad, &none, &OrderingKey::Table, None, None)
         .await
         .expect("checks");
     let failed: Vec<_> = checks
@@ -190,7 +190,7 @@ async fn the_preflight_passes_a_good_server_and_names_what_a_bad_one_lacks() {
         ["binlog_format", "privileges", "server_id", "source.tables"]
     );
     let lanes = OrderingKey::PrimaryKey { lanes: 4 };
-    let checks = preflight(&good, &everything(), &lanes, None)
+    let checks = preflight(&good, &everything(), &lanes, None, None)
         .await
         .expect("checks");
     let last = checks.last().expect("a check");

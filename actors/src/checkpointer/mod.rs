@@ -31,6 +31,8 @@ use crate::{
     metrics as names,
     pace::CheckpointPace,
     ports::store::CheckpointStore,
+    snapshot::CopyState,
+    status::state_word,
     watch::DeathWatch,
 };
 
@@ -114,6 +116,18 @@ impl Checkpointer {
 
     fn count_parked(&self) {
         metrics::gauge!(names::TABLES_PARKED).set(self.ledger.done().parked.len() as f64);
+    }
+
+    fn count_copies(&self) {
+        let copies = &self.ledger.done().resume.snapshots.copies;
+        if copies.is_empty() {
+            return;
+        }
+        for state in STATES {
+            let count = copies.values().filter(|copy| copy.state == state).count();
+            let state = state_word(state);
+            metrics::gauge!(names::SNAPSHOT_COPIES, "state" => state).set(count as f64);
+        }
     }
 
     fn write(&mut self, checkpoint: Checkpoint, ctx: &mut Context<Self>) {
@@ -203,6 +217,7 @@ impl Actor for Checkpointer {
         ctx.run_interval(AGE_INTERVAL, |checkpointer, _| {
             let age = checkpointer.last_success.elapsed().as_secs_f64();
             metrics::gauge!(names::CHECKPOINT_AGE_SECONDS).set(age);
+            checkpointer.count_copies();
             checkpointer.tell_commits();
             checkpointer.tell_lateness();
         });
@@ -277,6 +292,7 @@ impl Handler<GetCheckpointStatus> for Checkpointer {
             age_secs: self.last_success.elapsed().as_secs_f64(),
             times: self.ledger.commit_times(),
             parked: Arc::clone(&done.parked),
+            copies: Arc::clone(&done.resume.snapshots.copies),
         }
     }
 }
@@ -291,3 +307,11 @@ impl Handler<Stop> for Checkpointer {
 
 const MAILBOX_CAPACITY: usize = 1024;
 const AGE_INTERVAL: Duration = Duration::from_secs(1);
+const STATES: [CopyState; 6] = [
+    CopyState::Active,
+    CopyState::Paused,
+    CopyState::Complete,
+    CopyState::Cancelled,
+    CopyState::Gone,
+    CopyState::Refused,
+];

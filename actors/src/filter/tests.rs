@@ -172,3 +172,18 @@ fn patterns_that_no_name_in_lower_case_can_match_are_told() {
         ["shop.Users.mail"]
     );
 }
+
+#[test]
+fn what_patterns_name_is_told_without_what_they_exclude() {
+    let filter = |patterns: &[&str]| {
+        let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        TableFilter::new(&patterns).unwrap()
+    };
+    let named = filter(&["shop.a", "!shop.b", "`my.db`.c", "shop.d*"]);
+    let literals: Vec<String> = named.literals().map(|name| name.table).collect();
+    assert_eq!(literals, ["a", "c"]);
+    let databases = named.databases().unwrap();
+    assert_eq!(Vec::from_iter(databases), ["my.db", "shop"]);
+    assert_eq!(filter(&["shop.a", "*.b"]).databases(), None);
+    assert_eq!(filter(&["!shop.a"]).databases(), None);
+}

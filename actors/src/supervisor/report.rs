@@ -29,7 +29,7 @@ use crate::{
         routes::Target,
         source::{Head, bytes_between},
     },
-    status::{GetStatus, SinkStatus, State, Status, Vitals},
+    status::{CopyStatus, GetStatus, SinkStatus, State, Status, Vitals},
 };
 
 pub struct Report {
@@ -207,6 +207,7 @@ impl Report {
             lanes: Vec::new(),
             sinks: Vec::new(),
             parked: Vec::new(),
+            copies: Vec::new(),
             last_errors: self.errors.all(),
         }
     }
@@ -247,6 +248,9 @@ impl Handler<GetStatus> for Supervisor {
                 let each = checkpoint.parked.iter();
                 let each = each.map(|parked| parked::status(parked, kept.get(&parked.table)));
                 status.parked = each.collect();
+                let copies = checkpoint.copies.iter();
+                let copies = copies.map(|(id, copy)| CopyStatus::of(id, copy, now_us));
+                status.copies = copies.collect();
             }
             status
         })

@@ -3,7 +3,7 @@
 use headwater_actors::{checkpoint::OrderingKey, filter::TableFilter};
 use headwater_binlog::schema::TableName;
 
-use super::{Check, PRIMARY_KEYS, TABLES};
+use super::{Check, PRIMARY_KEYS, TABLES, gives, gives_in};
 use crate::mysql::failure::grant_hint;
 
 /// A table that the account can see.
@@ -45,16 +45,20 @@ pub fn ensure_tables(tables: &[SeenTable], filter: &TableFilter, user: &str) -> 
     )
 }
 
-/// Tables that are included now and were not up to the stored position; `before` is what was included there.
+/// Tables that are included now and were not up to the stored position, and that are not copied either; `before` is
+/// what was included there.
 pub fn ensure_read_before(
     tables: &[SeenTable],
     filter: &TableFilter,
     before: &TableFilter,
+    copied: Option<&TableFilter>,
 ) -> Option<Check> {
     const SHOWN: usize = 10;
+    let is_copied = |table: &SeenTable| copied.is_some_and(|copied| copied.includes(&table.name));
     let added: Vec<_> = tables
         .iter()
         .filter(|table| filter.includes(&table.name) && !before.includes(&table.name))
+        .filter(|table| !is_copied(table))
         .map(|table| table.name.to_string())
         .collect();
     added.first()?;
@@ -67,7 +71,28 @@ pub fn ensure_read_before(
             added.len(),
             shown.join(", ")
         ),
-        "copy them (docs/start.md); this is said at the first start with them only",
+        "add them to snapshot.tables, or ask for them by `headwater snapshot start` (docs/snapshots.md); this is said at the first start with them only",
+    ))
+}
+
+/// Tables that are to be copied must be seen, and those that the account cannot see nobody can list.
+pub fn ensure_all_seen(grants: &[String], copied: &TableFilter, user: &str) -> Option<Check> {
+    const PRIVILEGE: &str = "SELECT";
+    let is_seen = |database: &String| {
+        let mut grants = grants.iter();
+        grants.any(|grant| gives_in(grant, PRIVILEGE, database))
+    };
+    let sees_all = grants.iter().any(|grant| gives(grant, PRIVILEGE));
+    let databases = copied.databases();
+    if sees_all || databases.is_some_and(|databases| databases.iter().all(is_seen)) {
+        return None;
+    }
+    Some(Check::warn(
+        TABLES,
+        "snapshot.tables takes tables that the account may not see: such a table is not copied, and nothing says so",
+        format!(
+            "GRANT SELECT ON *.* TO '{user}'@'%', or on each database that snapshot.tables names; or see that it has SELECT on every table of snapshot.tables before a start"
+        ),
     ))
 }
 

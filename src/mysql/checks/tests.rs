@@ -44,7 +44,7 @@ fn tables_that_are_added_behind_a_stored_position_are_named() {
         table("shop", "items", true),
         table("log", "lines", true),
     ];
-    let added = |before, now| ensure_read_before(&tables, &filter(now), &filter(before));
+    let added = |before, now| ensure_read_before(&tables, &filter(now), &filter(before), None);
     for (before, now) in [
         ("shop.*", "shop.*"),
         ("*.*", "shop.*"),
@@ -56,6 +56,12 @@ fn tables_that_are_added_behind_a_stored_position_are_named() {
     assert_eq!(check.verdict, Verdict::Warn);
     assert!(check.found.contains("2 tables were added"), "{check:?}");
     assert!(check.found.contains("shop.items, log.lines"), "{check:?}");
+    let (now, before) = (filter("*.*"), filter("shop.orders"));
+    let some = filter("shop.*");
+    let check = ensure_read_before(&tables, &now, &before, Some(&some)).expect("a warning");
+    assert!(check.found.contains("1 tables were added"), "{check:?}");
+    let all = filter("*.*");
+    assert_eq!(ensure_read_before(&tables, &now, &before, Some(&all)), None);
 }
 
 #[test]
@@ -237,4 +243,24 @@ fn what_is_wrong_with_tables_refuses_only_the_first_start() {
         "SET PERSIST binlog_format = 'ROW'",
     );
     assert_eq!(format.at_a_later_start().verdict, Verdict::Fail);
+}
+
+#[test]
+fn tables_that_the_account_may_not_see_are_warned_of_where_they_are_to_be_copied() {
+    let told = |grants: &[&str], copied: &str| {
+        let grants: Vec<String> = grants.iter().map(ToString::to_string).collect();
+        ensure_all_seen(&grants, &filter(copied), "h").is_some()
+    };
+    let replication = "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `h`@`%`";
+    let everywhere = "GRANT SELECT, REPLICATION SLAVE ON *.* TO `h`@`%`";
+    let shop = "GRANT SELECT ON `my\\_shop`.* TO `h`@`%`";
+    assert!(told(&[replication], "my_shop.*"));
+    assert!(!told(&[everywhere], "*.*"));
+    assert!(!told(&[replication, shop], "my_shop.*"));
+    assert!(told(&[replication, shop], "other.*"));
+    assert!(told(&[replication, shop], "*.*"));
+    assert!(!told(
+        &["GRANT ALL PRIVILEGES ON `my_shop`.* TO `h`@`%`"],
+        "my_shop.a"
+    ));
 }

@@ -3,6 +3,7 @@
 use headwater_actors::{
     checkpoint::OrderingKey,
     progress::{Home, Resume},
+    snapshot::SnapshotRules,
 };
 use headwater_binlog::{
     gtid::{GtidSet, Uuid},
@@ -54,10 +55,12 @@ impl Pipeline {
         SnapshotPlan {
             tables: (!self.copied.is_empty()).then(|| filter(&self.copied)),
             runs: self.runs.iter().map(run).collect(),
-            parallel: 2,
-            rows_per_sec_max: None,
-            threads_running_max: None,
-            replica_lag_secs_max: None,
+            rules: SnapshotRules {
+                parallel: 2,
+                rows_per_sec_max: 0,
+            },
+            threads_running_max: 0,
+            replica_lag_secs_max: 0,
         }
     }
 
