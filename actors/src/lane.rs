@@ -142,6 +142,7 @@ mod tests {
             },
             index: 0,
             count: 1,
+            run: None,
         };
         assert_eq!(long("a").partition_key().chars().count(), 256);
         assert_ne!(long("a").partition_key(), long("b").partition_key());
