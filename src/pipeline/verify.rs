@@ -3,9 +3,15 @@
 //! The verdict goes to stdout, for people or as JSON; findings end with exit code 1. What is judged, and how,
 //! stands in the crate `headwater-verify`.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    path::PathBuf,
+    time::Duration,
+};
 
-use headwater_actors::{checkpoint::OrderingKey, failure::Failure, printable::printable_json};
+use headwater_actors::{
+    checkpoint::OrderingKey, failure::Failure, printable::printable_json, snapshot::SETTINGS_RUN,
+};
 use headwater_binlog::schema::TableName;
 use headwater_verify::{
     Audit, AuditRules, Image, LaneBy, Live, Place, SourceReport, TooManyKeys, column_hash, key_hash,
@@ -237,8 +243,10 @@ fn take(audit: &mut Audit, place: Place<'_>, record: &[u8]) -> Result<(), Failur
 /// The newest line of each row against the row.
 async fn compare(plan: &Plan, audit: &mut Audit) -> Result<(), Failure> {
     let mut live = audit.live();
-    let mut tables: Vec<TableName> = live
-        .keys()
+    let copied: HashSet<String> = audit.copied(SETTINGS_RUN).into_iter().collect();
+    let names: BTreeSet<&String> = live.keys().chain(&copied).collect();
+    let tables: Vec<TableName> = names
+        .into_iter()
         .filter_map(|name| {
             let (database, table) = name.split_once('.')?;
             Some(TableName {
@@ -247,9 +255,8 @@ async fn compare(plan: &Plan, audit: &mut Audit) -> Result<(), Failure> {
             })
         })
         .collect();
-    tables.sort_by_key(ToString::to_string);
     let mut source = SourceReport::default();
-    let mut wrong: HashMap<String, u64> = HashMap::new();
+    let (mut wrong, mut lost) = (BTreeMap::new(), BTreeMap::new());
     let json = match plan.native.documents {
         Documents::Inline => JsonColumns::Compared,
         Documents::String => JsonColumns::PassedOver,
@@ -266,7 +273,10 @@ async fn compare(plan: &Plan, audit: &mut Audit) -> Result<(), Failure> {
                         *wrong.entry(name).or_default() += 1;
                     }
                     Same::NotCompared => source.rows_not_compared += 1,
-                    Same::Unknown => source.rows_unknown += 1,
+                    Same::Unknown => {
+                        source.rows_unknown += 1;
+                        *lost.entry(name).or_default() += 1;
+                    }
                 }
             }
             TableRead::NotCompared(name) => {
@@ -284,6 +294,13 @@ async fn compare(plan: &Plan, audit: &mut Audit) -> Result<(), Failure> {
             &table,
             amount,
             "rows whose newest line has other values than the source",
+        );
+    }
+    for (table, amount) in lost.into_iter().filter(|(table, _)| copied.contains(table)) {
+        audit.miss(
+            &table,
+            amount,
+            "rows of the source that neither its snapshot nor a change has brought",
         );
     }
     for (table, rows) in live {

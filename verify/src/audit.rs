@@ -10,6 +10,7 @@ use crate::{
     line::{Heartbeat, Kind, Line, Parsed, Unreadable},
     report::{Finding, FindingKind, Report, SourceReport},
     rows::{Live, Rows, Spot, TooManyKeys},
+    snapshots::Snapshots,
 };
 
 /// What is looked at, and how much may be kept.
@@ -74,6 +75,7 @@ pub struct Audit {
     rules: AuditRules,
     lanes: Lanes,
     rows: Rows,
+    snapshots: Snapshots,
     tables: HashMap<String, u32>,
     table_names: Vec<String>,
     shards: Vec<String>,
@@ -86,6 +88,7 @@ impl Audit {
             lanes: Lanes::new(rules.window),
             rows: Rows::new(rules.keys_max, rules.judges_images),
             rules,
+            snapshots: Snapshots::default(),
             tables: HashMap::new(),
             table_names: Vec::new(),
             shards: Vec::new(),
@@ -142,6 +145,7 @@ impl Audit {
                 id: &line.id,
             };
             falls = self.settle(&spot, &line, step)?;
+            self.snapshots.take(table, &line, place.shard);
         }
         if let Some((kind, what)) = finding(step, falls) {
             self.report.add(1, found(kind, &line, place.shard, what));
@@ -177,10 +181,25 @@ impl Audit {
         self.report.source = Some(source);
     }
 
+    /// Tables of which a run's snapshot has come to its end.
+    pub fn copied(&self, run: &str) -> Vec<String> {
+        let name = |table: u32| self.table_names.get(table as usize).cloned();
+        self.snapshots.ended(run).filter_map(name).collect()
+    }
+
     /// The source says otherwise about so many rows of a table.
     pub fn contradict(&mut self, table: &str, amount: u64, what: &str) {
+        self.find(FindingKind::WrongValue, table, amount, what);
+    }
+
+    /// So many rows of a table never came.
+    pub fn miss(&mut self, table: &str, amount: u64, what: &str) {
+        self.find(FindingKind::Missing, table, amount, what);
+    }
+
+    fn find(&mut self, kind: FindingKind, table: &str, amount: u64, what: &str) {
         let finding = Finding {
-            kind: FindingKind::WrongValue,
+            kind,
             table: table.to_owned(),
             id: String::new(),
             seq: String::new(),
@@ -195,6 +214,11 @@ impl Audit {
     /// The verdict.
     pub fn finish(mut self) -> Report {
         self.report.keys = self.rows.len();
+        let (snapshots, missing) = self.snapshots.judge(&self.table_names);
+        self.report.snapshots = snapshots;
+        for (amount, finding) in missing {
+            self.report.add(amount, finding);
+        }
         let judged = self.rows.judge();
         let name = |number: u32| {
             let name = self.table_names.get(number as usize);
@@ -231,7 +255,10 @@ impl Audit {
         let Some(row) = &line.row else {
             return Ok(false);
         };
-        let rose = self.rows.change(spot, row, line.kind == Kind::Snapshot)?;
+        let rose = match line.kind {
+            Kind::Snapshot => self.rows.base_line(spot, row)?,
+            _ => self.rows.change(spot, row)?,
+        };
         // What came where it may not is a finding of its lane's already.
         Ok(!rose && step == Step::New)
     }
@@ -255,6 +282,10 @@ impl Audit {
                 self.report.changes += 1;
                 let table = self.report.tables.entry(line.table.clone());
                 table.or_default().changes += 1;
+            }
+            Step::New | Step::NewOutOfOrder(_) if line.kind == Kind::Snapshot => {
+                self.report.snapshot_rows += 1;
+                self.report.tables.entry(line.table.clone()).or_default();
             }
             Step::New | Step::NewOutOfOrder(_) => self.report.others += 1,
             Step::Repeated | Step::RepeatedOutOfOrder(_) => self.report.duplicates += 1,

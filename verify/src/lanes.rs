@@ -5,6 +5,9 @@
 //! does not rise are violations. Changes are told apart by `id`, so a replay from another server (a new epoch,
 //! greater `seq`) is a replay. The newest changes of all lanes are remembered, so many as the window has; what
 //! lies before is recognised by its `seq` alone.
+//!
+//! Lines of a snapshot are read anew by each launch, under other ids. So a replay may leave them out: that is one of a
+//! new launch, and lines of those attempts must not come any more.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -45,6 +48,13 @@ pub struct Entry {
 }
 
 #[derive(Debug)]
+struct Remembered {
+    entry: Entry,
+    /// Lines of the lane in front of it that are no snapshot's.
+    changes_before: u64,
+}
+
+#[derive(Debug)]
 pub struct Lanes {
     names: HashMap<Box<str>, u32>,
     lanes: Vec<Lane>,
@@ -58,11 +68,15 @@ pub struct Lanes {
 /// Places count from the lane's first change, remembered or not.
 #[derive(Debug, Default)]
 struct Lane {
-    remembered: VecDeque<Entry>,
+    remembered: VecDeque<Remembered>,
     /// Of the first one that is remembered.
     first: u64,
     /// Of the one that came last.
     cursor: u64,
+    /// Lines that are no snapshot's.
+    changes: u64,
+    /// The newest attempt of a snapshot that a replay has left out.
+    ended: Option<u64>,
     newest: Option<Seq>,
     newest_forgotten: Option<Seq>,
 }
@@ -132,8 +146,8 @@ impl Lanes {
                 && let Some(oldest) = lane.remembered.pop_front()
             {
                 lane.first += 1;
-                lane.newest_forgotten = lane.newest_forgotten.max(Some(oldest.seq));
-                self.index.remove(&(number, oldest.id));
+                lane.newest_forgotten = lane.newest_forgotten.max(Some(oldest.entry.seq));
+                self.index.remove(&(number, oldest.entry.id));
             }
         }
     }
@@ -142,9 +156,9 @@ impl Lanes {
 impl Lane {
     fn repeat(&mut self, at: u64, entry: &Entry) -> Step {
         let expected = self.cursor + 1;
+        let leaves_out = !self.passes_over(expected, at);
         self.cursor = at;
-        let place = usize::try_from(at.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        if let Some(first) = self.remembered.get(place) {
+        if let Some(first) = self.at(at).map(|first| first.entry) {
             if first.seq.epoch() == entry.seq.epoch() && first.seq != entry.seq {
                 return Step::Contradiction;
             }
@@ -152,22 +166,30 @@ impl Lane {
                 return Step::Changed;
             }
         }
+        if self.is_ended(entry) {
+            return Step::RepeatedOutOfOrder(ENDED);
+        }
         match at.cmp(&expected) {
             std::cmp::Ordering::Less => Step::ReplayBegun,
-            std::cmp::Ordering::Equal => Step::Repeated,
-            std::cmp::Ordering::Greater => {
+            std::cmp::Ordering::Greater if leaves_out => {
                 Step::RepeatedOutOfOrder("came in a replay that left something out")
             }
+            _ => Step::Repeated,
         }
     }
 
     fn add(&mut self, entry: Entry) -> Step {
-        let has_caught_up = self.len() == 0 || self.cursor + 1 == self.len();
+        let has_caught_up = self.len() == 0 || self.passes_over(self.cursor + 1, self.len());
         let rises = self.newest.is_none_or(|newest| newest < entry.seq);
         self.newest = self.newest.max(Some(entry.seq));
         self.cursor = self.len();
-        self.remembered.push_back(entry);
+        self.remembered.push_back(Remembered {
+            entry,
+            changes_before: self.changes,
+        });
+        self.changes += u64::from(entry.seq.attempt().is_none());
         match (has_caught_up, rises) {
+            _ if self.is_ended(&entry) => Step::NewOutOfOrder(ENDED),
             (true, true) => Step::New,
             (false, _) => Step::NewOutOfOrder("is new, but the replay before it had not caught up"),
             (true, false) => Step::NewOutOfOrder(
@@ -175,7 +197,36 @@ impl Lane {
             ),
         }
     }
+
+    /// Whether nothing is left out from one place up to the other, but lines of snapshots: their attempts are over.
+    fn passes_over(&mut self, from: u64, to: u64) -> bool {
+        if to <= from {
+            return true;
+        }
+        if self.changes_before(from) != self.changes_before(to) {
+            return false;
+        }
+        let newest = self.at(to - 1).and_then(|it| it.entry.seq.attempt());
+        self.ended = self.ended.max(newest);
+        true
+    }
+
+    fn is_ended(&self, entry: &Entry) -> bool {
+        let attempt = entry.seq.attempt();
+        attempt.is_some() && attempt <= self.ended
+    }
+
+    fn at(&self, place: u64) -> Option<&Remembered> {
+        let place = place.checked_sub(self.first)?;
+        self.remembered.get(usize::try_from(place).ok()?)
+    }
+
+    fn changes_before(&self, place: u64) -> u64 {
+        self.at(place).map_or(self.changes, |it| it.changes_before)
+    }
 }
+
+const ENDED: &str = "belongs to an attempt of a snapshot that a replay has shown to be over";
 
 #[cfg(test)]
 mod tests {

@@ -30,6 +30,7 @@ pub enum Kind {
     Update,
     Delete,
     Snapshot,
+    SnapshotEnd,
     Ddl,
     Truncate,
 }
@@ -41,6 +42,7 @@ impl Kind {
             Self::Update => "update",
             Self::Delete => "delete",
             Self::Snapshot => "snapshot",
+            Self::SnapshotEnd => "snapshot_end",
             Self::Ddl => "ddl",
             Self::Truncate => "truncate",
         }
@@ -49,6 +51,10 @@ impl Kind {
     /// A change of a row.
     pub fn is_row(self) -> bool {
         matches!(self, Self::Insert | Self::Update | Self::Delete)
+    }
+
+    fn is_of_snapshot(self) -> bool {
+        matches!(self, Self::Snapshot | Self::SnapshotEnd)
     }
 }
 
@@ -88,6 +94,15 @@ pub struct Line {
     pub row: Option<Row>,
     /// Of a statement: no row comes, goes or moves by it.
     pub keeps_rows: bool,
+    pub snapshot: Option<Box<OfSnapshot>>,
+}
+
+/// Which snapshot a line belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfSnapshot {
+    pub run: String,
+    /// Of its end: so many rows came before it.
+    pub rows: Option<u64>,
 }
 
 /// What a line is.
@@ -120,6 +135,7 @@ struct Raw {
     data: Option<Map<String, Value>>,
     old: Option<Map<String, Value>>,
     statement: Option<String>,
+    rows: Option<u64>,
     lanes: Option<u32>,
 }
 
@@ -147,6 +163,7 @@ impl Line {
             "update" => Kind::Update,
             "delete" => Kind::Delete,
             "snapshot" => Kind::Snapshot,
+            "snapshot_end" => Kind::SnapshotEnd,
             "ddl" => Kind::Ddl,
             "truncate" => Kind::Truncate,
             "heartbeat" => return Ok(Parsed::Heartbeat(raw.heartbeat()?)),
@@ -154,11 +171,17 @@ impl Line {
         };
         let id = raw.id.ok_or(Unreadable::Lacks("id"))?;
         let seq = Seq::parse(&raw.seq.ok_or(Unreadable::Lacks("seq"))?).ok_or(Unreadable::Seq)?;
+        if seq.attempt().is_some() != kind.is_of_snapshot() {
+            return Err(Unreadable::Seq);
+        }
+        if kind == Kind::SnapshotEnd && raw.rows.is_none() {
+            return Err(Unreadable::Lacks("rows"));
+        }
         let table = format!("{}.{}", raw.database, raw.table);
         let (key, old) = (raw.key.unwrap_or_default(), raw.old.unwrap_or_default());
         let data = raw.data.unwrap_or_default();
         let mut content = DefaultHasher::new();
-        (kind.name(), &table, raw.statement.as_deref()).hash(&mut content);
+        (kind.name(), &table, raw.statement.as_deref(), raw.rows).hash(&mut content);
         for columns in [&key, &data, &old] {
             Image::of(columns).hash.hash(&mut content);
         }
@@ -169,11 +192,24 @@ impl Line {
                 .then(|| row(kind, &table, [&key, &data, &old], counter)),
             keeps_rows: kind == Kind::Ddl && raw.statement.as_deref().is_some_and(keeps_rows),
             table,
+            snapshot: kind.is_of_snapshot().then(|| {
+                Box::new(OfSnapshot {
+                    run: run(&id),
+                    rows: raw.rows.filter(|_| kind == Kind::SnapshotEnd),
+                })
+            }),
             id,
             seq,
             content: content.finish(),
         }))
     }
+}
+
+/// Of `snapshot:RUN:ATTEMPT:FILE:OFFSET/n`: the field `run` may be left out.
+fn run(id: &str) -> String {
+    let rest = id.strip_prefix("snapshot:").unwrap_or(id);
+    let name = rest.rsplitn(4, ':').nth(3).unwrap_or(rest);
+    name.to_owned()
 }
 
 fn row(
@@ -319,6 +355,32 @@ mod tests {
         assert_eq!(update.after, delete.before);
         assert_ne!(insert.after, update.after);
         assert_eq!((update.counter, delete.after), (Some(2), None));
+    }
+
+    #[test]
+    fn a_line_of_a_snapshot_has_its_run_and_a_seq_of_its_own_form() {
+        let line = |kind: &str, seq: &str, rest: &str| {
+            let line = format!(
+                r#"{{"type":"{kind}","database":"d","table":"t","id":"snapshot:a:b:3:binlog.000001:4/0","seq":"00000001.00000001.0000000000000004.{seq}"{rest}}}"#
+            );
+            Line::parse(line.as_bytes(), None)
+        };
+        let (long, short) = ("00000003.0000000000000000", "00000000");
+        for (kind, rest) in [
+            ("snapshot", r#","key":{"id":1},"data":{"id":1}"#),
+            ("snapshot_end", r#","rows":7"#),
+        ] {
+            let Ok(Parsed::Change(read)) = line(kind, long, rest) else {
+                panic!("{kind}");
+            };
+            assert_eq!(read.snapshot.expect("a snapshot").run, "a:b");
+            assert_eq!(line(kind, short, rest), Err(Unreadable::Seq));
+            assert_eq!(line("insert", long, rest), Err(Unreadable::Seq));
+        }
+        assert_eq!(
+            line("snapshot_end", long, ""),
+            Err(Unreadable::Lacks("rows"))
+        );
     }
 
     #[test]

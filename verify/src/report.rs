@@ -44,10 +44,22 @@ pub struct SourceReport {
     pub rows_compared: u64,
     /// Rows of which the stream has partial images, or whose columns an ALTER changed since.
     pub rows_not_compared: u64,
-    /// Rows that the stream never mentions: older than it, or missing.
+    /// Rows that the stream never mentions: older than it, or missing. Of a table whose snapshot has come to its end
+    /// they are missing.
     pub rows_unknown: u64,
     /// Without a key, or with a type that cannot be compared.
     pub tables_not_compared: Vec<String>,
+}
+
+/// What came of one run's copy of one table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SnapshotReport {
+    pub table: String,
+    pub run: String,
+    /// Different lines.
+    pub rows: u64,
+    /// By its end, once that has come.
+    pub rows_said: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -56,8 +68,10 @@ pub struct Report {
     pub lines: u64,
     /// Different row changes.
     pub changes: u64,
-    /// Different statements, truncates and snapshot rows.
+    /// Different statements, truncates and ends of snapshots.
     pub others: u64,
+    /// Different rows of snapshots.
+    pub snapshot_rows: u64,
     pub heartbeats: u64,
     pub keys: u64,
     /// Lines that repeat a change.
@@ -76,6 +90,7 @@ pub struct Report {
     /// Lines and records that are no native events.
     pub unreadable: u64,
     pub tables: BTreeMap<String, TableReport>,
+    pub snapshots: Vec<SnapshotReport>,
     pub source: Option<SourceReport>,
     pub examples: Vec<Finding>,
 }
@@ -138,6 +153,21 @@ impl fmt::Display for Finding {
     }
 }
 
+impl fmt::Display for SnapshotReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            table, run, rows, ..
+        } = self;
+        let (table, run) = (on_one_line(table), on_one_line(run));
+        write!(f, "snapshot \"{run}\" of {table}: ")?;
+        match self.rows_said {
+            Some(said) if *rows < said => write!(f, "{rows} of {said} rows"),
+            Some(_) => write!(f, "{rows} rows, complete"),
+            None => write!(f, "{rows} rows, its end has not come"),
+        }
+    }
+}
+
 /// A name may have a line's end in it.
 fn on_one_line(text: &str) -> String {
     text.replace('\n', r"\n")
@@ -151,6 +181,7 @@ impl fmt::Display for Report {
             ("lines", self.lines),
             ("changes", self.changes),
             ("statements and others", self.others),
+            ("snapshot rows", self.snapshot_rows),
             ("heartbeats", self.heartbeats),
             ("keys", self.keys),
             ("duplicates", self.duplicates),
@@ -184,6 +215,12 @@ impl fmt::Display for Report {
                 table.order_violations,
                 table.wrong_values
             )?;
+        }
+        for snapshot in &self.snapshots {
+            write!(f, "\n{snapshot}")?;
+        }
+        if !self.snapshots.is_empty() {
+            writeln!(f)?;
         }
         if let Some(source) = &self.source {
             for (name, value) in [

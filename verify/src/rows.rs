@@ -4,12 +4,17 @@
 //! changes of different shards the order of arrival tells nothing, and the ledgers do not ask for it: only for
 //! `seq`, which says which change is the first and which the last. A statement on the table may have changed the
 //! row, so images are judged from statement to statement: a change behind one opens a new ledger, and the old one is
-//! done with when it is even, else kept for what another shard still has. Not here: the end (`judge`).
+//! done with when it is even, else kept for what another shard still has. A base line, a row that a snapshot read,
+//! parts the changes too, and says what those before it must have led to (`base`). Not here: runs that are over
+//! (`over`), the end (`judge`).
 
+mod base;
 mod judge;
+mod over;
 
 use std::collections::HashMap;
 
+use self::over::Over;
 use crate::{
     ledger::{Ledger, Step},
     line::{Image, Row},
@@ -17,7 +22,7 @@ use crate::{
     statements::Statements,
 };
 
-/// Old ledgers that are not even, and places at which keys ceased to be.
+/// Places at which keys ceased to be even, and runs that are over and are not.
 const UNEVEN_MAX: usize = 100_000;
 /// Changes whose columns differ from those that the one before left, per table.
 const WITNESSES_MAX: usize = 1000;
@@ -72,7 +77,6 @@ struct Touch {
 
 #[derive(Debug, Clone, Copy)]
 enum Before {
-    Unknown,
     NoRow,
     Row(Image),
 }
@@ -84,16 +88,7 @@ struct Place {
     shard: u32,
     id: Box<str>,
     what: &'static str,
-}
-
-/// A run that a statement ended.
-#[derive(Debug)]
-struct Old {
-    table: u32,
-    ledger: Ledger,
-    last: Seq,
-    after: u64,
-    place: Option<Place>,
+    is_base: bool,
 }
 
 #[derive(Debug, Default)]
@@ -114,8 +109,7 @@ pub struct Rows {
     databases: Vec<u32>,
     /// By key.
     places: HashMap<u64, Place>,
-    old: HashMap<u64, Vec<Old>>,
-    old_count: usize,
+    over: Over,
     not_judged: u64,
 }
 
@@ -151,12 +145,7 @@ impl Rows {
     ///
     /// # Errors
     /// When there is no room for another key.
-    pub fn change(
-        &mut self,
-        spot: &Spot<'_>,
-        row: &Row,
-        is_snapshot: bool,
-    ) -> Result<bool, TooManyKeys> {
+    pub fn change(&mut self, spot: &Spot<'_>, row: &Row) -> Result<bool, TooManyKeys> {
         if row.is_partial
             && row.before.is_some()
             && let Some(table) = self.tables.get_mut(spot.table as usize)
@@ -178,7 +167,6 @@ impl Rows {
             key: row.key,
             before: match row.before {
                 Some(image) => Before::Row(image),
-                None if is_snapshot => Before::Unknown,
                 None => Before::NoRow,
             },
             after: row.after,
@@ -265,66 +253,33 @@ impl Rows {
     fn add_image(&mut self, state: &mut State, spot: &Spot<'_>, touch: &Touch) {
         let step = touch.image_step();
         if state.last < spot.seq {
-            let begins = matches!(touch.before, Before::Unknown);
-            if begins || self.is_parted(spot.table, state.last, spot.seq) {
-                self.put_away(state, touch.key);
+            if self.is_parted(spot.table, state.last, spot.seq) {
+                self.end_by_statement(state, touch.key);
                 state.images = Ledger::open(spot.seq, step);
                 return;
             }
-            self.see_columns(state, spot, touch);
-        } else if self.is_parted(spot.table, spot.seq, state.images.first()) {
-            return self.add_to_old(touch.key, spot.seq, step);
+            if let (Some(was), Before::Row(is)) = (state.after, touch.before) {
+                self.see_columns(spot.table, (state.last, was), (spot.seq, is));
+            }
+        } else if self.is_behind(spot, &state.images) {
+            return self.over.add_image(touch.key, spot.seq, step);
         }
         state.images.add(spot.seq, step);
     }
 
-    /// A statement ends the key's run of images.
-    fn put_away(&mut self, state: &State, key: u64) {
-        let (ledger, after) = (state.images, value(state.after));
-        if ledger.gap(after) == 0 {
-            return;
-        }
-        if UNEVEN_MAX <= self.old_count {
-            self.not_judged += 1;
-            return;
-        }
-        self.old_count += 1;
-        self.old.entry(key).or_default().push(Old {
-            table: state.table,
-            ledger,
-            last: state.last,
-            after,
-            place: self.places.get(&key).cloned(),
-        });
+    /// Whether the run began behind the place: a statement lies between, or a base line opened it.
+    fn is_behind(&self, spot: &Spot<'_>, run: &Ledger) -> bool {
+        let first = run.first();
+        let is_of_base = first.attempt().is_some();
+        spot.seq < first && (is_of_base || self.is_parted(spot.table, spot.seq, first))
     }
 
-    /// What lies within an old run completes it; what does not is no part of what is judged.
-    fn add_to_old(&mut self, key: u64, seq: Seq, step: Step) {
-        let Some(old) = self.old.get_mut(&key) else {
-            return;
-        };
-        let within = |old: &Old| old.ledger.first() < seq && seq < old.last;
-        if let Some(index) = old.iter().position(within)
-            && let Some(run) = old.get_mut(index)
-        {
-            run.ledger.add(seq, step);
-            if run.ledger.gap(run.after) == 0 {
-                old.swap_remove(index);
-                self.old_count -= 1;
-            }
-        }
-        if old.is_empty() {
-            self.old.remove(&key);
-        }
-    }
-
-    fn see_columns(&mut self, state: &State, spot: &Spot<'_>, touch: &Touch) {
-        if let (Some(was), Before::Row(is)) = (state.after, touch.before)
-            && was.columns != is.columns
-            && let Some(table) = self.tables.get_mut(spot.table as usize)
+    fn see_columns(&mut self, table: u32, (from, was): (Seq, Image), (to, is): (Seq, Image)) {
+        if was.columns != is.columns
+            && let Some(table) = self.tables.get_mut(table as usize)
             && table.witnesses.len() < WITNESSES_MAX
         {
-            table.witnesses.push((state.last, spot.seq));
+            table.witnesses.push((from, to));
         }
     }
 
@@ -342,6 +297,9 @@ impl Rows {
             }
             Some(counter) => {
                 let first = counter.ledger.first();
+                if spot.seq < first && first.attempt().is_some() {
+                    return self.over.add_counter(touch.key, spot.seq, step);
+                }
                 if spot.seq < first && self.is_moved(table, spot.seq, first) {
                     return;
                 }
@@ -362,22 +320,28 @@ impl Rows {
         } else if let Some(what) = misfit
             && self.places.len() < UNEVEN_MAX
         {
-            self.places.entry(key).or_insert_with(|| Place {
-                seq: spot.seq,
-                shard: spot.shard,
-                id: spot.id.into(),
-                what,
-            });
+            let place = || spot.place(what, false);
+            self.places.entry(key).or_insert_with(place);
+        }
+    }
+}
+
+impl Spot<'_> {
+    fn place(&self, what: &'static str, is_base: bool) -> Place {
+        Place {
+            seq: self.seq,
+            shard: self.shard,
+            id: self.id.into(),
+            what,
+            is_base,
         }
     }
 }
 
 impl Touch {
-    /// Before a snapshot's row there is nothing that anybody knows.
     fn image_step(&self) -> Step {
         Step {
             before: match self.before {
-                Before::Unknown => value(self.after),
                 Before::NoRow => value(None),
                 Before::Row(image) => value(Some(image)),
             },
@@ -419,7 +383,7 @@ const VALUES: &str = "its values before are not those that the last change of th
 /// How a change begins otherwise than the last one ended.
 fn misfit(last: Option<Image>, touch: &Touch) -> Option<&'static str> {
     match (last, touch.before) {
-        (_, Before::Unknown) | (None, Before::NoRow) => None,
+        (None, Before::NoRow) => None,
         (Some(_), Before::NoRow) => Some("the row was there already: what ended it is missing"),
         (None, Before::Row(_)) => Some("the row was gone: what made it again is missing"),
         (Some(was), Before::Row(is)) => (was != is).then_some(VALUES),

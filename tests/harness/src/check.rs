@@ -3,10 +3,11 @@
 //! What lines alone tell (replays are contiguous, `seq` rises, copies are equal) the product's own audit
 //! says, `headwater-verify`; a lane is a partition key of the stream, or a table of a file. Against [`Facts`]
 //! the judge also finds gaps, inventions, wrong kinds, and an order other than the binlog's, whatever `seq`
-//! says.
+//! says. Rows of snapshots are no changes: nothing is expected of them but what their end says, and with
+//! [`Judge::of_images`] that they fit the changes beside them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::Arc,
 };
@@ -40,14 +41,18 @@ pub struct Verdict {
     pub lines: u64,
     /// Different row changes, per table.
     pub changes: BTreeMap<String, u64>,
-    /// Different DDL events, truncates and snapshot rows.
+    /// Different rows of snapshots, per table.
+    pub snapshot_rows: BTreeMap<String, u64>,
+    /// Tables with the end of a snapshot.
+    pub copied: BTreeSet<String>,
+    /// Different DDL events, truncates and ends of snapshots.
     pub others: u64,
     pub heartbeats: u64,
     /// Lines that repeat an id of their lane.
     pub duplicates: u64,
     /// Runs of duplicates.
     pub replays: u64,
-    /// Changes of the facts that never came.
+    /// Changes of the facts that never came, and rows of snapshots that their ends count.
     pub missing: u64,
     /// Row changes that the facts do not have.
     pub unexpected: u64,
@@ -68,8 +73,17 @@ impl Default for Judge {
 impl Judge {
     pub fn new() -> Self {
         // What is missing the facts say, for sure.
+        Self::with(false)
+    }
+
+    /// Also, without facts, whether the changes of a key and its rows in snapshots fit each other.
+    pub fn of_images() -> Self {
+        Self::with(true)
+    }
+
+    fn with(judges_images: bool) -> Self {
         let rules = AuditRules {
-            judges_images: false,
+            judges_images,
             window: 10_000_000,
             ..AuditRules::default()
         };
@@ -128,13 +142,19 @@ impl Judge {
     pub fn verdict(self) -> Verdict {
         let mut verdict = self.verdict;
         for entry in self.lanes.values().flatten() {
-            if entry.kind.is_row() {
-                *verdict.changes.entry(entry.table.to_string()).or_default() += 1;
-            } else {
-                verdict.others += 1;
+            let table = || entry.table.to_string();
+            match entry.kind {
+                kind if kind.is_row() => *verdict.changes.entry(table()).or_default() += 1,
+                Kind::Snapshot => *verdict.snapshot_rows.entry(table()).or_default() += 1,
+                Kind::SnapshotEnd => {
+                    verdict.copied.insert(table());
+                    verdict.others += 1;
+                }
+                _ => verdict.others += 1,
             }
         }
         let report = self.audit.finish();
+        verdict.missing += report.missing;
         verdict.lines = report.lines;
         verdict.heartbeats = report.heartbeats;
         verdict.duplicates = report.duplicates;

@@ -1,6 +1,8 @@
 //! The audit is audited: legal replays pass, and each single planted defect is found.
 
 mod by_lanes;
+mod marks;
+mod snapshots;
 
 use proptest::prelude::*;
 
@@ -32,10 +34,7 @@ impl Change {
         } = self;
         let kind = self.kind;
         let note = if self.spoiled { "spoiled" } else { "x" };
-        let data = format!(
-            r#"{{"id":{key},"v":{version},"note":"{note}{}"}}"#,
-            version / 3
-        );
+        let data = data(*key, *version, note);
         let moved = self
             .old_key
             .map_or(String::new(), |old| format!(r#""id":{old},"#));
@@ -61,6 +60,14 @@ impl Change {
         let keys = [Some(self.key), self.old_key];
         keys.into_iter().flatten().map(|key| (self.table, key))
     }
+}
+
+/// The values that a row has in a version.
+fn data(key: u8, version: i64, note: &str) -> String {
+    format!(
+        r#"{{"id":{key},"v":{version},"note":"{note}{}"}}"#,
+        version / 3
+    )
 }
 
 /// Of random numbers a history that a source can have.

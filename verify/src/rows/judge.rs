@@ -3,7 +3,7 @@
 //! A run that turns out to have a statement in its middle is not judged, and counted as such: another shard told of
 //! the statement too late. Nor are tables whose row images are partial.
 
-use super::{Place, Rows, Table, VALUES, value};
+use super::{Place, Rows, Table, VALUES, over::Ended, value};
 use crate::{report::FindingKind, seq::Seq};
 
 /// What does not fit.
@@ -50,10 +50,17 @@ impl Rows {
                 judged.add(state.table, state.last, self.places.get(key), verdict);
             }
         }
-        for old in self.old.values().flatten() {
-            if self.is_judged(old.table, old.ledger.first(), old.last, &mut judged) {
-                let verdict = (FindingKind::Missing, 1, VALUES);
-                judged.add(old.table, old.last, old.place.as_ref(), verdict);
+        for run in self.over.runs() {
+            let is_judged = |ended: &Ended, judged: &mut Judged| {
+                self.is_judged(run.table, ended.ledger.first(), run.last, judged)
+            };
+            let image = (run.images.as_ref()).is_some_and(|ended| is_judged(ended, &mut judged));
+            let counter = run.counter.as_ref().and_then(|ended| {
+                let is_moved = self.is_moved(run.table, ended.ledger.first(), run.last);
+                (!is_moved).then(|| ended.gap().cast_signed())
+            });
+            if let Some(verdict) = verdict(image, counter) {
+                judged.add(run.table, run.last, run.place.as_ref(), verdict);
             }
         }
         judged
@@ -80,7 +87,11 @@ impl Rows {
 }
 
 impl Judged {
-    fn add(&mut self, table: u32, last: Seq, place: Option<&Place>, (kind, amount, what): Verdict) {
+    fn add(&mut self, table: u32, last: Seq, place: Option<&Place>, verdict: Verdict) {
+        let (kind, amount, what) = match place.filter(|place| place.is_base) {
+            Some(place) => verdict_of_row(verdict, place.what),
+            None => verdict,
+        };
         self.misfits.push(Misfit {
             table,
             shard: place.map_or(u32::MAX, |place| place.shard),
@@ -92,6 +103,16 @@ impl Judged {
                 .filter(|_| what == VALUES)
                 .map_or(what, |place| place.what),
         });
+    }
+}
+
+/// Where a snapshot's row is the first that does not fit. Only a counter tells whether changes are missing before it.
+fn verdict_of_row((kind, amount, what): Verdict, of_row: &'static str) -> Verdict {
+    match (kind, what) {
+        (FindingKind::Missing, VALUES) | (FindingKind::WrongValue | FindingKind::OutOfOrder, _) => {
+            (FindingKind::WrongValue, 1, of_row)
+        }
+        _ => (kind, amount, what),
     }
 }
 

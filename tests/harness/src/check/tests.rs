@@ -117,3 +117,59 @@ fn what_is_no_native_line_is_an_error() {
         assert!(Judge::new().read_line(bytes.as_bytes()).is_err(), "{bytes}");
     }
 }
+
+/// A row as it was read behind `at`, its end, and a change in front and behind: with values, for images.
+fn copied(row_of_key_one: u64, rows_said: u64) -> Vec<String> {
+    let change = |n: u64, kind: &str, rest: &str| {
+        format!(
+            r#"{{"type":"{kind}","database":"shop","table":"orders","id":"u:1/{n}","seq":"00000001.00000001.0000000000000100.{n:08x}",{rest}}}"#
+        )
+    };
+    let mark = |n: u64, kind: &str, rest: &str| {
+        format!(
+            r#"{{"type":"{kind}","database":"shop","table":"orders","id":"snapshot:tables:1:f:260/{n}","seq":"00000001.00000001.0000000000000104.00000001.{n:016x}",{rest}}}"#
+        )
+    };
+    let row = |key: u64, a: u64| format!(r#""key":{{"id":{key}}},"data":{{"id":{key},"a":{a}}}"#);
+    vec![
+        change(0, "insert", &row(1, 5)),
+        mark(0, "snapshot", &row(1, row_of_key_one)),
+        mark(1, "snapshot", &row(2, 1)),
+        mark(2, "snapshot_end", &format!(r#""rows":{rows_said}"#)),
+    ]
+}
+
+#[test]
+fn rows_of_a_snapshot_are_no_changes_and_its_end_counts_them() {
+    for (rows_said, missing) in [(2, 0), (4, 2)] {
+        let mut judge = Judge::new();
+        for line in copied(5, rows_said) {
+            judge.read_line(line.as_bytes()).unwrap();
+        }
+        let verdict = judge.against(&Facts {
+            changes: vec![Change {
+                id: "u:1/0".into(),
+                table: "shop.orders".into(),
+                kind: Kind::Insert,
+                file: "binlog.000001".into(),
+                offset: 4,
+            }],
+        });
+        assert_eq!(verdict.missing, missing, "{verdict}");
+        assert_eq!((verdict.changes(), verdict.others), (1, 1));
+        assert_eq!(verdict.snapshot_rows["shop.orders"], 2);
+        assert!(verdict.copied.contains("shop.orders"));
+    }
+}
+
+#[test]
+fn with_images_a_stale_row_of_a_snapshot_is_found() {
+    for (row, is_clean) in [(5, true), (4, false)] {
+        let mut judge = Judge::of_images();
+        for line in copied(row, 2) {
+            judge.read_line(line.as_bytes()).unwrap();
+        }
+        let verdict = judge.verdict();
+        assert_eq!(verdict.is_clean(), is_clean, "{verdict}");
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::*;
 
-fn lane_of(change: &Change) -> u8 {
+pub fn lane_of(change: &Change) -> u8 {
     match change.old_key {
         Some(_) => 0,
         None => 1 + change.key % 3,
@@ -17,7 +17,7 @@ fn audited_changes(changes: &[Change], picks: &[u8], rules: AuditRules) -> Repor
 }
 
 /// Lines with their lane and table, in the source's order; `picks` says from which shard the next is read.
-fn audited(lines: Vec<(u8, u8, String)>, picks: &[u8], rules: AuditRules) -> Report {
+pub fn audited(lines: Vec<(u8, u8, String)>, picks: &[u8], rules: AuditRules) -> Report {
     let mut shards: Vec<VecDeque<(u8, String)>> = vec![VecDeque::new(); 4];
     for (lane, table, line) in lines {
         shards[usize::from(lane)].push_back((table, line));
@@ -36,7 +36,7 @@ fn audited(lines: Vec<(u8, u8, String)>, picks: &[u8], rules: AuditRules) -> Rep
     audit.finish()
 }
 
-fn picks() -> impl Strategy<Value = Vec<u8>> {
+pub fn picks() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(0..4_u8, 1..40)
 }
 

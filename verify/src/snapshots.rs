@@ -1,0 +1,104 @@
+//! What came of each snapshot of a table: how many rows, and how many its end says there were.
+//!
+//! A row that was read again after a crash is a line of its own, so more lines than rows are right and fewer are not.
+//! A snapshot whose end has not come is on its way, or was given up.
+
+use std::collections::HashMap;
+
+use crate::{
+    line::Line,
+    report::{Finding, FindingKind, SnapshotReport},
+};
+
+#[derive(Debug, Default)]
+pub struct Snapshots {
+    /// By table: its runs.
+    tables: HashMap<u32, Vec<Run>>,
+}
+
+#[derive(Debug)]
+struct Run {
+    name: String,
+    /// Different ones.
+    lines: u64,
+    end: Option<End>,
+}
+
+#[derive(Debug)]
+struct End {
+    rows: u64,
+    finding: Finding,
+}
+
+impl Snapshots {
+    /// A line that came for the first time.
+    pub fn take(&mut self, table: u32, line: &Line, shard: &str) {
+        let Some(snapshot) = &line.snapshot else {
+            return;
+        };
+        let name = &snapshot.run;
+        let runs = self.tables.entry(table).or_default();
+        let known = runs.iter().position(|run| run.name == *name);
+        let index = known.unwrap_or_else(|| {
+            runs.push(Run {
+                name: name.clone(),
+                lines: 0,
+                end: None,
+            });
+            runs.len() - 1
+        });
+        let Some(run) = runs.get_mut(index) else {
+            return;
+        };
+        let Some(rows) = snapshot.rows else {
+            run.lines += 1;
+            return;
+        };
+        if run.end.as_ref().is_none_or(|end| end.rows < rows) {
+            let finding = Finding {
+                kind: FindingKind::Missing,
+                table: line.table.clone(),
+                id: line.id.clone(),
+                seq: line.seq.to_string(),
+                shard: shard.to_owned(),
+                what: "fewer rows of the snapshot came than its end says there were".to_owned(),
+            };
+            run.end = Some(End { rows, finding });
+        }
+    }
+
+    /// Tables of which a run has come to its end.
+    pub fn ended(&self, name: &str) -> impl Iterator<Item = u32> {
+        let is_ended = move |run: &Run| run.name == name && run.end.is_some();
+        let tables = self.tables.iter();
+        tables.filter_map(move |(table, runs)| runs.iter().any(is_ended).then_some(*table))
+    }
+
+    /// What came, and what did not, with how many rows that is.
+    pub fn judge(
+        self,
+        table_names: &[String],
+    ) -> (Vec<SnapshotReport>, impl Iterator<Item = (u64, Finding)>) {
+        let (mut reports, mut findings) = (Vec::new(), Vec::new());
+        for (table, runs) in self.tables {
+            let table = table_names.get(table as usize);
+            for run in runs {
+                let rows_said = run.end.as_ref().map(|end| end.rows);
+                if let Some(end) = run.end
+                    && run.lines < end.rows
+                {
+                    findings.push((end.rows - run.lines, end.finding));
+                }
+                reports.push(SnapshotReport {
+                    table: table.cloned().unwrap_or_default(),
+                    run: run.name,
+                    rows: run.lines,
+                    rows_said,
+                });
+            }
+        }
+        reports.sort_by(|one, other| (&one.table, &one.run).cmp(&(&other.table, &other.run)));
+        findings.sort_by(|one, other| one.1.id.cmp(&other.1.id));
+        (reports, findings.into_iter())
+    }
+}
