@@ -270,24 +270,40 @@ async fn a_halt_of_what_another_deployment_replaces_stops_nothing() -> anyhow::R
 async fn a_service_that_could_not_be_stopped_is_told_with_what_to_do() -> anyhow::Result<()> {
     let mut world = World::start().await?;
     world.alarms(&ALARMS).await?;
-    let mut definition = definition();
-    let stop = definition["States"]["Stop"].as_object_mut();
-    let stop = stop.context("the state")?;
-    stop.insert("Parameters".to_owned(), json!({"Service": "none"}));
-    // Its pauses are all that this leaves out.
-    stop.remove("Retry").context("it is tried again")?;
-    let event = ended(1, &world.deployment);
-    let ended = world.carry_out(&definition, &event).await;
-    ensure!(ended.is_err(), "it says that it stopped it");
-    ensure!(world.count().await? == 2);
-    let told = world.told().await?;
-    let [(subject, text)] = &told[..] else {
-        anyhow::bail!("{told:?}");
-    };
-    ensure!(
-        subject == "Headwater shop could not be stopped",
-        "{subject}"
-    );
-    ensure!(text.contains("--desired-count 0"), "{text}");
+    for (state, wrong) in [
+        ("Service", json!({"Cluster": "none", "Services": [SERVICE]})),
+        ("Stop", json!({"Cluster": CLUSTER, "Service": "none"})),
+    ] {
+        let mut definition = definition();
+        let broken = definition["States"][state].as_object_mut();
+        let broken = broken.context("the state")?;
+        broken.insert("Parameters".to_owned(), wrong);
+        // Its pauses are all that this leaves out.
+        broken.remove("Retry").context("it is tried again")?;
+        let event = ended(1, &world.deployment);
+        let ended = world.carry_out(&definition, &event).await;
+        ensure!(ended.is_err(), "{state}: it says that all is well");
+        ensure!(world.count().await? == 2, "{state}");
+        let told = world.told().await?;
+        let [(subject, text)] = &told[..] else {
+            anyhow::bail!("{state}: {told:?}");
+        };
+        ensure!(
+            subject == "Headwater shop could not be stopped",
+            "{subject}"
+        );
+        ensure!(text.contains("--desired-count 0"), "{text}");
+    }
     Ok(())
+}
+
+#[test]
+fn every_call_is_tried_again_and_its_failure_told() {
+    let definition = definition();
+    let states = definition["States"].as_object().unwrap();
+    let calls = states.iter().filter(|(_, state)| state["Type"] == "Task");
+    for (name, call) in calls.filter(|(name, _)| !name.starts_with("Tell")) {
+        assert!(call["Retry"].is_array(), "{name}");
+        assert_eq!(call["Catch"][0]["Next"], "TellFailure", "{name}");
+    }
 }
