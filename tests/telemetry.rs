@@ -20,9 +20,11 @@ use headwater::telemetry::{
     server::Server,
 };
 use headwater_actors::{
-    metrics::{ALL, Kind},
+    metrics::{ALL, Kind, describe_all},
     status::{ErrorStatus, GetStatus, State, Status, Vitals},
 };
+use headwater_harness::promtool;
+use metrics::Label;
 use tokio::sync::watch;
 
 const LOOPBACK: &str = "127.0.0.1:0";
@@ -356,6 +358,29 @@ async fn clients_that_never_read_their_pages_keep_nobody_out_and_hold_a_few_page
     let closed = tokio::task::spawn_blocking(move || clients.into_iter().all(is_closed));
     assert!(closed.await.unwrap());
     server.stop().await;
+}
+
+#[test]
+fn prometheus_linter_finds_nothing_on_a_page_of_every_metric() {
+    let (recorder, page) = build("shop", IDLE_TIMEOUT).unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        describe_all();
+        for metric in ALL {
+            let label = |name: &&'static str| Label::new(*name, "a \"b\"\n\\");
+            let labels: Vec<Label> = metric.labels.iter().map(label).collect();
+            match metric.kind {
+                Kind::Counter => metrics::counter!(*metric, labels).increment(1),
+                Kind::Gauge => metrics::gauge!(*metric, labels).set(1.5),
+                Kind::Histogram { .. } => metrics::histogram!(*metric, labels).record(0.25),
+            }
+        }
+    });
+    let page = page.render(Some(State::Streaming));
+    for metric in ALL {
+        let head = format!("# HELP {} ", metric.name);
+        assert!(page.contains(&head), "`{head}`:\n{page}");
+    }
+    promtool::check_metrics(&page).unwrap();
 }
 
 /// The one test that installs the process-wide recorder.

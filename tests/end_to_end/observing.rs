@@ -1,6 +1,6 @@
 //! What the program says of itself while it works.
 
-use headwater_harness::{facts::Facts, faults::FaultProxy};
+use headwater_harness::{facts::Facts, faults::FaultProxy, promtool};
 use serde_json::{Value, json};
 
 use crate::{
@@ -106,6 +106,7 @@ async fn metrics_and_status_tell_what_the_binlog_and_the_stream_hold() -> anyhow
             "{name}: {value:?}"
         );
     }
+    promtool::check_metrics(&program.page("/metrics").await?.text())?;
     assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
     Ok(())
 }

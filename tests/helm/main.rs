@@ -1,7 +1,7 @@
 //! The chart: what `helm` renders from it keeps the promises that the cluster must help to keep.
 //!
-//! Needs `helm`: `HEADWATER_HELM`, or what `scripts/install helm` puts into the cache; without it these
-//! tests fail. Not here: a cluster.
+//! Needs `helm` (`HEADWATER_HELM`, or what `scripts/install helm` puts into the cache) and promtool; without them
+//! these tests fail. Not here: a cluster.
 
 #![allow(clippy::unwrap_used)] // a test ends there
 
@@ -10,6 +10,8 @@ mod chart;
 use std::{io::Write, path::Path, process::Command};
 
 use chart::{env, helm, of_kind, refusal, render, text, value, variable, with_settings};
+
+use headwater_harness::promtool;
 
 const POD: &str = "spec.template.spec";
 const READINESS: &str = "spec.template.spec.containers.[].readinessProbe.httpGet";
@@ -312,6 +314,18 @@ fn alerts_are_about_all_pods_so_that_one_on_standby_raises_none() {
             .iter()
             .all(|document| !document.contains("kind: PrometheusRule"))
     );
+}
+
+#[test]
+fn prometheus_linter_finds_nothing_in_the_alerts() {
+    let documents = render(&["--set", "metrics.prometheusRule.enabled=true"]);
+    let rule = documents
+        .iter()
+        .find(|document| document.contains("kind: PrometheusRule"))
+        .unwrap();
+    // A rules file is what stands under `spec`.
+    let (_, spec) = rule.split_once("\nspec:\n").unwrap();
+    promtool::check_rules(spec).unwrap();
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub mod ports;
 pub mod prepared;
 pub mod process;
 pub mod program;
+pub mod promtool;
 pub mod rds;
 pub mod sql;
 pub mod swallow;
