@@ -136,22 +136,17 @@ fn orders() -> Table {
         ("updated_at", ColumnKind::Timestamp { fsp: 3 }),
         ("attributes", ColumnKind::Json { length_bytes: 4 }),
     ];
-    Table {
-        name: TableName {
-            database: "shop".into(),
-            table: "orders".into(),
-        },
-        columns: columns
-            .into_iter()
-            .map(|(name, kind)| Column {
-                name: name.into(),
-                kind,
-                nullable: false,
-                visible: true,
-            })
-            .collect(),
-        primary_key: vec![0],
-    }
+    let name = TableName {
+        database: "shop".into(),
+        table: "orders".into(),
+    };
+    let columns = columns.into_iter().map(|(name, kind)| Column {
+        name: name.into(),
+        kind,
+        nullable: false,
+        visible: true,
+    });
+    Table::new(name, columns.collect(), vec![0])
 }
 
 fn push_image(row: u32, version: u8, images: &mut Vec<u8>) {

@@ -19,7 +19,7 @@ pub use event::{RowsEvent, parse};
 
 use crate::{
     Error,
-    schema::{Column, Table},
+    schema::{Column, Extent, Table},
     table_map::TableMap,
     transaction::Transaction,
     value,
@@ -94,6 +94,8 @@ pub struct Row<'a> {
 pub struct Image<'a> {
     pub table: &'a Table,
     pub present: &'a ColumnSet,
+    /// Whether that is every column.
+    pub has_all: bool,
     pub nulls: &'a [u8],
     pub values: &'a [u8],
 }
@@ -189,7 +191,7 @@ impl RowsBlock {
     pub fn count_rows(&self) -> Result<u32, Error> {
         let mut rows = self.rows();
         let mut count = 0_u32;
-        while rows.next_row()?.is_some() {
+        while rows.skip_row()? {
             count = count
                 .checked_add(1)
                 .ok_or_else(|| Error::malformed("rows event", "more than 2^32 rows"))?;
@@ -197,7 +199,8 @@ impl RowsBlock {
         Ok(count)
     }
 
-    fn rows_from(&self, offset: usize) -> Rows<'_> {
+    /// Every row from the one on that starts `offset` bytes into `images`.
+    pub fn rows_from(&self, offset: usize) -> Rows<'_> {
         let (has_before, has_after) = match self.kind {
             RowsKind::Insert => (false, true),
             RowsKind::Update => (true, true),
@@ -229,50 +232,71 @@ impl<'a> Shape<'a> {
     }
 
     /// Takes one image off the front of `input`.
-    #[inline]
+    #[inline(always)]
     fn take(&self, table: &'a Table, input: &mut &'a [u8]) -> Result<Image<'a>, Error> {
-        if self.present.columns != table.columns.len() {
-            return Err(wrong_width(table, self.present.columns));
-        }
         let whole: &'a [u8] = input;
-        let null_bytes = self.count.div_ceil(8);
-        let (nulls, values) = whole.split_at_checked(null_bytes).ok_or(Error::Short {
-            what: "NULL bits of a row image",
-            needed: null_bytes,
-            left: whole.len(),
-        })?;
-        let image = Image {
-            table,
-            present: self.present,
-            nulls,
-            values,
+        let nulls_and_values = self.measure(table, whole).and_then(|(null_bytes, bytes)| {
+            let (image, rest) = whole.split_at_checked(bytes)?;
+            *input = rest;
+            image.split_at_checked(null_bytes)
+        });
+        let Some((nulls, values)) = nulls_and_values else {
+            return Err(self.what_is_wrong(table, whole));
         };
-        let split = self
-            .measure(table, nulls, values)
-            .and_then(|used| values.split_at_checked(used));
-        let Some((values, rest)) = split else {
-            return Err(what_is_short(image));
-        };
-        *input = rest;
-        Ok(Image { values, ..image })
+        Ok(self.image(table, nulls, values))
     }
 
-    /// Bytes of the values; `None` when they do not fit into `values`.
-    #[inline]
-    fn measure(&self, table: &Table, nulls: &[u8], values: &[u8]) -> Option<usize> {
-        let all = self.count == self.present.columns;
-        let mut used = 0;
+    fn image(&self, table: &'a Table, nulls: &'a [u8], values: &'a [u8]) -> Image<'a> {
+        Image {
+            table,
+            present: self.present,
+            has_all: self.has_all(),
+            nulls,
+            values,
+        }
+    }
+
+    fn has_all(&self) -> bool {
+        self.count == self.present.columns
+    }
+
+    /// Bytes of the NULL bits and of the whole image at the front of `input`; `None` where it is cut short.
+    fn measure(&self, table: &Table, input: &[u8]) -> Option<(usize, usize)> {
+        if self.present.columns != table.extents.len() {
+            return None;
+        }
+        let null_bytes = self.count.div_ceil(8);
+        let nulls = input.get(..null_bytes)?;
+        let has_all = self.has_all();
+        let mut used = null_bytes;
         let mut seen = 0;
-        for (index, column) in table.columns.iter().enumerate() {
-            if !all && !bit(&self.present.bits, index) {
+        for (index, extent) in table.extents.iter().enumerate() {
+            if !has_all && !bit(&self.present.bits, index) {
                 continue;
             }
             if !bit(nulls, seen) {
-                used += value::size(&column.kind, values.get(used..)?)?;
+                used += extent.size(input.get(used..)?)?;
             }
             seen += 1;
         }
-        Some(used)
+        Some((null_bytes, used))
+    }
+
+    /// The error of an image that cannot be measured.
+    #[cold]
+    fn what_is_wrong(&self, table: &'a Table, input: &'a [u8]) -> Error {
+        if self.present.columns != table.columns.len() {
+            return wrong_width(table, self.present.columns);
+        }
+        let null_bytes = self.count.div_ceil(8);
+        let Some((nulls, values)) = input.split_at_checked(null_bytes) else {
+            return Error::Short {
+                what: "NULL bits of a row image",
+                needed: null_bytes,
+                left: input.len(),
+            };
+        };
+        what_is_short(self.image(table, nulls, values))
     }
 }
 
@@ -297,36 +321,61 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    #[inline]
-    fn next_row(&mut self) -> Result<Option<Row<'a>>, Error> {
+    /// The next row; `None` at the end.
+    #[inline(always)]
+    pub fn next_row(&mut self) -> Result<Option<Row<'a>>, Error> {
         if self.rest.is_empty() {
             return Ok(None);
         }
-        let left = self.rest.len();
         let mut rest = self.rest;
-        let before = self
-            .before
-            .map(|shape| shape.take(self.table, &mut rest))
-            .transpose()?;
-        let after = self
-            .after
-            .map(|shape| shape.take(self.table, &mut rest))
-            .transpose()?;
-        let bytes = left - rest.len();
-        if bytes == 0 {
-            return Err(Error::malformed(
-                "rows event",
-                "rows without any column, and bytes after them",
-            ));
-        }
-        self.rest = rest;
-        self.offset += bytes;
+        let before = match &self.before {
+            Some(shape) => Some(shape.take(self.table, &mut rest)?),
+            None => None,
+        };
+        let after = match &self.after {
+            Some(shape) => Some(shape.take(self.table, &mut rest)?),
+            None => None,
+        };
+        let bytes = self.pass(rest)?;
         Ok(Some(Row {
             before,
             after,
             bytes,
         }))
     }
+
+    /// Whether there was a row.
+    #[inline]
+    fn skip_row(&mut self) -> Result<bool, Error> {
+        if self.rest.is_empty() {
+            return Ok(false);
+        }
+        let mut rest = self.rest;
+        for shape in [&self.before, &self.after].into_iter().flatten() {
+            shape.take(self.table, &mut rest)?;
+        }
+        self.pass(rest).map(|_| true)
+    }
+
+    /// Up to `rest`. The bytes of what is before it.
+    #[inline(always)]
+    fn pass(&mut self, rest: &'a [u8]) -> Result<usize, Error> {
+        let bytes = self.rest.len() - rest.len();
+        if bytes == 0 {
+            return Err(without_columns());
+        }
+        self.rest = rest;
+        self.offset += bytes;
+        Ok(bytes)
+    }
+}
+
+#[cold]
+fn without_columns() -> Error {
+    Error::malformed(
+        "rows event",
+        "rows without any column, and bytes after them",
+    )
 }
 
 impl<'a> Iterator for Rows<'a> {
@@ -360,7 +409,8 @@ impl<'a> Image<'a> {
     pub fn cells(&self) -> Cells<'a> {
         Cells {
             columns: self.table.columns.iter(),
-            present: (!self.present.is_all()).then_some(&self.present.bits),
+            extents: self.table.extents.iter(),
+            present: (!self.has_all).then_some(&self.present.bits),
             nulls: self.nulls,
             index: 0,
             present_seen: 0,
@@ -373,6 +423,7 @@ impl<'a> Image<'a> {
 #[derive(Debug, Clone)]
 pub struct Cells<'a> {
     columns: std::slice::Iter<'a, Column>,
+    extents: std::slice::Iter<'a, Extent>,
     /// `None`: every column is present.
     present: Option<&'a [u8]>,
     nulls: &'a [u8],
@@ -386,7 +437,7 @@ impl<'a> Iterator for Cells<'a> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let column = self.columns.next()?;
+        let (column, extent) = (self.columns.next()?, self.extents.next()?);
         let index = self.index;
         self.index += 1;
         if self.present.is_some_and(|present| !bit(present, index)) {
@@ -397,7 +448,7 @@ impl<'a> Iterator for Cells<'a> {
         if bit(self.nulls, seen) {
             return Some(Ok(Cell::Null));
         }
-        let cell = value::cut(&column.kind, &mut self.rest);
+        let cell = value::cut_as(*extent, &column.kind, &mut self.rest);
         if cell.is_err() {
             self.columns = [].iter();
         }

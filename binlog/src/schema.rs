@@ -2,10 +2,12 @@
 //! and shared by `Arc`; never changed in place. The text of the log is all there is: no schema history.
 
 mod case;
+mod extent;
 
 use std::sync::Arc;
 
 pub use case::NameCase;
+pub(crate) use extent::{Extent, fraction_bytes};
 
 use crate::charset::Charset;
 
@@ -32,23 +34,39 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Indexes into `columns`, in key order; empty without a primary key.
     pub primary_key: Vec<usize>,
+    /// One per column: what a walk over an image asks of each, without a jump by its type.
+    pub(crate) extents: Box<[Extent]>,
+    bytes: usize,
 }
 
 impl Table {
+    pub fn new(name: TableName, columns: Vec<Column>, primary_key: Vec<usize>) -> Self {
+        let extents = columns.iter().map(|column| Extent::of(&column.kind));
+        Self {
+            extents: extents.collect(),
+            bytes: size_of::<Self>() + columns.iter().map(column_bytes).sum::<usize>(),
+            name,
+            columns,
+            primary_key,
+        }
+    }
+
     /// About what it takes in memory.
     pub fn bytes(&self) -> usize {
-        let label = |label: &String| size_of::<String>() + label.len() + ALLOCATION_BYTES;
-        let column = |column: &Column| {
-            let labels = match &column.kind {
-                ColumnKind::Enum { labels, .. } | ColumnKind::Set { labels, .. } => {
-                    labels.iter().map(label).sum()
-                }
-                _ => 0,
-            };
-            size_of::<Column>() + column.name.len() + ALLOCATION_BYTES + labels
-        };
-        size_of::<Self>() + self.columns.iter().map(column).sum::<usize>()
+        self.bytes
     }
+}
+
+fn column_bytes(column: &Column) -> usize {
+    let label = |label: &String| size_of::<String>() + label.len() + ALLOCATION_BYTES;
+    let labels = match &column.kind {
+        ColumnKind::Enum { labels, .. } | ColumnKind::Set { labels, .. } => {
+            labels.iter().map(label).sum()
+        }
+        _ => 0,
+    };
+    let fixed = size_of::<Column>() + size_of::<Extent>() + ALLOCATION_BYTES;
+    fixed + column.name.len() + labels
 }
 
 /// What the allocator adds to a small piece.

@@ -175,14 +175,7 @@ pub fn parse_with(
     label_charsets.end()?;
     enum_labels.end()?;
     set_labels.end()?;
-    Ok((
-        id,
-        Table {
-            name,
-            columns,
-            primary_key: optional.primary_key,
-        },
-    ))
+    Ok((id, Table::new(name, columns, optional.primary_key)))
 }
 
 /// A list with one entry per column of a class, given out in column order.

@@ -11,8 +11,8 @@ pub(crate) mod temporal;
 use crate::{
     Error,
     charset::Charset,
-    decimal::{self, Decimal},
-    schema::ColumnKind,
+    decimal::Decimal,
+    schema::{ColumnKind, Extent},
     time::{Date, DateTime, Time, Timestamp},
 };
 
@@ -57,7 +57,19 @@ pub enum Value<'a> {
 /// Splits one non-NULL column's bytes off the front of `input`, without the length that precedes them.
 #[inline]
 pub fn cut<'a>(kind: &ColumnKind, input: &mut &'a [u8]) -> Result<&'a [u8], Error> {
-    let (prefix, length) = extent(kind, input).ok_or_else(|| short(kind, 1, input.len()))?;
+    cut_as(Extent::of(kind), kind, input)
+}
+
+/// The same where the column's extent is at hand: one jump less.
+#[inline(always)]
+pub(crate) fn cut_as<'a>(
+    extent: Extent,
+    kind: &ColumnKind,
+    input: &mut &'a [u8],
+) -> Result<&'a [u8], Error> {
+    let Some((prefix, length)) = extent.measure(input) else {
+        return Err(short(kind, 1, input.len()));
+    };
     let whole: &'a [u8] = input;
     let end = prefix.saturating_add(length);
     match (whole.get(prefix..end), whole.get(end..)) {
@@ -67,50 +79,6 @@ pub fn cut<'a>(kind: &ColumnKind, input: &mut &'a [u8]) -> Result<&'a [u8], Erro
         }
         _ => Err(short(kind, end, input.len())),
     }
-}
-
-/// Bytes that the value at the front of `input` takes with its length prefix, which may be more than
-/// there are; `None` when `input` ends inside the prefix.
-#[inline]
-pub(crate) fn size(kind: &ColumnKind, input: &[u8]) -> Option<usize> {
-    let (prefix, length) = extent(kind, input)?;
-    Some(prefix.saturating_add(length))
-}
-
-/// Bytes of the length prefix and bytes of the value; `None` when `input` ends inside the prefix.
-#[inline(always)]
-fn extent(kind: &ColumnKind, input: &[u8]) -> Option<(usize, usize)> {
-    use ColumnKind as Kind;
-    let fixed = match *kind {
-        Kind::TinyInt { .. } | Kind::Year => 1,
-        Kind::SmallInt { .. } => 2,
-        Kind::MediumInt { .. } | Kind::Date | Kind::OldTime => 3,
-        Kind::Int { .. } | Kind::Float | Kind::OldTimestamp => 4,
-        Kind::BigInt { .. } | Kind::Double | Kind::OldDateTime => 8,
-        Kind::Decimal { precision, scale } => decimal::packed_bytes(precision, scale)?,
-        Kind::Bit { bits } => usize::from(bits).div_ceil(8),
-        Kind::Time { fsp } => 3 + temporal::fraction_bytes(fsp),
-        Kind::DateTime { fsp } => 5 + temporal::fraction_bytes(fsp),
-        Kind::Timestamp { fsp } => 4 + temporal::fraction_bytes(fsp),
-        Kind::Enum { bytes, .. } | Kind::Set { bytes, .. } => usize::from(bytes),
-        Kind::Text { length_bytes, .. }
-        | Kind::LongText { length_bytes, .. }
-        | Kind::Binary { length_bytes, .. }
-        | Kind::Blob { length_bytes }
-        | Kind::Json { length_bytes }
-        | Kind::Geometry { length_bytes }
-        | Kind::Vector { length_bytes } => {
-            let length = match (length_bytes, input) {
-                (1, [a, ..]) => u32::from(*a),
-                (2, [a, b, ..]) => u32::from(u16::from_le_bytes([*a, *b])),
-                (3, [a, b, c, ..]) => u32::from_le_bytes([*a, *b, *c, 0]),
-                (4, [a, b, c, d, ..]) => u32::from_le_bytes([*a, *b, *c, *d]),
-                _ => return None,
-            };
-            return Some((usize::from(length_bytes), length as usize));
-        }
-    };
-    Some((0, fixed))
 }
 
 /// What `bytes`, as [`cut`] gave them, mean.

@@ -33,14 +33,12 @@ pub fn table(columns: &[(&str, ColumnKind)], primary_key: &[usize]) -> Arc<Table
         nullable: true,
         visible: true,
     };
-    Arc::new(Table {
-        name: TableName {
-            database: "shop".into(),
-            table: "item".into(),
-        },
-        columns: columns.iter().map(column).collect(),
-        primary_key: primary_key.to_vec(),
-    })
+    let name = TableName {
+        database: "shop".into(),
+        table: "item".into(),
+    };
+    let columns = columns.iter().map(column).collect();
+    Arc::new(Table::new(name, columns, primary_key.to_vec()))
 }
 
 pub fn transaction() -> Transaction {

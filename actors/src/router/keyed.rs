@@ -42,8 +42,9 @@ pub struct Picked {
 
 pub fn lanes_of(block: &RowsBlock, lanes: u32) -> Result<Keyed, Error> {
     let mut rows = Vec::with_capacity(block.row_count as usize);
-    let (mut offset, mut moves) = (0, false);
-    while let Some(row) = block.row_at(offset)? {
+    let mut moves = false;
+    for row in block.rows() {
+        let (offset, row) = row?;
         let (lane, is_moving) = lane_of(block, &row, lanes)?;
         moves |= is_moving;
         let number = u32::try_from(rows.len())
@@ -54,7 +55,6 @@ pub fn lanes_of(block: &RowsBlock, lanes: u32) -> Result<Keyed, Error> {
             bytes: row.bytes,
             lane,
         });
-        offset += row.bytes;
     }
     Ok(if moves {
         Keyed::Moving(rows)

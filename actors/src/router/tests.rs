@@ -187,19 +187,17 @@ fn the_columns_of_a_wide_table_count_until_its_rows_are_delivered() {
         for item in &mut items {
             let Item::Rows(block) = item else { continue };
             let narrow = &block.table;
-            let mut wide = headwater_binlog::schema::Table {
-                name: narrow.name.clone(),
-                columns: Vec::new(),
-                primary_key: Vec::new(),
+            let column = |number| headwater_binlog::schema::Column {
+                name: format!("column_{number}"),
+                kind: headwater_binlog::schema::ColumnKind::Date,
+                nullable: true,
+                visible: true,
             };
-            for number in 0..1000 {
-                wide.columns.push(headwater_binlog::schema::Column {
-                    name: format!("column_{number}"),
-                    kind: headwater_binlog::schema::ColumnKind::Date,
-                    nullable: true,
-                    visible: true,
-                });
-            }
+            let wide = headwater_binlog::schema::Table::new(
+                narrow.name.clone(),
+                (0..1000).map(column).collect(),
+                Vec::new(),
+            );
             columns = wide.bytes();
             block.table = Arc::new(wide);
         }

@@ -14,7 +14,7 @@ use crate::{
     Error,
     cursor::Cursor,
     json,
-    schema::{Column, ColumnKind, Table},
+    schema::{Column, ColumnKind, Extent, Table},
     value,
 };
 
@@ -146,7 +146,7 @@ impl<'a> After<'a> {
                 Part::Diffs(cursor.take(bytes)?)
             }
             (false, false) => {
-                let bytes = value::size(&column.kind, whole).unwrap_or(usize::MAX);
+                let bytes = Extent::of(&column.kind).size(whole).unwrap_or(usize::MAX);
                 Part::Value(cursor.take(bytes)?)
             }
         };

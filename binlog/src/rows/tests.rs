@@ -25,11 +25,7 @@ pub(super) fn table(kinds: Vec<ColumnKind>) -> Arc<Table> {
         database: "shop".into(),
         table: "orders".into(),
     };
-    Arc::new(Table {
-        name,
-        columns,
-        primary_key: vec![0],
-    })
+    Arc::new(Table::new(name, columns, vec![0]))
 }
 
 fn two_columns() -> Arc<Table> {

@@ -100,11 +100,8 @@ fn positional(name: TableName, logged: Vec<Logged>) -> Table {
             visible: true,
         }
     };
-    Table {
-        name,
-        columns: logged.into_iter().enumerate().map(column).collect(),
-        primary_key: Vec::new(),
-    }
+    let columns = logged.into_iter().enumerate().map(column).collect();
+    Table::new(name, columns, Vec::new())
 }
 
 /// ENUM and SET are little-endian integers on the wire.
@@ -168,11 +165,7 @@ fn listed(name: &TableName, logged: Vec<Logged>, list: &ColumnList) -> Result<Ta
     if primary_key.iter().any(|index| columns.len() <= *index) {
         return Err("its primary key names a column that is not listed".into());
     }
-    Ok(Table {
-        name: name.clone(),
-        columns,
-        primary_key,
-    })
+    Ok(Table::new(name.clone(), columns, primary_key))
 }
 
 /// A YEAR has a bit that says nothing.

@@ -6,13 +6,9 @@
 use super::big_endian;
 use crate::{
     Error,
+    schema::fraction_bytes,
     time::{Date, DateTime, Time},
 };
-
-#[inline]
-pub(super) fn fraction_bytes(fsp: u8) -> usize {
-    usize::from(fsp).div_ceil(2)
-}
 
 #[inline]
 pub(super) fn date(packed: u32) -> Result<Date, Error> {

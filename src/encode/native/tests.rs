@@ -30,22 +30,17 @@ const VARCHAR: ColumnKind = ColumnKind::Text {
 };
 
 fn table(columns: &[(&str, ColumnKind)], primary_key: &[usize]) -> Arc<Table> {
-    Arc::new(Table {
-        name: TableName {
-            database: "shop".into(),
-            table: "orders".into(),
-        },
-        columns: columns
-            .iter()
-            .map(|(name, kind)| Column {
-                name: (*name).into(),
-                kind: kind.clone(),
-                nullable: true,
-                visible: true,
-            })
-            .collect(),
-        primary_key: primary_key.to_vec(),
-    })
+    let name = TableName {
+        database: "shop".into(),
+        table: "orders".into(),
+    };
+    let columns = columns.iter().map(|(name, kind)| Column {
+        name: (*name).into(),
+        kind: kind.clone(),
+        nullable: true,
+        visible: true,
+    });
+    Arc::new(Table::new(name, columns.collect(), primary_key.to_vec()))
 }
 
 fn transaction(gtid: Option<u64>) -> Transaction {
@@ -274,20 +269,17 @@ fn of_a_minimal_image_only_what_is_known_is_written() {
 
 #[test]
 fn names_are_escaped_once_and_for_all() {
-    let mut odd = Table {
-        name: TableName {
-            database: "a\"b".into(),
-            table: "t\\\n".into(),
-        },
-        columns: Vec::new(),
-        primary_key: vec![0],
+    let name = TableName {
+        database: "a\"b".into(),
+        table: "t\\\n".into(),
     };
-    odd.columns.push(Column {
+    let column = Column {
         name: "c\"\u{e9}".into(),
         kind: INT,
         nullable: false,
         visible: true,
-    });
+    };
+    let odd = Table::new(name, vec![column], vec![0]);
     let insert = block(&Arc::new(odd), RowsKind::Insert, b"\0\x01\0\0\0");
     let line = write(&insert, false).expect("a row");
     assert!(

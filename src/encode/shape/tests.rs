@@ -27,14 +27,11 @@ fn users() -> Table {
         nullable: true,
         visible: true,
     };
-    Table {
-        name: TableName {
-            database: "shop".into(),
-            table: "users".into(),
-        },
-        columns: ["id", "email", "note"].map(column).into(),
-        primary_key: vec![0],
-    }
+    let name = TableName {
+        database: "shop".into(),
+        table: "users".into(),
+    };
+    Table::new(name, ["id", "email", "note"].map(column).into(), vec![0])
 }
 
 fn shape(plan: ShapePlan) -> Option<String> {

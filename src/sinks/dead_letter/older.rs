@@ -149,11 +149,8 @@ pub fn table(
         nullable: body.nullable,
         visible: !body.invisible,
     };
-    Ok(Table {
-        name,
-        columns: columns.into_iter().map(column).collect(),
-        primary_key,
-    })
+    let columns = columns.into_iter().map(column).collect();
+    Ok(Table::new(name, columns, primary_key))
 }
 
 #[cfg(test)]

@@ -102,14 +102,18 @@ impl LaneBuffer {
         };
         let encoder = lines.block(block);
         let number = open.end.batch;
+        let mut rows = block.rows_from(open.end.offset);
+        let mut at_hand = None;
         while open.end.part == part && open.end.batch == number {
-            let row = match block.row_at(open.end.offset) {
-                Ok(Some(row)) => row,
-                Ok(None) => {
-                    open.end = open.end.past_part(batch);
-                    break;
-                }
-                Err(error) => return Err(Poison::broken_block(block, &error)),
+            // Of a row with several lines the next one may be due.
+            if open.end.line == 0 || at_hand.is_none() {
+                at_hand = rows
+                    .next_row()
+                    .map_err(|error| Poison::broken_block(block, &error))?;
+            }
+            let Some(row) = at_hand else {
+                open.end = open.end.past_part(batch);
+                break;
             };
             let index = numbers
                 .as_ref()

@@ -15,24 +15,20 @@ fn table() -> Table {
         nullable: true,
         visible: true,
     };
-    Table {
-        name: TableName {
-            database: "shop".into(),
-            table: "orders".into(),
-        },
-        columns: vec![
-            column("id", ColumnKind::Int { unsigned: false }),
-            column(
-                "code",
-                ColumnKind::Binary {
-                    length_bytes: 1,
-                    pad_to: 0,
-                },
-            ),
-            column("n", ColumnKind::SmallInt { unsigned: true }),
-        ],
-        primary_key: vec![2, 0],
-    }
+    let name = TableName {
+        database: "shop".into(),
+        table: "orders".into(),
+    };
+    let code = ColumnKind::Binary {
+        length_bytes: 1,
+        pad_to: 0,
+    };
+    let columns = vec![
+        column("id", ColumnKind::Int { unsigned: false }),
+        column("code", code),
+        column("n", ColumnKind::SmallInt { unsigned: true }),
+    ];
+    Table::new(name, columns, vec![2, 0])
 }
 
 fn read(columns: &[usize], present: &[u8], nulls: &[u8], values: &[u8]) -> Option<Vec<u8>> {
@@ -44,6 +40,7 @@ fn read(columns: &[usize], present: &[u8], nulls: &[u8], values: &[u8]) -> Optio
     let image = Image {
         table: &table,
         present: &present,
+        has_all: present.is_all(),
         nulls,
         values,
     };
@@ -90,6 +87,7 @@ fn an_image_that_is_cut_short_is_an_error_and_leaves_nothing() {
         let image = Image {
             table: &table,
             present: &present,
+            has_all: true,
             nulls: &[0],
             values: &VALUES[..length],
         };

@@ -19,14 +19,12 @@ fn table(kinds: &[ColumnKind]) -> Table {
         nullable: true,
         visible: true,
     };
-    Table {
-        name: TableName {
-            database: "shop".into(),
-            table: "orders".into(),
-        },
-        columns: kinds.iter().enumerate().map(column).collect(),
-        primary_key: Vec::new(),
-    }
+    let name = TableName {
+        database: "shop".into(),
+        table: "orders".into(),
+    };
+    let columns = kinds.iter().enumerate().map(column).collect();
+    Table::new(name, columns, Vec::new())
 }
 
 /// One column, not NULL: its bytes in the image, or the reason.
@@ -305,6 +303,7 @@ fn values<'a>(table: &'a Table, image: &'a [u8], present: &'a ColumnSet) -> Vec<
     let image = Image {
         table,
         present,
+        has_all: present.is_all(),
         nulls,
         values,
     };

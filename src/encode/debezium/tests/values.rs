@@ -6,10 +6,8 @@ use super::*;
 
 /// One column with the value whose bytes (length prefix included) are given.
 fn value_of(options: DebeziumOptions, column: Column, bytes: &[u8]) -> Result<String, Error> {
-    let table = Arc::new(Table {
-        columns: vec![column],
-        ..Arc::into_inner(table(&[], &[])).expect("alone")
-    });
+    let name = table(&[], &[]).name.clone();
+    let table = Arc::new(Table::new(name, vec![column], Vec::new()));
     let insert = block(&table, RowsKind::Insert, &[&[0], bytes].concat());
     let line = lines(&encoder(options), &insert)?.remove(0);
     let (_, value) = line.split_once(r#""after":{"c":"#).expect("after");

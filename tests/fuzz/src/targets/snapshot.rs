@@ -75,6 +75,7 @@ pub fn selected_row(input: &[u8]) -> usize {
     let image = Image {
         table: &table,
         present: &present,
+        has_all: present.is_all(),
         nulls,
         values,
     };

@@ -79,11 +79,11 @@ pub fn table() -> Arc<Table> {
         visible: true,
     };
     let make = || {
-        Arc::new(Table {
-            name: fixture::name("a"),
-            columns: ["id", "v", "w"].map(column).into(),
-            primary_key: vec![0],
-        })
+        Arc::new(Table::new(
+            fixture::name("a"),
+            ["id", "v", "w"].map(column).into(),
+            vec![0],
+        ))
     };
     Arc::clone(TABLE.get_or_init(make))
 }
