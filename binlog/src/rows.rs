@@ -66,17 +66,41 @@ impl RowsBlock {
     /// of the statement.
     pub fn shared_bytes(&self, before: Option<&Self>) -> usize {
         let is_same_table = before.is_some_and(|before| Arc::ptr_eq(&before.table, &self.table));
-        let table = match (is_same_table, &self.map) {
-            (true, _) => 0,
-            (false, None) => self.table.bytes(),
-            (false, Some(map)) => self.table.bytes() + map.body.len(),
-        };
-        let is_same_query = match (before.and_then(|before| before.query.as_ref()), &self.query) {
-            (Some(before), Some(query)) => Arc::ptr_eq(before, query),
-            _ => false,
-        };
-        let query = self.query.as_ref().filter(|_| !is_same_query);
-        table + query.map_or(0, |query| query.len())
+        let table = if is_same_table { 0 } else { self.table_bytes() };
+        table + self.query_bytes(before)
+    }
+
+    /// What all of them keep alive beside their rows, each table counted once.
+    pub fn shared_bytes_of<'a>(blocks: impl Iterator<Item = &'a Self>) -> usize {
+        let mut tables: Vec<&Self> = Vec::new();
+        let mut queries = 0;
+        let mut before = None;
+        for block in blocks {
+            queries += block.query_bytes(before);
+            if !before.is_some_and(|before| Arc::ptr_eq(&before.table, &block.table)) {
+                tables.push(block);
+            }
+            before = Some(block);
+        }
+        tables.sort_unstable_by_key(|block| Arc::as_ptr(&block.table));
+        tables.dedup_by_key(|block| Arc::as_ptr(&block.table));
+        queries
+            + tables
+                .iter()
+                .map(|block| block.table_bytes())
+                .sum::<usize>()
+    }
+
+    fn table_bytes(&self) -> usize {
+        let map = self.map.as_ref().map_or(0, |map| map.body.len());
+        self.table.bytes() + map
+    }
+
+    fn query_bytes(&self, before: Option<&Self>) -> usize {
+        let before = before.and_then(|before| before.query.as_ref());
+        let is_new = |query: &&Arc<str>| before.is_none_or(|before| !Arc::ptr_eq(before, query));
+        let query = self.query.as_ref().filter(is_new);
+        query.map_or(0, |query| query.len())
     }
 }
 

@@ -117,7 +117,8 @@ impl Router {
         let now = Instant::now();
         self.observe(&segments, now);
         if !matches!(self.ordering, OrderingKey::PrimaryKey { .. }) {
-            detach(&mut segments, permit.bytes());
+            let chunk_bytes = permit.bytes().saturating_sub(shared_bytes(&segments));
+            detach(&mut segments, chunk_bytes);
         }
         permit.grow(lacking(&segments, permit.bytes()));
         let mut actions = Vec::new();
@@ -383,13 +384,17 @@ fn detach(segments: &mut [Segment], chunk_bytes: usize) {
     }
 }
 
-/// What tables and statements take that rows keep alive, as far as the batch's permit has no bytes for it.
+/// What tables and statements take that rows keep alive, by lane.
+fn shared_bytes(segments: &[Segment]) -> usize {
+    let lanes = segments.iter().flat_map(|segment| segment.lanes.iter());
+    lanes.map(|parts| parts.shared_bytes).sum()
+}
+
+/// As far as the batch's permit has no bytes for it: lanes of one table count it each.
 fn lacking(segments: &[Segment], permit_bytes: usize) -> usize {
     let lanes = segments.iter().flat_map(|segment| segment.lanes.iter());
-    let (kept, shared) = lanes.fold((0, 0), |(kept, shared), parts| {
-        (kept + parts.kept_bytes(), shared + parts.shared_bytes)
-    });
-    shared.min(kept.saturating_sub(permit_bytes))
+    let kept: usize = lanes.map(|parts| parts.kept_bytes()).sum();
+    shared_bytes(segments).min(kept.saturating_sub(permit_bytes))
 }
 
 fn count(counted: &TableStatus) {

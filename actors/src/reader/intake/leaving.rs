@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use headwater_binlog::{assembler::Item, columns::Known};
+use headwater_binlog::{assembler::Item, columns::Known, rows::RowsBlock};
 
 use super::{HOLD_BYTES_MAX, HOLD_SHARED_BYTES_MAX, Intake, Next};
 use crate::{
@@ -24,7 +24,7 @@ impl Intake {
             .skip(self.boundary)
             .map(image_bytes)
             .sum::<usize>();
-        if HOLD_BYTES_MAX < held_bytes || HOLD_SHARED_BYTES_MAX < self.shared_bytes() {
+        if HOLD_BYTES_MAX < held_bytes || HOLD_SHARED_BYTES_MAX < self.held_shared_bytes() {
             let Some(begin) = self.assembler.doubt().cloned() else {
                 return Ok(self.slice()?.map_or(Next::Read, Next::Send));
             };
@@ -86,22 +86,13 @@ impl Intake {
     }
 
     /// What the rows that wait keep alive beside themselves.
-    fn shared_bytes(&self) -> usize {
-        let waiting = self.items.iter().skip(self.boundary);
-        let mut blocks = waiting.filter_map(|item| match item {
-            Item::Rows(block) => Some(block),
-            Item::Statement(_) | Item::Commit(_) | Item::Moved(_) => None,
-        });
-        let mut before = None;
-        let mut bytes = 0;
-        for block in &mut blocks {
-            bytes += block.shared_bytes(before);
-            before = Some(block);
-        }
-        bytes
+    fn held_shared_bytes(&self) -> usize {
+        shared_bytes(self.items.get(self.boundary..).unwrap_or_default())
     }
 
-    fn leave(&mut self, items: Vec<Item>, permit: Permit) -> Result<SourceBatch, Gap> {
+    fn leave(&mut self, items: Vec<Item>, mut permit: Permit) -> Result<SourceBatch, Gap> {
+        // Before anything more is read: the Router may come to it much later.
+        permit.grow(shared_bytes(&items));
         (self.boundary, self.detached) = (0, 0);
         self.ended.columns = self.new_columns();
         let mut advance = self.ended.take();
@@ -121,6 +112,14 @@ impl Intake {
         self.column_changes = changes;
         has_changed.then(|| self.assembler.columns(KEPT_BYTES_MAX))
     }
+}
+
+/// What rows keep alive beside themselves.
+fn shared_bytes(items: &[Item]) -> usize {
+    RowsBlock::shared_bytes_of(items.iter().filter_map(|item| match item {
+        Item::Rows(block) => Some(block),
+        Item::Statement(_) | Item::Commit(_) | Item::Moved(_) => None,
+    }))
 }
 
 pub(super) fn image_bytes(item: &Item) -> usize {

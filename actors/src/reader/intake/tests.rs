@@ -2,6 +2,7 @@
 
 mod columns;
 mod had;
+mod shared;
 mod undone;
 
 use headwater_binlog::{
