@@ -96,7 +96,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn copied(lines: u64) -> Box<SnapshotAdvance> {
     let id = CopyId {
         run: "r".into(),
-        table: fixture::name(if lines % 2 == 0 { "a" } else { "b" }),
+        table: fixture::name(if lines.is_multiple_of(2) { "a" } else { "b" }),
     };
     let copy = TableCopy {
         rows: lines,

@@ -41,10 +41,7 @@ use headwater_actors::{
     status::{GetStatus, Status},
     supervisor::{End, PipelineParts, Shutdown, Supervisor},
 };
-use headwater_binlog::{
-    gtid::{GtidSet, Uuid},
-    schema::TableName,
-};
+use headwater_binlog::gtid::{GtidSet, Uuid};
 use tokio::sync::{oneshot, watch};
 
 use self::{
