@@ -18,9 +18,9 @@ use crate::{
     },
     lease::work::Work,
     mysql::{SourceOptions, SourcePlan},
-    settings::{Loaded, Run},
+    settings::Loaded,
     sinks::{SinkOptions, SinkPlan, Template},
-    snapshot::{RunOptions, SnapshotOptions, SnapshotPlan},
+    snapshot::{SnapshotOptions, SnapshotPlan, run_target},
     telemetry::{TelemetryOptions, TelemetryPlan},
 };
 
@@ -110,7 +110,12 @@ impl Plan {
         let work = work(&source, settings.source.tables(), &sink, &routes);
         let checkpoint = settings.checkpoint.plan(&source, work)?;
         let tables = checkpoint.tables_sent(settings.source.tables())?;
-        let runs: Result<Vec<RunOptions>, _> = loaded.runs.iter().map(Run::read).collect();
+        let runs: Result<Vec<_>, Error> = loaded
+            .runs
+            .iter()
+            .enumerate()
+            .map(|(number, run)| Ok((run.read()?, run_target(number, run, &sink)?)))
+            .collect();
         let snapshot = settings.snapshot.plan(&runs?, &tables)?;
         let sink = match checkpoint.call_max() {
             Some(longest) => sink.with_calls_of_at_most(longest),

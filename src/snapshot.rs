@@ -7,4 +7,6 @@ mod copies;
 mod options;
 
 pub use copies::{ensure_matched, plan_copies};
-pub use options::{RunOptions, RunPlan, SnapshotOptions, SnapshotPlan, condition, ensure_run_name};
+pub use options::{
+    RunOptions, RunPlan, SnapshotOptions, SnapshotPlan, condition, ensure_run_name, run_target,
+};

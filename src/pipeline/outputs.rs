@@ -15,12 +15,13 @@ use headwater_actors::{
         store::{CheckpointStore, LastEnd, Stored},
     },
 };
+use headwater_binlog::schema::TableName;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::routes::Formats;
 use crate::{
     lease::gate::LeaseGate,
-    plan::Plan,
+    plan::{Plan, RoutePlan},
     sinks::{Shared, SinkPlan, Template, dead_letter::DeadLetterFile},
 };
 
@@ -70,14 +71,23 @@ impl Outputs {
             let sink = route.literal_sink(&self.plan.sink)?;
             Some((Some(route.place()), sink))
         });
+        let runs = self.plan.snapshot.runs.iter().filter_map(|run| {
+            let name = run.target.as_ref()?.literal()?;
+            let sink = self.plan.sink.clone().with_target(name.to_owned());
+            Some((Some(format!("run {} of snapshots", run.name)), sink))
+        });
         std::iter::once((None, self.plan.sink.clone()))
             .chain(routes)
+            .chain(runs)
             .collect()
     }
 
     /// How the lane leaves, in one of `formats`; its sink connected.
     pub async fn route(&self, lane: &Lane, formats: &Formats) -> Result<Route, Failure> {
         let table = &lane.table;
+        if let Some(run) = &lane.run {
+            return self.route_apart(run, table, formats).await;
+        }
         let route = self.plan.route_of(table);
         let place = format!("table '{table}' goes by {}", route.place());
         let plan = route.sink(&self.plan.sink, table).map_err(|error| {
@@ -88,15 +98,33 @@ impl Outputs {
             )
         })?;
         let sink = self.sink(&plan).await;
-        let packing = &route.packing;
-        Ok(Route {
-            sink: sink.map_err(|failure| named(Some(&place), failure))?,
-            encoder: formats.encoder(&route.format),
-            packing: packing.kind,
-            compression: packing.compression,
-            partition_key: packing.partition_key.clone(),
-            record_bytes_max: packing.record_bytes_max,
-        })
+        let sink = sink.map_err(|failure| named(Some(&place), failure))?;
+        Ok(route.through(sink, formats))
+    }
+
+    /// As the table's changes leave, but to the run's own target.
+    async fn route_apart(
+        &self,
+        run: &str,
+        table: &TableName,
+        formats: &Formats,
+    ) -> Result<Route, Failure> {
+        let mut runs = self.plan.snapshot.runs.iter();
+        let found = runs.find(|it| &*it.name == run);
+        let Some(target) = found.and_then(|run| run.target.as_ref()) else {
+            return Err(Failure::definite(format!(
+                "run {run} of snapshots has no target of its own any more, and {table} is being copied to it"
+            ))
+            .with_hint("write it into [[snapshot.runs]] again as it was; or `headwater snapshot cancel`, and give what is left a run of another name"));
+        };
+        let place = format!("table '{table}' of run {run}");
+        let name = target.of(table).map_err(|error| {
+            Failure::definite(format!("{place}: `{}` gives it no name", target.key()))
+                .because(error)
+        })?;
+        let sink = self.sink(&self.plan.sink.clone().with_target(name)).await;
+        let sink = sink.map_err(|failure| named(Some(&place), failure))?;
+        Ok(self.plan.route_of(table).through(sink, formats))
     }
 
     /// The target's sink; the first call connects. Targets do not wait for each other.
@@ -144,6 +172,19 @@ impl Outputs {
             }
         }
         found
+    }
+}
+
+impl RoutePlan {
+    fn through(&self, sink: Arc<dyn Sink>, formats: &Formats) -> Route {
+        Route {
+            sink,
+            encoder: formats.encoder(&self.format),
+            packing: self.packing.kind,
+            compression: self.packing.compression,
+            partition_key: self.packing.partition_key.clone(),
+            record_bytes_max: self.packing.record_bytes_max,
+        }
     }
 }
 

@@ -44,9 +44,7 @@ pub(super) fn effective(loaded: &Loaded) -> String {
     }
     for run in &loaded.runs {
         out.push_str(&format!("\n[[{}]]\n", runs::KEY));
-        let own = runs::KEYS
-            .iter()
-            .filter_map(|(key, _)| Some((*key, run.get(key)?)));
+        let own = runs::keys().filter_map(|(key, _)| Some((key, run.get(key)?)));
         for (key, value) in own {
             pair(&mut out, key, value);
         }

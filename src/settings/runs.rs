@@ -7,20 +7,24 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Problem,
+    Problem, join,
     layers::{Layer, Walk, convert, found},
     schema::Kind,
 };
-use crate::options;
+use crate::{options, sinks};
 
 pub(super) const KEY: &str = "snapshot.runs";
 
-/// The keys of a run, in the order in which they are shown.
-pub(super) const KEYS: [(&str, Kind); 3] = [
-    ("name", Kind::Text),
-    ("tables", Kind::List),
-    ("where", Kind::Text),
-];
+/// The keys of a run, in the order in which they are shown: its own, and where its rows go.
+pub(super) fn keys() -> impl Iterator<Item = (&'static str, Kind)> {
+    let own = [
+        ("name", Kind::Text),
+        ("tables", Kind::List),
+        ("where", Kind::Text),
+    ];
+    let targets = sinks::targets().map(|target| (target.key, Kind::Text));
+    own.into_iter().chain(targets)
+}
 
 /// One run as the file has it.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +39,11 @@ impl Run {
         let merged = config::Config::builder().add_source(self.clone()).build();
         let read = merged.and_then(config::Config::try_deserialize);
         read.map_err(super::refused)
+    }
+
+    /// The text that the run has for the target's key of the top level.
+    pub fn target(&self, key: &str) -> Option<String> {
+        self.get(key).map(ToString::to_string)
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
@@ -84,7 +93,7 @@ impl Walk<'_> {
                 origin: self.origin(start),
                 ..Run::default()
             };
-            self.run(number, table, &mut run.values);
+            self.run(number, "", table, &mut run.values);
             for required in ["name", "tables"] {
                 if !table.iter().any(|(name, _)| name.get_ref() == required) {
                     self.problems.push(Problem::RunLacks {
@@ -97,12 +106,20 @@ impl Walk<'_> {
         }
     }
 
-    fn run(&mut self, number: usize, table: &DeTable<'_>, run: &mut Layer) {
+    fn run(&mut self, number: usize, prefix: &str, table: &DeTable<'_>, run: &mut Layer) {
         for (name, value) in table {
-            let (name, origin) = (name.get_ref(), self.origin(name.span().start));
+            let origin = self.origin(name.span().start);
+            let name = join(prefix, name.get_ref());
             let key = format!("{KEY}[{number}].{name}");
-            let Some((_, kind)) = KEYS.iter().find(|(known, _)| known == name) else {
-                let suggestion = "a run has name, tables, where".to_owned();
+            if let DeValue::Table(inner) = value.get_ref()
+                && keys().any(|(known, _)| known.starts_with(&format!("{name}.")))
+            {
+                self.run(number, &name, inner, run);
+                continue;
+            }
+            let Some((_, kind)) = keys().find(|(known, _)| *known == name) else {
+                let names: Vec<&str> = keys().map(|(name, _)| name).collect();
+                let suggestion = format!("a run has {}", names.join(", "));
                 self.problems.push(Problem::Unknown {
                     key,
                     origin,
@@ -110,8 +127,8 @@ impl Walk<'_> {
                 });
                 continue;
             };
-            match convert(value.get_ref(), *kind, Some(&origin)) {
-                Some(value) => run.insert(name, value),
+            match convert(value.get_ref(), kind, Some(&origin)) {
+                Some(value) => run.insert(&name, value),
                 None => self.problems.push(Problem::WrongType {
                     expected: kind.expected(&key, value.get_ref().as_str()),
                     key,
@@ -150,7 +167,7 @@ mod tests {
     }
 
     const TWO: &str = "[[snapshot.runs]]\nname = \"a\"\ntables = [\"shop.*\"]\n\
-        [[snapshot.runs]]\nname = \"b\"\ntables = []\nwhere = \"id > 7\"\n";
+        [[snapshot.runs]]\nname = \"b\"\ntables = []\nwhere = \"id > 7\"\nsink.file.path = \"b\"\n";
 
     #[test]
     fn runs_are_read_in_their_order_and_each_value_knows_its_line() {
@@ -175,6 +192,8 @@ mod tests {
             ("a", "b"),
             "{printed}"
         );
+        let path = |loaded: &Loaded| loaded.runs[1].target("sink.file.path");
+        assert_eq!(path(&again).as_deref(), Some("b"), "{printed}");
     }
 
     #[test]
@@ -191,7 +210,7 @@ mod tests {
             ),
             (
                 "[[snapshot.runs]]\nname = \"a\"\ntables = []\nsink = \"x\"\n",
-                "a run has name, tables, where",
+                "a run has name, tables, where, sink.",
             ),
         ] {
             let error = loaded(text, &[]).unwrap_err();

@@ -56,12 +56,15 @@ pub fn plan_copies(
                 run: Arc::clone(&run.name),
                 table: table.clone(),
             };
-            now.add(id, TableCopy::new(run.condition.clone()));
+            let copy = TableCopy {
+                is_apart: run.target.is_some(),
+                ..TableCopy::new(run.condition.clone())
+            };
+            now.add(id, copy);
         }
     }
-    if !now.are_over() {
-        now.attempt += 1;
-    }
+    // Also without a copy: one may be asked for at any time, and be forgotten by a crash before it is stored.
+    now.attempt += 1;
     now
 }
 

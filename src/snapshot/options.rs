@@ -8,7 +8,11 @@ use headwater_actors::{
 };
 use serde::Deserialize;
 
-use crate::options::{Error, number};
+use crate::{
+    options::{Error, number},
+    settings::Run,
+    sinks::{self, Facts, SinkPlan, Template},
+};
 
 const TABLES: &str = "snapshot.tables";
 /// A condition is written by hand, and stands in the checkpoint once a table.
@@ -28,7 +32,6 @@ pub struct SnapshotOptions {
 
 /// One of `[[snapshot.runs]]`.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RunOptions {
     name: String,
     tables: Vec<String>,
@@ -54,11 +57,17 @@ pub struct RunPlan {
     pub tables: TableFilter,
     /// The text of a WHERE clause.
     pub condition: Option<Arc<str>>,
+    /// Where its rows go; `None`: where the table's changes go.
+    pub target: Option<Template>,
 }
 
 impl SnapshotOptions {
     /// `sent` is what `source.tables` includes.
-    pub fn plan(&self, runs: &[RunOptions], sent: &TableFilter) -> Result<SnapshotPlan, Error> {
+    pub fn plan(
+        &self,
+        runs: &[(RunOptions, Option<Template>)],
+        sent: &TableFilter,
+    ) -> Result<SnapshotPlan, Error> {
         let tables = match self.tables.is_empty() {
             true => None,
             false => Some(filter(TABLES, &self.tables, sent)?),
@@ -100,7 +109,30 @@ impl SnapshotPlan {
     }
 }
 
-fn plan_runs(runs: &[RunOptions], sent: &TableFilter) -> Result<Vec<RunPlan>, Error> {
+/// The run's own target; one of another kind of sink than the pipeline's is refused.
+pub fn run_target(number: usize, run: &Run, sink: &SinkPlan) -> Result<Option<Template>, Error> {
+    let Facts { name, target, .. } = sink.facts();
+    let mut given = sinks::targets().filter_map(|it| Some((it, run.target(it.key)?)));
+    let Some((setting, text)) = given.next() else {
+        return Ok(None);
+    };
+    if *target != Some(setting) {
+        return Err(Error::new(
+            run_key(number, setting.key),
+            format!("has no effect with sink.type = \"{name}\""),
+            "a run has the sink of the top level; remove the key",
+        ));
+    }
+    let template = Template::new(setting, &text);
+    template
+        .map(Some)
+        .map_err(|error| error.under(&format!("snapshot.runs[{number}]")))
+}
+
+fn plan_runs(
+    runs: &[(RunOptions, Option<Template>)],
+    sent: &TableFilter,
+) -> Result<Vec<RunPlan>, Error> {
     if runs.len() > RUNS_MAX {
         let found = format!("there are {} runs", runs.len());
         let remedy = format!("remove those that are done; at most {RUNS_MAX} may stand there");
@@ -108,7 +140,7 @@ fn plan_runs(runs: &[RunOptions], sent: &TableFilter) -> Result<Vec<RunPlan>, Er
     }
     let mut names = BTreeSet::new();
     let mut planned = Vec::with_capacity(runs.len());
-    for (number, run) in runs.iter().enumerate() {
+    for (number, (run, target)) in runs.iter().enumerate() {
         let key = |name| run_key(number, name);
         ensure_run_name(&run.name)
             .map_err(|(found, remedy)| Error::new(key("name"), found, remedy))?;
@@ -126,6 +158,7 @@ fn plan_runs(runs: &[RunOptions], sent: &TableFilter) -> Result<Vec<RunPlan>, Er
             name: run.name.as_str().into(),
             tables: filter(&key("tables"), &run.tables, sent)?,
             condition,
+            target: target.clone(),
         });
     }
     Ok(planned)
@@ -226,6 +259,21 @@ mod tests {
             ("fix.1", Some("id > 7"))
         );
         assert_eq!((plan.rules.rows_per_sec_max, plan.patterns().len()), (5, 1));
+    }
+
+    #[test]
+    fn a_run_may_have_a_target_of_the_pipelines_own_kind_of_sink() {
+        let text = |sink: &str| {
+            format!(
+                "[sink]\ntype = \"file\"\nfile.path = \"all\"\n[[snapshot.runs]]\nname = \"a\"\n\
+                 tables = [\"shop.*\"]\nsink.{sink}"
+            )
+        };
+        let planned = plan(&text("file.path = \"{table}.jsonl\"")).unwrap();
+        let target = planned.runs[0].target.as_ref().unwrap();
+        assert_eq!(target.to_string(), "{table}.jsonl");
+        let refused = plan(&text("kinesis.stream = \"a\"")).unwrap_err();
+        assert_eq!(refused.key, "snapshot.runs[0].sink.kinesis.stream");
     }
 
     #[test]

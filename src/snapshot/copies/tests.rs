@@ -51,6 +51,7 @@ impl Pipeline {
             name: (*name).into(),
             tables: filter(&[tables]),
             condition: condition.map(Into::into),
+            target: None,
         };
         SnapshotPlan {
             tables: (!self.copied.is_empty()).then(|| filter(&self.copied)),
@@ -122,14 +123,15 @@ fn a_first_start_copies_what_both_lists_take_and_the_next_goes_on() {
     assert_eq!(pipeline.snapshots().attempt, 2);
     pipeline.complete_all();
     assert!(pipeline.launch().is_empty());
-    assert_eq!(pipeline.snapshots().attempt, 2);
+    // Also where all is over: a copy may be asked for, and forgotten by a crash.
+    assert_eq!(pipeline.snapshots().attempt, 3);
 }
 
 #[test]
 fn without_a_list_nothing_is_copied() {
     let mut pipeline = Pipeline::new(&["*.*"], &[], &["shop.a"]);
     assert!(pipeline.launch().is_empty());
-    assert_eq!(*pipeline.snapshots(), Snapshots::default());
+    assert!(pipeline.snapshots().copies.is_empty());
 }
 
 #[test]
