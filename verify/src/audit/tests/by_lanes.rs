@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use super::*;
 
+const SHARDS: usize = 5;
+
 pub fn lane_of(change: &Change) -> u8 {
     match change.old_key {
         Some(_) => 0,
@@ -18,14 +20,14 @@ fn audited_changes(changes: &[Change], picks: &[u8], rules: AuditRules) -> Repor
 
 /// Lines with their lane and table, in the source's order; `picks` says from which shard the next is read.
 pub fn audited(lines: Vec<(u8, u8, String)>, picks: &[u8], rules: AuditRules) -> Report {
-    let mut shards: Vec<VecDeque<(u8, String)>> = vec![VecDeque::new(); 4];
+    let mut shards: Vec<VecDeque<(u8, String)>> = vec![VecDeque::new(); SHARDS];
     for (lane, table, line) in lines {
         shards[usize::from(lane)].push_back((table, line));
     }
     let mut audit = Audit::new(rules);
     for pick in picks.iter().cycle() {
         let from = usize::from(*pick);
-        let at = (from..from + 4).map(|at| at % 4);
+        let at = (from..from + SHARDS).map(|at| at % SHARDS);
         let Some(at) = at.into_iter().find(|at| !shards[*at].is_empty()) else {
             break;
         };
@@ -37,7 +39,7 @@ pub fn audited(lines: Vec<(u8, u8, String)>, picks: &[u8], rules: AuditRules) ->
 }
 
 pub fn picks() -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(0..4_u8, 1..40)
+    prop::collection::vec(0..SHARDS as u8, 1..40)
 }
 
 proptest! {
