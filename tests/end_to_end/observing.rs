@@ -1,6 +1,6 @@
 //! What the program says of itself while it works.
 
-use headwater_harness::{facts::Facts, faults::FaultProxy, promtool};
+use headwater_harness::{facts::Facts, faults::FaultProxy, program::Finished, promtool};
 use serde_json::{Value, json};
 
 use crate::{
@@ -111,6 +111,38 @@ async fn metrics_and_status_tell_what_the_binlog_and_the_stream_hold() -> anyhow
     Ok(())
 }
 
+fn for_cloudwatch(finished: &Finished) -> Vec<Value> {
+    let lines = finished.stderr.iter();
+    lines
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|line: &Value| line.get("_aws").is_some())
+        .collect()
+}
+
+/// Alarms take a service whose tasks only halt for one that does not stream, however often they begin to.
+#[tokio::test]
+async fn the_last_line_for_cloudwatch_of_a_halt_says_that_nothing_streams() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let mut program = world
+        .launch()?
+        .setting("telemetry.cloudwatch", "true")
+        .setting("telemetry.cloudwatch_interval_secs", "3600")
+        .start()?;
+    program.wait_ready(WITHIN).await?;
+    assert_eq!(program.metric("headwater_up", &[]).await?, Some(1.0));
+    world.kinesis.delete_stream("changes").await?;
+    transactions(&world.mysql, 1).await?;
+    let halted = program.wait_exit(WITHIN).await?;
+    assert_eq!(halted.code(), Some(1), "{}", halted.text());
+    let lines = for_cloudwatch(&halted);
+    let up: Vec<_> = lines
+        .iter()
+        .filter_map(|line| line.get("headwater_up"))
+        .collect();
+    assert_eq!(up, [&json!(0.0)], "{}", halted.text());
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_lines_for_cloudwatch_add_up_to_what_was_sent_also_without_a_port() -> anyhow::Result<()>
 {
@@ -126,12 +158,7 @@ async fn the_lines_for_cloudwatch_add_up_to_what_was_sent_also_without_a_port() 
         .finish(WITHIN)
         .await?;
     assert_eq!(finished.code(), Some(0), "{}", finished.text());
-    let lines: Vec<Value> = finished
-        .stderr
-        .iter()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .filter(|line: &Value| line.get("_aws").is_some())
-        .collect();
+    let lines = for_cloudwatch(&finished);
     let sum = |name: &str, dimensions: &[(&str, &str)]| -> f64 {
         let of = lines.iter().filter(|line| {
             let beside = ["outcome", "table"];
