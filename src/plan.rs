@@ -20,7 +20,7 @@ use crate::{
     mysql::{SourceOptions, SourcePlan},
     settings::Loaded,
     sinks::{SinkOptions, SinkPlan, Template},
-    snapshot::{SnapshotOptions, SnapshotPlan, run_target},
+    snapshot::{SnapshotOptions, SnapshotPlan},
     telemetry::{TelemetryOptions, TelemetryPlan},
 };
 
@@ -28,6 +28,7 @@ mod errors;
 mod packing;
 mod resources;
 mod routes;
+mod runs;
 
 use self::{
     errors::ErrorsOptions,
@@ -110,13 +111,8 @@ impl Plan {
         let work = work(&source, settings.source.tables(), &sink, &routes);
         let checkpoint = settings.checkpoint.plan(&source, work)?;
         let tables = checkpoint.tables_sent(settings.source.tables())?;
-        let runs: Result<Vec<_>, Error> = loaded
-            .runs
-            .iter()
-            .enumerate()
-            .map(|(number, run)| Ok((run.read()?, run_target(number, run, &sink)?)))
-            .collect();
-        let snapshot = settings.snapshot.plan(&runs?, &tables)?;
+        let runs = runs::runs(loaded, &sink)?;
+        let snapshot = settings.snapshot.plan(&runs, &tables)?;
         let sink = match checkpoint.call_max() {
             Some(longest) => sink.with_calls_of_at_most(longest),
             None => sink,

@@ -8,5 +8,5 @@ mod options;
 
 pub use copies::{ensure_matched, plan_copies};
 pub use options::{
-    RunOptions, RunPlan, SnapshotOptions, SnapshotPlan, condition, ensure_run_name, run_target,
+    RunOptions, RunPlan, SnapshotOptions, SnapshotPlan, condition, ensure_run_name, run_key,
 };

@@ -10,8 +10,7 @@ use serde::Deserialize;
 
 use crate::{
     options::{Error, number},
-    settings::Run,
-    sinks::{self, Facts, SinkPlan, Template},
+    sinks::Template,
 };
 
 const TABLES: &str = "snapshot.tables";
@@ -109,26 +108,6 @@ impl SnapshotPlan {
     }
 }
 
-/// The run's own target; one of another kind of sink than the pipeline's is refused.
-pub fn run_target(number: usize, run: &Run, sink: &SinkPlan) -> Result<Option<Template>, Error> {
-    let Facts { name, target, .. } = sink.facts();
-    let mut given = sinks::targets().filter_map(|it| Some((it, run.target(it.key)?)));
-    let Some((setting, text)) = given.next() else {
-        return Ok(None);
-    };
-    if *target != Some(setting) {
-        return Err(Error::new(
-            run_key(number, setting.key),
-            format!("has no effect with sink.type = \"{name}\""),
-            "a run has the sink of the top level; remove the key",
-        ));
-    }
-    let template = Template::new(setting, &text);
-    template
-        .map(Some)
-        .map_err(|error| error.under(&format!("snapshot.runs[{number}]")))
-}
-
 fn plan_runs(
     runs: &[(RunOptions, Option<Template>)],
     sent: &TableFilter,
@@ -164,7 +143,7 @@ fn plan_runs(
     Ok(planned)
 }
 
-fn run_key(number: usize, key: &str) -> String {
+pub fn run_key(number: usize, key: &str) -> String {
     format!("snapshot.runs[{number}].{key}")
 }
 

@@ -10,7 +10,7 @@ const ADAPTERS: &[(&str, &[&str])] = &[
     ("mysql", &[]),
     ("replay", &[]),
     ("sinks", &[]),
-    ("snapshot", &["mysql"]),
+    ("snapshot", &["sinks"]),
     ("telemetry", &[]),
 ];
 
