@@ -11,5 +11,7 @@ mod logins;
 mod refusals;
 #[path = "mysql/resuming.rs"]
 mod resuming;
+#[path = "mysql/snapshots/mod.rs"]
+mod snapshots;
 #[path = "mysql/streaming.rs"]
 mod streaming;

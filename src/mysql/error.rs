@@ -48,6 +48,8 @@ pub enum Error {
     PasswordAsked,
     #[error("an answer of more than {0} bytes")]
     AnswerTooLarge(usize),
+    #[error("a row of more than {0} bytes")]
+    RowTooLarge(usize),
     #[error("an event of {bytes} bytes")]
     EventTooLarge { bytes: usize, bytes_max: usize },
     #[error("an event of {claimed} bytes, of which its packets hold {found}")]

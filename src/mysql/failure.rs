@@ -62,6 +62,10 @@ pub fn failure(doing: &str, user: &str, error: Error) -> Failure {
         Error::AnswerTooLarge(_) => Failure::definite(doing)
             .because(error)
             .with_hint("check what answers at source.url and what stands in between; a list of all tables or columns that is so long gets shorter where the account may SELECT from fewer databases"),
+        Error::RowTooLarge(bytes_max) => Failure::definite(format!(
+            "{doing}: a row is larger than source.event_bytes_max ({bytes_max})"
+        ))
+        .with_hint("raise source.event_bytes_max above the largest row; memory can grow by three times as much"),
         Error::EventTooLarge { bytes, bytes_max } => Failure::definite(format!(
             "{doing}: an event of {bytes} bytes is larger than source.event_bytes_max ({bytes_max})"
         ))

@@ -33,7 +33,9 @@ mod replication;
 pub mod resume;
 mod same_log;
 mod session;
+mod snapshot;
 pub mod start;
+mod statement;
 pub mod stream;
 mod unnamed;
 
@@ -47,5 +49,6 @@ pub use options::{
 };
 pub use preflight::{Check, Verdict, preflight};
 pub use prepared::{ensure_xa, recoverable};
+pub use snapshot::{MySqlSnapshots, SnapshotLimits, TableToCopy, check_snapshots};
 pub use start::{Start, is_same_log, resolve_start, resume};
 pub use stream::{Identity, MySqlSource};

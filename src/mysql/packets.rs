@@ -155,6 +155,26 @@ impl Packets {
         }
     }
 
+    /// Takes the next payload, if all of it is in the buffer. What is as long as a packet can be never is.
+    pub fn ready(&mut self) -> Result<Option<&[u8]>, Error> {
+        let Some((length, sequence)) = self.peek_head() else {
+            return Ok(None);
+        };
+        if self.buffered().len() < HEAD_BYTES + length {
+            return Ok(None);
+        }
+        self.check(sequence)?;
+        let begin = self.begin + HEAD_BYTES;
+        self.begin = begin + length;
+        Ok(self.buffer.get(begin..self.begin))
+    }
+
+    /// Whether the head of the next packet is here, and the buffer has no room for the rest.
+    pub fn is_next_large(&self) -> bool {
+        self.peek_head()
+            .is_some_and(|(length, _)| HEAD_BYTES + length > BUFFER_BYTES)
+    }
+
     /// Waits for the head of a packet and takes it; gives the body's length.
     pub async fn head(&mut self) -> Result<usize, Error> {
         loop {

@@ -152,13 +152,13 @@ async fn names(packets: &mut Packets, count: usize) -> Result<Vec<String>, Error
     }
 }
 
-fn is_end(packet: &[u8]) -> bool {
+pub(super) fn is_end(packet: &[u8]) -> bool {
     packet.first() == Some(&0xfe) && packet.len() < 9
 }
 
 /// A number, and what is behind it.
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_dt_integers.html>
-fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+pub(super) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (first, rest) = bytes.split_first()?;
     let width = match first {
         0..=0xfa => return Some((u64::from(*first), rest)),
@@ -176,7 +176,7 @@ fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// A text value or NULL, and what is behind it.
-fn value(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+pub(super) fn value(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     if let [0xfb, rest @ ..] = bytes {
         return Some((None, rest));
     }

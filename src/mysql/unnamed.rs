@@ -169,7 +169,8 @@ async fn hold(server: &mut Server, name: &TableName) -> Result<bool, Failure> {
     }
 }
 
-async fn list(server: &mut Server, table: &TableName) -> Result<ColumnList, Failure> {
+/// The columns as information_schema lists them; none of a table that it does not show.
+pub(super) async fn list(server: &mut Server, table: &TableName) -> Result<ColumnList, Failure> {
     // Old servers list databases and tables without regard to case: the names are compared here.
     let is_of_it = is_of(table);
     let sql = format!(
@@ -204,7 +205,12 @@ pub(super) fn is_of(table: &TableName) -> String {
     format!("table_schema = {database} AND table_name = {table}")
 }
 
-async fn of_table(server: &mut Server, sql: &str, table: &TableName) -> Result<Vec<Row>, Failure> {
+/// Rows whose first two columns are just the table's name.
+pub(super) async fn of_table(
+    server: &mut Server,
+    sql: &str,
+    table: &TableName,
+) -> Result<Vec<Row>, Failure> {
     let rows = server.rows(DOING, sql).await?;
     let is_it = |row: &Row| {
         text(row, 0).as_ref() == Some(&table.database)

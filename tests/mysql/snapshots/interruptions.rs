@@ -1,0 +1,225 @@
+//! Chunks that are broken off, and who waits for whom.
+
+use std::{sync::Arc, time::Duration};
+
+use headwater::mysql::SnapshotLimits;
+use headwater_actors::{
+    failure::Failure,
+    ports::snapshot::{ChunkAnswer, ChunkAsk, SnapshotSource},
+};
+use headwater_harness::{mysql::MySql, wait::Deadline};
+use mysql_async::prelude::Queryable;
+use tokio::task::JoinHandle;
+
+use super::copies::{ask, chunk, copy, d, described, prepare, sent, snapshots, with_limits};
+
+const WITHIN: Duration = Duration::from_secs(60);
+
+async fn with_table(server: &MySql) {
+    prepare(server).await;
+    let sql = "CREATE TABLE d.t (n INT PRIMARY KEY, v INT); INSERT INTO d.t SELECT i, 1 FROM d.seq";
+    server.exec(sql).await.expect("a table");
+}
+
+type Reading = JoinHandle<Result<ChunkAnswer, Failure>>;
+
+/// Reads on another task, some milliseconds a row.
+fn slowly(source: &Arc<dyn SnapshotSource>, ask: ChunkAsk, secs: f32) -> Reading {
+    let ask = ChunkAsk {
+        condition: Some(format!("SLEEP({secs}) = 0").into()),
+        ..ask
+    };
+    tokio::spawn(source.read(ask))
+}
+
+/// The connection of the account that runs a statement with this in it.
+async fn running(server: &MySql, part: &str) -> String {
+    let deadline = Deadline::after(WITHIN, "a statement of ours");
+    let sql = format!(
+        "SELECT id FROM information_schema.processlist \
+         WHERE user = 'headwater' AND info LIKE '%{part}%'"
+    );
+    loop {
+        let rows = server.query_rows(&sql).await.expect("processes");
+        if let Some(id) = rows.first().and_then(|row| row[0].clone()) {
+            return id;
+        }
+        deadline.pause().await.expect("in time");
+    }
+}
+
+#[tokio::test]
+async fn a_killed_chunk_is_asked_for_again_and_comes_whole() {
+    for server in [MySql::start().await, MySql::mariadb(&[]).await] {
+        let server = server.expect("a server");
+        with_table(&server).await;
+        let now = sent(&server).await;
+        let source: Arc<dyn SnapshotSource> = Arc::new(snapshots(&server).await);
+        let seen = described(&*source, &now, &d("t")).await;
+        for kill in ["KILL QUERY", "KILL"] {
+            let reading = slowly(&source, ask(&seen.description, &now, 1000), 0.05);
+            let id = running(&server, "SLEEP").await;
+            server.exec(&format!("{kill} {id}")).await.expect("killed");
+            let failure = reading.await.expect("no panic").expect_err("killed");
+            assert!(!failure.is_definite(), "{kill}: {failure}");
+            assert!(kill != "KILL QUERY" || failure.is_mysql(1317), "{failure}");
+            let again = chunk(&*source, ask(&seen.description, &now, 1000)).await;
+            assert_eq!(again.rows, 1000);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ends_long_statements_does_not_end_ours() {
+    let mysql = MySql::with(&["--max-execution-time=20"]).await;
+    let mariadb = MySql::mariadb(&["--max-statement-time=0.02"]).await;
+    for server in [mysql, mariadb] {
+        let server = server.expect("a server");
+        server
+            .exec("SET max_statement_time = 0")
+            .await
+            .or(server.exec("SET max_execution_time = 0").await)
+            .expect("set");
+        let sql = "CREATE DATABASE d; CREATE TABLE d.t (n INT PRIMARY KEY); \
+            INSERT INTO d.t VALUES (1), (2), (3)";
+        server.exec(sql).await.expect("a table");
+        let now = sent(&server).await;
+        let source: Arc<dyn SnapshotSource> = Arc::new(snapshots(&server).await);
+        let seen = described(&*source, &now, &d("t")).await;
+        let reading = slowly(&source, ask(&seen.description, &now, 10), 0.05);
+        match reading.await.expect("no panic") {
+            Ok(ChunkAnswer::Read(chunk)) => assert_eq!(chunk.rows, 3),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_alters_the_table_waits_for_one_chunk_at_most() {
+    for server in [MySql::start().await, MySql::mariadb(&[]).await] {
+        let server = server.expect("a server");
+        with_table(&server).await;
+        let now = sent(&server).await;
+        let source: Arc<dyn SnapshotSource> = Arc::new(snapshots(&server).await);
+        let seen = described(&*source, &now, &d("t")).await;
+        copy(&*source, &now, &seen, 100).await;
+        // Nothing is held between chunks: it need not wait at all.
+        let alter = "SET lock_wait_timeout = 1; ALTER TABLE d.t ADD COLUMN w INT, ALGORITHM = COPY";
+        server.exec(alter).await.expect("altered");
+        let reading = slowly(&source, ask(&seen.description, &now, 20), 0.1);
+        running(&server, "SLEEP").await;
+        let alter = "SET lock_wait_timeout = 60; ALTER TABLE d.t DROP COLUMN v";
+        server.exec(alter).await.expect("altered");
+        match reading.await.expect("no panic") {
+            Ok(ChunkAnswer::Read(chunk)) => assert_eq!(chunk.rows, 20),
+            other => panic!("{other:?}"),
+        }
+        let next = source.read(ask(&seen.description, &now, 20)).await;
+        assert_eq!(next.expect("an answer"), ChunkAnswer::Changed);
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_is_locked_is_asked_for_again() {
+    let server = MySql::start().await.expect("a server");
+    with_table(&server).await;
+    let (source, now) = (snapshots(&server).await, sent(&server).await);
+    let seen = described(&source, &now, &d("t")).await;
+    let mut conn = server.conn().await.expect("a connection");
+    conn.query_drop("LOCK TABLES d.t WRITE")
+        .await
+        .expect("locked");
+    let failure = source.read(ask(&seen.description, &now, 20)).await;
+    let failure = failure.expect_err("locked");
+    assert!(
+        !failure.is_definite() && failure.is_mysql(1205),
+        "{failure}"
+    );
+    conn.query_drop("UNLOCK TABLES").await.expect("unlocked");
+    assert_eq!(
+        chunk(&source, ask(&seen.description, &now, 20)).await.rows,
+        20
+    );
+}
+
+#[tokio::test]
+async fn a_restarted_server_is_read_on() {
+    let mut server = MySql::start().await.expect("a server");
+    with_table(&server).await;
+    let (source, now) = (snapshots(&server).await, sent(&server).await);
+    let seen = described(&source, &now, &d("t")).await;
+    assert_eq!(
+        chunk(&source, ask(&seen.description, &now, 20)).await.rows,
+        20
+    );
+    server.stop().await.expect("stopped");
+    let failure = source.read(ask(&seen.description, &now, 20)).await;
+    let failure = failure.expect_err("nobody answers");
+    assert!(!failure.is_definite(), "{failure}");
+    server.start_again().await.expect("started");
+    assert_eq!(
+        chunk(&source, ask(&seen.description, &now, 20)).await.rows,
+        20
+    );
+}
+
+#[tokio::test]
+async fn another_server_in_its_place_is_not_read() {
+    let (server, other) = (MySql::start().await, MySql::start().await);
+    let (server, other) = (server.expect("a server"), other.expect("a server"));
+    with_table(&other).await;
+    let home = headwater::mysql::resolve_start(&crate::log::plan(&server), "source.start").await;
+    let home = home.expect("a start").home.server_uuid;
+    let source = headwater::mysql::MySqlSnapshots::new(
+        crate::log::plan(&other),
+        home,
+        1,
+        SnapshotLimits::default(),
+    );
+    let answer = super::copies::describe(&source, &sent(&other).await, &d("t")).await;
+    let failure = answer.expect_err("another server");
+    assert!(failure.to_string().contains(&home.to_string()), "{failure}");
+}
+
+#[tokio::test]
+async fn a_busy_source_is_not_read() {
+    let server = MySql::start().await.expect("a server");
+    with_table(&server).await;
+    let limits = SnapshotLimits {
+        source_threads_running_max: 3,
+        replica_lag_secs_max: 5,
+    };
+    let (source, now) = (with_limits(&server, limits).await, sent(&server).await);
+    let seen = described(&source, &now, &d("t")).await;
+    let mut statements = Vec::new();
+    for _ in 0..5 {
+        let mut conn = server.conn().await.expect("a connection");
+        let statement = async move { conn.query_drop("SELECT SLEEP(600) AS busy").await };
+        statements.push(tokio::spawn(statement));
+    }
+    let deadline = Deadline::after(WITHIN, "the statements to run");
+    let reason = loop {
+        match source.read(ask(&seen.description, &now, 20)).await {
+            Ok(ChunkAnswer::Busy(reason)) => break reason,
+            Ok(_) => deadline.pause().await.expect("in time"),
+            Err(failure) => panic!("{failure}"),
+        }
+    };
+    assert!(
+        reason.contains("source_threads_running_max is 3"),
+        "{reason}"
+    );
+    let sql =
+        "SELECT id FROM information_schema.processlist WHERE info = 'SELECT SLEEP(600) AS busy'";
+    for row in server.query_rows(sql).await.expect("processes") {
+        let id = row[0].clone().expect("an id");
+        server.exec(&format!("KILL {id}")).await.expect("killed");
+    }
+    let deadline = Deadline::after(WITHIN, "the source to be idle");
+    while let Ok(ChunkAnswer::Busy(_)) = source.read(ask(&seen.description, &now, 20)).await {
+        deadline.pause().await.expect("in time");
+    }
+    for statement in statements {
+        statement.abort();
+    }
+}
