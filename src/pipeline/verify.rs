@@ -24,6 +24,7 @@ use crate::{
     mysql::{self, JsonColumns, TableRead},
     plan::Plan,
     sinks::{
+        SinkPlan,
         file::rotated,
         kinesis::reading::{self, Reading},
         read_back::{self, ReadBack},
@@ -50,7 +51,8 @@ pub struct VerifyMode {
 }
 
 enum Input {
-    Files(Vec<PathBuf>),
+    /// Of each target, or as they were named.
+    Files(Vec<Vec<PathBuf>>),
     Streams(Vec<StreamPlan>),
 }
 
@@ -79,7 +81,7 @@ pub fn ensure_verifiable(plan: Option<&Plan>, mode: &VerifyMode) -> Result<(), S
 
 fn input(plan: Option<&Plan>, mode: &VerifyMode) -> Result<Input, String> {
     let Some(plan) = plan.filter(|_| mode.files.is_empty()) else {
-        return Ok(Input::Files(mode.files.clone()));
+        return Ok(Input::Files(vec![mode.files.clone()]));
     };
     match plan.sink.read_back() {
         Some(ReadBack::Stream(top)) => streams(plan, &top, &mode.streams).map(Input::Streams),
@@ -100,14 +102,12 @@ fn streams(plan: &Plan, top: &StreamPlan, named: &[String]) -> Result<Vec<Stream
         return Ok(named.iter().map(of_name).collect());
     }
     let mut streams = vec![top.clone()];
-    for route in plan.routes.iter().filter(|route| route.target.is_some()) {
-        let sink = route.literal_sink(&plan.sink);
+    for (place, sink) in targets(plan) {
         match sink.and_then(|sink| sink.read_back()) {
             Some(ReadBack::Stream(stream)) => streams.push(stream),
             _ => {
                 return Err(format!(
-                    "the stream of {} has a placeholder; name all streams to read with --stream",
-                    route.place()
+                    "the stream of {place} has a placeholder; name all streams to read with --stream"
                 ));
             }
         }
@@ -117,28 +117,36 @@ fn streams(plan: &Plan, top: &StreamPlan, named: &[String]) -> Result<Vec<Stream
     Ok(streams)
 }
 
-/// Those of the top level and of all routes, each file with those that were closed before it.
-fn files(plan: &Plan, top: PathBuf) -> Result<Vec<PathBuf>, String> {
+/// Of routes and of runs of snapshots that have one of their own; `None` where it has a placeholder.
+fn targets(plan: &Plan) -> Vec<(String, Option<SinkPlan>)> {
+    let routes = plan.routes.iter().filter(|route| route.target.is_some());
+    let routes = routes.map(|route| (route.place(), route.literal_sink(&plan.sink)));
+    let runs = plan.snapshot.runs.iter().filter_map(|run| {
+        let name = run.target.as_ref()?.literal().map(str::to_owned);
+        let sink = name.map(|name| plan.sink.clone().with_target(name));
+        Some((format!("run {} of snapshots", run.name), sink))
+    });
+    routes.chain(runs).collect()
+}
+
+/// Those of the top level and of all other targets, each file with those that were closed before it.
+fn files(plan: &Plan, top: PathBuf) -> Result<Vec<Vec<PathBuf>>, String> {
     let mut paths = vec![top];
-    for route in plan.routes.iter().filter(|route| route.target.is_some()) {
-        let sink = route.literal_sink(&plan.sink);
+    for (place, sink) in targets(plan) {
         match sink.and_then(|sink| sink.read_back()) {
             Some(ReadBack::Rotated(path)) => paths.push(path),
             _ => {
                 return Err(format!(
-                    "the file of {} has a placeholder; name all files to read, as `headwater verify FILE…`",
-                    route.place()
+                    "the file of {place} has a placeholder; name all files to read, as `headwater verify FILE…`"
                 ));
             }
         }
     }
     paths.sort();
     paths.dedup();
-    let mut files = Vec::new();
-    for path in paths {
-        files.extend(rotated(&path).map_err(|failure| failure.to_string())?);
-    }
-    Ok(files)
+    let files = paths.iter().map(|path| rotated(path));
+    let files: Result<Vec<_>, Failure> = files.collect();
+    files.map_err(|failure| failure.to_string())
 }
 
 /// Reads, judges, prints. Exit 1 when something is wrong.
@@ -157,9 +165,15 @@ pub fn verify(plan: Option<Plan>, mode: &VerifyMode) -> anyhow::Result<Exit> {
     });
     system::start()?.block_on(async {
         match input {
-            Input::Files(paths) => read_files(&paths, &mut audit)?,
+            Input::Files(targets) => {
+                for paths in &targets {
+                    audit.begin_target();
+                    read_files(paths, &mut audit)?;
+                }
+            }
             Input::Streams(streams) => {
                 for stream in &streams {
+                    audit.begin_target();
                     read_stream(stream, streams.len() > 1, mode, &mut audit).await?;
                 }
             }

@@ -100,6 +100,11 @@ impl Audit {
         &self.report
     }
 
+    /// What comes from now on is of another stream, or another set of files: lanes of the same names are others.
+    pub fn begin_target(&mut self) {
+        self.lanes.forget_names();
+    }
+
     pub fn count_record(&mut self) {
         self.report.records += 1;
     }

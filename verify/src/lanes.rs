@@ -108,6 +108,11 @@ impl Lanes {
         number
     }
 
+    /// Names stand for other lanes from now on.
+    pub fn forget_names(&mut self) {
+        self.names.clear();
+    }
+
     /// `number`: of a lane that was asked for.
     pub fn take(&mut self, number: u32, entry: Entry) -> Step {
         let at = self.index.get(&(number, entry.id)).copied();

@@ -147,3 +147,20 @@ fn a_row_that_is_read_behind_later_changes_of_another_shard_is_used_where_it_can
         assert_eq!(report.missing, wrong, "{report}");
     }
 }
+
+#[test]
+fn a_snapshot_in_a_target_of_its_own_has_lanes_of_its_own() {
+    for is_apart in [true, false] {
+        let mut audit = Audit::new(AuditRules::default());
+        for line in [update(1, 5), update(7, 6)] {
+            take(&mut audit, "s", "shop.t", &line);
+        }
+        if is_apart {
+            audit.begin_target();
+        }
+        take(&mut audit, "s2", "shop.t", &base(1, 1, 0, &row(5)));
+        let report = audit.finish();
+        assert_eq!(report.order_violations, u64::from(!is_apart), "{report}");
+        assert_eq!(report.missing + report.wrong_values, 0);
+    }
+}
