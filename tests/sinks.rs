@@ -2,7 +2,7 @@
 //!
 //! Callers here do what a writer does: one record of a lane at a time, said again until it is taken. The
 //! promise that all of it serves: what the stream holds of a lane is its records in order, where a repetition may
-//! follow its first copy.
+//! follow its first copy. Also what a writer makes of a snapshot's rows before it hands them over.
 
 #[path = "sinks/faults.rs"]
 mod faults;
@@ -12,6 +12,8 @@ mod file_sink;
 mod firehose_sink;
 #[path = "sinks/kinesis.rs"]
 mod kinesis_sink;
+#[path = "sinks/snapshots.rs"]
+mod snapshots;
 
 use std::{sync::Arc, time::Duration};
 

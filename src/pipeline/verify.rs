@@ -4,6 +4,7 @@
 //! stands in the crate `headwater-verify`.
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::PathBuf,
     time::Duration,
@@ -101,51 +102,68 @@ fn streams(plan: &Plan, top: &StreamPlan, named: &[String]) -> Result<Vec<Stream
     if !named.is_empty() {
         return Ok(named.iter().map(of_name).collect());
     }
-    let mut streams = vec![top.clone()];
-    for (place, sink) in targets(plan) {
-        match sink.and_then(|sink| sink.read_back()) {
-            Some(ReadBack::Stream(stream)) => streams.push(stream),
-            _ => {
-                return Err(format!(
-                    "the stream of {place} has a placeholder; name all streams to read with --stream"
-                ));
-            }
-        }
-    }
-    streams.sort_by(|one, other| one.stream.cmp(&other.stream));
-    streams.dedup_by(|one, other| one.stream == other.stream);
-    Ok(streams)
+    let stream =
+        |(place, sink): (String, Option<SinkPlan>)| match sink.and_then(|sink| sink.read_back()) {
+            Some(ReadBack::Stream(stream)) => Ok(stream),
+            _ => Err(format!(
+                "the stream of {place} has a placeholder; name all streams to read with --stream"
+            )),
+        };
+    let routes: Result<Vec<_>, String> = route_targets(plan).map(stream).collect();
+    let runs: Result<Vec<_>, String> = run_targets(plan).map(stream).collect();
+    let all = targets_in_order(top.clone(), routes?, runs?, |one, other| {
+        one.stream.cmp(&other.stream)
+    });
+    Ok(all)
 }
 
-/// Of routes and of runs of snapshots that have one of their own; `None` where it has a placeholder.
-fn targets(plan: &Plan) -> Vec<(String, Option<SinkPlan>)> {
+/// Snapshots last: their rows are judged by the changes before them.
+fn targets_in_order<T>(
+    top: T,
+    mut routes: Vec<T>,
+    mut runs: Vec<T>,
+    compare: impl Fn(&T, &T) -> Ordering,
+) -> Vec<T> {
+    routes.push(top);
+    for targets in [&mut routes, &mut runs] {
+        targets.sort_by(&compare);
+        targets.dedup_by(|one, other| compare(one, other).is_eq());
+    }
+    let is_new = |run: &T| !routes.iter().any(|route| compare(route, run).is_eq());
+    runs.retain(is_new);
+    routes.append(&mut runs);
+    routes
+}
+
+/// By place; `None` where the target has a placeholder.
+fn route_targets(plan: &Plan) -> impl Iterator<Item = (String, Option<SinkPlan>)> {
     let routes = plan.routes.iter().filter(|route| route.target.is_some());
-    let routes = routes.map(|route| (route.place(), route.literal_sink(&plan.sink)));
-    let runs = plan.snapshot.runs.iter().filter_map(|run| {
+    routes.map(|route| (route.place(), route.literal_sink(&plan.sink)))
+}
+
+/// Of runs of snapshots that have one of their own.
+fn run_targets(plan: &Plan) -> impl Iterator<Item = (String, Option<SinkPlan>)> {
+    plan.snapshot.runs.iter().filter_map(|run| {
         let name = run.target.as_ref()?.literal().map(str::to_owned);
         let sink = name.map(|name| plan.sink.clone().with_target(name));
         Some((format!("run {} of snapshots", run.name), sink))
-    });
-    routes.chain(runs).collect()
+    })
 }
 
 /// Those of the top level and of all other targets, each file with those that were closed before it.
 fn files(plan: &Plan, top: PathBuf) -> Result<Vec<Vec<PathBuf>>, String> {
-    let mut paths = vec![top];
-    for (place, sink) in targets(plan) {
-        match sink.and_then(|sink| sink.read_back()) {
-            Some(ReadBack::Rotated(path)) => paths.push(path),
-            _ => {
-                return Err(format!(
-                    "the file of {place} has a placeholder; name all files to read, as `headwater verify FILE…`"
-                ));
-            }
-        }
-    }
-    paths.sort();
-    paths.dedup();
-    let files = paths.iter().map(|path| rotated(path));
-    let files: Result<Vec<_>, Failure> = files.collect();
+    let file = |(place, sink): (String, Option<SinkPlan>)| match sink
+        .and_then(|sink| sink.read_back())
+    {
+        Some(ReadBack::Rotated(path)) => Ok(path),
+        _ => Err(format!(
+            "the file of {place} has a placeholder; name all files to read, as `headwater verify FILE…`"
+        )),
+    };
+    let routes: Result<Vec<_>, String> = route_targets(plan).map(file).collect();
+    let runs: Result<Vec<_>, String> = run_targets(plan).map(file).collect();
+    let files = targets_in_order(top, routes?, runs?, PathBuf::cmp);
+    let files: Result<Vec<_>, Failure> = files.iter().map(|path| rotated(path)).collect();
     files.map_err(|failure| failure.to_string())
 }
 

@@ -6,6 +6,7 @@
 
 mod beginning;
 mod snapshots;
+mod verify;
 
 use std::{
     fs,

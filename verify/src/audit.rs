@@ -79,6 +79,8 @@ pub struct Audit {
     tables: HashMap<String, u32>,
     table_names: Vec<String>,
     shards: Vec<String>,
+    /// Those before it are of another target.
+    shards_from: usize,
     report: Report,
 }
 
@@ -92,6 +94,7 @@ impl Audit {
             tables: HashMap::new(),
             table_names: Vec::new(),
             shards: Vec::new(),
+            shards_from: 0,
             report: Report::default(),
         }
     }
@@ -100,9 +103,11 @@ impl Audit {
         &self.report
     }
 
-    /// What comes from now on is of another stream, or another set of files: lanes of the same names are others.
+    /// What comes from now on is of another stream, or another set of files: lanes and shards of the same names are
+    /// others.
     pub fn begin_target(&mut self) {
         self.lanes.forget_names();
+        self.shards_from = self.shards.len();
     }
 
     pub fn count_record(&mut self) {
@@ -327,7 +332,8 @@ impl Audit {
     }
 
     fn shard(&mut self, name: &str) -> u32 {
-        let known = self.shards.iter().position(|shard| shard == name);
+        let mut shards = self.shards.iter().enumerate().skip(self.shards_from);
+        let known = shards.find_map(|(at, shard)| (shard == name).then_some(at));
         let number = known.unwrap_or_else(|| {
             self.shards.push(name.to_owned());
             self.shards.len() - 1

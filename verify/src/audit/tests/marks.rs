@@ -158,7 +158,7 @@ fn a_snapshot_in_a_target_of_its_own_has_lanes_of_its_own() {
         if is_apart {
             audit.begin_target();
         }
-        take(&mut audit, "s2", "shop.t", &base(1, 1, 0, &row(5)));
+        take(&mut audit, "s", "shop.t", &base(1, 1, 0, &row(5)));
         let report = audit.finish();
         assert_eq!(report.order_violations, u64::from(!is_apart), "{report}");
         assert_eq!(report.missing + report.wrong_values, 0);
