@@ -8,7 +8,7 @@ use super::{
     look::trouble,
     session::{DOING, Session},
     sql::{name_of, with_condition},
-    visible::Rule,
+    visible::{Rule, TIME_MAX},
 };
 use crate::mysql::{
     checks::{Check, Verdict},
@@ -81,17 +81,19 @@ impl Session {
                 "before each chunk the table is locked for a moment (LOCK TABLES … READ), so that what was sent is committed"
             }
             Rule::LockOrTime => {
-                let secs = self.commits_within().await?.as_secs_f32();
-                return Ok(Check::warn(
-                    NAME,
-                    format!(
-                        "before each chunk {secs} s pass, so that what was sent is committed: the server has no GTIDs, and the account may not lock tables"
-                    ),
-                    format!(
-                        "turn GTIDs on, or GRANT LOCK TABLES ON *.* TO '{}'@'%'",
-                        self.server.user
-                    ),
-                ));
+                let time = self.commits_within().await?;
+                let remedy = format!(
+                    "turn GTIDs on, or GRANT LOCK TABLES ON *.* TO '{}'@'%'",
+                    self.server.user
+                );
+                let secs = time.as_secs_f32();
+                let found = format!(
+                    "before each chunk {secs} s pass, so that what was sent is committed: the server has no GTIDs, and the account may not lock tables"
+                );
+                return Ok(match time > TIME_MAX {
+                    true => Check::fail(NAME, format!("{found}; that is too long"), remedy),
+                    false => Check::warn(NAME, found, remedy),
+                });
             }
         };
         Ok(Check::ok(NAME, found))

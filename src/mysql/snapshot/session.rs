@@ -28,14 +28,15 @@ const SETTINGS: [&str; 5] = [
     "UNLOCK TABLES",
     "SET SESSION character_set_results = NULL, SESSION time_zone = '+00:00', \
      SESSION sql_mode = 'ALLOW_INVALID_DATES', SESSION autocommit = 1, \
-     SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1, \
-     SESSION sql_auto_is_null = 0, SESSION lock_wait_timeout = 2, SESSION wait_timeout = 600, \
-     SESSION net_write_timeout = 600",
+     SESSION sql_select_limit = 18446744073709551615, SESSION lock_wait_timeout = 2, \
+     SESSION wait_timeout = 600, SESSION net_write_timeout = 600",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
 ];
 
 /// What only some servers know.
-const SETTINGS_IF_KNOWN: [&str; 5] = [
+const SETTINGS_IF_KNOWN: [&str; 7] = [
+    "SET SESSION sql_big_selects = 1",
+    "SET SESSION sql_auto_is_null = 0",
     "SET SESSION max_execution_time = 0",
     "SET SESSION max_statement_time = 0",
     "SET SESSION system_versioning_asof = DEFAULT",
@@ -95,10 +96,10 @@ impl Session {
     }
 }
 
-/// Older ones cannot be asked to wait for what was sent.
+/// Older ones cannot be asked to wait for what was sent. Aurora names two numbers of its MySQL only.
 fn ensure_version(server: &Server) -> Result<(), Failure> {
     let oldest = match server.flavour() {
-        Flavour::MySql => (5, 7, 8),
+        Flavour::MySql => (5, 7, 0),
         Flavour::MariaDb => (10, 1, 0),
     };
     if server.version() >= oldest {
@@ -106,10 +107,10 @@ fn ensure_version(server: &Server) -> Result<(), Failure> {
     }
     let version = &server.version_text;
     let failure = Failure::definite(format!("{DOING}: the server is {version}"));
-    Err(failure.with_hint("snapshots need MySQL 5.7.8 or MariaDB 10.1 at least: copy the tables by a dump (docs/start.md)"))
+    Err(failure.with_hint("snapshots need MySQL 5.7 or MariaDB 10.1 at least: copy the tables by a dump (docs/start.md)"))
 }
 
-/// Aurora's readers share the writer's storage: what they show is ahead of no log, and behind none.
+/// Aurora's readers show the writer's storage, at no place of a log that they could name.
 async fn ensure_no_aurora_reader(server: &mut Server) -> Result<(), Failure> {
     let sql = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('aurora_version', 'innodb_read_only')";
     let rows = server.rows(DOING, sql).await?;
@@ -119,14 +120,19 @@ async fn ensure_no_aurora_reader(server: &mut Server) -> Result<(), Failure> {
             .find(|row| text(row, 0).as_deref() == Some(name))?;
         text(row, 1)
     };
-    let is_reader = of("innodb_read_only").is_some_and(|value| value == "ON" || value == "1");
-    if of("aurora_version").is_none() || !is_reader {
+    let [aurora, read_only] = ["aurora_version", "innodb_read_only"].map(of);
+    if !is_aurora_reader(aurora.as_deref(), read_only.as_deref()) {
         return Ok(());
     }
     Err(Failure::definite(format!(
-        "{DOING}: the server is a reader of an Aurora cluster, whose rows stand in no order to a log"
+        "{DOING}: the server is a reader of an Aurora cluster, which keeps no log of its rows"
     ))
     .with_hint("let source.url name the cluster's writer endpoint"))
+}
+
+/// By what the server says of these variables, if it knows them.
+fn is_aurora_reader(aurora_version: Option<&str>, innodb_read_only: Option<&str>) -> bool {
+    aurora_version.is_some() && matches!(innodb_read_only, Some("ON" | "1"))
 }
 
 /// At most so many connections at once; those that are free are kept.
@@ -171,5 +177,19 @@ impl Pool {
 
     fn free(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_aurora_reader_is_no_writer_and_no_server_that_is_read_only() {
+        assert!(is_aurora_reader(Some("3.08.0"), Some("ON")));
+        assert!(is_aurora_reader(Some("2.11.5"), Some("1")));
+        assert!(!is_aurora_reader(Some("3.08.0"), Some("OFF")));
+        assert!(!is_aurora_reader(None, Some("ON")));
+        assert!(!is_aurora_reader(None, None));
     }
 }

@@ -1,8 +1,8 @@
 //! The SELECT of one chunk. Pure.
 //!
 //! A cursor over several columns is written as `a > x OR (a = x AND b > y)`: a row constructor would be compared row
-//! by row, without the index. An ENUM beyond a value is a list of the numbers beyond it, since servers read no range of
-//! an ENUM that is compared with a number. Where nothing is beyond the value of a column, all rows have that value, and
+//! by row, without the index. An ENUM or a small SET beyond a value is a list of the numbers beyond it, since
+//! servers read no range of one that is compared with a number. Where nothing is beyond the value of a column, all rows have that value, and
 //! the order is that of the columns behind it; servers would sort otherwise. Keys that begin like a bound are on the
 //! near side of it: `until` takes them in, `after` passes them over. The condition ends with its line: a comment in it
 //! hides nothing of ours.
@@ -19,8 +19,8 @@ use headwater_binlog::{
 use super::literal::{literal, number_of_labels};
 use crate::mysql::unnamed::quoted;
 
-/// Labels of an ENUM that are listed one by one.
-const LISTED_MAX: usize = 1_000;
+/// Numbers of an ENUM or a SET that are listed one by one.
+const LISTED_MAX: u64 = 1_023;
 const NO_ROW: &str = "1 = 0";
 
 /// What a SELECT is made of, besides the table.
@@ -128,16 +128,25 @@ impl KeyColumn<'_> {
     /// `None` where no value is greater.
     fn greater_than(&self, bytes: &[u8]) -> Result<Option<String>, Error> {
         let name = &self.name;
-        if let (ColumnKind::Enum { labels, .. }, Some(number)) =
-            (self.kind, number_of_labels(self.kind, bytes))
-            && labels.len() <= LISTED_MAX
+        if let (Some(highest), Some(number)) =
+            (highest(self.kind), number_of_labels(self.kind, bytes))
+            && highest <= LISTED_MAX
         {
-            let greater: Vec<String> = (number + 1..=labels.len() as u64)
+            let greater: Vec<String> = (number + 1..=highest)
                 .map(|number| number.to_string())
                 .collect();
             return Ok((!greater.is_empty()).then(|| format!("{name} IN ({})", greater.join(", "))));
         }
         Ok(Some(format!("{name} > {}", self.literal(bytes)?)))
+    }
+}
+
+/// The greatest number of an ENUM or a SET.
+fn highest(kind: &ColumnKind) -> Option<u64> {
+    match kind {
+        ColumnKind::Enum { labels, .. } => Some(labels.len() as u64),
+        ColumnKind::Set { labels, .. } if labels.len() < 64 => Some((1 << labels.len()) - 1),
+        _ => None,
     }
 }
 

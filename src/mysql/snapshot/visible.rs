@@ -14,6 +14,7 @@
 //!   by now, unless the commit takes longer than the longest wait that the server knows: that for a replica's
 //!   acknowledgement, and a margin for the disk. Keys of changes that leave within that time need not be remembered
 //!   then: they lie before the SELECT. A lock that others do not let us have within that time ends the same way.
+//!   What would take more than a minute is not waited for: the copy says which right it lacks.
 //!
 //! <https://dev.mysql.com/doc/refman/8.4/en/gtid-functions.html>,
 //! <https://mariadb.com/kb/en/enhancements-for-start-transaction-with-consistent-snapshot/>
@@ -46,6 +47,8 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 const ANSWER_MARGIN: Duration = Duration::from_secs(30);
 /// Between two looks at a consistent snapshot.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Of time alone no more is waited for.
+pub(super) const TIME_MAX: Duration = Duration::from_secs(60);
 /// A commit that waits for no replica.
 const COMMIT_MAX: Duration = Duration::from_secs(2);
 
@@ -183,13 +186,25 @@ impl Session {
                         tracing::debug!(%table, "no lock; what was sent is committed by now");
                         return Ok(());
                     }
-                    if WAIT_MAX < begun.elapsed() {
+                    if WAIT_MAX < begun.elapsed() && TIME_MAX < commits_within {
                         return Err(not_committed(&format!(
                             "transactions that have changed {table}"
                         )));
                     }
                 }
                 Err(Error::Server(error)) if NO_SUCH_TABLE.contains(&error.number) => return Ok(()),
+                Err(Error::Server(error))
+                    if NOT_ALLOWED.contains(&error.number) && TIME_MAX < commits_within =>
+                {
+                    let secs = commits_within.as_secs();
+                    let user = &self.server.user;
+                    return Err(Failure::transient(format!(
+                        "{DOING}, {table}: commits may wait {secs} s for a replica, and the account may not lock the table to know when they have ended"
+                    ))
+                    .with_hint(format!(
+                        "turn GTIDs on, or GRANT LOCK TABLES ON *.* TO '{user}'@'%'"
+                    )));
+                }
                 Err(Error::Server(error)) if NOT_ALLOWED.contains(&error.number) => {
                     let left = commits_within.saturating_sub(begun.elapsed());
                     tracing::debug!(%table, secs = left.as_secs_f32(), "wait until what was sent is committed");

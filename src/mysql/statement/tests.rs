@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -228,4 +229,24 @@ fn a_definition_says_type_and_sign() {
     };
     assert_eq!(read(32), expected(true));
     assert_eq!(read(1), expected(false));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_definition_or_none(bytes: Vec<u8>) {
+        definition(&bytes);
+    }
+
+    #[test]
+    fn any_answer_ends(bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+        let column = column(8, 0);
+        let begins: [&[&[u8]]; 2] = [&[], &[PREPARED, &column, END]];
+        for begin in begins {
+            let said = [exchange(begin), exchange(&bodies)].concat();
+            let outcome = runtime.as_ref().expect("a runtime").block_on(asked(said, 2));
+            prop_assert!(outcome.rows.len() <= 2);
+        }
+    }
 }

@@ -237,3 +237,19 @@ async fn the_end_of_the_log_lies_behind_all_that_was_seen() {
         assert_eq!(numbers(&seen.description, &read), [12]);
     }
 }
+
+#[tokio::test]
+async fn a_replica_is_copied_from_itself() {
+    let (server, replica) = (MySql::start(), MySql::with(&["--log-replica-updates=ON"]));
+    let (server, replica) = (server.await.expect("a server"), replica.await.expect("one"));
+    server.exec(TABLE).await.expect("a table");
+    replica.replica_of(&server).await.expect("replicates");
+    replica.caught_up_with(&server).await.expect("caught up");
+    let (source, now) = (snapshots(&replica).await, sent(&replica).await);
+    let seen = described(&source, &now, &d("t")).await;
+    server.exec("UPDATE d.t SET n = 30").await.expect("changed");
+    replica.caught_up_with(&server).await.expect("caught up");
+    let read = chunk(&source, ask(&seen.description, &sent(&replica).await, 10)).await;
+    assert_eq!(numbers(&seen.description, &read), [30]);
+    assert_eq!(read.end, end_of_log(&replica).await);
+}

@@ -17,6 +17,10 @@ fn description(columns: &[(&str, &str)], key: &[usize]) -> Description {
     let labels: Arc<[String]> = ["s", "m", "l"].map(str::to_owned).into();
     let kind = |column_type: &str| match column_type {
         "int" => ColumnKind::Int { unsigned: false },
+        "set" => ColumnKind::Set {
+            bytes: 1,
+            labels: labels.clone(),
+        },
         _ => ColumnKind::Enum {
             bytes: 1,
             labels: labels.clone(),
@@ -151,6 +155,11 @@ fn an_enum_beyond_a_value_is_a_list_and_beyond_the_last_one_there_is_nothing() {
     assert_eq!(
         behind(3, 5),
         " WHERE (`e` = 3 AND `a` > 5) ORDER BY `a` LIMIT 7"
+    );
+    let set = description(&[("s", "set")], &[0]);
+    assert_eq!(
+        tail(&set, range(Some(key(&[&[5]])), None), None),
+        " WHERE (`s` IN (6, 7)) ORDER BY `s` LIMIT 7"
     );
     let last = tail(&table, range(Some(key(&[&[3]])), None), None);
     assert_eq!(last, " WHERE (1 = 0) ORDER BY `e`, `a` LIMIT 7");
