@@ -225,14 +225,28 @@ impl Documents {
 
     /// Count, bytes, key entries, value entries, keys: all that stands in front of the values.
     fn put_head(&mut self, open: &Open, (size, head, keys, total): (Size, usize, usize, u32)) {
-        let width = size.bytes();
+        match size {
+            Size::Small => self.put_entries(open, (size, head, keys, total), |value, front| {
+                front.extend_from_slice(&(value as u16).to_le_bytes());
+            }),
+            Size::Large => self.put_entries(open, (size, head, keys, total), |value, front| {
+                front.extend_from_slice(&value.to_le_bytes());
+            }),
+        }
+    }
+
+    /// `put` appends an offset in the width of the container.
+    #[inline(always)]
+    fn put_entries(
+        &mut self,
+        open: &Open,
+        (size, head, keys, total): (Size, usize, usize, u32),
+        put: impl Fn(u32, &mut Vec<u8>),
+    ) {
         let entries = self.entries.get(open.entries..).unwrap_or_default();
         let front = &mut self.scratch;
         front.clear();
-        let put = |value: u32, front: &mut Vec<u8>| {
-            let bytes = value.to_le_bytes();
-            front.extend_from_slice(bytes.get(..width).unwrap_or(&bytes));
-        };
+        front.reserve(head + keys);
         put(entries.len() as u32, front);
         put(total, front);
         if open.is_object {
@@ -246,8 +260,11 @@ impl Documents {
         let first = (head + keys) as u32;
         for entry in entries {
             front.push(entry.kind);
-            let is_inlined = is_inlined(entry.kind, size);
-            put(if is_inlined { 0 } else { first } + entry.data, front);
+            let base = match is_inlined(entry.kind, size) {
+                true => 0,
+                false => first,
+            };
+            put(base.wrapping_add(entry.data), front);
         }
         front.extend_from_slice(self.keys.get(open.keys..).unwrap_or_default());
     }
