@@ -79,7 +79,7 @@ pub struct TableCopy {
     pub is_apart: bool,
     /// The key by which it is read, with its types; `None` before the first chunk. Under another key it begins again.
     pub key: Option<Arc<str>>,
-    /// What is left; without a key nothing is known of it.
+    /// What is left of what was there when the copy began; without a key nothing is known of it.
     pub ranges: Vec<KeyRange>,
     /// Rows that are read again one by one, because the log has told a part of them only.
     pub again: Vec<Key>,
@@ -108,6 +108,14 @@ impl TableCopy {
             begun_us: 0,
             ended_us: 0,
         }
+    }
+
+    /// Nothing more will be sent.
+    pub fn end(&mut self, state: CopyState, now_us: u64) {
+        self.state = state;
+        self.ended_us = now_us;
+        self.ranges = Vec::new();
+        self.again = Vec::new();
     }
 
     /// These rows are to be read again, each once.

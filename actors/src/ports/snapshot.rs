@@ -58,7 +58,7 @@ pub enum DescribeAnswer {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Described {
     pub description: Arc<Description>,
-    /// The whole table, in parts.
+    /// The whole table, in parts, up to its last key; none where it has no row.
     pub ranges: Vec<KeyRange>,
     /// Rows, by the server's statistics.
     pub rows_estimate: u64,

@@ -186,7 +186,7 @@ enum Form {
     Bytes,
 }
 
-fn are_as_described(description: &Description, found: &[ColumnDefinition]) -> bool {
+pub(super) fn are_as_described(description: &Description, found: &[ColumnDefinition]) -> bool {
     let kinds = description.table.columns.iter();
     let expected = kinds.map(|column| expected(&column.kind));
     expected.eq(found.iter().map(|found| form(*found)))

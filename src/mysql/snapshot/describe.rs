@@ -2,7 +2,7 @@
 //!
 //! Columns and indexes are asked for one after the other, without a lock. A statement between the two, or after them, is
 //! in the log behind what was sent, and the stream drops a description when it meets one. Not here: in which parts the
-//! table is read ([`ranges`]), and by which key ([`keys`]).
+//! table is read ([`ranges`]), by which key ([`keys`]), and where it ends (`last`).
 
 use std::sync::Arc;
 
@@ -182,10 +182,21 @@ impl Session {
             table, key, index, ..
         } = &seen.description;
         let first = key.first().and_then(|first| table.columns.get(*first));
+        if first.is_none() {
+            return Ok(vec![KeyRange::default()]);
+        }
+        // Rows behind it come with the stream, so a table may grow faster than it is read.
+        let Some(last) = self.last_key(&seen.description).await? else {
+            return Ok(Vec::new());
+        };
+        let whole = KeyRange {
+            after: None,
+            until: Some(last),
+        };
         let Some(column) = first.filter(|column| {
             ranges > 1 && seen.rows_estimate >= ROWS_TO_SPLIT && is_integer(&column.kind)
         }) else {
-            return Ok(vec![KeyRange::default()]);
+            return Ok(vec![whole]);
         };
         let sql = format!(
             "SELECT MIN({0}), MAX({0}) FROM {1} FORCE INDEX ({2})",
@@ -199,7 +210,8 @@ impl Session {
             None => Vec::new(),
         };
         let of = |index| rows.first().and_then(|row| text(row, index)?.parse().ok());
-        Ok(ranges::split(&column.kind, (of(0), of(1)), ranges))
+        let until = whole.until;
+        Ok(ranges::split(&column.kind, (of(0), of(1)), ranges, until))
     }
 }
 
@@ -265,7 +277,7 @@ fn index_columns(answer: &Answer) -> Option<Vec<IndexColumn>> {
     answer.rows.iter().map(part).collect()
 }
 
-fn changing(table: &TableName) -> Failure {
+pub(super) fn changing(table: &TableName) -> Failure {
     Failure::transient(format!(
         "{DOING}, {table}: it changes while it is looked at"
     ))

@@ -18,6 +18,7 @@ mod check;
 mod chunk;
 mod describe;
 mod keys;
+mod last;
 mod limits;
 mod literal;
 mod look;

@@ -11,11 +11,13 @@ use super::literal::integer_bytes;
 /// A table of fewer rows is read by one question at a time.
 pub(super) const ROWS_TO_SPLIT: u64 = 20_000;
 
-/// `lowest` and `highest` are the first and the last number of the column; without them there is one range.
+/// `lowest` and `highest` are the first and the last number of the column; without them there is one range. The last
+/// one ends with the key `last`.
 pub(super) fn split(
     kind: &ColumnKind,
     (lowest, highest): (Option<i128>, Option<i128>),
     ranges: usize,
+    last: Option<Key>,
 ) -> Vec<KeyRange> {
     let mut found = Vec::new();
     let mut after = None;
@@ -36,7 +38,7 @@ pub(super) fn split(
             }
         }
     }
-    found.push(KeyRange { after, until: None });
+    found.push(KeyRange { after, until: last });
     found
 }
 
@@ -47,14 +49,23 @@ mod tests {
     const INT: ColumnKind = ColumnKind::Int { unsigned: false };
 
     fn bounds(kind: &ColumnKind, lowest: i128, highest: i128, ranges: usize) -> Vec<Vec<u8>> {
-        let ranges = split(kind, (Some(lowest), Some(highest)), ranges);
+        let last = Key([[7].into()].into());
+        let ranges = split(
+            kind,
+            (Some(lowest), Some(highest)),
+            ranges,
+            Some(last.clone()),
+        );
         let bytes = |key: &Key| key.0.concat();
         for (range, next) in ranges.iter().zip(ranges.iter().skip(1)) {
             assert_eq!(range.until, next.after, "nothing lies between two ranges");
         }
         assert_eq!(ranges[0].after, None);
-        assert_eq!(ranges.last().expect("a range").until, None);
-        let bounds = ranges.iter().filter_map(|range| range.until.as_ref());
+        assert_eq!(ranges.last().expect("a range").until, Some(last));
+        let bounds = ranges
+            .iter()
+            .skip(1)
+            .filter_map(|range| range.after.as_ref());
         bounds.map(bytes).collect()
     }
 
@@ -76,6 +87,6 @@ mod tests {
         assert!(bounds(&INT, 7, 7, 10).is_empty());
         assert!(bounds(&INT, 1, 100, 1).is_empty());
         assert!(bounds(&INT, 1, 100, 0).is_empty());
-        assert_eq!(split(&INT, (None, None), 4), [KeyRange::default()]);
+        assert_eq!(split(&INT, (None, None), 4, None), [KeyRange::default()]);
     }
 }

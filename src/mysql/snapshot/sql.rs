@@ -38,16 +38,7 @@ pub(super) fn chunk(
     dialect: Dialect,
     wanted: Wanted<'_>,
 ) -> Result<String, Error> {
-    let columns: Vec<String> = description
-        .columns
-        .iter()
-        .map(|column| selected(column, dialect))
-        .collect();
-    let mut sql = format!(
-        "SELECT {} FROM {}",
-        columns.join(", "),
-        name_of(&description.table.name)
-    );
+    let mut sql = head(description, dialect);
     let keys = key_columns(description)?;
     if !keys.is_empty() {
         sql.push_str(&format!(" FORCE INDEX ({})", quoted(&description.index)));
@@ -81,6 +72,36 @@ pub(super) fn chunk(
         sql.push_str(&format!(" LIMIT {}", wanted.rows_max));
     }
     Ok(sql)
+}
+
+/// The row with the last key.
+///
+/// # Errors
+/// The key is none of the table.
+pub(super) fn last(description: &Description, dialect: Dialect) -> Result<String, Error> {
+    let order: Vec<String> = key_columns(description)?
+        .iter()
+        .map(|key| format!("{} DESC", key.name))
+        .collect();
+    Ok(format!(
+        "{} FORCE INDEX ({}) ORDER BY {} LIMIT 1",
+        head(description, dialect),
+        quoted(&description.index),
+        order.join(", ")
+    ))
+}
+
+fn head(description: &Description, dialect: Dialect) -> String {
+    let columns: Vec<String> = description
+        .columns
+        .iter()
+        .map(|column| selected(column, dialect))
+        .collect();
+    format!(
+        "SELECT {} FROM {}",
+        columns.join(", "),
+        name_of(&description.table.name)
+    )
 }
 
 /// A statement that the server can prepare where it takes the condition.

@@ -13,7 +13,7 @@ use crate::{
         ChunkAnswer, ChunkAsk, ChunkPart, DescribeAnswer, DescribeAsk, Described, Sent,
     },
     progress::Resume,
-    snapshot::{CopyId, CopyState, KeyRange, SnapshotRules, TableCopy},
+    snapshot::{CopyId, CopyState, SnapshotRules, TableCopy},
 };
 
 /// Names a question until it is answered.
@@ -203,10 +203,7 @@ impl Copying {
         }
         copy.key = Some(key.clone());
         copy.again = Vec::new();
-        copy.ranges = match described.ranges.is_empty() {
-            true => vec![KeyRange::default()],
-            false => described.ranges,
-        };
+        copy.ranges = described.ranges;
         copy.rows_estimate = described.rows_estimate;
         if copy.begun_us == 0 {
             copy.begun_us = now_us;

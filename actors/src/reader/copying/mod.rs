@@ -262,13 +262,8 @@ impl Copying {
         self.active.remove(id);
         self.begun.retain(|(begun, _)| begun != id);
         if let Some(copy) = self.copy(sent, id) {
-            let copy = TableCopy {
-                state,
-                ended_us: now_us,
-                ranges: Vec::new(),
-                again: Vec::new(),
-                ..copy.clone()
-            };
+            let mut copy = copy.clone();
+            copy.end(state, now_us);
             self.say(id.clone(), copy);
         }
     }

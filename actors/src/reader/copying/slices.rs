@@ -141,9 +141,18 @@ impl Copying {
         let rest = self.begun.split_off(self.begun.len().min(BEGINS_AT_ONCE));
         let begun = std::mem::replace(&mut self.begun, rest);
         let mut items = Vec::new();
-        for (id, copy) in begun {
-            let n = sent.snapshots.lines_here + items.len() as u64;
-            items.push(mark((&id, &copy), Action::SnapshotBegin, n, sent, now_us));
+        for (id, mut copy) in begun {
+            let mut say = |copy: &TableCopy, action| {
+                let n = sent.snapshots.lines_here + items.len() as u64;
+                items.push(mark((&id, copy), action, n, sent, now_us));
+            };
+            say(&copy, Action::SnapshotBegin);
+            // The table has no row.
+            if copy.is_exhausted() {
+                say(&copy, Action::SnapshotEnd { rows: copy.rows });
+                copy.end(CopyState::Complete, now_us);
+                self.active.remove(&id);
+            }
             self.say(id, copy);
         }
         Slice {
@@ -214,8 +223,7 @@ impl Copying {
             let end = Action::SnapshotEnd { rows: copy.rows };
             items.push(mark((id, &copy), end, here + lines, sent, now_us));
             lines += 1;
-            copy.state = CopyState::Complete;
-            copy.ended_us = now_us;
+            copy.end(CopyState::Complete, now_us);
             self.active.remove(id);
         }
         self.say(id.clone(), copy);
