@@ -1,6 +1,6 @@
 //! One chunk: the wait for what was sent, the SELECT, the end of the log.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use headwater_actors::{
@@ -14,7 +14,6 @@ use super::{
     describe::columns_of,
     refusal::Refusal,
     session::{DOING, Session},
-    sql::{self, Wanted},
     visible::Visible,
 };
 use crate::mysql::{
@@ -23,17 +22,30 @@ use crate::mysql::{
 };
 
 /// Rows as they came.
-struct Rows {
-    images: Vec<u8>,
-    count: u32,
-    end: RowsEnd,
+pub(super) struct Rows {
+    pub images: Vec<u8>,
+    pub count: u32,
+    /// Of the last SELECT.
+    pub end: RowsEnd,
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self {
+            images: Vec::new(),
+            count: 0,
+            end: RowsEnd::All,
+        }
+    }
 }
 
 /// Why there are none.
-enum Failed {
+pub(super) enum Failed {
     /// The connection must not be used again, unless it is the server's word.
     Sql(Error),
     Row(headwater_binlog::Error),
+    /// Where the chunk begins or ends is no key of the table.
+    Place(headwater_binlog::Error),
     /// The columns are no longer what they were.
     Other,
 }
@@ -52,42 +64,16 @@ impl Shared {
             return Ok(ChunkAnswer::Busy(reason));
         }
         let table = &ask.description.table.name;
-        let wanted = Wanted {
-            part: &ask.part,
-            condition: ask.condition.as_deref(),
-            rows_max: ask.rows_max,
-        };
-        let sql = sql::chunk(&ask.description, session.dialect(), wanted).map_err(|error| {
-            Failure::definite(format!("{DOING}, {table}: where it goes on")).because(error)
-        })?;
-        self.looks.look(&mut session, &ask, &sql).await;
+        self.looks.look(&mut session, &ask).await;
         let visible = session.wait_for(table, &ask.sent).await?;
-        let begun = Instant::now();
-        let outcome = Box::pin(session.select(&sql, &ask, self.plan.event_bytes_max)).await;
-        let took = begun.elapsed();
-        let rows = match outcome {
-            Ok(rows) => rows,
-            Err(Failed::Sql(Error::Server(error))) => {
-                let condition = ask.condition.as_deref();
-                let refusal = Box::pin(session.refusal(table, condition, error)).await;
-                session.done(&visible).await?;
-                self.pool.give_back(session);
-                return match refusal {
-                    Refusal::Changed => Ok(ChunkAnswer::Changed),
-                    Refusal::Failed(failure) => Err(failure),
-                };
-            }
-            Err(Failed::Sql(error)) => {
-                return Err(session.server.failure(&format!("{DOING}, {table}"), error));
-            }
-            Err(Failed::Other) => return Ok(ChunkAnswer::Changed),
-            Err(Failed::Row(error)) => {
-                drop(session);
-                return self.judge(&ask.description, error).await;
-            }
+        let reached = self.reached.of(&ask);
+        let outcome = Box::pin(session.find(&ask, reached, self.plan.event_bytes_max)).await;
+        let found = match outcome {
+            Ok(found) => found,
+            Err(failed) => return self.settle(session, &visible, &ask, failed).await,
         };
         let read_us = now_us();
-        if rows.end == RowsEnd::Left {
+        if found.rows.end == RowsEnd::Left {
             // Another connection to the same server; what is left of the rows ends with this one.
             drop(session);
             session = Session::open(&self.plan, Some(self.home)).await?;
@@ -99,19 +85,56 @@ impl Shared {
             Visible::Latest => session.server.head().await?,
         };
         self.pool.give_back(session);
-        let is_whole = rows.end == RowsEnd::All;
-        let has_key = !ask.description.key.is_empty();
-        if !has_key && !is_whole {
+        let is_in_vain = found.rows.count == 0 && !found.is_end;
+        self.reached
+            .keep(&ask, found.reached.filter(|_| is_in_vain));
+        if ask.description.key.is_empty() && !found.is_end {
             return Ok(ChunkAnswer::TooLarge(too_large(&ask)));
         }
+        if is_in_vain {
+            return Ok(ChunkAnswer::Busy(format!(
+                "no row has met the condition so far; {table} is looked through on"
+            )));
+        }
         Ok(ChunkAnswer::Read(Chunk {
-            images: Bytes::from(rows.images),
-            rows: rows.count,
-            is_end: is_whole && (!has_key || (rows.count as usize) < ask.rows_max),
+            images: Bytes::from(found.rows.images),
+            rows: found.rows.count,
+            is_end: found.is_end,
             end,
             read_us,
-            took,
+            took: found.took,
         }))
+    }
+
+    async fn settle(
+        &self,
+        mut session: Session,
+        visible: &Visible,
+        ask: &ChunkAsk,
+        failed: Failed,
+    ) -> Result<ChunkAnswer, Failure> {
+        let table = &ask.description.table.name;
+        match failed {
+            Failed::Sql(Error::Server(error)) => {
+                let condition = ask.condition.as_deref();
+                let refusal = Box::pin(session.refusal(table, condition, error)).await;
+                session.done(visible).await?;
+                self.pool.give_back(session);
+                match refusal {
+                    Refusal::Changed => Ok(ChunkAnswer::Changed),
+                    Refusal::Failed(failure) => Err(failure),
+                }
+            }
+            Failed::Sql(error) => Err(session.server.failure(&format!("{DOING}, {table}"), error)),
+            Failed::Other => Ok(ChunkAnswer::Changed),
+            Failed::Row(error) => {
+                drop(session);
+                self.judge(&ask.description, error).await
+            }
+            Failed::Place(error) => {
+                Err(Failure::definite(format!("{DOING}, {table}: where it goes on")).because(error))
+            }
+        }
     }
 
     /// A row that cannot be written as the log has it is one of other columns, or nobody's to cure.
@@ -135,41 +158,41 @@ impl Shared {
 }
 
 impl Session {
-    async fn select(
+    /// Appends what the statement gives: up to the row that reaches the first bound, of rows within the second.
+    pub(super) async fn select(
         &mut self,
         sql: &str,
-        ask: &ChunkAsk,
-        row_bytes_max: usize,
-    ) -> Result<Rows, Failed> {
-        let description = &ask.description;
+        description: &Description,
+        (bytes_max, row_bytes_max): (usize, usize),
+        rows: &mut Rows,
+    ) -> Result<(), Failed> {
         let packets = &mut self.server.conn.packets;
         let statement = statement::prepare(packets, sql).await?;
         if !are_as_described(description, &statement.columns) {
             return Err(Failed::Other);
         }
         let mut writer = RowWriter::new(&description.table);
-        let mut images = Vec::new();
-        let mut count = 0_u32;
+        let Rows { images, count, end } = rows;
         let take = |row: &[u8]| -> Result<More, Failed> {
-            writer.write(row, &mut images).map_err(Failed::Row)?;
-            count += 1;
-            Ok(match images.len() < ask.bytes_max && count < u32::MAX {
+            writer.write(row, images).map_err(Failed::Row)?;
+            *count += 1;
+            Ok(match images.len() < bytes_max && *count < u32::MAX {
                 true => More::More,
                 false => More::Enough,
             })
         };
-        let end = statement::execute(packets, &statement, row_bytes_max, take).await;
+        let outcome = statement::execute(packets, &statement, row_bytes_max, take).await;
         // The server's error ends the rows, not the statement.
         if matches!(
-            end,
+            outcome,
             Ok(RowsEnd::All | RowsEnd::Dropped) | Err(Failed::Sql(Error::Server(_)))
         ) {
             statement::close(packets, statement).await?;
         }
-        let end = end?;
+        *end = outcome?;
         // What it has grown to would be kept for as long as the rows are.
         images.shrink_to_fit();
-        Ok(Rows { images, count, end })
+        Ok(())
     }
 }
 

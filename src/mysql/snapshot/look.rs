@@ -11,7 +11,10 @@ use std::{
 
 use headwater_actors::ports::snapshot::{ChunkAsk, ChunkPart};
 
-use super::session::{DOING, Session};
+use super::{
+    session::{DOING, Session},
+    sql::{self, Wanted},
+};
 use crate::mysql::{facts::text, query::Answer};
 
 /// Tables that are kept in mind; beyond that all are looked at again.
@@ -23,7 +26,7 @@ pub(super) struct Looks(Mutex<HashSet<(String, Arc<str>, bool)>>);
 
 impl Looks {
     /// Warns once for a table's first chunk, and once for its first with a cursor.
-    pub async fn look(&self, session: &mut Session, ask: &ChunkAsk, sql: &str) {
+    pub async fn look(&self, session: &mut Session, ask: &ChunkAsk) {
         let description = &ask.description;
         let table = &description.table.name;
         let has_cursor = match &ask.part {
@@ -41,6 +44,16 @@ impl Looks {
         if !self.is_new(what) {
             return;
         }
+        let wanted = Wanted {
+            part: &ask.part,
+            condition: None,
+            rows_max: ask.rows_max,
+            skipped: 0,
+        };
+        // One that cannot be written is refused where it is read.
+        let Ok(sql) = sql::chunk(description, session.dialect(), wanted) else {
+            return;
+        };
         let sql = format!("EXPLAIN FORMAT=TRADITIONAL {sql}");
         match session.server.answer_if_told(DOING, &sql).await {
             Ok(answer) => {

@@ -7,10 +7,10 @@
 //! MariaDB both marks are one: the place that its consistent snapshot stands for.
 //!
 //! Nothing is written and no transaction stays open: a chunk is one SELECT on its own, whose read view and metadata lock
-//! end with its last row. MariaDB's transaction holds one SELECT too. Keys are never compared here; the server's order
+//! end with its last row. MariaDB's transaction ends with the chunk. Keys are never compared here; the server's order
 //! is the only one, and what it gave last is given back to it as the next begin ([`literal`], [`sql`]). A table without
-//! a key is one chunk, and refused where that is too large. A condition that few rows meet makes a SELECT read on until
-//! it has its rows; an index that serves the condition is not used, for the order is the key's.
+//! a key is one chunk, and refused where that is too large. Under a condition that few rows meet, a table is looked through
+//! in stretches ([`stretch`]); an index that serves the condition is not used, for the order is the key's.
 //!
 //! Not here: which chunk is read next, and what becomes of its rows.
 
@@ -26,6 +26,7 @@ mod ranges;
 mod refusal;
 mod session;
 mod sql;
+mod stretch;
 mod visible;
 
 use std::sync::Arc;
@@ -42,7 +43,7 @@ use headwater_binlog::gtid::Uuid;
 pub use check::{TableToCopy, check_snapshots};
 pub use limits::SnapshotLimits;
 
-use self::{limits::Pace, look::Looks, session::Pool};
+use self::{limits::Pace, look::Looks, session::Pool, stretch::Reached};
 use super::options::SourcePlan;
 
 /// One server's tables.
@@ -57,6 +58,7 @@ struct Shared {
     pool: Pool,
     pace: Pace,
     looks: Looks,
+    reached: Reached,
 }
 
 impl MySqlSnapshots {
@@ -74,6 +76,7 @@ impl MySqlSnapshots {
                 pool: Pool::new(connections_max),
                 pace: Pace::new(limits),
                 looks: Looks::default(),
+                reached: Reached::default(),
             }),
         }
     }

@@ -29,6 +29,8 @@ pub(super) struct Wanted<'a> {
     pub part: &'a ChunkPart,
     pub condition: Option<&'a str>,
     pub rows_max: usize,
+    /// Rows that are passed over first.
+    pub skipped: usize,
 }
 
 /// # Errors
@@ -70,6 +72,9 @@ pub(super) fn chunk(
             sql.push_str(&format!(" ORDER BY {}", order.join(", ")));
         }
         sql.push_str(&format!(" LIMIT {}", wanted.rows_max));
+        if wanted.skipped > 0 {
+            sql.push_str(&format!(" OFFSET {}", wanted.skipped));
+        }
     }
     Ok(sql)
 }

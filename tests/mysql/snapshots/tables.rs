@@ -4,6 +4,7 @@ use headwater::mysql::{TableToCopy, Verdict, check_snapshots};
 use headwater_actors::{
     failure::Class,
     ports::snapshot::{ChunkAnswer, ChunkAsk, ChunkPart, DescribeAnswer, SnapshotSource},
+    snapshot::KeyRange,
 };
 use headwater_harness::mysql::MySql;
 
@@ -209,6 +210,51 @@ async fn a_condition_leaves_rows_out_and_one_that_the_server_refuses_says_so() {
                 .rows,
             2000
         );
+    }
+}
+
+#[tokio::test]
+async fn few_rows_among_many_are_found_without_one_long_statement() {
+    for server in [MySql::start().await, MySql::mariadb(&[]).await] {
+        let server = server.expect("a server");
+        prepare(&server).await;
+        let sql = "CREATE TABLE d.t (n INT, k INT, PRIMARY KEY (n, k)); \
+            INSERT INTO d.t SELECT a.i, b.i FROM d.seq a, d.seq b WHERE b.i < 30";
+        server.exec(sql).await.expect("tables");
+        let (source, now) = (snapshots(&server).await, sent(&server).await);
+        let seen = described(&source, &now, &d("t")).await;
+        let whole = KeyRange::default();
+        for (condition, expected) in [
+            ("k = 7 AND n IN (3, 1500, 1999)", vec![3, 1500, 1999]),
+            ("n > 1997 AND k < 2", vec![1998, 1998, 1999, 1999]),
+            ("n < 0", vec![]),
+        ] {
+            for rows_max in [2, 1000] {
+                let mut wanted = ChunkAsk {
+                    condition: Some(condition.into()),
+                    part: ChunkPart::Range(whole.clone()),
+                    ..ask(&seen.description, &now, rows_max)
+                };
+                let mut found = Vec::new();
+                // It may say that it looks on.
+                loop {
+                    let chunk = match source.read(wanted.clone()).await.expect("an answer") {
+                        ChunkAnswer::Busy(_) => continue,
+                        ChunkAnswer::Read(chunk) => chunk,
+                        other => panic!("{other:?}"),
+                    };
+                    found.extend(numbers(&seen.description, &chunk));
+                    if chunk.is_end {
+                        break;
+                    }
+                    wanted.part = ChunkPart::Range(KeyRange {
+                        after: keys(&seen.description, &chunk).pop(),
+                        until: None,
+                    });
+                }
+                assert_eq!(found, expected, "{condition}, {rows_max} at once");
+            }
+        }
     }
 }
 

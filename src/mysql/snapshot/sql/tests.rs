@@ -77,6 +77,7 @@ fn tail(description: &Description, part: ChunkPart, condition: Option<&str>) -> 
         part: &part,
         condition,
         rows_max: 7,
+        skipped: 0,
     };
     let sql = chunk(description, Dialect::MySql, wanted).expect("a statement");
     let head = " FROM `a.b`.`t``x` FORCE INDEX (`PRIMARY`)";
@@ -95,6 +96,7 @@ fn all_columns_come_in_their_order_and_enums_by_number() {
         part: &range(None, None),
         condition: None,
         rows_max: 7,
+        skipped: 0,
     };
     assert_eq!(
         chunk(&description, Dialect::MySql, wanted).expect("a statement"),
@@ -109,6 +111,7 @@ fn a_table_without_a_key_is_read_whole() {
         part: &range(None, None),
         condition: Some("a > 1 -- few"),
         rows_max: 7,
+        skipped: 0,
     };
     assert_eq!(
         chunk(&description, Dialect::MySql, wanted).expect("a statement"),
@@ -173,6 +176,17 @@ fn rows_by_their_keys_are_just_these() {
         tail(&table, ChunkPart::Keys(keys), None),
         " WHERE ((`a` = 1 AND `b` = 2) OR (`a` = 3 AND `b` = 4)) ORDER BY `a`, `b` LIMIT 7"
     );
+    let ahead = Wanted {
+        part: &range(None, None),
+        condition: None,
+        rows_max: 1,
+        skipped: 9,
+    };
+    let sql = chunk(&table, Dialect::MySql, ahead).expect("a statement");
+    assert!(
+        sql.ends_with(" ORDER BY `a`, `b` LIMIT 1 OFFSET 9"),
+        "{sql}"
+    );
     let none = tail(&table, ChunkPart::Keys(Vec::new()), None);
     assert_eq!(none, " WHERE (1 = 0) ORDER BY `a`, `b` LIMIT 7");
 }
@@ -186,6 +200,7 @@ fn a_bound_of_another_key_is_refused() {
             part: &part,
             condition: None,
             rows_max: 7,
+            skipped: 0,
         };
         assert!(chunk(&table, Dialect::MySql, wanted).is_err());
     }
