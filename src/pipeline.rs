@@ -15,6 +15,7 @@ mod replay_letters;
 mod resume_table;
 mod routes;
 mod snapshot;
+mod snapshot_checks;
 mod standby;
 mod system;
 mod verify;

@@ -63,7 +63,7 @@ pub async fn list_columns(
     Ok(listed)
 }
 
-/// The included base tables that the account can see, named as the log names them.
+/// The included tables with rows of their own that the account can see, named as the log names them.
 ///
 /// # Errors
 /// When no server answers, or it does not let us in.
@@ -73,7 +73,9 @@ pub async fn list_tables(
     case: NameCase,
 ) -> Result<Vec<TableName>, Failure> {
     let mut server = server(plan).await?;
-    let rows = server.rows_within(SLOW_ANSWER, DOING, BASE_TABLES).await;
+    let versioned = "table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')";
+    let sql = BASE_TABLES.replace("table_type = 'BASE TABLE'", versioned);
+    let rows = server.rows_within(SLOW_ANSWER, DOING, &sql).await;
     server.leave().await;
     let name = |row: &Row| {
         Some(TableName {

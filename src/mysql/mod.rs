@@ -49,6 +49,6 @@ pub use options::{
 };
 pub use preflight::{Check, Verdict, preflight};
 pub use prepared::{ensure_xa, recoverable};
-pub use snapshot::{MySqlSnapshots, SnapshotLimits, TableToCopy, check_snapshots};
+pub use snapshot::{MySqlSnapshots, SnapshotLimits, TableToCopy, check_snapshots, ensure_copyable};
 pub use start::{Start, is_same_log, resolve_start, resume};
 pub use stream::{Identity, MySqlSource};

@@ -11,7 +11,7 @@ use super::{
     column_checks::Judging,
     launch, name_case,
     outputs::{Asking, Outputs},
-    system,
+    snapshot_checks, system,
 };
 use crate::{
     checkpoint::{self, StorePlan, requests},
@@ -104,6 +104,13 @@ async fn all(plan: &Plan, outputs: &Outputs, asking: Asking) -> Vec<Check> {
             Ok(found) => checks.extend(found),
             Err(failure) => checks.push(failed("source", &failure)),
         },
+    }
+    // For who asks at the terminal: it may be thousands of tables.
+    if asking == Asking::Permissions && !lacks_source {
+        match snapshot_checks::checks(plan, &stored).await {
+            Ok(found) => checks.extend(found),
+            Err(failure) => checks.push(once("snapshot", Err(failure), &checks)),
+        }
     }
     checks.push(match lacks_store {
         true => Check::skip("checkpoint store", "needs its server's password"),

@@ -7,11 +7,12 @@ use std::{
 };
 
 use headwater_actors::{
+    budget::ByteBudget,
     checkpoint::Checkpoint,
     failure::Failure,
     ports::{
         BoxFuture,
-        launcher::{Launch, Launcher},
+        launcher::{Launch, Launcher, SnapshotParts},
         source::Source,
         store::{CheckpointStore, Stored},
     },
@@ -24,11 +25,14 @@ use tokio::sync::OnceCell;
 
 use super::{RunUntil, check, ending, name_case, outputs::Outputs, routes::GenerationRoutes};
 use crate::{
-    checkpoint,
-    mysql::{self, CatchUpWait, Identity, MySqlSource, Start, Target, UnnamedColumns, Verdict},
+    checkpoint::{self, requests},
+    mysql::{
+        self, CatchUpWait, Identity, MySqlSnapshots, MySqlSource, SnapshotLimits, Start, Target,
+        UnnamedColumns, Verdict,
+    },
     plan::Plan,
     replay::FileSource,
-    snapshot::plan_copies,
+    snapshot::{SnapshotPlan, ensure_matched, plan_copies},
 };
 
 /// Generations that read a MySQL server.
@@ -107,13 +111,14 @@ impl Server {
             .await?
             .clone();
         let routes = GenerationRoutes::new(plan, Arc::clone(&self.outputs), from.home.server_uuid);
+        let snapshots = snapshot_parts(plan, from.home.server_uuid);
         Ok(Launch {
             from,
             until,
             source,
             name_case,
             routes: Arc::new(routes),
-            snapshots: None,
+            snapshots: Some(snapshots),
         })
     }
 
@@ -124,6 +129,27 @@ impl Server {
             RunUntil::At(Target::Position(position)) => Until::Position(position.clone()),
             RunUntil::At(Target::Gtids(gtids)) => Until::Gtids(gtids.clone()),
         })
+    }
+}
+
+/// What copies tables of the server whose log is read.
+fn snapshot_parts(plan: &Plan, home: Uuid) -> SnapshotParts {
+    let SnapshotPlan {
+        rules,
+        threads_running_max,
+        replica_lag_secs_max,
+        ..
+    } = plan.snapshot;
+    let limits = SnapshotLimits {
+        source_threads_running_max: threads_running_max,
+        replica_lag_secs_max,
+    };
+    let source = MySqlSnapshots::new(plan.source.clone(), home, rules.parallel, limits);
+    SnapshotParts {
+        source: Arc::new(source),
+        requests: requests::requests(&plan.checkpoint, &plan.name),
+        rules,
+        budget: ByteBudget::new(plan.memory.snapshot_bytes),
     }
 }
 
@@ -140,13 +166,18 @@ async fn copies(
         true => mysql::list_tables(&plan.source, &plan.tables, case).await?,
         false => Vec::new(),
     };
-    Ok(plan_copies(
-        before,
-        now,
-        &plan.tables,
-        &plan.snapshot,
-        &tables,
-    ))
+    if before.is_none() {
+        for found in ensure_matched(&plan.snapshot, &plan.tables, &tables) {
+            tracing::warn!("{found}");
+        }
+    }
+    let planned = plan_copies(before, now, &plan.tables, &plan.snapshot, &tables);
+    let copies = planned.copies.values();
+    let to_come = copies.filter(|copy| !copy.state.is_over()).count();
+    if to_come > 0 {
+        tracing::info!(copies = to_come, "tables are copied beside the stream");
+    }
+    Ok(planned)
 }
 
 /// Where the stored position is, and whose.

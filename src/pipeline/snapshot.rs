@@ -13,7 +13,7 @@ use crate::{
     checkpoint::{self, requests},
     clock::now_us,
     exit::Exit,
-    mysql,
+    mysql::{self, TableToCopy},
     plan::Plan,
     terminal,
 };
@@ -53,6 +53,12 @@ async fn ask(plan: &Plan, start: SnapshotStart) -> Result<Vec<String>, Failure> 
     let case = mysql::name_case(&plan.source).await?;
     let tables = mysql::list_tables(&plan.source, &plan.tables, case).await?;
     let tables = wanted(plan, &start.tables, &tables)?;
+    let condition = start.condition.as_deref();
+    let asked = tables.iter().map(|table| TableToCopy {
+        name: table.clone(),
+        condition: condition.map(str::to_owned),
+    });
+    mysql::ensure_copyable(&plan.source, &Vec::from_iter(asked)).await?;
     let mut said: Vec<String> = tables.iter().map(|table| format!("  {table}")).collect();
     let wish = Wish::Start {
         run: Arc::clone(&run),

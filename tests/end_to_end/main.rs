@@ -44,6 +44,7 @@ mod shape;
 mod sink_faults;
 mod sink_network;
 mod slow_sink;
+mod snapshots;
 mod source_faults;
 mod source_limits;
 mod standby;

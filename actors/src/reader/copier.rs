@@ -24,6 +24,8 @@ pub(super) struct Copier {
     timer: Option<SpawnHandle>,
     /// Requests cannot be read; it was told.
     is_deaf: bool,
+    /// Requests were read once, or could not be: what is to be copied is known.
+    has_listened: bool,
 }
 
 enum Lease {
@@ -48,6 +50,7 @@ impl Copier {
             is_due: false,
             timer: None,
             is_deaf: false,
+            has_listened: false,
         }
     }
 
@@ -72,7 +75,10 @@ impl Reader {
 
     /// Where reading ends: not before all is copied.
     pub(super) fn until_now(&self) -> Until {
-        match self.copier.is_some() && self.intake.is_copying() {
+        let has_listened = |copier: &Copier| copier.has_listened;
+        let is_known = self.copier.as_ref().is_none_or(has_listened);
+        let is_copying = self.copier.is_some() && self.intake.is_copying();
+        match is_copying || !is_known {
             true => Until::Never,
             false => self.until.clone(),
         }
@@ -239,8 +245,14 @@ impl Reader {
                     }
                 }
             }
-            if let Some(copier) = &mut reader.copier {
-                copier.is_deaf = is_deaf;
+            let Some(copier) = &mut reader.copier else {
+                return;
+            };
+            copier.is_deaf = is_deaf;
+            let is_first = !std::mem::replace(&mut copier.has_listened, true);
+            // A stream that opens later asks for itself.
+            if is_first && reader.is_streaming && !reader.intake.is_copying() {
+                reader.copied(ctx);
             }
         }));
     }

@@ -167,7 +167,7 @@ impl Session {
         ))
     }
 
-    async fn check_condition(
+    pub(super) async fn check_condition(
         &mut self,
         table: &TableName,
         condition: &str,

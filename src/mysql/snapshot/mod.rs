@@ -24,6 +24,7 @@ mod literal;
 mod look;
 mod ranges;
 mod refusal;
+mod refusals;
 mod session;
 mod sql;
 mod stretch;
@@ -42,6 +43,7 @@ use headwater_binlog::gtid::Uuid;
 
 pub use check::{TableToCopy, check_snapshots};
 pub use limits::SnapshotLimits;
+pub use refusals::ensure_copyable;
 
 use self::{limits::Pace, look::Looks, session::Pool, stretch::Reached};
 use super::options::SourcePlan;
