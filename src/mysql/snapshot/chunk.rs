@@ -46,8 +46,8 @@ pub(super) enum Failed {
     Row(headwater_binlog::Error),
     /// Where the chunk begins or ends is no key of the table.
     Place(headwater_binlog::Error),
-    /// The columns are no longer what they were.
-    Other,
+    /// A column comes in another form than the one that it was described with.
+    Form(headwater_binlog::Error),
 }
 
 impl From<Error> for Failed {
@@ -126,8 +126,7 @@ impl Shared {
                 }
             }
             Failed::Sql(error) => Err(session.server.failure(&format!("{DOING}, {table}"), error)),
-            Failed::Other => Ok(ChunkAnswer::Changed),
-            Failed::Row(error) => {
+            Failed::Form(error) | Failed::Row(error) => {
                 drop(session);
                 self.judge(&ask.description, error).await
             }
@@ -168,10 +167,8 @@ impl Session {
     ) -> Result<(), Failed> {
         let packets = &mut self.server.conn.packets;
         let statement = statement::prepare(packets, sql).await?;
-        if !are_as_described(description, &statement.columns) {
-            return Err(Failed::Other);
-        }
         let mut writer = RowWriter::new(&description.table);
+        ensure_form(description, &writer, &statement.columns).map_err(Failed::Form)?;
         let Rows { images, count, end } = rows;
         let take = |row: &[u8]| -> Result<More, Failed> {
             writer.write(row, images).map_err(Failed::Row)?;
@@ -196,69 +193,32 @@ impl Session {
     }
 }
 
-/// How a value comes in the binary protocol, where bytes of another type would be taken for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// Bytes, and whether there is a sign.
-    Integer(u8, bool),
-    Float,
-    Double,
-    Date,
-    Time,
-    /// Behind its length.
-    Bytes,
-}
-
-pub(super) fn are_as_described(description: &Description, found: &[ColumnDefinition]) -> bool {
-    let kinds = description.table.columns.iter();
-    let expected = kinds.map(|column| expected(&column.kind));
-    expected.eq(found.iter().map(|found| form(*found)))
-}
-
-fn expected(kind: &ColumnKind) -> Form {
-    use ColumnKind as Kind;
-    match *kind {
-        Kind::TinyInt { unsigned } => Form::Integer(1, unsigned),
-        Kind::SmallInt { unsigned } => Form::Integer(2, unsigned),
-        Kind::MediumInt { unsigned } | Kind::Int { unsigned } => Form::Integer(4, unsigned),
-        Kind::BigInt { unsigned } => Form::Integer(8, unsigned),
-        Kind::Year => Form::Integer(2, true),
-        Kind::Enum { .. } | Kind::Set { .. } => Form::Integer(8, true),
-        Kind::Float => Form::Float,
-        Kind::Double => Form::Double,
-        Kind::Date
-        | Kind::OldDateTime
-        | Kind::OldTimestamp
-        | Kind::DateTime { .. }
-        | Kind::Timestamp { .. } => Form::Date,
-        Kind::OldTime | Kind::Time { .. } => Form::Time,
-        Kind::Decimal { .. }
-        | Kind::Bit { .. }
-        | Kind::Text { .. }
-        | Kind::LongText { .. }
-        | Kind::Binary { .. }
-        | Kind::Blob { .. }
-        | Kind::Json { .. }
-        | Kind::Geometry { .. }
-        | Kind::Vector { .. } => Form::Bytes,
+/// Types alone do not tell whether a number has a sign.
+fn ensure_form(
+    description: &Description,
+    writer: &RowWriter,
+    found: &[ColumnDefinition],
+) -> Result<(), headwater_binlog::Error> {
+    let types: Vec<u8> = found.iter().map(|found| found.type_byte).collect();
+    writer.ensure_sent_as(&types)?;
+    let columns = description.table.columns.iter();
+    for (column, found) in columns.zip(found) {
+        let is_unsigned = match column.kind {
+            ColumnKind::TinyInt { unsigned }
+            | ColumnKind::SmallInt { unsigned }
+            | ColumnKind::MediumInt { unsigned }
+            | ColumnKind::Int { unsigned }
+            | ColumnKind::BigInt { unsigned } => unsigned,
+            _ => continue,
+        };
+        if is_unsigned != found.is_unsigned {
+            return Err(headwater_binlog::Error::Unsupported(format!(
+                "column `{}` of table `{}` with a sign, and without one",
+                column.name, description.table.name
+            )));
+        }
     }
-}
-
-/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_binary_resultset.html>
-fn form(definition: ColumnDefinition) -> Form {
-    let unsigned = definition.is_unsigned;
-    match definition.type_byte {
-        1 => Form::Integer(1, unsigned),
-        2 => Form::Integer(2, unsigned),
-        3 | 9 => Form::Integer(4, unsigned),
-        8 => Form::Integer(8, unsigned),
-        13 => Form::Integer(2, true),
-        4 => Form::Float,
-        5 => Form::Double,
-        7 | 10 | 12 => Form::Date,
-        11 => Form::Time,
-        _ => Form::Bytes,
-    }
+    Ok(())
 }
 
 fn too_large(ask: &ChunkAsk) -> String {

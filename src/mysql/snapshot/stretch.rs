@@ -147,7 +147,10 @@ fn found(rows: Rows, is_end: bool, took: Duration, reached: Option<Key>) -> Foun
 }
 
 /// Of the one row that there is.
-fn key_of(description: &Description, image: &[u8]) -> Result<Key, headwater_binlog::Error> {
+pub(super) fn key_of(
+    description: &Description,
+    image: &[u8],
+) -> Result<Key, headwater_binlog::Error> {
     let table = &description.table;
     let present = ColumnSet::all(table.columns.len());
     let (nulls, values) = image

@@ -214,6 +214,25 @@ async fn a_condition_leaves_rows_out_and_one_that_the_server_refuses_says_so() {
 }
 
 #[tokio::test]
+async fn ranges_end_with_the_last_key_that_was_there_and_an_empty_table_has_none() {
+    for server in [MySql::start().await, MySql::mariadb(&[]).await] {
+        let server = server.expect("a server");
+        let sql = "CREATE DATABASE d; CREATE TABLE d.t (n INT, k VARCHAR(9), PRIMARY KEY (k, n))";
+        server.exec(sql).await.expect("a table");
+        let source = snapshots(&server).await;
+        let seen = described(&source, &sent(&server).await, &d("t")).await;
+        assert_eq!(seen.ranges, []);
+        let sql = "INSERT INTO d.t VALUES (1, 'a'), (2, 'b'), (3, 'b')";
+        server.exec(sql).await.expect("rows");
+        let seen = described(&source, &sent(&server).await, &d("t")).await;
+        let sql = "INSERT INTO d.t VALUES (0, 'b'), (4, 'b'), (0, 'c')";
+        server.exec(sql).await.expect("rows");
+        let now = sent(&server).await;
+        assert_eq!(copy(&source, &now, &seen, 1).await, [1, 0, 2, 3]);
+    }
+}
+
+#[tokio::test]
 async fn few_rows_among_many_are_found_without_one_long_statement() {
     for server in [MySql::start().await, MySql::mariadb(&[]).await] {
         let server = server.expect("a server");
