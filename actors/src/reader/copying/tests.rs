@@ -34,7 +34,7 @@ proptest! {
 
     #[test]
     fn the_copy_is_the_table_after_crashes(seed: u64) {
-        let chances = Chances { crash: 0.03, partial: 0.3, ..Chances::default() };
+        let chances = Chances { crash: 0.03, partial: 0.3, moves_whole: true, ..Chances::default() };
         let world = run(seed, chances);
         prop_assert_eq!(world.consumer(), world.table());
     }

@@ -26,6 +26,8 @@ pub struct Chances {
     pub crash: f64,
     pub statement: f64,
     pub is_keyless: bool,
+    /// A part of a row that has moved cannot be told twice: who has moved it no longer has the rest.
+    pub moves_whole: bool,
 }
 
 impl Default for Chances {
@@ -36,6 +38,7 @@ impl Default for Chances {
             crash: 0.0,
             statement: 0.0,
             is_keyless: false,
+            moves_whole: false,
         }
     }
 }
@@ -210,7 +213,9 @@ impl World {
         ) {
             (0 | 1, _, Some(key)) | (_, None, Some(key)) => Change::Insert(key, values),
             (2, Some(key), _) => Change::Delete(key),
-            (3, Some(key), Some(to)) => self.update(key, to, values, is_whole),
+            (3, Some(key), Some(to)) => {
+                self.update(key, to, values, is_whole || self.chances.moves_whole)
+            }
             (_, Some(key), _) => self.update(key, key, values, is_whole),
             (_, None, None) => Change::Alter,
         }
