@@ -2,6 +2,7 @@
 
 use headwater_actors::ports::snapshot::{ChunkAsk, ChunkPart};
 use headwater_harness::mysql::MySql;
+use mysql_async::prelude::Queryable;
 
 use super::copies::{
     ask, chunk, copy, d, described, keys, numbers, prepare, sent, server_order, snapshots,
@@ -399,4 +400,50 @@ async fn each_row_of_a_mariadb_table_comes_once_whatever_its_key() {
     let server = MySql::mariadb(&[]).await.expect("a server");
     let cases = [on_both(), on_mariadb()].concat();
     is_read_once_in_the_servers_order(&server, &cases).await;
+}
+
+/// Every collation that the server has, over words that most of them order in a way of their own.
+async fn every_collation(server: &MySql) {
+    prepare(server).await;
+    let sql = "SELECT collation_name, character_set_name \
+        FROM information_schema.collation_character_set_applicability \
+        WHERE character_set_name <> 'binary' \
+        AND (collation_name NOT LIKE '%uca1400%' OR collation_name LIKE '%uca1400%german2%')";
+    let collations = server.query_rows(sql).await.expect("collations");
+    let mut tables = Vec::new();
+    let mut conn = server.conn().await.expect("a connection");
+    for row in &collations {
+        let [Some(collation), Some(charset)] = row.as_slice() else {
+            continue;
+        };
+        // MariaDB names some for several character sets at once.
+        let name = format!("{charset}_{collation}");
+        let sql = format!(
+            "CREATE TABLE d.`{name}` (n INT, k VARCHAR(20) CHARACTER SET {charset} COLLATE {collation}, \
+             PRIMARY KEY (k)); INSERT IGNORE INTO d.`{name}` SELECT i, {WORDS} FROM d.seq WHERE i < 300"
+        );
+        match conn.query_drop(&sql).await {
+            Ok(()) => tables.push(name),
+            Err(error) => println!("{name}: {error}"),
+        }
+    }
+    assert!(tables.len() > 150, "{} collations", tables.len());
+    let (source, now) = (snapshots(server).await, sent(server).await);
+    for name in &tables {
+        let seen = described(&source, &now, &d(name)).await;
+        let found = copy(&source, &now, &seen, 37).await;
+        let expected = server_order(server, &format!("d.`{name}`"), "k").await;
+        assert_eq!(found, expected, "{name}");
+    }
+    println!("{} collations", tables.len());
+}
+
+#[tokio::test]
+async fn each_row_comes_once_in_every_collation_of_mysql() {
+    every_collation(&MySql::start().await.expect("a server")).await;
+}
+
+#[tokio::test]
+async fn each_row_comes_once_in_every_collation_of_mariadb() {
+    every_collation(&MySql::mariadb(&[]).await.expect("a server")).await;
 }
