@@ -148,7 +148,7 @@ struct VerifyArgs {
     /// Calls of GetRecords for each shard in a second; a shard gives 5 to all of its consumers
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     reads_per_sec: u32,
-    /// Changes that are remembered to recognise repetitions by; at most 150 bytes each
+    /// Changes that are remembered to recognise repetitions by; at most 160 bytes each
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     window: usize,
     /// Keys that may be kept, at most 300 bytes each; with more the command gives up

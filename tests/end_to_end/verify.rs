@@ -174,6 +174,54 @@ async fn rows_of_every_type_equal_the_source_and_one_that_changed_unseen_does_no
     Ok(())
 }
 
+/// A snapshot's rows with these ids, and its end.
+fn snapshot(run: &str, ids: &[u32], n: u32) -> String {
+    let place = |number: usize| {
+        let id = format!("snapshot:{run}:1:binlog.000001:400/{number}");
+        let seq = format!("00000001.00000001.0000000000000190.00000001.{number:016x}");
+        json!({"database": "shop", "table": "copied", "id": id, "seq": seq})
+    };
+    let line = |number, fields: Value| {
+        let mut line = place(number);
+        let all = line.as_object_mut().into_iter();
+        all.zip(fields.as_object())
+            .for_each(|(line, fields)| line.extend(fields.clone()));
+        format!("{line}\n")
+    };
+    let row = |id: &u32| json!({"type": "snapshot", "key": {"id": id}, "data": {"id": id, "n": n}});
+    let rows = ids
+        .iter()
+        .enumerate()
+        .map(|(number, id)| line(number, row(id)));
+    let end = json!({"type": "snapshot_end", "rows": ids.len()});
+    rows.chain([line(ids.len(), end)]).collect()
+}
+
+#[tokio::test]
+async fn after_a_snapshot_of_all_tables_every_row_of_the_source_has_a_line() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    world.launch()?;
+    let sql = "CREATE TABLE shop.copied (id INT PRIMARY KEY, n INT NOT NULL); \
+        INSERT INTO shop.copied VALUES (1, 7), (2, 7), (3, 7)";
+    world.mysql.exec(sql).await?;
+    for (run, ids, n, code, missing, wrong) in [
+        ("tables", [1, 2, 3].as_slice(), 7, 0, 0, 0),
+        ("tables", &[1, 3], 7, 1, 1, 0),
+        ("tables", &[], 7, 1, 3, 0),
+        ("tables", &[1, 2, 3], 8, 1, 0, 3),
+        ("tables", &[1, 2, 3, 4], 7, 1, 0, 1),
+        // Another run may have been of some rows only.
+        ("fix", &[1, 3], 7, 0, 0, 0),
+    ] {
+        std::fs::write(world.folder().join("lines"), snapshot(run, ids, n))?;
+        let (finished, report) = verified(&world, &["--against-source", "lines"]).await?;
+        assert_eq!(finished.code(), Some(code), "{run} {ids:?}: {report}");
+        let found = (&report["missing"], &report["wrong_values"]);
+        assert_eq!(found, (&json!(missing), &json!(wrong)), "{report}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn files_are_read_as_the_sink_rotated_them_and_compressed() -> anyhow::Result<()> {
     let world = World::new(1).await?;

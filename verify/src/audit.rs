@@ -22,7 +22,7 @@ pub struct AuditRules {
     pub judges_images: bool,
     /// Of lines without a partition key.
     pub lane_by: LaneBy,
-    /// Changes that are remembered, to recognise repetitions; at most 150 bytes each.
+    /// Changes that are remembered, to recognise repetitions; at most 160 bytes each.
     pub window: usize,
     /// At most 300 bytes each, with a counter.
     pub keys_max: usize,
@@ -191,10 +191,12 @@ impl Audit {
         self.report.source = Some(source);
     }
 
-    /// Tables of which a run's snapshot has come to its end.
+    /// Tables of which a run's snapshot has come to its end, and into which no row can have come since without a line.
     pub fn copied(&self, run: &str) -> Vec<String> {
-        let name = |table: u32| self.table_names.get(table as usize).cloned();
-        self.snapshots.ended(run).filter_map(name).collect()
+        let ended = self.snapshots.ended(run);
+        let whole = ended.filter(|(table, end)| !self.rows.is_moved_behind(*table, *end));
+        let name = |(table, _): (u32, _)| self.table_names.get(table as usize).cloned();
+        whole.filter_map(name).collect()
     }
 
     /// The source says otherwise about so many rows of a table.

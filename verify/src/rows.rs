@@ -203,11 +203,14 @@ impl Rows {
                     .statements(state.table)
                     .any(|all| all.is_behind(state.last)),
             };
-            let is_gone = self
-                .statements(state.table)
-                .any(|all| all.moves_rows_behind(state.last));
+            let is_gone = self.is_moved_behind(state.table, state.last);
             (!is_gone).then_some((state.table, *key, live))
         })
+    }
+
+    /// Whether a statement behind the place may have moved the table's rows.
+    pub fn is_moved_behind(&self, table: u32, seq: Seq) -> bool {
+        self.statements(table).any(|all| all.moves_rows_behind(seq))
     }
 
     /// Those on the table and those on its database.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use crate::{
     line::Line,
     report::{Finding, FindingKind, SnapshotReport},
+    seq::Seq,
 };
 
 #[derive(Debug, Default)]
@@ -27,6 +28,7 @@ struct Run {
 #[derive(Debug)]
 struct End {
     rows: u64,
+    seq: Seq,
     finding: Finding,
 }
 
@@ -63,15 +65,17 @@ impl Snapshots {
                 shard: shard.to_owned(),
                 what: "fewer rows of the snapshot came than its end says there were".to_owned(),
             };
-            run.end = Some(End { rows, finding });
+            let seq = line.seq;
+            run.end = Some(End { rows, seq, finding });
         }
     }
 
-    /// Tables of which a run has come to its end.
-    pub fn ended(&self, name: &str) -> impl Iterator<Item = u32> {
-        let is_ended = move |run: &Run| run.name == name && run.end.is_some();
-        let tables = self.tables.iter();
-        tables.filter_map(move |(table, runs)| runs.iter().any(is_ended).then_some(*table))
+    /// Tables of which a run has come to its end, with where that stands.
+    pub fn ended(&self, name: &str) -> impl Iterator<Item = (u32, Seq)> {
+        self.tables.iter().filter_map(move |(table, runs)| {
+            let run = runs.iter().find(|run| run.name == name)?;
+            Some((*table, run.end.as_ref()?.seq))
+        })
     }
 
     /// What came, and what did not, with how many rows that is.

@@ -164,3 +164,24 @@ fn a_snapshot_in_a_target_of_its_own_has_lanes_of_its_own() {
         assert_eq!(report.missing + report.wrong_values, 0);
     }
 }
+
+#[test]
+fn a_table_is_copied_when_its_snapshot_has_ended_and_no_statement_has_moved_rows_since() {
+    let end = |at| mark("snapshot_end", (at, 1, 0), r#""rows":0"#);
+    let alter = event("ddl", 4, r#""statement":"ALTER TABLE t ADD b INT""#);
+    let rename = event("ddl", 4, r#""statement":"RENAME TABLE u TO t""#);
+    for (lines, is_copied) in [
+        (vec![end(3)], true),
+        (vec![end(3), alter], true),
+        (vec![end(3), rename.clone()], false),
+        (vec![rename, end(5)], true),
+        (vec![base(3, 1, 0, &row(1))], false),
+    ] {
+        let mut audit = Audit::new(AuditRules::default());
+        for line in &lines {
+            take(&mut audit, "s", "shop.t", line);
+        }
+        assert_eq!(audit.copied("fix") == ["shop.t"], is_copied, "{lines:?}");
+        assert!(audit.copied("tables").is_empty());
+    }
+}
