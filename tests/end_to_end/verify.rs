@@ -223,6 +223,58 @@ async fn after_a_snapshot_of_all_tables_every_row_of_the_source_has_a_line() -> 
 }
 
 #[tokio::test]
+async fn a_snapshot_that_is_taken_again_names_what_the_source_did_not_log() -> anyhow::Result<()> {
+    let world = World::new(1).await?;
+    let sql = "CREATE TABLE shop.copied (id INT PRIMARY KEY, n INT NOT NULL); \
+        INSERT INTO shop.copied VALUES (1, 7), (2, 7), (3, 7)";
+    world.mysql.exec(sql).await?;
+    let run = async |arguments: &[&str]| {
+        let launch = world
+            .launch()?
+            .setting("source.start", "now")
+            .setting("source.tables", "shop.copied")
+            .setting("snapshot.tables", "shop.copied")
+            .with_arguments(&[arguments, &["-c", "headwater.toml"]].concat());
+        let finished = launch.finish(WITHIN).await?;
+        assert_eq!(finished.code(), Some(0), "{}", finished.text());
+        anyhow::Ok(())
+    };
+    run(&["run", "--until", "now"]).await?;
+    let logged = "UPDATE shop.copied SET n = n + 1 WHERE id = 1";
+    world.mysql.exec(logged).await?;
+    run(&["run", "--until", "now"]).await?;
+    let (finished, report) = verified(&world, &["--against-source"]).await?;
+    assert_eq!(finished.code(), Some(0), "{report}");
+    assert_eq!(report["source"]["rows_compared"], json!(3), "{report}");
+
+    let unseen = "SET sql_log_bin = 0; UPDATE shop.copied SET n = 9 WHERE id = 2; \
+        DELETE FROM shop.copied WHERE id = 3";
+    world.mysql.exec(unseen).await?;
+    let (finished, _) = verified(&world, &[]).await?;
+    assert_eq!(
+        finished.code(),
+        Some(0),
+        "nothing in the stream tells of it"
+    );
+    run(&["snapshot", "start", "--run", "again", "shop.copied"]).await?;
+    run(&["run", "--until", "now"]).await?;
+    let (finished, report) = verified(&world, &[]).await?;
+    assert_eq!(
+        (finished.code(), &report["wrong_values"]),
+        (Some(1), &json!(1)),
+        "{report}"
+    );
+    let lines = world.lines_of("shop.copied").await?;
+    let again = |line: &&Value| line["run"] == "again" && line["key"]["id"] == 2;
+    let line = lines.iter().find(again).context("the row again")?;
+    assert_eq!(report["examples"][0]["id"], line["id"], "{report}");
+    // The deleted row has no line; the source says that it is gone.
+    let (_, report) = verified(&world, &["--against-source"]).await?;
+    assert_eq!(report["wrong_values"], json!(2), "{report}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn files_are_read_as_the_sink_rotated_them_and_compressed() -> anyhow::Result<()> {
     let world = World::new(1).await?;
     transactions(&world.mysql, 120).await?;
