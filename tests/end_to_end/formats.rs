@@ -112,3 +112,68 @@ async fn maxwell_s_rows_arrive_and_statements_without_a_line_hold_nothing_up() -
     assert_eq!(world.records().await?.len(), before);
     Ok(())
 }
+
+/// What an INSERT of a row and a copy of the same row have in common.
+#[tokio::test]
+async fn a_snapshot_is_told_as_the_tools_tell_theirs_with_the_values_of_an_insert()
+-> anyhow::Result<()> {
+    let rows = "INSERT INTO shop.orders VALUES (7, 1, 'a'), (8, 2, NULL)";
+    for (format, values) in [("maxwell", "/data"), ("debezium", "/after")] {
+        let mut told = Vec::new();
+        for start in ["earliest", "now"] {
+            let world = World::new(1).await?;
+            world.mysql.exec(rows).await?;
+            let settings = [
+                ("format.type", format),
+                ("source.start", start),
+                (
+                    "snapshot.tables",
+                    if start == "now" { "shop.orders" } else { "" },
+                ),
+                ("packing.type", "none"),
+                ("packing.partition_key", "format"),
+            ];
+            run(&world, &settings).await?;
+            let mut events = Vec::new();
+            for record in world.records().await? {
+                let event: Value = serde_json::from_slice(&record.data)?;
+                events.push((record.partition_key, event));
+            }
+            told.push(events);
+        }
+        let [inserts, copied] = &told[..] else {
+            anyhow::bail!("two runs");
+        };
+        let of_rows = |events: &[(String, Value)]| -> Vec<(String, Value)> {
+            let row = |(key, event): &(String, Value)| {
+                let row = event.pointer(values)?;
+                let is_row = row.get("id").is_some();
+                is_row.then(|| (key.clone(), row.clone()))
+            };
+            events.iter().filter_map(row).collect()
+        };
+        assert_eq!(of_rows(copied), of_rows(inserts), "{format}");
+        assert_eq!(of_rows(copied).len(), 2, "{copied:?}");
+        let kinds: Vec<&Value> = copied
+            .iter()
+            .map(|(_, event)| event.get("type").unwrap_or(&event["op"]))
+            .collect();
+        match format {
+            "maxwell" => assert_eq!(
+                kinds,
+                [
+                    "bootstrap-start",
+                    "bootstrap-insert",
+                    "bootstrap-insert",
+                    "bootstrap-complete"
+                ]
+            ),
+            _ => {
+                assert_eq!(kinds, ["r", "r"]);
+                let snapshot = &copied[0].1["source"]["snapshot"];
+                assert_eq!(snapshot, "incremental");
+            }
+        }
+    }
+    Ok(())
+}
