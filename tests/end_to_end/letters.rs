@@ -110,3 +110,58 @@ async fn dead_letters_are_replayed_as_the_changes_they_were_also_when_killed() -
     assert!(sent.iter().all(|line| stream.contains(line)));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_row_of_a_snapshot_that_was_buried_is_replayed_as_the_line_that_it_would_have_been()
+-> anyhow::Result<()> {
+    let shop = Shop::new().await?;
+    shop.world.mysql.exec(POISON).await?;
+    let run = shop
+        .launch()?
+        .setting("source.start", "now")
+        .setting("source.tables", "shop.pages,shop.people")
+        .setting("snapshot.tables", "shop.pages,shop.people")
+        .setting("errors.oversize", "dead_letter")
+        .setting("errors.undecodable", "dead_letter")
+        .setting("errors.dead_letter_path", "letters.jsonl")
+        .arg("--until")
+        .arg("now");
+    let run = run.finish(WITHIN).await?;
+    assert_eq!(run.code(), Some(0), "{}", run.text());
+    let of_row = |lines: &[Value], id: u32| {
+        let mut found = lines.iter().filter(|line| line["key"]["id"] == id);
+        found.next().cloned()
+    };
+    for (table, other) in [("pages", 1), ("people", 3)] {
+        let lines = shop.lines_of(table)?;
+        assert_eq!(lines.len(), 3, "two rows and the end: {lines:?}");
+        assert_eq!(lines[2]["rows"], 3, "{lines:?}");
+        assert!(of_row(&lines, 2).is_none());
+        assert_eq!(
+            of_row(&lines, other).map(|line| line["type"].clone()),
+            Some("snapshot".into())
+        );
+    }
+
+    shop.raise_the_limit();
+    let lenient = ["--set", "errors.invalid_text=replace", "letters.jsonl"];
+    let run = replayed(&shop, &lenient).await?;
+    says(&run, 0, &["2 replayed, 0 had been before, 0 are left"]);
+    for (table, column, value) in [
+        ("pages", "body", format!("{}y", "x".repeat(100_000))),
+        ("people", "odd", "a\u{fffd}".to_owned()),
+    ] {
+        let lines = shop.lines_of(table)?;
+        let line = of_row(&lines, 2).unwrap_or_default();
+        assert_eq!(line["data"][column], value);
+        assert_eq!(
+            (&line["type"], &line["run"]),
+            (&"snapshot".into(), &"tables".into())
+        );
+        let (before, behind) = (of_row(&lines, 1), of_row(&lines, 3));
+        let seq = |line: Option<Value>| line.map(|line| line["seq"].to_string());
+        assert!(seq(before) < Some(line["seq"].to_string()), "{line}");
+        assert!(Some(line["seq"].to_string()) < seq(behind), "{line}");
+    }
+    Ok(())
+}
