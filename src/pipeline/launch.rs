@@ -7,7 +7,6 @@ use std::{
 };
 
 use headwater_actors::{
-    budget::ByteBudget,
     checkpoint::Checkpoint,
     failure::Failure,
     ports::{
@@ -149,7 +148,7 @@ fn snapshot_parts(plan: &Plan, home: Uuid) -> SnapshotParts {
         source: Arc::new(source),
         requests: requests::requests(&plan.checkpoint, &plan.name),
         rules,
-        budget: ByteBudget::new(plan.memory.snapshot_bytes),
+        bytes: plan.memory.snapshot_bytes,
     }
 }
 

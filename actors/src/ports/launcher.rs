@@ -7,10 +7,7 @@ use headwater_binlog::schema::NameCase;
 use super::{
     BoxFuture, requests::Requests, routes::Routes, snapshot::SnapshotSource, source::Source,
 };
-use crate::{
-    budget::ByteBudget, checkpoint::Checkpoint, failure::Failure, reading::Until,
-    snapshot::SnapshotRules,
-};
+use crate::{checkpoint::Checkpoint, failure::Failure, reading::Until, snapshot::SnapshotRules};
 
 /// Decides where a generation begins.
 pub trait Launcher: Send + Sync {
@@ -39,6 +36,6 @@ pub struct SnapshotParts {
     pub source: Arc<dyn SnapshotSource>,
     pub requests: Arc<dyn Requests>,
     pub rules: SnapshotRules,
-    /// For chunks, until their rows are durable.
-    pub budget: ByteBudget,
+    /// For rows, from before they are read until they are durable: out of what the stream has.
+    pub bytes: usize,
 }

@@ -7,17 +7,26 @@ use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle
 
 use super::{
     Reader,
-    copying::{Ask, Question},
+    copying::{Ask, Question, SLICE_BYTES},
 };
 use crate::{
-    budget::Permit, clock, failure::Failure, fault, metrics as names,
-    ports::launcher::SnapshotParts, reading::Until,
+    budget::{ByteBudget, Permit},
+    clock,
+    failure::Failure,
+    fault, metrics as names,
+    ports::launcher::SnapshotParts,
+    reading::Until,
 };
 
 /// The Reader's, while tables may be copied.
 pub(super) struct Copier {
     parts: SnapshotParts,
-    /// The budget of chunks, out of that of the stream, while anything is copied.
+    /// For chunks, until they are sent.
+    chunks: ByteBudget,
+    /// For slices, until they are durable: so much stands before a live change.
+    slices: ByteBudget,
+    permit: SlicePermit,
+    /// The budget of both, out of that of the stream, while anything is copied.
     lease: Lease,
     /// A look at what can be done is on its way.
     is_due: bool,
@@ -26,6 +35,13 @@ pub(super) struct Copier {
     is_deaf: bool,
     /// Requests were read once, or could not be: what is to be copied is known.
     has_listened: bool,
+}
+
+/// For the next slice.
+enum SlicePermit {
+    None,
+    Asked,
+    Held(Permit),
 }
 
 enum Lease {
@@ -45,6 +61,9 @@ struct Copy;
 impl Copier {
     pub(super) fn new(parts: SnapshotParts) -> Self {
         Self {
+            chunks: ByteBudget::new(parts.bytes / 4 * 3),
+            slices: ByteBudget::new(parts.bytes / 4),
+            permit: SlicePermit::None,
             parts,
             lease: Lease::None,
             is_due: false,
@@ -56,12 +75,20 @@ impl Copier {
 
     /// What the stream may have to do without.
     pub(super) fn budget_bytes(&self) -> usize {
-        self.parts.budget.bytes_total()
+        self.parts.bytes
+    }
+
+    fn are_all_durable(&self) -> bool {
+        let kept = match &self.permit {
+            SlicePermit::Held(permit) => permit.bytes(),
+            SlicePermit::None | SlicePermit::Asked => 0,
+        };
+        self.chunks.bytes_in_use() == 0 && self.slices.bytes_in_use() <= kept
     }
 
     /// Two chunks for each question at once: one that is read, one that is sent.
     fn chunk_bytes(&self) -> usize {
-        self.parts.budget.bytes_total() / (2 * self.parts.rules.parallel.max(1))
+        self.chunks.bytes_total() / (2 * self.parts.rules.parallel.max(1))
     }
 }
 
@@ -103,7 +130,17 @@ impl Reader {
                 self.ask_source(ask, bytes_max, ctx);
             }
         }
-        let slice = self.intake.slice_beside(rules, (now, clock::unix_now_us()));
+        let mut permit = self.slice_permit(ctx);
+        let slice = match permit {
+            None => Ok(None),
+            Some(_) => {
+                let now = (now, clock::unix_now_us());
+                self.intake.slice_beside(rules, &mut permit, now)
+            }
+        };
+        if let (Some(permit), Some(copier)) = (permit, &mut self.copier) {
+            copier.permit = SlicePermit::Held(permit);
+        }
         for (id, rows) in self.intake.take_rows_copied() {
             let table = id.table.to_string();
             metrics::counter!(names::SNAPSHOT_ROWS_TOTAL, "table" => table).increment(rows);
@@ -132,6 +169,28 @@ impl Reader {
         }
     }
 
+    /// For one slice; where there is none it comes later.
+    fn slice_permit(&mut self, ctx: &mut Context<Self>) -> Option<Permit> {
+        let copier = self.copier.as_mut()?;
+        match std::mem::replace(&mut copier.permit, SlicePermit::Asked) {
+            SlicePermit::Held(permit) => {
+                copier.permit = SlicePermit::None;
+                return Some(permit);
+            }
+            SlicePermit::Asked => return None,
+            SlicePermit::None => {}
+        }
+        let slices = copier.slices.clone();
+        let effect = async move { slices.take(SLICE_BYTES).await }.into_actor(self);
+        ctx.spawn(effect.map(|permit, reader: &mut Self, ctx| {
+            if let Some(copier) = &mut reader.copier {
+                copier.permit = SlicePermit::Held(permit);
+            }
+            reader.come_back(ctx);
+        }));
+        None
+    }
+
     /// Whether chunks may be asked for; what they may take is asked for first.
     fn has_budget(&mut self, is_copying: bool, ctx: &mut Context<Self>) -> bool {
         let raw = self.raw.clone();
@@ -151,7 +210,7 @@ impl Reader {
                 }));
                 false
             }
-            Lease::Held { .. } if !is_copying && copier.parts.budget.bytes_in_use() == 0 => {
+            Lease::Held { .. } if !is_copying && copier.are_all_durable() => {
                 copier.lease = Lease::None;
                 false
             }
@@ -186,7 +245,7 @@ impl Reader {
         let Some(copier) = &self.copier else {
             return;
         };
-        let (source, budget) = (copier.parts.source.clone(), copier.parts.budget.clone());
+        let (source, budget) = (copier.parts.source.clone(), copier.chunks.clone());
         match ask.question.clone() {
             Question::Describe(question) => {
                 let effect = source.describe(question).into_actor(self);

@@ -28,7 +28,7 @@ use std::{
 };
 
 pub use self::asks::{Ask, Question, Ticket};
-pub use self::slices::Slice;
+pub use self::slices::{SLICE_BYTES, Slice};
 use self::{
     changed::{Changed, KeyPlace},
     slices::Arrived,

@@ -28,11 +28,12 @@ use crate::{
 pub struct Slice {
     pub items: Vec<Item>,
     pub advance: SnapshotAdvance,
-    pub permit: Permit,
+    /// What the items keep alive.
+    pub bytes: usize,
 }
 
 /// A live change waits for one of these at most.
-const SLICE_BYTES: usize = 256 * 1024;
+pub const SLICE_BYTES: usize = 256 * 1024;
 /// Copies that begin with one slice.
 const BEGINS_AT_ONCE: usize = 256;
 
@@ -126,7 +127,7 @@ impl Copying {
         Ok(self.has_said().then(|| Slice {
             items: Vec::new(),
             advance: self.said_at(sent, 0),
-            permit: Permit::empty(),
+            bytes: 0,
         }))
     }
 
@@ -158,7 +159,7 @@ impl Copying {
         Slice {
             advance: self.said_at(sent, items.len() as u64),
             items,
-            permit: Permit::empty(),
+            bytes: 0,
         }
     }
 
@@ -202,8 +203,8 @@ impl Copying {
         let before = arrived.done;
         let is_by_key = matches!(window.part, Part::Keys(_));
         let cut = cut(arrived, &window.changed, is_by_key, &transaction)?;
-        let mut permit = arrived.permit.split(arrived.done - before);
-        permit.shrink_to(cut.images.len());
+        drop(arrived.permit.split(arrived.done - before));
+        let bytes = cut.images.len();
         let rows = cut.rows;
         let mut items = Vec::new();
         if 0 < rows {
@@ -231,7 +232,7 @@ impl Copying {
         Ok(Slice {
             items,
             advance: self.said_at(sent, lines),
-            permit,
+            bytes,
         })
     }
 }

@@ -61,13 +61,14 @@ impl Intake {
         self.copying.followed(&self.sent.snapshots)
     }
 
-    /// What of the copies is to be sent now; to be asked again until there is nothing.
+    /// What of the copies is to be sent now, for the permit of a slice; to be asked again until there is nothing.
     ///
     /// # Errors
     /// A chunk does not hold together: a defect.
     pub fn slice_beside(
         &mut self,
         rules: SnapshotRules,
+        permit: &mut Option<Permit>,
         now: (Instant, u64),
     ) -> Result<Option<SourceBatch>, Failure> {
         let slice = self
@@ -79,7 +80,7 @@ impl Intake {
         let Some(Slice {
             items,
             advance: snapshot,
-            permit,
+            bytes,
         }) = slice
         else {
             return Ok(None);
@@ -87,6 +88,13 @@ impl Intake {
         let mut advance = Advance::at(self.sent.mark.clone());
         advance.snapshot = Some(Box::new(snapshot));
         self.sent.apply(&advance)?;
+        let mut permit = match bytes {
+            0 => Permit::empty(),
+            _ => permit.take().unwrap_or_else(Permit::empty),
+        };
+        // A row may be larger than a slice.
+        permit.grow(bytes.saturating_sub(permit.bytes()));
+        permit.shrink_to(bytes);
         Ok(Some(SourceBatch {
             items,
             advance,
