@@ -198,3 +198,27 @@ async fn a_run_of_the_settings_is_run_once_and_sends_the_rows_of_its_condition()
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_position_that_is_set_keeps_what_is_copied_and_one_that_is_cleared_copies_anew()
+-> anyhow::Result<()> {
+    let world = stocked().await?;
+    let copied = async || {
+        let launch = launch(&world, "shop.orders")?.arg("--until").arg("now");
+        let finished = launch.finish(WITHIN).await?;
+        ensure!(finished.code() == Some(0), "{}", finished.text());
+        anyhow::Ok(lines(&world, "shop.orders", "snapshot").await?.len())
+    };
+    assert_eq!(copied().await?, 500);
+    let (file, offset) = world.mysql.position().await?;
+    let set = ["position", "set", &format!("{file}:{offset}")];
+    says(&world.command(&set).await?, 0, &[&file]);
+    assert_eq!(copied().await?, 500);
+    says(
+        &world.command(&["position", "clear"]).await?,
+        0,
+        &["forgot"],
+    );
+    assert_eq!(copied().await?, 1_000);
+    Ok(())
+}
