@@ -10,7 +10,7 @@ use crate::{
     budget::Permit,
     failure::Failure,
     ports::snapshot::{
-        ChunkAnswer, ChunkAsk, ChunkPart, DescribeAnswer, DescribeAsk, Described, Sent,
+        Chunk, ChunkAnswer, ChunkAsk, ChunkPart, DescribeAnswer, DescribeAsk, Described, Sent,
     },
     progress::Resume,
     snapshot::{CopyId, CopyState, SnapshotRules, TableCopy},
@@ -253,13 +253,7 @@ impl Copying {
                 let Question::Read(asked) = &ask.question else {
                     return Ok(());
                 };
-                let is_short = chunk.is_end || (chunk.rows as usize) < asked.rows_max;
-                let is_cut = !chunk.is_end && (chunk.rows as usize) < asked.rows_max;
-                active.rows_max = match is_cut {
-                    // More would be dropped each time.
-                    true => (chunk.rows as usize).max(1),
-                    false => tuned(asked.rows_max, chunk.took, is_short),
-                };
+                active.rows_max = tuned(asked, &chunk);
                 window.arrived = Some(Arrived::new(&asked.description, chunk, permit));
                 active.windows.insert(index, window);
                 self.note(id, None, &sent.snapshots);
@@ -323,14 +317,19 @@ fn sent_of(sent: &Resume) -> Sent {
     }
 }
 
-/// The next LIMIT: about as many rows as a SELECT reads in its time.
-fn tuned(rows: usize, took: Duration, is_short: bool) -> usize {
-    let took = took.max(Duration::from_micros(100));
-    if took < CHUNK_TARGET / 2 && !is_short {
-        return (rows * 2).min(ROWS_MAX);
-    }
-    if CHUNK_TARGET * 2 < took {
-        return (rows / 2).max(1);
-    }
-    rows
+/// The next LIMIT: about as many rows as a SELECT reads in its time, and no more than fit, for the rest is read in vain.
+fn tuned(asked: &ChunkAsk, chunk: &Chunk) -> usize {
+    let rows = chunk.rows as usize;
+    let is_full = asked.rows_max <= rows;
+    let in_time = match chunk.took {
+        took if CHUNK_TARGET * 2 < took => asked.rows_max / 2,
+        took if took < CHUNK_TARGET / 2 && is_full => asked.rows_max * 2,
+        _ => asked.rows_max,
+    };
+    let row_bytes = chunk.images.len() / rows.max(1);
+    let fitting = match row_bytes {
+        0 => ROWS_MAX,
+        _ => asked.bytes_max / 20 * 19 / row_bytes,
+    };
+    in_time.min(fitting).clamp(1, ROWS_MAX)
 }
