@@ -82,7 +82,11 @@ impl Launch {
     /// When the file cannot be written.
     pub fn run(binary: impl AsRef<Path>, folder: &Path, config: &str) -> anyhow::Result<Self> {
         let file = folder.join("headwater.toml");
-        std::fs::write(&file, config).with_context(|| format!("write {}", file.display()))?;
+        // A program that was just started may be about to read it.
+        let partial = folder.join("headwater.toml.partial");
+        std::fs::write(&partial, config)
+            .and_then(|()| std::fs::rename(&partial, &file))
+            .with_context(|| format!("write {}", file.display()))?;
         Self::new(binary, folder, &["run", "-c", "headwater.toml"])
     }
 
