@@ -4,6 +4,7 @@
 //! point), so a restart finds the checkpoint that the last run left.
 
 mod lines;
+mod settings;
 
 use std::{
     os::fd::OwnedFd,
@@ -81,12 +82,7 @@ impl Launch {
     /// # Errors
     /// When the file cannot be written.
     pub fn run(binary: impl AsRef<Path>, folder: &Path, config: &str) -> anyhow::Result<Self> {
-        let file = folder.join("headwater.toml");
-        // A program that was just started may be about to read it.
-        let partial = folder.join("headwater.toml.partial");
-        std::fs::write(&partial, config)
-            .and_then(|()| std::fs::rename(&partial, &file))
-            .with_context(|| format!("write {}", file.display()))?;
+        settings::write(folder, config)?;
         Self::new(binary, folder, &["run", "-c", "headwater.toml"])
     }
 
