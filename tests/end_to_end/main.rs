@@ -5,6 +5,7 @@
 
 mod broken_actors;
 mod commands;
+mod copies;
 mod crashes;
 mod delivery;
 mod disk;

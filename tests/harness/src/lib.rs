@@ -29,6 +29,7 @@ pub mod promtool;
 pub mod rds;
 pub mod sql;
 pub mod swallow;
+pub mod tables;
 pub mod unpack;
 pub mod wait;
 pub mod wire;

@@ -3,10 +3,11 @@
 //! A test programs [`WireFaults`] at any time, or strikes the connections that are open now. Random decisions are
 //! taken for each piece (up to 16 KiB of one direction) by one seeded generator. The dump of a MySQL
 //! connection is told by its command, so that a byte of it can be damaged; under TLS all that follows the
-//! greeting counts as a dump. Its events can be rewritten (`rewriting`). A stalled connection stays open and silent on both sides until it is cut or
+//! greeting counts as a dump. Its events can be rewritten (`rewriting`), and statements held (`gates`). A stalled connection stays open and silent on both sides until it is cut or
 //! the proxy is dropped. Not here: what servers and services do wrong by themselves.
 
 mod commands;
+mod gates;
 mod rewriting;
 
 use std::{
@@ -28,8 +29,10 @@ use tokio::{
     task::JoinSet,
 };
 
+pub use self::gates::Gate;
 use self::{
     commands::Commands,
+    gates::{Gates, Said},
     rewriting::{Rewriter, Rewriting},
 };
 use crate::ports::Port;
@@ -84,6 +87,7 @@ struct Shared {
     flip_after: Mutex<Option<u64>>,
     flips: AtomicU64,
     rewriting: Mutex<Option<Rewriting>>,
+    gates: Gates,
     accepted: AtomicU64,
     dumps: watch::Sender<u64>,
 }
@@ -109,6 +113,7 @@ impl Wire {
             flip_after: Mutex::default(),
             flips: AtomicU64::default(),
             rewriting: Mutex::default(),
+            gates: Gates::default(),
             accepted: AtomicU64::default(),
             dumps: watch::Sender::default(),
         });
@@ -160,6 +165,16 @@ impl Wire {
     /// Dumps that begin from now on pass as they are.
     pub fn leave_alone(&self) {
         *locked(&self.shared.rewriting) = None;
+    }
+
+    /// Statements with this text wait from now on.
+    pub fn gate(&self, text: &str) -> Gate {
+        self.shared.gates.add(None, text)
+    }
+
+    /// The same on connections over which a statement with `first` goes from now on.
+    pub fn gate_behind(&self, first: &str, text: &str) -> Gate {
+        self.shared.gates.add(Some(first), text)
     }
 
     /// Connections so far.
@@ -334,7 +349,9 @@ impl<'a> Direction<'a> {
     /// From the client on.
     async fn requests(mut self) -> Result<(), Strike> {
         let mut piece = [0; PIECE_BYTES];
+        let mut said = Said::default();
         while let Some(bytes) = self.take(&mut piece).await? {
+            self.shared.gates.pass(&mut said, bytes).await;
             if self.commands.read(bytes) {
                 self.shared.dumps.send_modify(|dumps| *dumps += 1);
             }

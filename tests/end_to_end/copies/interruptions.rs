@@ -1,0 +1,138 @@
+//! What happens to a server and to connections while a chunk is read: the same chunk is read again.
+
+use anyhow::{Context, ensure};
+use headwater_harness::{wait::Deadline, wire::Cut};
+use mysql_async::prelude::Queryable;
+
+use super::{SELECT, Shop, WITHIN, orders};
+use crate::world::status_is;
+
+const TABLE: &str = "shop.orders";
+const ORDERS: u32 = 2_000;
+
+/// Of connections that read the table.
+async fn kill_readers(shop: &Shop, word: &str) -> anyhow::Result<()> {
+    for row in shop.world.mysql.query_rows("SHOW PROCESSLIST").await? {
+        let [Some(id), Some(user), _, _, Some(command), ..] = &row[..] else {
+            continue;
+        };
+        if user != "headwater" || command.starts_with("Binlog") {
+            continue;
+        }
+        // It may have gone by itself.
+        drop(shop.exec(&format!("KILL {word} {id}")).await);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn whatever_ends_the_reading_of_a_chunk_it_is_read_again() -> anyhow::Result<()> {
+    let mut shop = Shop::new(&orders(ORDERS), &[]).await?;
+    let gate = shop.last_mark();
+    let program = shop.launch(TABLE)?.start()?;
+    for (interruption, what) in (1..).zip(["KILL", "cut", "restart", "rotate"]) {
+        gate.reached(interruption).await?;
+        let sql = "UPDATE shop.orders SET quantity = quantity + 1 WHERE id <= ";
+        shop.exec(&format!("{sql}{interruption}00")).await?;
+        match what {
+            "KILL" => kill_readers(&shop, "CONNECTION").await?,
+            "cut" => shop.wire.cut(Cut::Reset),
+            "restart" => {
+                shop.world.mysql.stop().await?;
+                shop.world.mysql.start_again().await?;
+            }
+            _ => shop.exec("FLUSH BINARY LOGS").await?,
+        }
+        gate.pass(interruption);
+    }
+    drop(gate);
+    let consumer = shop.ends_well(program, &[TABLE]).await?;
+    assert_eq!(consumer.ends_of(TABLE), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_select_that_is_killed_is_asked_again() -> anyhow::Result<()> {
+    let shop = Shop::new(&orders(ORDERS), &[]).await?;
+    let gate = shop.wire.gate(SELECT);
+    let program = shop.launch(TABLE)?.start()?;
+    gate.reached(1).await?;
+    let mut lock = shop.world.mysql.conn().await?;
+    lock.query_drop("LOCK TABLES shop.orders WRITE").await?;
+    drop(gate);
+    let waits = "SELECT COUNT(*) FROM information_schema.processlist \
+        WHERE user = 'headwater' AND state LIKE 'Waiting for table metadata lock%'";
+    let deadline = Deadline::after(WITHIN, "a SELECT to wait");
+    while shop.world.mysql.query_value(waits).await? == "0" {
+        deadline.pause().await?;
+    }
+    kill_readers(&shop, "QUERY").await?;
+    lock.query_drop("UPDATE shop.orders SET quantity = 0 WHERE id = 2; UNLOCK TABLES")
+        .await?;
+    shop.ends_well(program, &[TABLE]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_server_takes_over_inside_a_window() -> anyhow::Result<()> {
+    let mut shop = Shop::new(&orders(ORDERS), &[]).await?;
+    let replica = headwater_harness::mysql::MySql::start().await?;
+    replica.replica_of(&shop.world.mysql).await?;
+    replica.caught_up_with(&shop.world.mysql).await?;
+    let gate = shop.last_mark();
+    let program = shop
+        .launch(TABLE)?
+        .setting("source.hosts", &format!("127.0.0.1:{}", replica.port()))
+        .start()?;
+    gate.reached(1).await?;
+    shop.exec("UPDATE shop.orders SET quantity = -1 WHERE id <= 20")
+        .await?;
+    replica.caught_up_with(&shop.world.mysql).await?;
+    shop.world.mysql.kill()?;
+    replica.promote().await?;
+    drop(gate);
+    shop.copied(&[TABLE]).await?;
+    replica
+        .exec("UPDATE shop.orders SET quantity = -2 WHERE id <= 10")
+        .await?;
+    crate::world::delivered(&program, &replica).await?;
+    let finished = program.drain(WITHIN).await?;
+    ensure!(finished.code() == Some(0), "{}", finished.text());
+    let consumer = shop.came().await?;
+    consumer.has_all_of(&replica, TABLE).await
+}
+
+#[tokio::test]
+async fn a_source_that_is_busier_than_it_may_be_is_not_asked() -> anyhow::Result<()> {
+    let shop = Shop::new(&orders(ORDERS), &[]).await?;
+    let mut busy = Vec::new();
+    for _ in 0..4 {
+        let mut conn = shop.world.mysql.conn().await?;
+        busy.push((
+            conn.id(),
+            tokio::spawn(async move {
+                // Until it is killed.
+                drop(conn.query_drop("SELECT SLEEP(600)").await);
+            }),
+        ));
+    }
+    let program = shop
+        .launch(TABLE)?
+        .setting("snapshot.source_threads_running_max", "3")
+        .start()?;
+    status_is(&program, "the copy to wait", |status| {
+        status
+            .to_string()
+            .contains("source_threads_running_max is 3")
+    })
+    .await?;
+    assert_eq!(shop.came().await?.copied_of(TABLE), (0, 0));
+    for (id, _) in &busy {
+        shop.exec(&format!("KILL {id}")).await?;
+    }
+    shop.ends_well(program, &[TABLE]).await?;
+    for (_, task) in busy {
+        task.await.context("a connection that sleeps")?;
+    }
+    Ok(())
+}

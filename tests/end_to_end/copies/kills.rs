@@ -1,0 +1,66 @@
+//! Whenever the program ends in the middle of a copy, the next one goes on where the stored progress stands.
+
+use anyhow::ensure;
+
+use super::{FIRST_MARKS, SELECT, Shop, WITHIN, orders, rows_sent};
+
+const ORDERS: u32 = 3_000;
+
+#[tokio::test]
+async fn a_kill_at_any_step_repeats_what_was_not_stored_and_skips_nothing() -> anyhow::Result<()> {
+    let shop = Shop::new(&orders(ORDERS), &[]).await?;
+    let launch = || shop.launch("shop.orders");
+    // Of a description, of a chunk, of the second chunk.
+    for (text, count) in [
+        (FIRST_MARKS[0], 1),
+        ("SHOW INDEX", 1),
+        (FIRST_MARKS[0], 2),
+        (SELECT, 1),
+        (SELECT, 2),
+    ] {
+        let gate = shop.wire.gate(text);
+        gate.pass(count - 1);
+        let mut program = launch()?.start()?;
+        gate.reached(count).await?;
+        shop.exec(&format!(
+            "UPDATE shop.orders SET note = '{text} {count}' WHERE id % 100 = 0"
+        ))
+        .await?;
+        program.kill9()?;
+    }
+    for point in ["reader.slice=stop", "checkpointer.write=stop"] {
+        let mut program = launch()?.env("HEADWATER_FAULTS", point).start()?;
+        program.wait_for_line("told to break", WITHIN).await?;
+        shop.exec("UPDATE shop.orders SET quantity = quantity + 1 WHERE id % 77 = 0")
+            .await?;
+        program.kill9()?;
+    }
+    let gate = shop.last_mark();
+    let mut program = launch()?.start()?;
+    gate.reached(1).await?;
+    program.kill9()?;
+    drop(gate);
+    let program = launch()?.start()?;
+    shop.ends_well(program, &["shop.orders"]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_drain_in_the_middle_of_a_copy_repeats_no_row() -> anyhow::Result<()> {
+    let shop = Shop::new(&orders(ORDERS), &[]).await?;
+    let launch = shop.launch("shop.orders")?;
+    for least in [1, 500] {
+        let slow = launch.clone().setting("snapshot.rows_per_sec_max", "2000");
+        let program = slow.start()?;
+        rows_sent(&program, least).await?;
+        let finished = program.drain(WITHIN).await?;
+        ensure!(finished.code() == Some(0), "{}", finished.text());
+    }
+    let consumer = shop.runs_to_its_end(&launch, &["shop.orders"]).await?;
+    assert_eq!(consumer.copied_of("shop.orders"), (u64::from(ORDERS), 0));
+    assert_eq!(consumer.ends_of("shop.orders"), 1);
+    // And never again.
+    let consumer = shop.runs_to_its_end(&launch, &["shop.orders"]).await?;
+    assert_eq!(consumer.copied_of("shop.orders"), (u64::from(ORDERS), 0));
+    Ok(())
+}

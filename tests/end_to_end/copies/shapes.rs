@@ -1,0 +1,77 @@
+//! Tables of every shape, on a server on which nothing happens, and how fast they may be read.
+
+use std::time::{Duration, Instant};
+
+use super::{Shop, orders};
+
+const SHAPES: &str = "CREATE TABLE shop.none (id INT PRIMARY KEY); \
+    CREATE TABLE shop.one (id INT PRIMARY KEY, note TEXT); INSERT INTO shop.one VALUES (1, NULL); \
+    CREATE TABLE shop.keyless (a INT, b VARCHAR(20)); \
+    INSERT INTO shop.keyless VALUES (1, 'x'), (1, 'x'), (1, 'x'), (2, NULL), (2, NULL); \
+    CREATE TABLE shop.chosen (a INT, b BIGINT UNSIGNED NOT NULL, UNIQUE KEY (b)); \
+    INSERT INTO shop.chosen VALUES (1, 18446744073709551615), (2, 0), (3, 9223372036854775808); \
+    CREATE TABLE shop.pairs (a VARCHAR(20) COLLATE utf8mb4_0900_ai_ci, b INT, c DATETIME(6), PRIMARY KEY (a, b DESC)); \
+    INSERT INTO shop.pairs WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) \
+    SELECT CONCAT(ELT(1 + i % 3, 'ä', 'B', 'a'), i % 40), i, '2026-01-01 00:00:00.000001' + INTERVAL i SECOND FROM n; \
+    CREATE TABLE shop.holes (id BIGINT PRIMARY KEY, n INT); \
+    INSERT INTO shop.holes VALUES (-9223372036854775808, 1), (-5, 2), (0, 3), (77, 4), (9223372036854775807, 5); \
+    CREATE TABLE shop.wrong (id INT PRIMARY KEY, n INT) STATS_AUTO_RECALC = 0, STATS_PERSISTENT = 1; ANALYZE TABLE shop.wrong; \
+    INSERT INTO shop.wrong WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) SELECT i, i FROM n; \
+    CREATE TABLE shop.emptied LIKE shop.wrong; INSERT INTO shop.emptied SELECT * FROM shop.wrong; ANALYZE TABLE shop.emptied; \
+    DELETE FROM shop.emptied";
+
+const TABLES: [(&str, u64); 8] = [
+    ("shop.none", 0),
+    ("shop.one", 1),
+    ("shop.keyless", 5),
+    ("shop.chosen", 3),
+    ("shop.pairs", 1_500),
+    ("shop.holes", 5),
+    ("shop.wrong", 1_500),
+    ("shop.emptied", 0),
+];
+
+#[tokio::test]
+async fn each_row_of_tables_of_every_shape_comes_once_from_an_idle_server() -> anyhow::Result<()> {
+    let shop = Shop::new(
+        &format!("SET SESSION cte_max_recursion_depth = 10000; {SHAPES}"),
+        &[],
+    )
+    .await?;
+    let names = TABLES.map(|(name, _)| name);
+    let launch = shop
+        .launch(&names.join(","))?
+        .setting("snapshot.parallel", "4");
+    let consumer = shop.runs_to_its_end(&launch, &names).await?;
+    for (name, rows) in TABLES {
+        let (all, again) = consumer.copied_of(name);
+        assert_eq!(all, rows, "{name}");
+        assert!(again == 0 || name == "shop.keyless", "{name}: {again}");
+        assert_eq!(consumer.ends_of(name), 1, "{name}");
+    }
+    let ends: Vec<_> = shop.world.lines_of("shop.pairs").await?;
+    let end = ends.last().expect("a last line");
+    assert_eq!(
+        (&end["type"], &end["rows"]),
+        (&"snapshot_end".into(), &1_500.into()),
+        "{end}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_more_rows_a_second_are_copied_than_are_allowed() -> anyhow::Result<()> {
+    let shop = Shop::new(&orders(3_000), &[]).await?;
+    let launch = shop
+        .launch("shop.orders")?
+        .setting("snapshot.rows_per_sec_max", "1500");
+    let begun = Instant::now();
+    shop.runs_to_its_end(&launch, &["shop.orders"]).await?;
+    // Two seconds' worth, of which the last slice need not wait.
+    assert!(
+        Duration::from_secs(1) <= begun.elapsed(),
+        "{:?}",
+        begun.elapsed()
+    );
+    Ok(())
+}
