@@ -1,7 +1,8 @@
 //! By which key a table is read: its primary key, else a unique key over NOT NULL columns. Pure.
 //!
 //! Every row has such a key, and no two rows have the same one. A key over the first characters of a column, or over an
-//! expression, tells rows apart by something that their images do not hold, so it is passed over, the primary key too.
+//! expression, tells rows apart by something that their images do not hold, so it is passed over, the primary key too;
+//! so is one with a UUID of MariaDB, which is in no order that a SELECT follows.
 //! Indexes come in the server's own order, in which the first of these unique keys is the one that rows are stored by
 //! where there is no primary key; a log with full metadata names that one as the key.
 //! <https://dev.mysql.com/doc/refman/8.4/en/innodb-index-types.html>
@@ -54,7 +55,11 @@ pub(super) fn choose(columns: &[ListedColumn], parts: &[IndexColumn]) -> Option<
         .find(|index| is(index, PRIMARY) || tells_rows_apart(index));
     let fit = || {
         let fit = indexes.iter().filter(|index| tells_rows_apart(index));
-        fit.filter(|index| index.iter().all(|part| part.is_usable))
+        let is_ordered = |part: &&IndexColumn| {
+            let column = place(part).and_then(|place| columns.get(place));
+            part.is_usable && column.is_none_or(|column| !is_uuid(column))
+        };
+        fit.filter(move |index| index.iter().all(|part| is_ordered(part)))
     };
     // An index of both directions is in no order that one ORDER BY can ask for.
     let chosen = fit()
@@ -67,6 +72,11 @@ pub(super) fn choose(columns: &[ListedColumn], parts: &[IndexColumn]) -> Option<
             .map_or_else(String::new, |part| part.index.clone()),
         logged: logged.map_or(Some(Vec::new()), |index| places(index))?,
     })
+}
+
+/// MariaDB (10.11) stores some UUIDs in an order by which it does not compare, so rows behind one could be left out.
+fn is_uuid(column: &ListedColumn) -> bool {
+    column.column_type.eq_ignore_ascii_case("uuid")
 }
 
 fn is(index: &[&IndexColumn], name: &str) -> bool {
@@ -150,6 +160,19 @@ mod tests {
         assert_eq!(chosen(&[prefix.clone()]), (String::new(), vec![], vec![0]));
         let parts = [prefix, part("u", "b")];
         assert_eq!(chosen(&parts), ("u".into(), vec![1], vec![0]));
+    }
+
+    #[test]
+    fn a_uuid_of_mariadb_is_no_key_to_read_by() {
+        let mut columns = columns();
+        if let Some(first) = columns.first_mut() {
+            first.column_type = "uuid".into();
+        }
+        let parts = [part("PRIMARY", "a"), part("u", "b")];
+        let keys = choose(&columns, &parts).expect("known columns");
+        assert_eq!((keys.index.as_str(), keys.logged), ("u", vec![0]));
+        let keys = choose(&columns, &[part("PRIMARY", "a")]).expect("known columns");
+        assert!(keys.key.is_empty());
     }
 
     #[test]

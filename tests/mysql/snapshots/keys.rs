@@ -303,12 +303,6 @@ fn on_mysql() -> Vec<Case> {
 fn on_mariadb() -> Vec<Case> {
     vec![
         (
-            "uu",
-            "k UUID, PRIMARY KEY (k)",
-            "SUBSTR(SHA2(i, 256), 1, 32)",
-            "k",
-        ),
-        (
             "i6",
             "k INET6, PRIMARY KEY (k)",
             "INET6_NTOA(UNHEX(SUBSTR(SHA2(i, 256), 1, 32)))",
