@@ -59,7 +59,7 @@ pub(super) fn choose(columns: &[ListedColumn], parts: &[IndexColumn]) -> Option<
             let column = place(part).and_then(|place| columns.get(place));
             part.is_usable && column.is_none_or(|column| !is_uuid(column))
         };
-        fit.filter(move |index| index.iter().all(|part| is_ordered(part)))
+        fit.filter(move |index| index.iter().all(&is_ordered))
     };
     // An index of both directions is in no order that one ORDER BY can ask for.
     let chosen = fit()
