@@ -185,17 +185,17 @@ fn told(changes: &[Change], copying: &Copying) -> Vec<Said> {
         // What lies beyond the stored progress comes again: changes as they were, rows as they are by now.
         let again = changes[stored + 1..=at].iter();
         teller.said.extend(again.cloned().map(Said::Change));
-        for index in 0..KEYS {
-            if (stored + 1..=at).contains(&places[index]) {
+        for (index, place) in places.iter_mut().enumerate() {
+            if (stored + 1..=at).contains(place) {
                 let table = usize::from(key_of(index).0);
                 let of_it = |said: &&Said| {
                     said.base()
                         .is_some_and(|base| (base.table, base.key) == key_of(index))
                 };
                 teller.counts[table] -= teller.said.iter().filter(of_it).count() as u64;
-                places[index] = at + usize::from(copying.again[index]) % (last + 1 - at);
-            } else if places[index] <= stored {
-                places[index] = usize::MAX;
+                *place = at + usize::from(copying.again[index]) % (last + 1 - at);
+            } else if *place <= stored {
+                *place = usize::MAX;
             }
         }
         (teller.attempt, teller.number) = (2, 0);
@@ -247,7 +247,7 @@ fn report(said: &[Said], rules: AuditRules) -> Report {
 
 /// Lanes by key on shards of their own.
 fn read_in_any_order(said: &[Said], picks: &[u8], rules: AuditRules) -> Report {
-    let is_apart = picks.len() % 2 == 0;
+    let is_apart = picks.len().is_multiple_of(2);
     let line = |said: &Said| (said.lane(is_apart), said.table(), said.line());
     by_lanes::audited(said.iter().map(line).collect(), picks, rules)
 }
