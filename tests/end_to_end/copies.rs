@@ -5,6 +5,7 @@
 
 mod interruptions;
 mod kills;
+mod neighbours;
 mod shapes;
 mod statements;
 mod windows;

@@ -1,8 +1,13 @@
 //! Whenever the program ends in the middle of a copy, the next one goes on where the stored progress stands.
 
 use anyhow::ensure;
+use headwater_harness::process::Signal;
 
 use super::{FIRST_MARKS, SELECT, Shop, WITHIN, orders, rows_sent};
+use crate::{
+    high_availability::{Store, stands_by},
+    world::delivered_so_far,
+};
 
 const ORDERS: u32 = 3_000;
 
@@ -62,5 +67,33 @@ async fn a_drain_in_the_middle_of_a_copy_repeats_no_row() -> anyhow::Result<()> 
     // And never again.
     let consumer = shop.runs_to_its_end(&launch, &["shop.orders"]).await?;
     assert_eq!(consumer.copied_of("shop.orders"), (u64::from(ORDERS), 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_loses_the_lease_inside_a_window_sends_nothing_of_its_chunk() -> anyhow::Result<()> {
+    let shop = Shop::new(&orders(ORDERS), &[]).await?;
+    let store = Store::MySql;
+    store.create(&shop.world).await?;
+    let launch = || Ok::<_, anyhow::Error>(store.launch(shop.launch("shop.orders")?, 5));
+    let gate = shop.last_mark();
+    let mut holder = launch()?.start()?;
+    gate.reached(1).await?;
+    let next = launch()?.start()?;
+    stands_by(&next).await?;
+    holder.signal(Signal::Stop)?;
+    drop(gate);
+    shop.copied(&["shop.orders"]).await?;
+    shop.exec("UPDATE shop.orders SET note = 'newer'").await?;
+    delivered_so_far(&next, &shop.world.mysql).await?;
+    holder.signal(Signal::Continue)?;
+    let finished = holder.wait_exit(WITHIN).await?;
+    ensure!(finished.code() == Some(1), "{}", finished.text());
+    let consumer = shop.came().await?;
+    assert_eq!(consumer.copied_of("shop.orders"), (u64::from(ORDERS), 0));
+    assert_eq!(consumer.ends_of("shop.orders"), 1);
+    consumer
+        .has_all_of(&shop.world.mysql, "shop.orders")
+        .await?;
     Ok(())
 }

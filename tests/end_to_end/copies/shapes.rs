@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Shop, orders};
+use super::{Shop, WITHIN, orders};
 
 const SHAPES: &str = "CREATE TABLE shop.none (id INT PRIMARY KEY); \
     CREATE TABLE shop.one (id INT PRIMARY KEY, note TEXT); INSERT INTO shop.one VALUES (1, NULL); \
@@ -73,5 +73,31 @@ async fn no_more_rows_a_second_are_copied_than_are_allowed() -> anyhow::Result<(
         "{:?}",
         begun.elapsed()
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn rows_of_a_mebibyte_fit_into_the_memory_of_small_ones() -> anyhow::Result<()> {
+    const ROWS: u64 = 64;
+    // The code of a build without optimisation takes some 30 MiB of it.
+    const MEMORY_KIB_MAX: u64 = 112 << 10;
+    let shop = Shop::new(
+        "CREATE TABLE shop.wide (id INT PRIMARY KEY, note LONGTEXT); INSERT INTO shop.wide \
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 64) \
+         SELECT i, REPEAT(CHAR(64 + i % 26), 1000000) FROM n",
+        &["--max-allowed-packet=64M"],
+    )
+    .await?;
+    let program = shop
+        .launch("shop.wide")?
+        .env("MALLOC_ARENA_MAX", "1")
+        .setting("snapshot.parallel", "4")
+        .setting("sink.type", "null")
+        .start()?;
+    super::rows_sent(&program, ROWS as u32).await?;
+    let peak = program.peak_rss_kib()?;
+    assert!(peak <= MEMORY_KIB_MAX, "{peak} KiB");
+    let finished = program.drain(WITHIN).await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
     Ok(())
 }
