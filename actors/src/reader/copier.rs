@@ -126,8 +126,12 @@ impl Reader {
         let was_copying = self.intake.is_copying();
         let now = Instant::now();
         if self.has_budget(was_copying, ctx) {
-            while let Some(ask) = self.intake.next_ask(rules, bytes_max, now) {
-                self.ask_source(ask, bytes_max, ctx);
+            // A window is open from the question on, so it does not wait for its bytes: those of a chunk come back when
+            // it is sent, which is looked at anew each time.
+            while let Some(permit) = self.chunk_permit(bytes_max)
+                && let Some(ask) = self.intake.next_ask(rules, bytes_max, now)
+            {
+                self.ask_source(ask, permit, ctx);
             }
         }
         let mut permit = self.slice_permit(ctx);
@@ -241,11 +245,15 @@ impl Reader {
         }
     }
 
-    fn ask_source(&mut self, ask: Ask, bytes_max: usize, ctx: &mut Context<Self>) {
+    fn chunk_permit(&self, bytes: usize) -> Option<Permit> {
+        self.copier.as_ref()?.chunks.try_take_weighed(bytes)
+    }
+
+    fn ask_source(&mut self, ask: Ask, permit: Permit, ctx: &mut Context<Self>) {
         let Some(copier) = &self.copier else {
             return;
         };
-        let (source, budget) = (copier.parts.source.clone(), copier.chunks.clone());
+        let source = copier.parts.source.clone();
         match ask.question.clone() {
             Question::Describe(question) => {
                 let effect = source.describe(question).into_actor(self);
@@ -256,10 +264,7 @@ impl Reader {
                 }));
             }
             Question::Read(question) => {
-                let effect = async move {
-                    let permit = budget.take(bytes_max).await;
-                    (source.read(question).await, permit)
-                };
+                let effect = async move { (source.read(question).await, permit) };
                 let effect = effect.into_actor(self);
                 ctx.spawn(effect.map(move |(answer, permit), reader: &mut Self, ctx| {
                     let now = (Instant::now(), clock::unix_now_us());

@@ -1,6 +1,9 @@
 //! The keys that have changed while a window is open, in bytes of row images, and how much that may be.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use headwater_binlog::{
     Error,
@@ -11,15 +14,19 @@ use headwater_binlog::{
 
 use crate::{ports::snapshot::Description, snapshot::Key};
 
-/// Of one window. Its key and count of bytes are bounded by [`KEPT_BYTES_MAX`].
+/// Of one window. While its chunk is read their bytes are bounded by [`KEPT_BYTES_MAX`], then by the chunk: the log may
+/// lag far behind it.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
     /// Whether the stream has sent the row as a whole.
     keys: HashMap<Box<[u8]>, bool>,
     bytes: usize,
+    /// No others count.
+    only: Option<HashSet<Box<[u8]>>>,
 }
 
-pub(super) const KEPT_BYTES_MAX: usize = 512 * 1024;
+/// Tests fill it with a dozen keys.
+pub(super) const KEPT_BYTES_MAX: usize = if cfg!(test) { 1024 } else { 512 * 1024 };
 /// Of a key in the map, beside its bytes.
 const KEY_OVERHEAD_BYTES: usize = 64;
 
@@ -30,7 +37,18 @@ impl Changed {
 
     /// Whether more has changed than is kept.
     pub(super) fn is_full(&self) -> bool {
-        KEPT_BYTES_MAX < self.bytes
+        self.only.is_none() && KEPT_BYTES_MAX < self.bytes
+    }
+
+    /// Whether it is time to keep those of the chunk alone.
+    pub(super) fn is_filling(&self) -> bool {
+        self.only.is_none() && KEPT_BYTES_MAX / 2 < self.bytes
+    }
+
+    /// Keeps these alone from now on.
+    pub(super) fn narrow(&mut self, only: HashSet<Box<[u8]>>) {
+        self.keys.retain(|key, _| only.contains(key));
+        self.only = Some(only);
     }
 
     /// Whether the key has changed, and if so whether the stream has sent its row as a whole.
@@ -40,15 +58,12 @@ impl Changed {
 
     /// Whether the key has changed, and the stream has sent a part of its row.
     pub(super) fn is_untold(&self, key: &Key) -> bool {
-        let mut bytes = Vec::new();
-        for value in key.0.iter() {
-            push(value, &mut bytes);
-        }
-        self.get(&bytes) == Some(false)
+        self.get(&bytes_of(key)) == Some(false)
     }
 
     fn add(&mut self, key: &[u8], is_whole: bool) {
-        if self.is_full() {
+        let is_other = |only: &HashSet<Box<[u8]>>| !only.contains(key);
+        if self.is_full() || self.only.as_ref().is_some_and(is_other) {
             return;
         }
         match self.keys.get_mut(key) {
@@ -158,6 +173,15 @@ impl KeyPlace {
         }
         Ok(())
     }
+}
+
+/// As [`KeyReader::read`] gives it.
+pub(super) fn bytes_of(key: &Key) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for value in key.0.iter() {
+        push(value, &mut bytes);
+    }
+    bytes
 }
 
 /// As [`KeyReader::read`] writes a value.

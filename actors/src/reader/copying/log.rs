@@ -83,6 +83,9 @@ impl Copying {
             if !is_known {
                 active.place = KeyPlace::find(description, &block.table);
             }
+            for window in &mut active.windows {
+                window.narrow();
+            }
             let windows = active.windows.iter_mut();
             let mut changed: Vec<&mut Changed> =
                 windows.map(|window| &mut window.changed).collect();

@@ -1,6 +1,7 @@
 //! What of a chunk enters the stream, and when: slice by slice, at a place that is not before the chunk's end.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -15,7 +16,10 @@ use headwater_binlog::{
     transaction::{SnapshotOrigin, Statement, Transaction},
 };
 
-use super::{Copying, Part, Window, changed::key_of};
+use super::{
+    Copying, Part, Window,
+    changed::{bytes_of, key_of},
+};
 use crate::{
     budget::Permit,
     ports::snapshot::{Chunk, Description},
@@ -76,6 +80,33 @@ impl Arrived {
         self.chunk.images.len() <= self.done
     }
 
+    /// Of the rows that are left.
+    fn keys(&self) -> Result<HashSet<Box<[u8]>>, Error> {
+        let transaction = Arc::new(Transaction {
+            gtid: None,
+            file: self.chunk.end.file.clone(),
+            offset: 0,
+            server_id: 0,
+            commit_us: 0,
+            thread_id: None,
+            end: OnceLock::new(),
+            snapshot: None,
+        });
+        let block = self.block(transaction, self.chunk.images.slice(self.done..));
+        let reader = KeyReader::new(&block.table, &self.description.key)?;
+        let mut bytes = Vec::new();
+        let mut keys = HashSet::new();
+        for row in block.rows() {
+            let (_, row) = row?;
+            bytes.clear();
+            if let Some(image) = &row.after {
+                reader.read(image, &mut bytes)?;
+            }
+            keys.insert(bytes.as_slice().into());
+        }
+        Ok(keys)
+    }
+
     fn block(&self, transaction: Arc<Transaction>, images: Bytes) -> RowsBlock {
         let table = &self.description.table;
         RowsBlock {
@@ -91,6 +122,23 @@ impl Arrived {
             images,
             query: None,
         }
+    }
+}
+
+impl Window {
+    /// Where much has changed: of the chunk that has come, and of what was asked for, the keys alone count.
+    pub(super) fn narrow(&mut self) {
+        let Some(arrived) = self.arrived.as_ref().filter(|_| self.changed.is_filling()) else {
+            return;
+        };
+        // What cannot be read is found out when it is sent.
+        let Ok(mut keys) = arrived.keys() else {
+            return;
+        };
+        if let Part::Keys(asked) = &self.part {
+            keys.extend(asked.iter().map(|key| bytes_of(key).into()));
+        }
+        self.changed.narrow(keys);
     }
 }
 
