@@ -321,6 +321,8 @@ impl World {
             let origin = block.transaction.snapshot.as_ref().expect("of a snapshot");
             for (row, n) in block.rows().zip(block.first_row..) {
                 let (key, row) = values(&row.expect("a row").1.after.expect("an image"));
+                let here = self.versions.get(self.read).and_then(|rows| rows.get(&key));
+                assert_eq!(here, Some(&row), "what row {key} is at its place");
                 self.consumer.insert(key, row);
                 self.snapshot_rows += 1;
                 let id = (origin.attempt, block.transaction.offset, n);
