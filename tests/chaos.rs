@@ -63,3 +63,19 @@ async fn another_log_halts_and_goes_on_where_it_is_told_between_random_faults() 
     let text = report.to_string();
     assert!(text.contains("log reset"), "{report}");
 }
+
+#[tokio::test]
+async fn tables_are_copied_whole_between_random_faults() {
+    let options = Options {
+        length: Length::Lives(8),
+        changes_per_sec: 500,
+        keys: 300,
+        copied_tables: 6,
+        ..Options::new(env!("CARGO_BIN_EXE_headwater").into(), 7)
+    };
+    let report = chaos::run(&options).await.unwrap();
+    println!("{report}");
+    assert!(report.is_clean(), "{report}");
+    let copied = report.copied;
+    assert!(5 < copied.complete && 0 < copied.rows_compared, "{report}");
+}

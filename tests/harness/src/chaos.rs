@@ -6,6 +6,7 @@
 //! At the end `headwater verify` reads the stream against counters and tables, and the judge against the binlog.
 //! Everything random comes from one seed, but for how the threads of five processes meet.
 
+mod copies;
 mod ending;
 mod giant;
 mod history;
@@ -69,6 +70,8 @@ pub struct Options {
     pub histories: bool,
     /// The server compares names without case, and writers use any.
     pub lower_case: bool,
+    /// Tables with rows that are copied, again and again; of a process without a standby.
+    pub copied_tables: u32,
     /// Servers are left running when something was found.
     pub keeps: bool,
 }
@@ -86,6 +89,7 @@ impl Options {
             standby: None,
             histories: false,
             lower_case: false,
+            copied_tables: 0,
             keeps: false,
         }
     }
@@ -159,6 +163,8 @@ struct Chaos {
     /// In front of MySQL.
     wire: Wire,
     moto: Option<Moto>,
+    /// Where the log begins to count.
+    start: Option<(String, u64)>,
     folder: TempDir,
     consumer: Consumer,
     /// Read, and sent by a life that is not over.
@@ -250,10 +256,12 @@ impl Chaos {
             giant: None,
             wire,
             moto,
+            start: None,
             consumer,
             unsettled: Vec::new(),
             senders: Senders::default(),
         };
+        chaos.fill_copied().await?;
         chaos.create_store().await?;
         chaos.commit_giant().await?;
         Ok(chaos)
@@ -272,15 +280,17 @@ impl Chaos {
 
     fn launch(&self, arguments: &[&str]) -> anyhow::Result<Launch> {
         let config = format!(
-            "[source]\nurl = \"mysql://{USER}:{PASSWORD}@127.0.0.1:{}\"\nstart = \"earliest\"\n\
+            "[source]\nurl = \"mysql://{USER}:{PASSWORD}@127.0.0.1:{}\"\nstart = \"{}\"\n\
              heartbeat_secs = 1\nread_timeout_secs = 4\nconnect_timeout_secs = 5\n\
              [sink]\ntype = \"kinesis\"\n[sink.kinesis]\nstream = \"{STREAM}\"\n\
              call_timeout_secs = 10\n\
              [native]\nheartbeat_secs = 1\n\
-             [shutdown]\ngrace_secs = 20\n[checkpoint]\ninterval_ms = 100\n{}{}",
+             [shutdown]\ngrace_secs = 20\n[checkpoint]\ninterval_ms = 100\n{}{}{}",
             self.wire.port(),
+            self.start_text(),
             self.store(),
             ordering(lanes(self.options.seed)),
+            self.copied_text(),
         );
         let file = self.folder.path().join("headwater.toml");
         std::fs::write(&file, config).with_context(|| format!("write {}", file.display()))?;

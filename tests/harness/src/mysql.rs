@@ -147,6 +147,11 @@ impl MySql {
         self.port.number()
     }
 
+    /// Of its process; `None` while it does not run.
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
     /// `mysql://user:password@127.0.0.1:port`; nothing is escaped.
     pub fn url(&self, user: &str, password: &str) -> String {
         let account = if password.is_empty() {

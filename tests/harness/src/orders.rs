@@ -40,6 +40,8 @@ pub struct Load {
     /// Row changes of one transaction.
     pub transaction_rows: u64,
     pub seed: u64,
+    /// Inserts alone.
+    is_plain: bool,
 }
 
 impl Load {
@@ -50,7 +52,15 @@ impl Load {
             changes,
             transaction_rows: 2_000,
             seed: 1,
+            is_plain: false,
         }
+    }
+
+    /// All changes are inserts.
+    #[must_use]
+    pub fn without_updates(mut self) -> Self {
+        self.is_plain = true;
+        self
     }
 
     #[must_use]
@@ -73,7 +83,10 @@ impl Load {
 
     /// Rows that the table holds afterwards.
     pub fn rows(&self) -> u64 {
-        self.changes - self.changes / 3
+        match self.is_plain {
+            true => self.changes,
+            false => self.changes - self.changes / 3,
+        }
     }
 
     /// Creates the table, and its database if it is missing, and makes all changes.

@@ -26,6 +26,10 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
         .with_context(|| format!("find the binary {binary}"))?;
     let mut options = Options::new(binary, fastrand::u64(..1 << 48));
     while let Some(argument) = arguments.next() {
+        if argument == "--snapshot" {
+            options.copied_tables = 20;
+            continue;
+        }
         let flag = match argument.as_str() {
             "--keep" => Some(&mut options.keeps),
             "--histories" => Some(&mut options.histories),
@@ -63,6 +67,11 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
     ensure!(
         !options.histories || (options.giant_mib == 0 && options.standby.is_none()),
         "--histories goes without --giant-mib and --standby: everything is delivered before the log becomes another one"
+    );
+    ensure!(
+        options.copied_tables == 0
+            || !(options.histories || options.lower_case || options.standby.is_some()),
+        "--snapshot goes without --histories, --lower-case and --standby"
     );
     Ok(options)
 }

@@ -35,6 +35,7 @@ impl Chaos {
             }
         };
         let Member { mut program, proxy } = member;
+        self.copy_all(&mut program).await?;
         self.deliver_all(&mut program).await?;
         self.report.saw_memory(&program);
         let finished = program.drain(Duration::from_secs(60)).await?;
@@ -47,6 +48,7 @@ impl Chaos {
         drop(proxy);
         let sent = self.sent(true, None).await?;
         self.report.sent(last_end, sent);
+        self.compare_copied().await?;
         let verified = self.verify().await?;
         let changes = verified.get("changes").and_then(Value::as_u64);
         self.report.verified(verified);
@@ -115,6 +117,13 @@ impl Chaos {
         consumer
             .read_to_end(|record| judge.read_record(&record))
             .await?;
-        Ok(judge.against(&Facts::of(&self.mysql).await?.of_tables(&writers::NAMES)))
+        let copied = self.copied_names();
+        let mut names = writers::NAMES.to_vec();
+        names.extend(copied.iter().map(String::as_str));
+        let mut facts = Facts::of(&self.mysql).await?.of_tables(&names);
+        if let Some((file, offset)) = &self.start {
+            facts = facts.since(file, *offset);
+        }
+        Ok(judge.against(&facts))
     }
 }

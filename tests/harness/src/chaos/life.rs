@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use tokio::time::sleep;
 
-use super::{Chaos, End, Member, pair::is_overtaken, weather::Weather};
+use super::{Chaos, End, Member, copies::is_copying, pair::is_overtaken, weather::Weather};
 use crate::{
     faults::FaultProxy,
     process::Signal,
@@ -78,6 +78,7 @@ impl Chaos {
         self.set_weather(weather, []);
         let mut member = self.member().await?;
         self.linger(&member.proxy).await;
+        self.copy_anew(&member.program).await?;
         let mut scene = weather.name().to_owned();
         if let Some(incident) = Incident::draw(&mut self.random) {
             self.report.happened(incident.name());
@@ -123,11 +124,14 @@ impl Chaos {
 
     async fn end(&mut self, mut program: Program, scene: &str) -> anyhow::Result<End> {
         let ends = [End::Killed, End::Killed, End::Killed, End::Drained];
+        let is_within_copy = is_copying(&program).await == Some(true);
         if self.draw_end(&ends) == End::Killed {
             program.kill9()?;
             self.report.kills += 1;
+            self.report.copied.kills += u64::from(is_within_copy);
             return Ok(End::Killed);
         }
+        self.report.copied.drains += u64::from(is_within_copy);
         let asked = Instant::now();
         let finished = program.drain(WITHIN).await?;
         let end = self.how_drained(&finished, scene)?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde_json::Value;
 
-use super::{End, Length, Options, Store, pair::LEASE_SECS, senders::Sent};
+use super::{End, Length, Options, Store, copies::Copied, pair::LEASE_SECS, senders::Sent};
 use crate::{check::Verdict, figures::percentile, program::Program};
 
 /// Resident, of the whole process. The code of a build without optimisation takes some 30 MiB of it; this
@@ -36,6 +36,8 @@ pub struct Report {
     pub takeovers_after_stop: Vec<Duration>,
     /// To what else happened.
     pub leases_lost: u64,
+    pub copied_tables: u32,
+    pub copied: Copied,
     /// Weather and incidents.
     pub happened: BTreeMap<&'static str, u64>,
     /// Lines that the life after a kill repeated.
@@ -73,6 +75,8 @@ impl Report {
             takeovers_after_drain: Vec::new(),
             takeovers_after_stop: Vec::new(),
             leases_lost: 0,
+            copied_tables: options.copied_tables,
+            copied: Copied::default(),
             happened: BTreeMap::new(),
             repeated_per_kill: Vec::new(),
             repeated_per_drain: Vec::new(),
@@ -346,6 +350,21 @@ impl fmt::Display for Report {
             for (name, value) in rows {
                 writeln!(f, "| {name} | {value} |")?;
             }
+        }
+        if 0 < self.copied_tables {
+            let copied = self.copied;
+            let each = copied.again as f64 / self.kills.max(1) as f64;
+            writeln!(
+                f,
+                "| {} tables copied, {} copies | hit by {} kills and {} drains; {} rows, {} of them again ({each:.0} per kill), {} equal to the source's |",
+                self.copied_tables,
+                copied.complete,
+                copied.kills,
+                copied.drains,
+                copied.rows,
+                copied.again,
+                copied.rows_compared
+            )?;
         }
         writeln!(f, "\n| lives and incidents | times |\n|---|---|")?;
         for (what, times) in &self.happened {

@@ -53,6 +53,15 @@ const DDL: [&str; 8] = [
     "DROP TABLE IF EXISTS chaos.passing",
 ];
 
+/// Of tables that are copied.
+const DDL_OF_COPIED: [&str; 5] = [
+    "ALTER TABLE chaos.s0 ADD COLUMN extra INT DEFAULT 7",
+    "ALTER TABLE chaos.s0 DROP COLUMN extra",
+    "ALTER TABLE chaos.s1 ADD INDEX (n)",
+    "ALTER TABLE chaos.s1 DROP INDEX n",
+    "TRUNCATE TABLE chaos.s2",
+];
+
 pub struct Writers {
     is_over: Arc<AtomicBool>,
     committed: Arc<AtomicU64>,
@@ -76,6 +85,7 @@ impl Writers {
                 committed: Arc::clone(&committed),
                 gate: Arc::clone(&gate),
                 is_folded: options.lower_case,
+                copied: options.copied_tables,
             };
             tokio::spawn(writer.write())
         };
@@ -120,6 +130,8 @@ struct Writer {
     gate: Arc<RwLock<()>>,
     /// The server takes names in any case.
     is_folded: bool,
+    /// Tables that are copied.
+    copied: u32,
 }
 
 impl Writer {
@@ -156,36 +168,41 @@ impl Writer {
     }
 
     fn statement(&mut self) -> String {
-        let table = self.random.u32(..TABLE_COUNT);
+        let table = match self.copied {
+            copied if 0 < copied && self.random.u32(..4) < 3 => {
+                format!("s{}", self.random.u32(..copied))
+            }
+            _ => format!("t{}", self.random.u32(..TABLE_COUNT)),
+        };
         let (key, other) = (self.random.u32(..self.keys), self.random.u32(..self.keys));
         let text = self.random.u32(..1_000_000);
         let body = format!("REPEAT('r{text} ', {})", self.random.u32(1..30));
         let change = format!("n = n + 1, body = {body}, amount = amount + 0.25, at = NOW(3)");
         let rows = self.random.u32(1..10);
-        let put = |table: u32, key: u32| {
+        let put = |table: &str, key: u32| {
             let row = |key| format!("({key}, 1, {body}, 0.5, NOW(3))");
             let rows: Vec<String> = (key..key + rows).map(row).collect();
             format!(
-                "INSERT INTO chaos.t{table} (id, n, body, amount, at) VALUES {} \
+                "INSERT INTO chaos.{table} (id, n, body, amount, at) VALUES {} \
                  ON DUPLICATE KEY UPDATE {change}",
                 rows.join(", ")
             )
         };
         match self.random.u32(..200) {
-            0..60 => put(table, key),
-            60..110 => format!("UPDATE chaos.t{table} SET {change} WHERE id = {key}"),
+            0..60 => put(&table, key),
+            60..110 => format!("UPDATE chaos.{table} SET {change} WHERE id = {key}"),
             110..140 => format!(
-                "UPDATE chaos.t{table} SET {change} WHERE id BETWEEN {key} AND {}",
+                "UPDATE chaos.{table} SET {change} WHERE id BETWEEN {key} AND {}",
                 key + 12
             ),
             140..160 => format!(
                 "BEGIN; {}; {}; DELETE FROM chaos.t3 WHERE id = {other}; COMMIT",
-                put(0, key),
-                put(table, other)
+                put("t0", key),
+                put(&table, other)
             ),
-            160..170 => format!("DELETE FROM chaos.t{table} WHERE id = {key}"),
+            160..170 => format!("DELETE FROM chaos.{table} WHERE id = {key}"),
             170..180 => {
-                format!("UPDATE IGNORE chaos.t{table} SET id = {other}, n = n + 1 WHERE id = {key}")
+                format!("UPDATE IGNORE chaos.{table} SET id = {other}, n = n + 1 WHERE id = {key}")
             }
             180..188 => format!(
                 "UPDATE chaos.t2 SET n = n + 1, doc = JSON_OBJECT('a', {text}, 'b', JSON_ARRAY(1.5, 'x')) WHERE id = {key}"
@@ -194,13 +211,16 @@ impl Writer {
                 "INSERT INTO chaos.small VALUES ({}, 1, {body}) ON DUPLICATE KEY UPDATE n = n + 1, body = {body}",
                 key % 20
             ),
-            196 => format!("UPDATE chaos.t{table} SET {change}"),
+            196 => format!("UPDATE chaos.{table} SET {change}"),
             // One writer alone, or columns would come and go under the others' hands too often.
             _ if self.number == 0 => {
-                let ddl = self.random.choice(DDL);
+                let ddl = match self.copied {
+                    copied if 2 < copied && self.random.bool() => self.random.choice(DDL_OF_COPIED),
+                    _ => self.random.choice(DDL),
+                };
                 ddl.unwrap_or("DO 1").to_owned()
             }
-            _ => put(table, other),
+            _ => put(&table, other),
         }
     }
 }

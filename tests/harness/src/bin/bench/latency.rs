@@ -35,14 +35,45 @@ pub async fn measure(options: &Options, table: &mut Table) -> anyhow::Result<()>
         &kinesis(&stream.endpoint(), "live"),
     )?;
     let program = setup.launch.start()?;
-    let mut consumer = stream.consumer("live").await?;
-    commit(&server, 0, 100, options.commits_per_sec).await?;
+    let consumer = stream.consumer("live").await?;
+    let (ages, rate) = of_commits(options, &server, consumer).await?;
+    let finished = program.drain(Duration::from_secs(30)).await?;
+    ensure!(finished.code() == Some(0), "{}", finished.text());
+    table.add(
+        &format!("commit → readable, {rate:.0} single-row commits/s"),
+        format!(
+            "p50 {:.1} ms, p99 {:.1} ms ({} commits; kinesalite, consumer asks every 2 ms)",
+            ages.age(50),
+            ages.age(99),
+            ages.0.len()
+        ),
+        "p99 ≤ 20 ms",
+    );
+    Ok(())
+}
+
+/// Milliseconds, sorted.
+pub struct Ages(Vec<f64>);
+
+impl Ages {
+    pub fn age(&self, percent: usize) -> f64 {
+        percentile(&self.0, percent).unwrap_or(f64::NAN)
+    }
+}
+
+/// Commits at a steady rate to `shop.live`, which the consumer reads; and the rate that came of it.
+pub async fn of_commits(
+    options: &Options,
+    server: &MySql,
+    mut consumer: Consumer,
+) -> anyhow::Result<(Ages, f64)> {
+    commit(server, 0, 100, options.commits_per_sec).await?;
     consumer.read_lines(100, Duration::from_secs(20)).await?;
     consumer.take();
 
     let count = options.latency_secs * u64::from(options.commits_per_sec);
     let began = Instant::now();
-    let writer = commit(&server, 100, count, options.commits_per_sec);
+    let writer = commit(server, 100, count, options.commits_per_sec);
     let reader = tokio::time::timeout(
         Duration::from_secs(options.latency_secs + 30),
         ages(&mut consumer, count),
@@ -52,20 +83,7 @@ pub async fn measure(options: &Options, table: &mut Table) -> anyhow::Result<()>
     let mut ages = ages.context("wait for the last line")??;
     let rate = count as f64 / began.elapsed().as_secs_f64();
     ages.sort_by(f64::total_cmp);
-    let age = |percent| percentile(&ages, percent).unwrap_or(f64::NAN);
-    let finished = program.drain(Duration::from_secs(30)).await?;
-    ensure!(finished.code() == Some(0), "{}", finished.text());
-    table.add(
-        &format!("commit → readable, {rate:.0} single-row commits/s"),
-        format!(
-            "p50 {:.1} ms, p99 {:.1} ms ({} commits; kinesalite, consumer asks every 2 ms)",
-            age(50),
-            age(99),
-            ages.len()
-        ),
-        "p99 ≤ 20 ms",
-    );
-    Ok(())
+    Ok((Ages(ages), rate))
 }
 
 /// `count` commits of one row, each at its time.

@@ -8,7 +8,9 @@
 mod backlog;
 mod latency;
 mod memory;
+mod raw;
 mod run;
+mod snapshot;
 mod start;
 mod table;
 mod throughput;
@@ -34,6 +36,7 @@ const PARTS: &[&str] = &[
     "wide-tables",
     "lanes-backlog",
     "latency",
+    "snapshot",
     "start",
     "binary",
 ];
@@ -56,6 +59,12 @@ pub struct Options {
     lanes: u64,
     latency_secs: u64,
     commits_per_sec: u32,
+    /// Of the table that is copied.
+    rows: u64,
+    /// Of 1 MiB.
+    large_rows: u64,
+    /// Tables that wait for their copies.
+    queued: u64,
 }
 
 impl Options {
@@ -72,6 +81,9 @@ impl Options {
             lanes: 20_000,
             latency_secs: 20,
             commits_per_sec: 500,
+            rows: 2_000_000,
+            large_rows: 500,
+            queued: 5_000,
         }
     }
 
@@ -84,6 +96,9 @@ impl Options {
         self.wide_tables = 100;
         self.lanes = 1_000;
         self.latency_secs = 5;
+        self.rows = 300_000;
+        self.large_rows = 100;
+        self.queued = 200;
     }
 
     fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
@@ -108,6 +123,9 @@ impl Options {
                 "--tables" => options.tables = u32::try_from(number("--tables")?)?,
                 "--wide-tables" => options.wide_tables = number("--wide-tables")?,
                 "--lanes" => options.lanes = number("--lanes")?,
+                "--rows" => options.rows = number("--rows")?.max(2),
+                "--large-rows" => options.large_rows = number("--large-rows")?,
+                "--queued" => options.queued = number("--queued")?,
                 "--latency-secs" => options.latency_secs = number("--latency-secs")?,
                 part if PARTS.contains(&part) => options.parts.push(argument),
                 other => bail!(
@@ -166,6 +184,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if options.wants("latency") {
         latency::measure(&options, &mut table).await?;
+    }
+    if options.wants("snapshot") {
+        snapshot::measure(&options, &mut table).await?;
     }
     if options.wants("start") {
         start::measure(&options, &mut table).await?;
