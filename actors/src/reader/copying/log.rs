@@ -66,8 +66,12 @@ impl Copying {
                 continue;
             }
             let Some(description) = &active.description else {
-                // Where the key is not known, it is known only that nothing has moved.
-                if may_have_moved(block).unwrap_or(true) {
+                let said = self.said.copies.get(id);
+                let copy = said.or_else(|| sent.snapshots.copies.get(id));
+                // Where the key is not known, it is known only that nothing has moved. Before the first chunk all is
+                // still to be read, wherever it is.
+                let is_begun = copy.is_some_and(|copy| copy.key.is_some());
+                if is_begun && may_have_moved(block).unwrap_or(true) {
                     moved.push((id.clone(), None));
                 }
                 continue;
