@@ -27,6 +27,8 @@ struct Table {
     /// By run and row.
     copied: BTreeMap<String, u64>,
     ends: u64,
+    /// Nothing before it is there.
+    emptied: String,
 }
 
 struct Row {
@@ -67,7 +69,7 @@ impl Tables {
                 table.ends += 1;
                 return Ok(());
             }
-            "truncate" => table.empty(),
+            "truncate" => table.empty(text("seq")),
             "ddl" => {
                 let statement = text("statement").to_uppercase();
                 if [
@@ -79,7 +81,7 @@ impl Tables {
                 .iter()
                 .any(|words| statement.contains(words))
                 {
-                    table.empty();
+                    table.empty(text("seq"));
                 }
             }
             kind @ ("snapshot" | "insert" | "update" | "delete") => {
@@ -141,10 +143,14 @@ impl Tables {
 }
 
 impl Table {
-    fn empty(&mut self) {
-        self.rows.clear();
+    /// Of all before it; what other shards say of that time may come later.
+    fn empty(&mut self, seq: &str) {
+        self.rows.retain(|_, row| *seq < *row.seq);
         self.keyless.clear();
         self.gone.clear();
+        if *self.emptied < *seq {
+            seq.clone_into(&mut self.emptied);
+        }
     }
 
     fn take(&mut self, kind: &str, line: &Value, seq: &str, id: &str) -> anyhow::Result<()> {
@@ -160,6 +166,9 @@ impl Table {
             };
             let told = format!("{} {told}", line.get("run").unwrap_or(&Value::Null));
             *self.copied.entry(told).or_default() += 1;
+        }
+        if *seq < *self.emptied {
+            return Ok(());
         }
         if key.is_empty() {
             return self.count(kind, is_new, data, old);
