@@ -71,7 +71,7 @@ async fn tables_are_copied_whole_between_random_faults() {
         changes_per_sec: 500,
         keys: 300,
         copied_tables: 6,
-        ..Options::new(env!("CARGO_BIN_EXE_headwater").into(), 7)
+        ..Options::new(env!("CARGO_BIN_EXE_headwater").into(), 8)
     };
     let report = chaos::run(&options).await.unwrap();
     println!("{report}");

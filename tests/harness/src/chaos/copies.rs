@@ -5,7 +5,7 @@
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use super::{Chaos, STREAM, life::WITHIN};
+use super::{Chaos, STREAM, lanes, life::WITHIN};
 use crate::{program::Program, tables::Tables, wait::Deadline};
 
 /// Of each table at the begin.
@@ -107,7 +107,8 @@ impl Chaos {
 
     /// A consumer has the tables.
     pub(super) async fn compare_copied(&mut self) -> anyhow::Result<()> {
-        if self.options.copied_tables == 0 {
+        // By key a table's lanes lie in several shards, which are read one behind the other: that is the audit's to judge.
+        if self.options.copied_tables == 0 || 1 < lanes(self.options.seed) {
             return Ok(());
         }
         let mut tables = Tables::default();
