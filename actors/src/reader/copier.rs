@@ -159,8 +159,8 @@ impl Reader {
                 Err(failure) => return self.die(failure, ctx),
             },
             Ok(None) => {
-                if let Some(at) = self.intake.wakes_at() {
-                    let wait = at.saturating_duration_since(Instant::now());
+                if let Some(at) = self.intake.wakes_at(now) {
+                    let wait = at.saturating_duration_since(now);
                     let timer = ctx.run_later(wait, |reader, ctx| reader.copy(ctx));
                     if let Some(copier) = &mut self.copier {
                         copier.timer = Some(timer);

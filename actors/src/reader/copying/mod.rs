@@ -172,9 +172,10 @@ impl Copying {
         self.has_said() || self.ids(sent).any(is_active)
     }
 
-    /// Whether something can be asked or sent only then.
-    pub fn wakes_at(&self) -> Option<Instant> {
-        [self.asks_at, self.rows_at].into_iter().flatten().min()
+    /// Whether something can be asked or sent only then. What is due and does not go waits for something else.
+    pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
+        let times = [self.asks_at, self.rows_at].into_iter().flatten();
+        times.filter(|at| now < *at).min()
     }
 
     /// Follows what an operator asks for.

@@ -69,3 +69,11 @@ fn a_source_that_stands_still_is_copied_row_by_row_once() {
         assert_eq!(world.ids_twice(), 0);
     }
 }
+
+#[test]
+fn what_is_due_and_cannot_go_is_not_waited_for_by_the_clock() {
+    let mut world = World::new(1, Chances::default());
+    let (due, early) = world.busy_source_inside_a_transaction();
+    assert!(early.is_some(), "the source is asked again later");
+    assert_eq!(due, None, "a transaction is open: its end comes by itself");
+}

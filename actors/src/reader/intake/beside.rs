@@ -103,8 +103,8 @@ impl Intake {
     }
 
     /// When questions or rows that wait are due.
-    pub fn wakes_at(&self) -> Option<Instant> {
-        self.copying.wakes_at()
+    pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
+        self.copying.wakes_at(now)
     }
 
     pub fn take_rows_copied(&mut self) -> Vec<(CopyId, u64)> {

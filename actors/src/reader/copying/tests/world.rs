@@ -155,6 +155,38 @@ impl World {
         self.ids.values().filter(|count| **count > 1).count()
     }
 
+    /// The source is too busy for a chunk; then a large transaction begins, and the wait is over inside it. When the
+    /// twin is to be looked at again then, and before.
+    pub fn busy_source_inside_a_transaction(&mut self) -> (Option<Instant>, Option<Instant>) {
+        let next = |world: &mut Self| {
+            let ask = world
+                .copying
+                .next_ask(&world.sent, RULES, 1 << 20, world.now);
+            ask.expect("a question")
+        };
+        let asked = next(self);
+        let answer = DescribeAnswer::Described(described(false));
+        let told = self
+            .copying
+            .described(&asked, Ok(answer), &self.sent, (self.now, 7));
+        told.expect("an answer");
+        self.slice();
+        let asked = next(self);
+        let busy = Ok(ChunkAnswer::Busy("busy".into()));
+        let told = self
+            .copying
+            .read(&asked, busy, Permit::empty(), &self.sent, (self.now, 7));
+        told.expect("an answer");
+        let early = self.copying.wakes_at(self.now);
+        self.sent.mark.rows_done = 1;
+        self.now += Duration::from_secs(5);
+        assert_eq!(
+            self.copying.next_ask(&self.sent, RULES, 1 << 20, self.now),
+            None
+        );
+        (self.copying.wakes_at(self.now), early)
+    }
+
     fn step(&mut self) {
         self.now += Duration::from_millis(500);
         if self.rng.f64() < self.chances.crash {
