@@ -146,9 +146,14 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
+    /// Those of which something may still be sent.
+    pub fn open(&self) -> impl Iterator<Item = (&CopyId, &TableCopy)> {
+        self.copies.iter().filter(|(_, copy)| !copy.state.is_over())
+    }
+
     /// Whether all that was asked for has been sent.
     pub fn are_over(&self) -> bool {
-        self.copies.values().all(|copy| copy.state.is_over())
+        self.open().next().is_none()
     }
 
     /// With more copies; one that was there stays as it is.

@@ -121,13 +121,11 @@ impl Copying {
 
     /// A copy that has not begun.
     fn ask_new(&mut self, sent: &Resume, ranges: usize) -> Option<Ask> {
-        let is_new = |id: &&CopyId| {
-            let copy = self.copy(&sent.snapshots, id);
-            copy.is_some_and(|copy| copy.state == CopyState::Active)
-                && !self.active.contains_key(*id)
-                && self.tables.delivers(&id.table)
+        let is_wanted = |id: &&CopyId| {
+            self.is_on_its_way(id, &sent.snapshots) && self.tables.delivers(&id.table)
         };
-        let id = self.ids(&sent.snapshots).find(is_new)?.clone();
+        let id = self.queued.iter().find(is_wanted)?.clone();
+        self.queued.remove(&id);
         self.active.insert(id.clone(), Active::new());
         Some(self.describe(&id, sent, ranges))
     }

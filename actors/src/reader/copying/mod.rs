@@ -22,7 +22,7 @@ mod slices;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -48,6 +48,8 @@ pub struct Copying {
     tables: Selection,
     /// Copies that have begun and are not over, and those that are being described.
     active: BTreeMap<CopyId, Active>,
+    /// The others that are not over: there may be thousands, and as many that are.
+    queued: BTreeSet<CopyId>,
     tickets: u64,
     /// Said with the next batch that leaves.
     said: SnapshotAdvance,
@@ -128,19 +130,14 @@ impl Active {
 impl Copying {
     /// Goes on where `snapshots` stand.
     pub fn new(snapshots: &Snapshots) -> Self {
-        let is_begun = |copy: &TableCopy| copy.key.is_some() && !copy.state.is_over();
-        let begun = snapshots.copies.iter().filter(|(_, copy)| is_begun(copy));
-        Self {
-            tables: Selection::default(),
-            active: begun.map(|(id, _)| (id.clone(), Active::new())).collect(),
-            tickets: 0,
-            said: SnapshotAdvance::default(),
-            begun: Vec::new(),
-            asks_at: None,
-            failures: 0,
-            rows_at: None,
-            rows_counted: Vec::new(),
+        let mut copying = Self::default();
+        for (id, copy) in snapshots.open() {
+            match copy.key {
+                Some(_) => drop(copying.active.insert(id.clone(), Active::new())),
+                None => drop(copying.queued.insert(id.clone())),
+            }
         }
+        copying
     }
 
     /// Others are not asked for; they may become fewer.
@@ -165,11 +162,13 @@ impl Copying {
 
     /// Whether any copy is neither over nor paused.
     pub fn is_active(&self, sent: &Snapshots) -> bool {
-        let is_active = |id| {
-            self.copy(sent, id)
-                .is_some_and(|copy| copy.state == CopyState::Active)
-        };
-        self.has_said() || self.ids(sent).any(is_active)
+        let mut open = self.active.keys().chain(&self.queued);
+        self.has_said() || open.any(|id| self.is_on_its_way(id, sent))
+    }
+
+    fn is_on_its_way(&self, id: &CopyId, sent: &Snapshots) -> bool {
+        let copy = self.copy(sent, id);
+        copy.is_some_and(|copy| copy.state == CopyState::Active)
     }
 
     /// Whether something can be asked or sent only then. What is due and does not go waits for something else.
@@ -193,6 +192,7 @@ impl Copying {
                             table: table.clone(),
                         };
                         if self.copy(sent, &id).is_none() {
+                            self.queued.insert(id.clone());
                             self.say(id, TableCopy::new(condition.clone()));
                         }
                     }
@@ -206,8 +206,9 @@ impl Copying {
 
     fn turn(&mut self, request: &Request, sent: &Snapshots, now_us: u64) {
         let is_meant =
-            |id: &CopyId| request.tables.is_empty() || request.tables.contains(&id.table);
-        let ids: Vec<CopyId> = self.ids(sent).filter(|id| is_meant(id)).cloned().collect();
+            |id: &&CopyId| request.tables.is_empty() || request.tables.contains(&id.table);
+        let open = self.active.keys().chain(&self.queued);
+        let ids: Vec<CopyId> = open.filter(is_meant).cloned().collect();
         for id in ids {
             let Some(mut copy) = self.copy(sent, &id).cloned() else {
                 continue;
@@ -215,13 +216,13 @@ impl Copying {
             copy.state = match (&request.wish, copy.state) {
                 (Wish::Pause, CopyState::Active) => CopyState::Paused,
                 (Wish::Resume, CopyState::Paused) => CopyState::Active,
-                (Wish::Cancel, CopyState::Active | CopyState::Paused) => CopyState::Cancelled,
+                (Wish::Cancel, _) => {
+                    self.end(&id, CopyState::Cancelled, now_us, sent);
+                    continue;
+                }
                 _ => continue,
             };
-            if copy.state == CopyState::Cancelled {
-                copy.ended_us = now_us;
-                self.active.remove(&id);
-            } else if let Some(active) = self.active.get_mut(&id) {
+            if let Some(active) = self.active.get_mut(&id) {
                 active.void();
             }
             self.begun.retain(|(begun, _)| *begun != id);
@@ -232,12 +233,6 @@ impl Copying {
     /// As it stands with all that is said and has not left.
     fn copy<'a>(&'a self, sent: &'a Snapshots, id: &CopyId) -> Option<&'a TableCopy> {
         self.said.copies.get(id).or_else(|| sent.copies.get(id))
-    }
-
-    fn ids<'a>(&'a self, sent: &'a Snapshots) -> impl Iterator<Item = &'a CopyId> {
-        let said = self.said.copies.keys();
-        let new = said.filter(|id| !sent.copies.contains_key(id));
-        sent.copies.keys().chain(new)
     }
 
     fn say(&mut self, id: CopyId, copy: TableCopy) {
@@ -261,6 +256,7 @@ impl Copying {
 
     fn end(&mut self, id: &CopyId, state: CopyState, now_us: u64, sent: &Snapshots) {
         self.active.remove(id);
+        self.queued.remove(id);
         self.begun.retain(|(begun, _)| begun != id);
         if let Some(copy) = self.copy(sent, id) {
             let mut copy = copy.clone();
