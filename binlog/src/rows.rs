@@ -334,7 +334,7 @@ fn what_is_short(image: Image<'_>) -> Error {
     })
 }
 
-/// The iterator of [`RowsBlock::rows`].
+/// Rows in their order, each with its offset. Ends after an error.
 #[derive(Debug, Clone)]
 pub struct Rows<'a> {
     table: &'a Table,
@@ -345,6 +345,17 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// Rows of an insert of all columns that `after` lists, from anywhere.
+    pub fn inserted(table: &'a Table, after: &'a ColumnSet, images: &'a [u8]) -> Self {
+        Self {
+            table,
+            before: None,
+            after: Some(Shape::of(after)),
+            rest: images,
+            offset: 0,
+        }
+    }
+
     /// The next row; `None` at the end.
     #[inline(always)]
     pub fn next_row(&mut self) -> Result<Option<Row<'a>>, Error> {

@@ -9,7 +9,7 @@ mod key;
 mod row;
 mod selected;
 
-pub use key::{KeyReader, split};
+pub use key::{KeyReader, join, split};
 pub use row::RowWriter;
 pub use selected::selected;
 

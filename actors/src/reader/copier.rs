@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 
+use headwater_binlog::assembler::Item;
+
 use super::{
     Reader,
     copying::{Ask, Question, SLICE_BYTES},
@@ -145,14 +147,11 @@ impl Reader {
         if let (Some(permit), Some(copier)) = (permit, &mut self.copier) {
             copier.permit = SlicePermit::Held(permit);
         }
-        for (id, rows) in self.intake.take_rows_copied() {
-            let table = id.table.to_string();
-            metrics::counter!(names::SNAPSHOT_ROWS_TOTAL, "table" => table).increment(rows);
-        }
         match slice {
             Err(failure) => return self.die(failure, ctx),
             Ok(Some(batch)) => match fault::at("reader.slice") {
                 Ok(()) => {
+                    count(&batch.items);
                     self.router.do_send(batch);
                     self.come_back(ctx);
                 }
@@ -319,6 +318,16 @@ impl Reader {
                 reader.copied(ctx);
             }
         }));
+    }
+}
+
+fn count(items: &[Item]) {
+    for item in items {
+        if let Item::Rows(block) = item {
+            let table = block.table.name.to_string();
+            let rows = u64::from(block.row_count);
+            metrics::counter!(names::SNAPSHOT_ROWS_TOTAL, "table" => table).increment(rows);
+        }
     }
 }
 

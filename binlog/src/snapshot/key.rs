@@ -75,16 +75,26 @@ impl KeyReader {
             }
         }
         for value in values.iter().take(self.columns.len()) {
-            let length = u32::try_from(value.len())
-                .map_err(|_| Error::malformed("key", "a value of 4 GiB or more"))?;
-            out.extend_from_slice(&length.to_le_bytes());
-            out.extend_from_slice(value);
+            join(value, out)?;
         }
         Ok(true)
     }
 }
 
-/// The values that [`KeyReader::read`] has appended. Ends where the bytes do not hold together.
+/// Appends one more value, behind its length.
+///
+/// # Errors
+/// It has 4 GiB or more.
+#[inline]
+pub fn join(value: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    let length = u32::try_from(value.len())
+        .map_err(|_| Error::malformed("key", "a value of 4 GiB or more"))?;
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(value);
+    Ok(())
+}
+
+/// The values that [`KeyReader::read`] and [`join`] have appended. Ends where the bytes do not hold together.
 pub fn split(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     std::iter::from_fn(move || {

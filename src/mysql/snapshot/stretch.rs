@@ -17,7 +17,7 @@ use headwater_actors::{
     snapshot::{Key, KeyRange},
 };
 use headwater_binlog::{
-    rows::{ColumnSet, Image},
+    rows::{self, ColumnSet},
     snapshot::{KeyReader, split},
 };
 
@@ -153,18 +153,12 @@ pub(super) fn key_of(
 ) -> Result<Key, headwater_binlog::Error> {
     let table = &description.table;
     let present = ColumnSet::all(table.columns.len());
-    let (nulls, values) = image
-        .split_at_checked(table.columns.len().div_ceil(8))
-        .unwrap_or_default();
-    let image = Image {
-        table,
-        present: &present,
-        has_all: true,
-        nulls,
-        values,
-    };
+    let row = rows::Rows::inserted(table, &present, image).next_row()?;
     let mut bytes = Vec::new();
-    let has_key = KeyReader::new(table, &description.key)?.read(&image, &mut bytes)?;
+    let has_key = match row.and_then(|row| row.after) {
+        Some(image) => KeyReader::new(table, &description.key)?.read(&image, &mut bytes)?,
+        None => false,
+    };
     match has_key {
         true => Ok(Key(split(&bytes).map(Box::from).collect())),
         false => Err(headwater_binlog::Error::Unsupported(format!(

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Active, BUSY_WAIT, CHUNK_TARGET, Copying, Describing, FAILURE_WAIT_MAX, Part, ROWS_MAX, Window,
+    Active, BUSY_WAIT, CHUNK_TARGET, Copying, Describing, FAILURE_WAIT_MAX, ROWS_MAX, Window,
     changed::Changed, slices::Arrived,
 };
 use crate::{
@@ -19,6 +19,13 @@ use crate::{
 /// Names a question until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
+
+impl Ticket {
+    fn next(given: &mut u64) -> Self {
+        *given += 1;
+        Self(*given)
+    }
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ask {
@@ -92,19 +99,15 @@ impl Copying {
             return Some(self.describe(id, sent, ranges));
         };
         let part = part?;
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
         let ask = ChunkAsk {
             description,
-            part: match &part {
-                Part::Range(range) => ChunkPart::Range(range.clone()),
-                Part::Keys(keys) => ChunkPart::Keys(keys.clone()),
-            },
+            part: part.clone(),
             condition,
             sent: sent_of(sent),
             rows_max: active.rows_max,
             bytes_max,
         };
+        let ticket = Ticket::next(&mut self.tickets);
         active.windows.push(Window {
             ticket,
             part,
@@ -131,8 +134,7 @@ impl Copying {
     }
 
     fn describe(&mut self, id: &CopyId, sent: &Resume, ranges: usize) -> Ask {
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
+        let ticket = Ticket::next(&mut self.tickets);
         if let Some(active) = self.active.get_mut(id) {
             active.describing = Some(Describing {
                 ticket,
@@ -188,17 +190,11 @@ impl Copying {
             return;
         };
         let key = &described.description.key_text;
+        if copy.key.as_ref() == Some(key) {
+            return self.note(id, None, &sent.snapshots);
+        }
         let mut copy = copy.clone();
         copy.note = None;
-        if copy.key.as_ref() == Some(key) {
-            if self
-                .copy(&sent.snapshots, id)
-                .is_some_and(|it| it.note.is_some())
-            {
-                self.say(id.clone(), copy);
-            }
-            return;
-        }
         copy.key = Some(key.clone());
         copy.again = Vec::new();
         copy.ranges = described.ranges;
@@ -280,8 +276,8 @@ impl Copying {
 const FAILURES_MAX: u32 = 6;
 
 /// What no window is open for.
-fn part_of(copy: &TableCopy, active: &Active) -> Option<Part> {
-    let is_asked = |part: &Part| {
+fn part_of(copy: &TableCopy, active: &Active) -> Option<ChunkPart> {
+    let is_asked = |part: &ChunkPart| {
         active
             .windows
             .iter()
@@ -290,20 +286,20 @@ fn part_of(copy: &TableCopy, active: &Active) -> Option<Part> {
     if !copy.again.is_empty() {
         let most = KEYS_AT_ONCE.min(active.rows_max);
         let keys = copy.again.iter().take(most).cloned();
-        let part = Part::Keys(keys.collect());
+        let part = ChunkPart::Keys(keys.collect());
         if !is_asked(&part) {
             return Some(part);
         }
     }
-    let mut ranges = copy.ranges.iter().cloned().map(Part::Range);
+    let mut ranges = copy.ranges.iter().cloned().map(ChunkPart::Range);
     ranges.find(|part| !is_asked(part))
 }
 
 /// Whether one window is enough for both: ranges are known by their ends, and keys are read in one window at a time.
-fn is_same(one: &Part, other: &Part) -> bool {
+fn is_same(one: &ChunkPart, other: &ChunkPart) -> bool {
     match (one, other) {
-        (Part::Range(one), Part::Range(other)) => one.until == other.until,
-        (Part::Keys(_), Part::Keys(_)) => true,
+        (ChunkPart::Range(one), ChunkPart::Range(other)) => one.until == other.until,
+        (ChunkPart::Keys(_), ChunkPart::Keys(_)) => true,
         _ => false,
     }
 }

@@ -9,7 +9,7 @@ use headwater_binlog::{
     Error,
     rows::{Cell, Image, Row, RowsBlock, RowsKind},
     schema::Table,
-    snapshot::{KeyReader, split},
+    snapshot::{KeyReader, join, split},
 };
 
 use crate::{ports::snapshot::Description, snapshot::Key};
@@ -58,7 +58,8 @@ impl Changed {
 
     /// Whether the key has changed, and the stream has sent a part of its row.
     pub(super) fn is_untold(&self, key: &Key) -> bool {
-        self.get(&bytes_of(key)) == Some(false)
+        // One that is too long for a key was never read.
+        bytes_of(key).is_ok_and(|bytes| self.get(&bytes) == Some(false))
     }
 
     fn add(&mut self, key: &[u8], is_whole: bool) {
@@ -169,26 +170,19 @@ impl KeyPlace {
                     self.table.name
                 )));
             };
-            push(bytes, out);
+            join(bytes, out)?;
         }
         Ok(())
     }
 }
 
 /// As [`KeyReader::read`] gives it.
-pub(super) fn bytes_of(key: &Key) -> Vec<u8> {
+pub(super) fn bytes_of(key: &Key) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     for value in key.0.iter() {
-        push(value, &mut bytes);
+        join(value, &mut bytes)?;
     }
-    bytes
-}
-
-/// As [`KeyReader::read`] writes a value.
-fn push(value: &[u8], out: &mut Vec<u8>) {
-    let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
-    out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(value);
+    Ok(bytes)
 }
 
 fn cell<'a>(image: &Image<'a>, column: usize) -> Result<Cell<'a>, Error> {

@@ -52,10 +52,8 @@ impl Copying {
             true => 0,
             false => sent.snapshots.lines_here,
         };
-        self.has_said().then(|| {
-            let said = std::mem::take(&mut self.said);
-            Box::new(SnapshotAdvance { lines_here, ..said })
-        })
+        self.has_said()
+            .then(|| Box::new(self.take_said(lines_here)))
     }
 
     fn rows(&mut self, block: &RowsBlock, sent: &Resume) {

@@ -36,10 +36,10 @@ use self::{
 use crate::{
     ports::{
         requests::{Request, Wish},
-        snapshot::Description,
+        snapshot::{ChunkPart, Description},
     },
     selection::Selection,
-    snapshot::{CopyId, CopyState, Key, KeyRange, SnapshotAdvance, Snapshots, TableCopy},
+    snapshot::{CopyId, CopyState, SnapshotAdvance, Snapshots, TableCopy},
 };
 
 /// The twin. Where copies stand is a part of what has been sent, and comes in with every call.
@@ -60,7 +60,6 @@ pub struct Copying {
     failures: u32,
     /// No rows before.
     rows_at: Option<Instant>,
-    rows_counted: Vec<(CopyId, u64)>,
 }
 
 #[derive(Debug)]
@@ -84,17 +83,11 @@ struct Describing {
 #[derive(Debug)]
 struct Window {
     ticket: Ticket,
-    part: Part,
+    /// A range is known by its end: no two of a copy have the same.
+    part: ChunkPart,
     changed: Changed,
     is_void: bool,
     arrived: Option<Arrived>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Part {
-    /// Known by its end: no two ranges of a copy have the same.
-    Range(KeyRange),
-    Keys(Vec<Key>),
 }
 
 impl Active {
@@ -148,11 +141,6 @@ impl Copying {
             }
         }
         self.tables = tables;
-    }
-
-    /// Rows sent since the last time asked.
-    pub fn take_rows_counted(&mut self) -> Vec<(CopyId, u64)> {
-        std::mem::take(&mut self.rows_counted)
     }
 
     /// The newest request that was taken in.
@@ -268,6 +256,14 @@ impl Copying {
     /// What is said and has not left.
     fn has_said(&self) -> bool {
         self.said.request > 0 || !self.said.copies.is_empty()
+    }
+
+    /// It leaves with a batch, behind so many lines at its place.
+    fn take_said(&mut self, lines_here: u64) -> SnapshotAdvance {
+        SnapshotAdvance {
+            lines_here,
+            ..std::mem::take(&mut self.said)
+        }
     }
 }
 

@@ -6,23 +6,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use headwater_binlog::{
     Error,
     assembler::Item,
     ddl::{Action, Subject},
-    rows::{ColumnSet, RowsBlock, RowsKind},
+    position::Position,
+    rows::{ColumnSet, Rows, RowsBlock, RowsKind},
     snapshot::KeyReader,
     transaction::{SnapshotOrigin, Statement, Transaction},
 };
 
 use super::{
-    Copying, Part, Window,
-    changed::{bytes_of, key_of},
+    Copying, Window,
+    changed::{Changed, bytes_of, key_of},
 };
 use crate::{
     budget::Permit,
-    ports::snapshot::{Chunk, Description},
+    ports::snapshot::{Chunk, ChunkPart, Description},
     progress::Resume,
     snapshot::{CopyId, CopyState, Key, KeyRange, SnapshotAdvance, SnapshotRules, TableCopy},
 };
@@ -32,6 +33,7 @@ use crate::{
 pub struct Slice {
     pub items: Vec<Item>,
     pub advance: SnapshotAdvance,
+    pub rows: u32,
     /// What the items keep alive.
     pub bytes: usize,
 }
@@ -45,9 +47,9 @@ const BEGINS_AT_ONCE: usize = 256;
 #[derive(Debug)]
 pub(super) struct Arrived {
     description: Arc<Description>,
+    /// Every column.
+    present: ColumnSet,
     chunk: Chunk,
-    /// Bytes that are sent or left out.
-    done: usize,
     permit: Permit,
 }
 
@@ -70,36 +72,34 @@ impl Arrived {
         permit.shrink_to(chunk.images.len());
         Self {
             description: Arc::clone(description),
+            present: ColumnSet::all(description.table.columns.len()),
             chunk,
-            done: 0,
             permit,
         }
     }
 
     fn is_done(&self) -> bool {
-        self.chunk.images.len() <= self.done
+        self.chunk.images.is_empty()
+    }
+
+    /// Of rows that have one.
+    fn key_reader(&self) -> Result<Option<KeyReader>, Error> {
+        match self.description.key.as_slice() {
+            [] => Ok(None),
+            key => KeyReader::new(&self.description.table, key).map(Some),
+        }
     }
 
     /// Of the rows that are left.
     fn keys(&self) -> Result<HashSet<Box<[u8]>>, Error> {
-        let transaction = Arc::new(Transaction {
-            gtid: None,
-            file: self.chunk.end.file.clone(),
-            offset: 0,
-            server_id: 0,
-            commit_us: 0,
-            thread_id: None,
-            end: OnceLock::new(),
-            snapshot: None,
-        });
-        let block = self.block(transaction, self.chunk.images.slice(self.done..));
-        let reader = KeyReader::new(&block.table, &self.description.key)?;
-        let mut bytes = Vec::new();
         let mut keys = HashSet::new();
-        for row in block.rows() {
-            let (_, row) = row?;
+        let Some(reader) = self.key_reader()? else {
+            return Ok(keys);
+        };
+        let mut bytes = Vec::new();
+        for row in Rows::inserted(&self.description.table, &self.present, &self.chunk.images) {
             bytes.clear();
-            if let Some(image) = &row.after {
+            if let Some(image) = &row?.1.after {
                 reader.read(image, &mut bytes)?;
             }
             keys.insert(bytes.as_slice().into());
@@ -107,38 +107,46 @@ impl Arrived {
         Ok(keys)
     }
 
-    fn block(&self, transaction: Arc<Transaction>, images: Bytes) -> RowsBlock {
-        let table = &self.description.table;
+    fn block(&self, transaction: Arc<Transaction>, cut: &Cut, first_row: u64) -> RowsBlock {
         RowsBlock {
             event_offset: transaction.offset,
             transaction,
-            table: Arc::clone(table),
+            table: Arc::clone(&self.description.table),
             map: Some(Arc::clone(&self.description.map)),
             kind: RowsKind::Insert,
-            first_row: 0,
-            row_count: 0,
+            first_row,
+            row_count: cut.rows,
             before: ColumnSet::none(),
-            after: ColumnSet::all(table.columns.len()),
-            images,
+            after: self.present.clone(),
+            images: cut.images.clone(),
             query: None,
         }
     }
 }
 
 impl Window {
+    /// Where the log ended behind its SELECT.
+    fn end(&self) -> Option<&Position> {
+        self.arrived.as_ref().map(|arrived| &arrived.chunk.end)
+    }
+
     /// Where much has changed: of the chunk that has come, and of what was asked for, the keys alone count.
     pub(super) fn narrow(&mut self) {
         let Some(arrived) = self.arrived.as_ref().filter(|_| self.changed.is_filling()) else {
             return;
         };
+        let keys = arrived.keys().and_then(|mut keys| {
+            if let ChunkPart::Keys(asked) = &self.part {
+                for key in asked {
+                    keys.insert(bytes_of(key)?.into());
+                }
+            }
+            Ok(keys)
+        });
         // What cannot be read is found out when it is sent.
-        let Ok(mut keys) = arrived.keys() else {
-            return;
-        };
-        if let Part::Keys(asked) = &self.part {
-            keys.extend(asked.iter().map(|key| bytes_of(key).into()));
+        if let Ok(keys) = keys {
+            self.changed.narrow(keys);
         }
-        self.changed.narrow(keys);
     }
 }
 
@@ -164,8 +172,7 @@ impl Copying {
             if let Some((id, index)) = self.next_window(sent) {
                 let slice = self.rows_of(&id, index, sent, now_us)?;
                 if 0 < rules.rows_per_sec_max {
-                    let rows = self.rows_counted.last().map_or(0, |(_, rows)| *rows);
-                    let secs = rows as f64 / rules.rows_per_sec_max as f64;
+                    let secs = f64::from(slice.rows) / rules.rows_per_sec_max as f64;
                     self.rows_at = Some(now + Duration::from_secs_f64(secs));
                 }
                 return Ok(Some(slice));
@@ -174,26 +181,21 @@ impl Copying {
         // What nothing else carries.
         Ok(self.has_said().then(|| Slice {
             items: Vec::new(),
-            advance: self.said_at(sent, 0),
+            advance: self.take_said(sent.snapshots.lines_here),
+            rows: 0,
             bytes: 0,
         }))
-    }
-
-    fn said_at(&mut self, sent: &Resume, lines: u64) -> SnapshotAdvance {
-        SnapshotAdvance {
-            lines_here: sent.snapshots.lines_here + lines,
-            ..std::mem::take(&mut self.said)
-        }
     }
 
     fn begins(&mut self, sent: &Resume, now_us: u64) -> Slice {
         let rest = self.begun.split_off(self.begun.len().min(BEGINS_AT_ONCE));
         let begun = std::mem::replace(&mut self.begun, rest);
         let mut items = Vec::new();
+        let mut lines_here = sent.snapshots.lines_here;
         for (id, mut copy) in begun {
             let mut say = |copy: &TableCopy, action| {
-                let n = sent.snapshots.lines_here + items.len() as u64;
-                items.push(mark((&id, copy), action, n, sent, now_us));
+                items.push(mark((&id, copy), action, lines_here, sent, now_us));
+                lines_here += 1;
             };
             say(&copy, Action::SnapshotBegin);
             // The table has no row.
@@ -205,8 +207,9 @@ impl Copying {
             self.say(id, copy);
         }
         Slice {
-            advance: self.said_at(sent, items.len() as u64),
             items,
+            advance: self.take_said(lines_here),
+            rows: 0,
             bytes: 0,
         }
     }
@@ -216,13 +219,14 @@ impl Copying {
         let place = &sent.mark.position;
         let mut oldest = None;
         for (id, active) in &mut self.active {
-            let end = |window: &Window| window.arrived.as_ref().map(|it| it.chunk.end.clone());
             // Of another log: it is read again.
-            active
-                .windows
-                .retain(|window| end(window).is_none_or(|end| end.partial_cmp(place).is_some()));
+            active.windows.retain(|window| {
+                window
+                    .end()
+                    .is_none_or(|end| end.partial_cmp(place).is_some())
+            });
             for (index, window) in active.windows.iter().enumerate() {
-                let is_passed = end(window).is_some_and(|end| end <= *place);
+                let is_passed = window.end().is_some_and(|end| end <= place);
                 if is_passed && oldest.as_ref().is_none_or(|(_, _, it)| window.ticket < *it) {
                     oldest = Some((id.clone(), index, window.ticket));
                 }
@@ -247,18 +251,15 @@ impl Copying {
         let window = windows.get_mut(index).ok_or_else(gone)?;
         let arrived = window.arrived.as_mut().ok_or_else(gone)?;
         let here = sent.snapshots.lines_here;
-        let transaction = pseudo(id, copy.is_apart, arrived.chunk.read_us, sent);
-        let before = arrived.done;
-        let is_by_key = matches!(window.part, Part::Keys(_));
-        let cut = cut(arrived, &window.changed, is_by_key, &transaction)?;
-        drop(arrived.permit.split(arrived.done - before));
-        let bytes = cut.images.len();
-        let rows = cut.rows;
+        let left = arrived.chunk.images.len();
+        let is_by_key = matches!(window.part, ChunkPart::Keys(_));
+        let cut = cut(arrived, &window.changed, is_by_key)?;
+        drop(arrived.permit.split(left - arrived.chunk.images.len()));
+        let (rows, bytes) = (cut.rows, cut.images.len());
         let mut items = Vec::new();
         if 0 < rows {
-            let mut block = arrived.block(transaction, cut.images.clone());
-            (block.first_row, block.row_count) = (here, rows);
-            items.push(Item::Rows(block));
+            let transaction = pseudo(id, copy.is_apart, arrived.chunk.read_us, sent);
+            items.push(Item::Rows(arrived.block(transaction, &cut, here)));
         }
         copy.rows += u64::from(rows);
         let is_done = arrived.is_done();
@@ -266,49 +267,38 @@ impl Copying {
         if is_done {
             windows.remove(index);
         }
-        let is_over = copy.is_exhausted() && windows.is_empty();
-        let mut lines = u64::from(rows);
-        if is_over {
+        let mut lines_here = here + u64::from(rows);
+        if copy.is_exhausted() && windows.is_empty() {
             let end = Action::SnapshotEnd { rows: copy.rows };
-            items.push(mark((id, &copy), end, here + lines, sent, now_us));
-            lines += 1;
+            items.push(mark((id, &copy), end, lines_here, sent, now_us));
+            lines_here += 1;
             copy.end(CopyState::Complete, now_us);
             self.active.remove(id);
         }
         self.say(id.clone(), copy);
-        self.rows_counted.push((id.clone(), u64::from(rows)));
         Ok(Slice {
             items,
-            advance: self.said_at(sent, lines),
+            advance: self.take_said(lines_here),
+            rows,
             bytes,
         })
     }
 }
 
 /// The next rows, up to a slice, without those that have changed.
-fn cut(
-    arrived: &mut Arrived,
-    changed: &super::Changed,
-    is_by_key: bool,
-    transaction: &Arc<Transaction>,
-) -> Result<Cut, Error> {
-    let rest = arrived.chunk.images.slice(arrived.done..);
-    let block = arrived.block(Arc::clone(transaction), rest.clone());
-    let key = &arrived.description.key;
-    let reader = match key.is_empty() {
-        true => None,
-        false => Some(KeyReader::new(&block.table, key)?),
-    };
+fn cut(arrived: &mut Arrived, changed: &Changed, is_by_key: bool) -> Result<Cut, Error> {
+    let rest = arrived.chunk.images.clone();
+    let reader = arrived.key_reader()?;
     let mut cut = Cut::default();
     let (mut taken, mut begin, mut kept) = (0, 0, BytesMut::new());
     let mut bytes = Vec::new();
     let mut last = None;
     // Rows without a key cannot be told from each other: they come all at once, or not at all.
-    let bytes_max = match key.is_empty() {
-        true => usize::MAX,
-        false => SLICE_BYTES,
+    let bytes_max = match &reader {
+        None => usize::MAX,
+        Some(_) => SLICE_BYTES,
     };
-    for row in block.rows() {
+    for row in Rows::inserted(&arrived.description.table, &arrived.present, &rest) {
         let (offset, row) = row?;
         let sent = kept.len() + (offset - begin);
         if 0 < taken && bytes_max < sent + row.bytes {
@@ -349,7 +339,7 @@ fn cut(
             kept.freeze()
         }
     };
-    arrived.done += taken;
+    arrived.chunk.images.advance(taken);
     Ok(cut)
 }
 
@@ -357,14 +347,14 @@ fn cut(
 fn settle(copy: &mut TableCopy, window: &Window, cut: Cut, is_done: bool) {
     let is_end = is_done && window.arrived.as_ref().is_some_and(|it| it.chunk.is_end);
     match &window.part {
-        Part::Range(range) if is_end => copy.ranges.retain(|it| it.until != range.until),
-        Part::Range(range) => {
+        ChunkPart::Range(range) if is_end => copy.ranges.retain(|it| it.until != range.until),
+        ChunkPart::Range(range) => {
             let of = |it: &&mut KeyRange| it.until == range.until;
             if let (Some(last), Some(range)) = (cut.last, copy.ranges.iter_mut().find(of)) {
                 range.after = Some(last);
             }
         }
-        Part::Keys(keys) => {
+        ChunkPart::Keys(keys) => {
             // What was asked for and is not there is gone, unless a row has taken the key since.
             let is_gone =
                 |key: &Key| is_end && keys.contains(key) && !window.changed.is_untold(key);

@@ -15,7 +15,7 @@ use crate::{
     progress::Advance,
     reader::copying::{Ask, Slice},
     reading::Until,
-    snapshot::{CopyId, SnapshotRules},
+    snapshot::SnapshotRules,
 };
 
 impl Intake {
@@ -81,6 +81,7 @@ impl Intake {
             items,
             advance: snapshot,
             bytes,
+            ..
         }) = slice
         else {
             return Ok(None);
@@ -105,10 +106,6 @@ impl Intake {
     /// When questions or rows that wait are due.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
         self.copying.wakes_at(now)
-    }
-
-    pub fn take_rows_copied(&mut self) -> Vec<(CopyId, u64)> {
-        self.copying.take_rows_counted()
     }
 
     /// Whether a copy may still send something without anybody's help.
