@@ -29,6 +29,7 @@ mod packing;
 mod resources;
 mod routes;
 mod runs;
+mod targets;
 
 use self::{
     errors::ErrorsOptions,
@@ -100,7 +101,6 @@ impl Plan {
             pipeline: &name,
         };
         let top = Routed {
-            sink: settings.sink,
             format: settings.format,
             packing: settings.packing,
             ordering: settings.ordering,

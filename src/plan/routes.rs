@@ -9,12 +9,12 @@ use headwater_actors::{
 use headwater_binlog::schema::TableName;
 use serde::Deserialize;
 
-use super::{Error, PackingPlan, Plan, packing::PackingOptions};
+use super::{Error, PackingPlan, Plan, packing::PackingOptions, targets::own_target};
 use crate::{
     encode::{Format, FormatOptions, native::NativePlan},
     options::{number, read_choice},
-    settings::{Loaded, Route},
-    sinks::{self, Facts, NameError, SinkOptions, SinkPlan, TargetSetting, Template},
+    settings::Loaded,
+    sinks::{NameError, SinkPlan, Template},
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -88,7 +88,6 @@ impl Plan {
 /// What a route may have otherwise than the top level.
 #[derive(Deserialize)]
 pub(super) struct Routed {
-    pub(super) sink: SinkOptions,
     pub(super) format: FormatOptions,
     pub(super) packing: PackingOptions,
     pub(super) ordering: OrderingOptions,
@@ -108,7 +107,7 @@ pub(super) fn routes(loaded: &Loaded, common: &Common<'_>) -> Result<Vec<RoutePl
                 Error::new("tables", error.to_string(), "see config/default.toml")
             })?;
             let routed: Routed = loaded.read_route(route)?;
-            let target = target(route, &routed.sink, common.sink)?;
+            let target = own_target(common.sink, "all routes have", |key| route.text(key))?;
             Ok(RoutePlan {
                 number: Some(number),
                 tables,
@@ -143,27 +142,6 @@ impl OrderingOptions {
             OrderingChoice::Table => OrderingKey::Table,
             OrderingChoice::PrimaryKey => OrderingKey::PrimaryKey { lanes },
         })
-    }
-}
-
-/// The route's own target; one of another kind of sink is refused.
-fn target(
-    route: &Route,
-    options: &SinkOptions,
-    sink: &SinkPlan,
-) -> Result<Option<Template>, Error> {
-    let Facts { name, target, .. } = sink.facts();
-    let given = |setting: &TargetSetting| route.gives(setting.key);
-    if let Some(other) = sinks::targets().find(|other| Some(*other) != *target && given(other)) {
-        return Err(Error::new(
-            other.key,
-            format!("has no effect with sink.type = \"{name}\""),
-            "all routes have the sink of the top level; remove the key",
-        ));
-    }
-    match target.as_ref().filter(|own| given(own)) {
-        Some(_) => options.template(),
-        None => Ok(None),
     }
 }
 

@@ -104,15 +104,11 @@ impl Walk<'_> {
                 (value, _) if key == "routes" => self.routes(value, origin),
                 (value, _) if key == runs::KEY => self.runs(value, origin),
                 _ if is_secret(&key) => self.problems.push(Problem::Secret { key, origin }),
-                (value, Some(kind)) if is_path => match convert(value, kind, Some(&origin)) {
-                    Some(value) => self.layer.insert(&key, value),
-                    None => self.problems.push(Problem::WrongType {
-                        found: found(value),
-                        expected: kind.expected(&key, value.as_str()),
-                        key,
-                        origin,
-                    }),
-                },
+                (value, Some(kind)) if is_path => {
+                    if let Some(value) = self.converted(key.clone(), value, kind, origin) {
+                        self.layer.insert(&key, value);
+                    }
+                }
                 (DeValue::Table(table), None) if is_path && self.schema.is_section(&key) => {
                     self.table(&key, table);
                 }
@@ -135,6 +131,39 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+impl Walk<'_> {
+    /// The value of a key; one of another type is a problem.
+    pub(super) fn converted(
+        &mut self,
+        key: String,
+        value: &DeValue<'_>,
+        kind: Kind,
+        origin: String,
+    ) -> Option<Value> {
+        let converted = convert(value, kind, Some(&origin));
+        if converted.is_none() {
+            self.problems.push(Problem::WrongType {
+                found: found(value),
+                expected: kind.expected(&key, value.as_str()),
+                key,
+                origin,
+            });
+        }
+        converted
+    }
+}
+
+/// The sections of `[[…]]`, each with its place; `None` where it is something else.
+pub(super) fn tables_of<'a>(value: &'a DeValue<'a>) -> Option<Vec<(usize, &'a DeTable<'a>)>> {
+    let DeValue::Array(items) = value else {
+        return None;
+    };
+    let sections = items
+        .iter()
+        .map(|item| Some((item.span().start, item.get_ref().as_table()?)));
+    sections.collect()
 }
 
 /// A TOML value as the kind wants it; `None` when it is of another type.

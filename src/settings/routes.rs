@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Problem, join,
-    layers::{Layer, Walk, convert, found},
+    layers::{Layer, Walk, found, tables_of},
     schema::{Kind, Schema},
 };
 use crate::sinks;
@@ -39,9 +39,9 @@ impl Route {
         }
     }
 
-    /// The route itself sets the key of the top level.
-    pub fn gives(&self, key: &str) -> bool {
-        self.values.0.contains_key(key)
+    /// What the route itself has for a key of the top level.
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.values.0.get(key).map(ToString::to_string)
     }
 
     pub(super) fn origin(&self) -> String {
@@ -74,18 +74,7 @@ fn leads_to_routable(section: &str) -> bool {
 
 impl Walk<'_> {
     pub(super) fn routes(&mut self, value: &DeValue<'_>, origin: String) {
-        let tables: Option<Vec<_>> = match value {
-            DeValue::Array(items) => items
-                .iter()
-                .map(|item| {
-                    item.get_ref()
-                        .as_table()
-                        .map(|table| (item.span().start, table))
-                })
-                .collect(),
-            _ => None,
-        };
-        let Some(tables) = tables else {
+        let Some(tables) = tables_of(value) else {
             return self.problems.push(Problem::WrongType {
                 key: "routes".to_owned(),
                 origin,
@@ -129,15 +118,11 @@ impl Walk<'_> {
                     self.problems
                         .push(Problem::NotRoutable { key: full, origin });
                 }
-                (value, Some(kind)) => match convert(value, kind, Some(&origin)) {
-                    Some(value) => route.insert(&key, value),
-                    None => self.problems.push(Problem::WrongType {
-                        expected: kind.expected(&full, value.as_str()),
-                        key: full,
-                        origin,
-                        found: found(value),
-                    }),
-                },
+                (value, Some(kind)) => {
+                    if let Some(value) = self.converted(full, value, kind, origin) {
+                        route.insert(&key, value);
+                    }
+                }
                 (DeValue::Table(inner), None) if leads_to_routable(&key) => {
                     self.route(number, &key, inner, route);
                 }

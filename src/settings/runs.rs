@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Problem, join,
-    layers::{Layer, Walk, convert, found},
+    layers::{Layer, Walk, found, tables_of},
     schema::Kind,
 };
 use crate::{options, sinks};
@@ -41,8 +41,8 @@ impl Run {
         read.map_err(super::refused)
     }
 
-    /// The text that the run has for the target's key of the top level.
-    pub fn target(&self, key: &str) -> Option<String> {
+    /// What the run has for a key, its own or one of the top level.
+    pub fn text(&self, key: &str) -> Option<String> {
         self.get(key).map(ToString::to_string)
     }
 
@@ -73,14 +73,7 @@ pub(super) fn split(key: &str) -> Option<(usize, &str)> {
 
 impl Walk<'_> {
     pub(super) fn runs(&mut self, value: &DeValue<'_>, origin: String) {
-        let tables: Option<Vec<_>> = match value {
-            DeValue::Array(items) => items
-                .iter()
-                .map(|item| Some((item.span().start, item.get_ref().as_table()?)))
-                .collect(),
-            _ => None,
-        };
-        let Some(tables) = tables else {
+        let Some(tables) = tables_of(value) else {
             return self.problems.push(Problem::WrongType {
                 key: KEY.to_owned(),
                 origin,
@@ -127,14 +120,8 @@ impl Walk<'_> {
                 });
                 continue;
             };
-            match convert(value.get_ref(), kind, Some(&origin)) {
-                Some(value) => run.insert(&name, value),
-                None => self.problems.push(Problem::WrongType {
-                    expected: kind.expected(&key, value.get_ref().as_str()),
-                    key,
-                    origin,
-                    found: found(value.get_ref()),
-                }),
+            if let Some(value) = self.converted(key, value.get_ref(), kind, origin) {
+                run.insert(&name, value);
             }
         }
     }
@@ -192,7 +179,7 @@ mod tests {
             ("a", "b"),
             "{printed}"
         );
-        let path = |loaded: &Loaded| loaded.runs[1].target("sink.file.path");
+        let path = |loaded: &Loaded| loaded.runs[1].text("sink.file.path");
         assert_eq!(path(&again).as_deref(), Some("b"), "{printed}");
     }
 

@@ -51,11 +51,6 @@ pub struct FilePlan {
 }
 
 impl FileOptions {
-    /// As it is written, which in a route may have placeholders.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
     pub fn plan(&self) -> Result<FilePlan, Error> {
         let path = optional(&self.path).ok_or_else(|| {
             Error::new(

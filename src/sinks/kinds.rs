@@ -17,7 +17,7 @@ use super::{
     read_back::ReadBack,
     stdout::{self, StdoutSink},
     stream::{StreamApi, StreamOptions, StreamPlan, StreamSink, Streams},
-    template::{TargetSetting, Template},
+    template::TargetSetting,
 };
 use crate::{
     lease::gate::LeaseGate,
@@ -102,18 +102,6 @@ impl SinkOptions {
             Kind::Stdout => SinkPlan::Stdout,
             Kind::Null => SinkPlan::Null,
         })
-    }
-
-    /// The target as a route has it, with placeholders.
-    pub fn template(&self) -> Result<Option<Template>, Error> {
-        let text = match self.kind {
-            Kind::Kinesis => self.kinesis.stream(),
-            Kind::Firehose => self.firehose.stream(),
-            Kind::File => self.file.path(),
-            Kind::Stdout | Kind::Null => "",
-        };
-        let target = self.kind.facts().target;
-        target.map(|target| Template::new(target, text)).transpose()
     }
 }
 

@@ -251,8 +251,12 @@ mod tests {
         let planned = plan(&text("file.path = \"{table}.jsonl\"")).unwrap();
         let target = planned.runs[0].target.as_ref().unwrap();
         assert_eq!(target.to_string(), "{table}.jsonl");
-        let refused = plan(&text("kinesis.stream = \"a\"")).unwrap_err();
-        assert_eq!(refused.key, "snapshot.runs[0].sink.kinesis.stream");
+        // Also beside one of the right kind.
+        let both = "file.path = \"a\"\nsink.kinesis.stream = \"a\"";
+        for other in ["kinesis.stream = \"a\"", both] {
+            let refused = plan(&text(other)).unwrap_err();
+            assert_eq!(refused.key, "snapshot.runs[0].sink.kinesis.stream");
+        }
     }
 
     #[test]

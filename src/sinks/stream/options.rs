@@ -52,11 +52,6 @@ pub struct StreamPlan {
 }
 
 impl StreamOptions {
-    /// The name as it is written, which in a route may have placeholders.
-    pub fn stream(&self) -> &str {
-        &self.stream
-    }
-
     pub fn plan(&self, service: &Service) -> Result<StreamPlan, Error> {
         ensure_name(service, &self.stream)?;
         self.calls(service)
