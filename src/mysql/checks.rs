@@ -415,30 +415,24 @@ pub fn ensure_privileges(grants: &[String], user: &str) -> Check {
     )
 }
 
+/// Where one line of SHOW GRANTS gives the privilege: what stands behind its ON.
+pub(super) fn given_on<'a>(grant: &'a str, privilege: &str) -> Option<&'a str> {
+    let (privileges, target) = grant.strip_prefix("GRANT ")?.split_once(" ON ")?;
+    let mut given = privileges.split(',').map(str::trim);
+    given
+        .any(|given| given == privilege || given == "ALL PRIVILEGES" || given == "ALL")
+        .then_some(target)
+}
+
 /// Whether one line of SHOW GRANTS gives a global privilege.
 fn gives(grant: &str, privilege: &str) -> bool {
-    let Some((privileges, target)) = grant
-        .strip_prefix("GRANT ")
-        .and_then(|rest| rest.split_once(" ON "))
-    else {
-        return false;
-    };
-    target.starts_with("*.*")
-        && privileges
-            .split(',')
-            .map(str::trim)
-            .any(|given| given == privilege || given == "ALL PRIVILEGES" || given == "ALL")
+    given_on(grant, privilege).is_some_and(|target| target.starts_with("*.*"))
 }
 
 /// The same for all tables of a database, whose name a grant escapes.
 fn gives_in(grant: &str, privilege: &str, database: &str) -> bool {
-    let Some((privileges, target)) = grant
-        .strip_prefix("GRANT ")
-        .and_then(|rest| rest.split_once(" ON "))
-    else {
-        return false;
-    };
-    let Some((found, _)) = target.split_once("`.* TO ") else {
+    let target = given_on(grant, privilege);
+    let Some((found, _)) = target.and_then(|target| target.split_once("`.* TO ")) else {
         return false;
     };
     let found = found.trim_start_matches('`');
@@ -447,10 +441,6 @@ fn gives_in(grant: &str, privilege: &str, database: &str) -> bool {
         .replace("\\%", "%")
         .replace("``", "`");
     found == database
-        && privileges
-            .split(',')
-            .map(str::trim)
-            .any(|given| given == privilege || given == "ALL PRIVILEGES")
 }
 
 impl Check {

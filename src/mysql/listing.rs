@@ -73,8 +73,7 @@ pub async fn list_tables(
     case: NameCase,
 ) -> Result<Vec<TableName>, Failure> {
     let mut server = server(plan).await?;
-    let versioned = "table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')";
-    let sql = BASE_TABLES.replace("table_type = 'BASE TABLE'", versioned);
+    let sql = tables_of_types("'BASE TABLE', 'SYSTEM VERSIONED'");
     let rows = server.rows_within(SLOW_ANSWER, DOING, &sql).await;
     server.leave().await;
     let name = |row: &Row| {
@@ -88,16 +87,20 @@ pub async fn list_tables(
     Ok(names.filter(|name| tables.includes(name)).collect())
 }
 
-const BASE_TABLES: &str = "SELECT table_schema, table_name FROM information_schema.tables \
-    WHERE table_type = 'BASE TABLE' \
-    AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')";
+fn tables_of_types(types: &str) -> String {
+    format!(
+        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type IN ({types}) \
+         AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema')"
+    )
+}
 
 /// By database.
 async fn included(
     server: &mut Server,
     filter: &TableFilter,
 ) -> Result<BTreeMap<String, Vec<String>>, Failure> {
-    let rows = server.rows_within(SLOW_ANSWER, DOING, BASE_TABLES).await?;
+    let sql = tables_of_types("'BASE TABLE'");
+    let rows = server.rows_within(SLOW_ANSWER, DOING, &sql).await?;
     let mut included: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let name = |row: &Row| {
         Some(TableName {

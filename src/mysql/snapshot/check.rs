@@ -11,7 +11,7 @@ use super::{
     visible::{Rule, TIME_MAX},
 };
 use crate::mysql::{
-    checks::{Check, Verdict},
+    checks::{Check, Verdict, given_on},
     facts::text,
     options::SourcePlan,
     unnamed::quoted,
@@ -102,14 +102,8 @@ impl Session {
     /// On some database at least.
     async fn may_lock(&mut self) -> Result<bool, Failure> {
         let rows = self.server.rows(DOING, "SHOW GRANTS").await?;
-        let grants = rows.iter().filter_map(|row| text(row, 0));
-        Ok(grants
-            .filter_map(|grant| Some(grant.split_once(" ON ")?.0.to_owned()))
-            .any(|rights| {
-                rights.contains("LOCK TABLES")
-                    || rights.ends_with("GRANT ALL")
-                    || rights.contains("ALL PRIVILEGES")
-            }))
+        let mut grants = rows.iter().filter_map(|row| text(row, 0));
+        Ok(grants.any(|grant| given_on(&grant, "LOCK TABLES").is_some()))
     }
 
     async fn check_table(&mut self, table: &TableToCopy) -> Result<(Check, u64), Failure> {

@@ -1,7 +1,5 @@
 //! One chunk: the wait for what was sent, the SELECT, the end of the log.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use bytes::Bytes;
 use headwater_actors::{
     failure::Failure,
@@ -16,9 +14,12 @@ use super::{
     session::{DOING, Session},
     visible::Visible,
 };
-use crate::mysql::{
-    error::Error,
-    statement::{self, ColumnDefinition, RowsEnd, Wanted as More},
+use crate::{
+    clock::now_us,
+    mysql::{
+        error::Error,
+        statement::{self, ColumnDefinition, RowsEnd, Wanted as More},
+    },
 };
 
 /// Rows as they came.
@@ -226,9 +227,4 @@ fn too_large(ask: &ChunkAsk) -> String {
         "table {} has no key to read it by in parts (a primary key, or a unique key over whole NOT NULL columns), and its rows take more than {} bytes at once: give it such a key, or raise memory.budget_bytes",
         ask.description.table.name, ask.bytes_max
     )
-}
-
-fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_micros() as u64)
 }
