@@ -1,4 +1,4 @@
-//! Copies of tables, in the checkpoint's text. Keys stand there in hexadecimal: they are bytes of row images.
+//! Copies of tables, in the checkpoint's text. Keys stand there in base64: they are bytes of row images.
 
 use std::sync::Arc;
 
@@ -159,33 +159,21 @@ impl RangeBody {
 }
 
 fn key_body(key: &Key) -> KeyBody {
-    key.0.iter().map(|value| hex(value)).collect()
-}
-
-fn key(body: KeyBody) -> Result<Key, Error> {
-    let values: Result<_, _> = body.iter().map(|text| bytes(text)).collect();
-    values.map(Key)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)])
+    let values = key.0.iter();
+    values
+        .map(|value| base64_simd::STANDARD.encode_to_string(value))
         .collect()
 }
 
-fn bytes(text: &str) -> Result<Box<[u8]>, Error> {
-    let malformed = || Error::malformed("key of a snapshot", "no hexadecimal number");
-    if !text.len().is_multiple_of(2) {
-        return Err(malformed());
-    }
-    let pair = |pair: &[u8]| {
-        let text = str::from_utf8(pair).ok()?;
-        u8::from_str_radix(text, 16).ok()
+fn key(body: KeyBody) -> Result<Key, Error> {
+    let value = |text: &String| {
+        let bytes = base64_simd::STANDARD.decode_to_vec(text);
+        bytes.map(Vec::into_boxed_slice)
     };
-    let bytes: Option<_> = text.as_bytes().chunks(2).map(pair).collect();
-    bytes.ok_or_else(malformed)
+    let values: Result<_, _> = body.iter().map(value).collect();
+    values
+        .map(Key)
+        .map_err(|_| Error::malformed("key of a snapshot", "no base64"))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]

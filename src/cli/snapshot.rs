@@ -105,23 +105,17 @@ impl Seen {
         let runtime = super::position::runtime()?;
         let seen = runtime.block_on(async {
             let stored = checkpoint::peek(&plan.checkpoint, &plan.name).await?;
-            let checkpoint = stored.checkpoint.as_ref();
-            let followed = checkpoint.map_or(0, |found| found.resume.snapshots.request);
+            let followed = stored.snapshots().request;
             let waiting = requests::waiting(&plan.checkpoint, &plan.name, followed).await?;
             Ok::<_, Failure>(Self { stored, waiting })
         });
         Ok(seen?)
     }
-
-    fn snapshots(&self) -> Snapshots {
-        let checkpoint = self.stored.checkpoint.as_ref();
-        checkpoint.map_or_else(Snapshots::default, |found| found.resume.snapshots.clone())
-    }
 }
 
 fn status(plan: &Plan, is_json: bool) -> anyhow::Result<Exit> {
     let seen = Seen::of(plan)?;
-    let snapshots = seen.snapshots();
+    let snapshots = seen.stored.snapshots();
     let at_us = match seen.stored.saved_us {
         0 => now_us(),
         saved_us => saved_us,
@@ -147,7 +141,7 @@ fn status(plan: &Plan, is_json: bool) -> anyhow::Result<Exit> {
 /// Pauses, resumes or cancels copies that are there, or about to be.
 fn turn(plan: &Plan, wish: Wish, tables: Tables) -> anyhow::Result<Exit> {
     let seen = Seen::of(plan)?;
-    let snapshots = seen.snapshots();
+    let snapshots = seen.stored.snapshots();
     let open = meant(&snapshots, &seen.waiting, &tables.tables)?;
     // None means all, also those that come up meanwhile.
     let named = match tables.tables.is_empty() {
@@ -183,9 +177,7 @@ fn meant(
             TableFilter::new(patterns).map_err(|error| Failure::definite(error.to_string()))?
         }
     };
-    let copies = snapshots.copies.iter();
-    let open = copies.filter(|(_, copy)| !copy.state.is_over());
-    let open = open.map(|(id, _)| &id.table);
+    let open = snapshots.open().map(|(id, _)| &id.table);
     let starts = waiting
         .iter()
         .filter(|request| matches!(request.wish, Wish::Start { .. }));

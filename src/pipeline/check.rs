@@ -154,8 +154,7 @@ async fn all(plan: &Plan, outputs: &Outputs, asking: Asking) -> Vec<Check> {
 /// Requests beside the checkpoint: that they can be read, which may take a right of its own.
 async fn asked(plan: &Plan, stored: &Stored) -> Option<Check> {
     const NAME: &str = "snapshot requests";
-    let checkpoint = stored.checkpoint.as_ref();
-    let followed = checkpoint.map_or(0, |found| found.resume.snapshots.request);
+    let followed = stored.snapshots().request;
     match requests::waiting(&plan.checkpoint, &plan.name, followed).await {
         Ok(waiting) if waiting.is_empty() => None,
         Ok(waiting) => Some(Check::ok(

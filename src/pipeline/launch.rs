@@ -171,8 +171,7 @@ async fn copies(
         }
     }
     let planned = plan_copies(before, now, &plan.tables, &plan.snapshot, &tables);
-    let copies = planned.copies.values();
-    let to_come = copies.filter(|copy| !copy.state.is_over()).count();
+    let to_come = planned.open().count();
     if to_come > 0 {
         tracing::info!(copies = to_come, "tables are copied beside the stream");
     }

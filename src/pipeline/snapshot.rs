@@ -42,8 +42,7 @@ pub fn snapshot_start(plan: Plan, start: SnapshotStart) -> anyhow::Result<Exit> 
 
 async fn ask(plan: &Plan, start: SnapshotStart) -> Result<Vec<String>, Failure> {
     let stored = checkpoint::peek(&plan.checkpoint, &plan.name).await?;
-    let known = stored.checkpoint.map(|found| found.resume.snapshots);
-    let known = known.unwrap_or_default();
+    let known = stored.snapshots();
     let waiting = requests::waiting(&plan.checkpoint, &plan.name, known.request).await?;
     let waiting = waiting.iter().filter_map(|request| match &request.wish {
         Wish::Start { run, .. } => Some(Arc::clone(run)),
@@ -53,10 +52,9 @@ async fn ask(plan: &Plan, start: SnapshotStart) -> Result<Vec<String>, Failure> 
     let case = mysql::name_case(&plan.source).await?;
     let tables = mysql::list_tables(&plan.source, &plan.tables, case).await?;
     let tables = wanted(plan, &start.tables, &tables)?;
-    let condition = start.condition.as_deref();
     let asked = tables.iter().map(|table| TableToCopy {
         name: table.clone(),
-        condition: condition.map(str::to_owned),
+        condition: start.condition.clone(),
     });
     mysql::ensure_copyable(&plan.source, &Vec::from_iter(asked)).await?;
     let mut said: Vec<String> = tables.iter().map(|table| format!("  {table}")).collect();

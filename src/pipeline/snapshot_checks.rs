@@ -1,6 +1,6 @@
 //! What `check` says of snapshots: what the next start would copy, and what it could not, and why.
 
-use headwater_actors::{failure::Failure, ports::store::Stored, snapshot::Snapshots};
+use headwater_actors::{failure::Failure, ports::store::Stored};
 
 use crate::{
     mysql::{self, Check, TableToCopy, check_snapshots},
@@ -16,7 +16,7 @@ const NAME: &str = "snapshot";
 /// When no server answers, or it does not let us in.
 pub(super) async fn checks(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, Failure> {
     let before = stored.checkpoint.as_ref();
-    let now = before.map_or_else(Snapshots::default, |found| found.resume.snapshots.clone());
+    let now = stored.snapshots();
     if !plan.snapshot.asks_for(&now) && now.are_over() {
         return Ok(Vec::new());
     }
@@ -29,12 +29,11 @@ pub(super) async fn checks(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, F
     });
     let mut checks: Vec<Check> = unmatched.collect();
     let planned = plan_copies(before, now, &plan.tables, &plan.snapshot, &tables);
-    let to_come = planned.copies.iter();
-    let to_come = to_come.filter(|(_, copy)| !copy.state.is_over());
-    let asked: Vec<TableToCopy> = to_come
+    let asked: Vec<TableToCopy> = planned
+        .open()
         .map(|(id, copy)| TableToCopy {
             name: id.table.clone(),
-            condition: copy.condition.as_deref().map(str::to_owned),
+            condition: copy.condition.clone(),
         })
         .collect();
     if asked.is_empty() {

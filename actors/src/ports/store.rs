@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::BoxFuture;
-use crate::{checkpoint::Checkpoint, failure::Failure};
+use crate::{checkpoint::Checkpoint, failure::Failure, snapshot::Snapshots};
 
 pub trait CheckpointStore: Send + Sync {
     /// Whether a start finds what was saved; nobody is told of positions that none does.
@@ -61,4 +61,12 @@ pub struct Stored {
     pub saved_us: u64,
     /// The last end that a process noted. A killed process notes nothing.
     pub last_end: Option<LastEnd>,
+}
+
+impl Stored {
+    /// Copies of tables, as far as they are stored.
+    pub fn snapshots(&self) -> Snapshots {
+        let checkpoint = self.checkpoint.as_ref();
+        checkpoint.map_or_else(Snapshots::default, |found| found.resume.snapshots.clone())
+    }
 }

@@ -1,5 +1,7 @@
 //! What `headwater check` says of tables that would be copied, before any of them is.
 
+use std::sync::Arc;
+
 use headwater_actors::failure::Failure;
 use headwater_binlog::schema::TableName;
 
@@ -30,7 +32,7 @@ const BYTES_A_SEC: u64 = 50 << 20;
 pub struct TableToCopy {
     pub name: TableName,
     /// Of its run.
-    pub condition: Option<String>,
+    pub condition: Option<Arc<str>>,
 }
 
 /// How the tables would be copied: a line for what comes before each chunk, then one a table.

@@ -349,7 +349,7 @@ async fn a_check_names_key_rows_and_what_is_refused() {
     server.exec(sql).await.expect("tables");
     let to_copy = |name: &str, condition: Option<&str>| TableToCopy {
         name: d(name),
-        condition: condition.map(str::to_owned),
+        condition: condition.map(Into::into),
     };
     let tables = [
         to_copy("t", Some("n > 1")),
