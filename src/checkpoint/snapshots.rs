@@ -180,3 +180,6 @@ fn key(body: KeyBody) -> Result<Key, Error> {
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
+
+#[cfg(test)]
+mod tests;
