@@ -30,7 +30,7 @@ pub struct Launch {
     pub snapshots: Option<SnapshotParts>,
 }
 
-/// What copies tables beside the stream.
+/// The source, the requests and the rules by which the Reader copies tables beside the stream.
 #[derive(Clone)]
 pub struct SnapshotParts {
     pub source: Arc<dyn SnapshotSource>,

@@ -1,5 +1,5 @@
-//! What an operator asks of a running pipeline. Requests have rising numbers; which of them were followed is part of
-//! progress, so each is followed once, also over crashes.
+//! The requests of an operator to a running pipeline. Their numbers rise. The checkpoint holds the number of the last
+//! request that was followed, so each is followed once, also across crashes.
 
 use std::sync::Arc;
 

@@ -23,14 +23,14 @@ use crate::{
 
 /// Reads tables. Calls may run side by side, each on a connection of its own.
 pub trait SnapshotSource: Send + Sync {
-    /// What the table is by now, once everything `sent` is visible.
+    /// Waits until all changes up to `sent` are visible, then describes the table.
     fn describe(&self, ask: DescribeAsk) -> BoxFuture<'static, Result<DescribeAnswer, Failure>>;
 
     /// One chunk. A failure says nothing of the chunk: ask again.
     fn read(&self, ask: ChunkAsk) -> BoxFuture<'static, Result<ChunkAnswer, Failure>>;
 }
 
-/// What the stream has handed on.
+/// The end of what the Reader has sent to the Router.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sent {
     pub position: Position,
@@ -66,7 +66,7 @@ pub struct Described {
     pub row_bytes_estimate: u64,
 }
 
-/// What is constant in all chunks of a table, until a statement changes it.
+/// A table's columns and key. All its chunks share one, until a statement changes the table.
 #[derive(Debug, PartialEq)]
 pub struct Description {
     pub table: Arc<Table>,
@@ -124,6 +124,6 @@ pub struct Chunk {
     pub end: Position,
     /// When they were read, microseconds since 1970.
     pub read_us: u64,
-    /// What the SELECT took.
+    /// How long the SELECT ran.
     pub took: Duration,
 }

@@ -75,7 +75,7 @@ impl Copier {
         }
     }
 
-    /// What the stream may have to do without.
+    /// The largest number of bytes that copies take from the stream's budget.
     pub(super) fn budget_bytes(&self) -> usize {
         self.parts.bytes
     }
@@ -276,7 +276,7 @@ impl Reader {
 
     fn answered(&mut self, outcome: Result<(), Failure>, ctx: &mut Context<Self>) {
         if let Err(failure) = outcome {
-            // Who waits for the end of the copy would wait for ever.
+            // With `--until` the program ends after the copy: without this it would never end.
             if failure.is_definite() && self.until != Until::Never {
                 return self.die(failure, ctx);
             }

@@ -20,7 +20,7 @@ use crate::mysql::{facts::text, query::Answer};
 /// Tables that are kept in mind; beyond that all are looked at again.
 const LOOKED_AT_MAX: usize = 10_000;
 
-/// What was looked at: a key's text is an address that stays while its description lives.
+/// Whose chunks were looked at: the table, the text of its key, and whether the chunk begins at a cursor.
 #[derive(Default)]
 pub(super) struct Looks(Mutex<HashSet<(String, Arc<str>, bool)>>);
 

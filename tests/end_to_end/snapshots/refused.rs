@@ -100,7 +100,7 @@ async fn a_wrong_condition_of_the_settings_is_told_beside_its_copy_and_the_strea
         1,
         &["shop.items", "condition"],
     );
-    // Who waits for the end of the copy would wait for ever.
+    // With `--until now` the program ends after the copy: without the failure it would never end.
     let until = settings.clone().arg("--until").arg("now");
     says(
         &until.finish(WITHIN).await?,
