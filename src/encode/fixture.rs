@@ -236,7 +236,7 @@ pub fn statement(encoder: &dyn Encoder, text: &str) -> Option<String> {
     statement_line(encoder, &statement, &table)
 }
 
-fn statement_line(
+pub fn statement_line(
     encoder: &dyn Encoder,
     statement: &Statement,
     table: &TableName,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use headwater::mysql::SnapshotLimits;
 use headwater_actors::{
     failure::Failure,
-    ports::snapshot::{ChunkAnswer, ChunkAsk, SnapshotSource},
+    ports::snapshot::{ChunkAnswer, ChunkAsk, Described, Sent, SnapshotSource},
 };
 use headwater_harness::{mysql::MySql, wait::Deadline};
 use mysql_async::prelude::Queryable;
@@ -19,6 +19,14 @@ async fn with_table(server: &MySql) {
     prepare(server).await;
     let sql = "CREATE TABLE d.t (n INT PRIMARY KEY, v INT); INSERT INTO d.t SELECT i, 1 FROM d.seq";
     server.exec(sql).await.expect("a table");
+}
+
+/// As a copy of `d.t` begins.
+async fn begun(server: &MySql) -> (Sent, Arc<dyn SnapshotSource>, Described) {
+    let now = sent(server).await;
+    let source: Arc<dyn SnapshotSource> = Arc::new(snapshots(server).await);
+    let seen = described(&*source, &now, &d("t")).await;
+    (now, source, seen)
 }
 
 type Reading = JoinHandle<Result<ChunkAnswer, Failure>>;
@@ -53,9 +61,7 @@ async fn a_killed_chunk_is_asked_for_again_and_comes_whole() {
     for server in [MySql::start().await, MySql::mariadb(&[]).await] {
         let server = server.expect("a server");
         with_table(&server).await;
-        let now = sent(&server).await;
-        let source: Arc<dyn SnapshotSource> = Arc::new(snapshots(&server).await);
-        let seen = described(&*source, &now, &d("t")).await;
+        let (now, source, seen) = begun(&server).await;
         for kill in ["KILL QUERY", "KILL"] {
             let reading = slowly(&source, ask(&seen.description, &now, 1000), 0.05);
             let id = running(&server, "SLEEP").await;
@@ -83,9 +89,7 @@ async fn a_server_that_ends_long_statements_does_not_end_ours() {
         let sql = "CREATE DATABASE d; CREATE TABLE d.t (n INT PRIMARY KEY); \
             INSERT INTO d.t VALUES (1), (2), (3)";
         server.exec(sql).await.expect("a table");
-        let now = sent(&server).await;
-        let source: Arc<dyn SnapshotSource> = Arc::new(snapshots(&server).await);
-        let seen = described(&*source, &now, &d("t")).await;
+        let (now, source, seen) = begun(&server).await;
         let reading = slowly(&source, ask(&seen.description, &now, 10), 0.05);
         match reading.await.expect("no panic") {
             Ok(ChunkAnswer::Read(chunk)) => assert_eq!(chunk.rows, 3),
@@ -99,9 +103,7 @@ async fn a_statement_that_alters_the_table_waits_for_one_chunk_at_most() {
     for server in [MySql::start().await, MySql::mariadb(&[]).await] {
         let server = server.expect("a server");
         with_table(&server).await;
-        let now = sent(&server).await;
-        let source: Arc<dyn SnapshotSource> = Arc::new(snapshots(&server).await);
-        let seen = described(&*source, &now, &d("t")).await;
+        let (now, source, seen) = begun(&server).await;
         copy(&*source, &now, &seen, 100).await;
         // Nothing is held between chunks: it need not wait at all.
         let alter = "SET lock_wait_timeout = 1; ALTER TABLE d.t ADD COLUMN w INT, ALGORITHM = COPY";

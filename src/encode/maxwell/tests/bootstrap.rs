@@ -5,22 +5,6 @@ use headwater_binlog::ddl::Action;
 use super::*;
 use crate::encode::fixture::{mark, snapshot_block};
 
-/// All that Maxwell's lines can have.
-fn talkative() -> MaxwellOptions {
-    MaxwellOptions {
-        output_row_query: true,
-        output_xoffset: true,
-        output_position: true,
-        output_gtid: true,
-        output_server_id: true,
-        output_thread_id: true,
-        output_primary_key: true,
-        output_primary_key_columns: true,
-        output_ddl: true,
-        ..options()
-    }
-}
-
 #[test]
 fn a_snapshots_rows_are_bootstrap_inserts_of_no_transaction() {
     let table = table(&[("id", INT), ("a", VARCHAR)], &[0]);

@@ -8,7 +8,10 @@ use headwater_binlog::{
 };
 
 use super::*;
-use crate::{encode::shape::ShapePlan, secret::Secret};
+use crate::{
+    encode::{fixture::statement_line, shape::ShapePlan},
+    secret::Secret,
+};
 
 fn origin(run: &str, attempt: u32) -> Option<SnapshotOrigin> {
     Some(SnapshotOrigin {
@@ -50,17 +53,11 @@ fn mark(action: Action, plan: &NativePlan) -> Option<String> {
             tables: vec![table.clone()],
         },
     };
-    let event = StatementEvent {
-        statement: &statement,
-        table: &table,
-        is_shared: false,
-        epoch: 1,
-        last: true,
-    };
-    let mut out = Vec::new();
-    let encoder = NativeEncoder::new(UUID).with_fields(plan);
-    let written = encoder.statement(&event, &mut out).expect("a mark");
-    (written == Written::Last).then(|| String::from_utf8(out).expect("UTF-8"))
+    statement_line(
+        &NativeEncoder::new(UUID).with_fields(plan),
+        &statement,
+        &table,
+    )
 }
 
 #[test]
@@ -235,17 +232,7 @@ fn statement_at(offset: u64) -> String {
             tables: vec![table.clone()],
         },
     };
-    let event = StatementEvent {
-        statement: &statement,
-        table: &table,
-        is_shared: false,
-        epoch: 1,
-        last: true,
-    };
-    let mut out = Vec::new();
-    let written = NativeEncoder::new(UUID).statement(&event, &mut out);
-    written.expect("a statement");
-    seq(std::str::from_utf8(&out).expect("UTF-8"))
+    seq(&statement_line(&NativeEncoder::new(UUID), &statement, &table).expect("a line"))
 }
 
 proptest! {
