@@ -25,3 +25,4 @@ pub mod sinks;
 pub mod snapshot;
 pub mod telemetry;
 mod terminal;
+pub mod warehouse;

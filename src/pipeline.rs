@@ -19,6 +19,7 @@ mod snapshot_checks;
 mod standby;
 mod system;
 mod verify;
+mod warehouse;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -45,6 +46,7 @@ pub use self::{
     snapshot::{FOLLOWED, SnapshotStart, snapshot_start},
     system::prepare,
     verify::{VerifyMode, ensure_verifiable, verify},
+    warehouse::{WarehouseMode, ensure_mergeable, warehouse},
 };
 use self::{
     launch::{FileLauncher, ServerLauncher},

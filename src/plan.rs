@@ -22,6 +22,7 @@ use crate::{
     sinks::{SinkOptions, SinkPlan, Template},
     snapshot::{SnapshotOptions, SnapshotPlan},
     telemetry::{TelemetryOptions, TelemetryPlan},
+    warehouse::{WarehouseOptions, WarehousePlan},
 };
 
 mod errors;
@@ -61,6 +62,7 @@ struct Settings {
     shutdown: ShutdownOptions,
     memory: MemoryOptions,
     workers: WorkersOptions,
+    warehouse: WarehouseOptions,
 }
 
 #[derive(Debug, Clone)]
@@ -86,6 +88,7 @@ pub struct Plan {
     pub memory: MemoryPlan,
     /// Arbiters (threads) over which the ShardWriters are spread.
     pub writer_threads: usize,
+    pub warehouse: WarehousePlan,
 }
 
 impl Plan {
@@ -136,6 +139,7 @@ impl Plan {
             shutdown_grace: settings.shutdown.grace()?,
             memory: settings.memory.plan(&sink, routes.iter().chain([&top]))?,
             writer_threads: settings.workers.threads()?,
+            warehouse: settings.warehouse.plan()?,
             sink,
             routes,
             top,

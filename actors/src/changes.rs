@@ -28,4 +28,6 @@ pub struct Heartbeat {
     pub position: Position,
     /// Of the newest transaction read; 0 when none was.
     pub commit_us: u64,
+    /// Up to here every lane has delivered all.
+    pub complete: Option<Position>,
 }

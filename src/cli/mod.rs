@@ -7,6 +7,7 @@
 mod position;
 mod snapshot;
 mod texts;
+mod warehouse;
 
 use std::{io::ErrorKind, path::PathBuf, time::Duration};
 
@@ -14,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use headwater_actors::failure::Failure;
 use serde::Deserialize;
 
-use self::snapshot::SnapshotCommand;
+use self::{snapshot::SnapshotCommand, warehouse::WarehouseCommand};
 use crate::{
     exit::Exit,
     mysql::Target,
@@ -116,6 +117,9 @@ enum Command {
     /// Copy rows that tables have already, beside the stream; show, pause and cancel copies
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// Write the SQL of a warehouse for the tables that the source has: docs/warehouse.md
+    #[command(subcommand)]
+    Warehouse(WarehouseCommand),
     /// Print the effective settings with their origins, secrets hidden
     Config {
         /// Print the reference instead: every setting with its default and comment
@@ -285,6 +289,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
         Command::Position(PositionCommand::Set { target }) => pipeline::position_set(plan, target)?,
         Command::Position(PositionCommand::Clear) => position::clear(&plan)?,
         Command::Snapshot(command) => snapshot::run(plan, command)?,
+        Command::Warehouse(command) => warehouse::run(&plan, command)?,
         Command::Run { .. }
         | Command::Replay { .. }
         | Command::Config { .. }

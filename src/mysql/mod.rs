@@ -31,6 +31,7 @@ mod prepared;
 pub mod query;
 mod replication;
 pub mod resume;
+mod row_images;
 mod same_log;
 mod session;
 mod snapshot;
@@ -49,6 +50,10 @@ pub use options::{
 };
 pub use preflight::{Check, Verdict, preflight};
 pub use prepared::{ensure_xa, recoverable};
-pub use snapshot::{MySqlSnapshots, SnapshotLimits, TableToCopy, check_snapshots, ensure_copyable};
+pub use row_images::ensure_whole_rows;
+pub use snapshot::{
+    MySqlSnapshots, SnapshotLimits, TableShape, TableToCopy, check_snapshots, ensure_copyable,
+    table_shapes,
+};
 pub use start::{Start, is_same_log, resolve_start, resume};
 pub use stream::{Identity, MySqlSource};

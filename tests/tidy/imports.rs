@@ -12,6 +12,7 @@ const ADAPTERS: &[(&str, &[&str])] = &[
     ("sinks", &[]),
     ("snapshot", &["sinks"]),
     ("telemetry", &[]),
+    ("warehouse", &[]),
 ];
 
 /// Modules that put the options of components together, and whose they take. Nobody else but the roots knows these two.
@@ -26,6 +27,7 @@ const COMPOSERS: &[(&str, &[&str])] = &[
             "sinks",
             "snapshot",
             "telemetry",
+            "warehouse",
         ],
     ),
     ("settings", &["sinks"]),
@@ -125,6 +127,14 @@ fn crates_depend_downwards_only() {
         let banned: &[&str] = match file.path.as_str() {
             "binlog/Cargo.toml" => &["actix", "headwater", "metrics", "tokio", "tracing"],
             "actors/Cargo.toml" => &["aws-", "headwater.", "mysql_", "reqwest"],
+            "warehouse/Cargo.toml" => &[
+                "actix",
+                "aws-",
+                "headwater-actors",
+                "headwater.",
+                "mysql_",
+                "tokio",
+            ],
             _ => return Vec::new(),
         };
         let lines = file

@@ -15,10 +15,11 @@ use std::{
     time::Instant,
 };
 
-use headwater_binlog::schema::TableName;
+use headwater_binlog::{position::Position, schema::TableName};
 
 use self::state::LaneState;
 use super::{
+    complete::Complete,
     drain::{Cut, Freezing},
     fences::Fences,
     parts::LaneParts,
@@ -71,6 +72,7 @@ pub struct Lanes {
     newest_reached: BarrierSeq,
     freezing: Option<Freezing>,
     cut: Option<Cut>,
+    complete: Complete,
     #[cfg(test)]
     lanes_tried: usize,
 }
@@ -152,6 +154,16 @@ impl Lanes {
         state.outstanding.push_back(Arc::new(changes));
         self.fences.enter(&state.lane);
         self.ready.push(Arc::clone(&state.lane));
+    }
+
+    /// Up to where every lane has delivered all, as of a heartbeat at `read`.
+    pub fn complete(&mut self, read: &Position) -> Option<Position> {
+        if self.freezing.is_some() || self.cut.is_some() {
+            // Barriers behind the cut are forgotten, and not delivered.
+            return None;
+        }
+        let oldest = self.barriers.front().map(|barrier| barrier.seq);
+        self.complete.look(read, self.newest, oldest)
     }
 
     /// Tells every table's lanes that have nothing to deliver how far the source has been read, behind a barrier

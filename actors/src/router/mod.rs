@@ -4,6 +4,7 @@
 //! there under its permits. Everything that must outlive a ShardWriter is kept here until the lane has
 //! reached its barrier; nothing here outlives a generation.
 
+mod complete;
 pub mod drain;
 mod fences;
 pub mod keyed;
@@ -156,8 +157,10 @@ impl Router {
     }
 
     fn beat(&mut self) {
+        let position = self.read.mark.position.clone();
         let heartbeat = Arc::new(Heartbeat {
-            position: self.read.mark.position.clone(),
+            complete: self.lanes.complete(&position),
+            position,
             commit_us: self.commit_us,
         });
         let mut actions = Vec::new();

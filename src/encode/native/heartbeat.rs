@@ -65,6 +65,7 @@ mod tests {
         let heartbeat = Heartbeat {
             position: Position::new(FileName::parse("binlog.000012").unwrap(), 2401),
             commit_us,
+            complete: None,
         };
         let lane = Lane {
             table: TableName {

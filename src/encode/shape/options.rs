@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use headwater_actors::filter::ColumnFilter;
+use headwater_binlog::schema::TableName;
 
 use serde::Deserialize;
 
@@ -107,6 +108,12 @@ impl ShapePlan {
             truncate: filter("mask.truncate", &mask.truncate)?,
             truncate_chars: number("mask.truncate_chars", mask.truncate_chars, 0..=1_000_000)?,
         })
+    }
+
+    /// Whether lines show something else in place of the column's value.
+    pub fn masks(&self, table: &TableName, column: &str) -> bool {
+        let masks = [&self.null, &self.fixed, &self.hash, &self.truncate];
+        masks.iter().any(|mask| mask.matches(table, column))
     }
 
     pub fn keeps_everything(&self) -> bool {

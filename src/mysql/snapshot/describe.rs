@@ -13,8 +13,9 @@ use headwater_actors::{
 };
 use headwater_binlog::{
     columns::ListedColumn,
-    schema::{ColumnKind, TableName},
+    schema::{ColumnKind, Table, TableName},
     snapshot::table_map,
+    table_map::TableMap,
 };
 
 use super::{
@@ -45,6 +46,15 @@ pub(super) struct SeenTable {
     pub description: Description,
     pub rows_estimate: u64,
     pub row_bytes_estimate: u64,
+}
+
+/// Its columns and keys.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub map: TableMap,
+    pub described: Table,
+    pub columns: Vec<ListedColumn>,
+    pub keys: Keys,
 }
 
 impl Shared {
@@ -101,19 +111,14 @@ impl Session {
         if let Some(reason) = refused(column(2).as_deref(), column(3).as_deref()) {
             return Ok(Seen::Refused(reason));
         }
-        let columns = columns_of(self, table).await?;
-        let sql = format!("SHOW INDEX FROM {}", name_of(table));
-        let indexes = self.server.answer_if_told(DOING, &sql).await?;
-        let parts = indexes.as_ref().and_then(index_columns);
-        let keys = parts.and_then(|parts| keys::choose(&columns, &parts));
-        let keys = keys.ok_or_else(|| changing(table))?;
-        let map = match table_map(table, &columns, &keys.logged, self.dialect()) {
-            Ok(map) => map,
-            Err(error) => return Ok(Seen::Refused(error.to_string())),
-        };
-        let described = match map.table() {
-            Ok(described) => described,
-            Err(error) => return Ok(Seen::Refused(error.to_string())),
+        let Shape {
+            map,
+            described,
+            columns,
+            keys,
+        } = match self.shape_of(table).await? {
+            Ok(shape) => shape,
+            Err(reason) => return Ok(Seen::Refused(reason)),
         };
         let key_text = self.key_text(table, &columns, &keys).await?;
         let [rows_estimate, row_bytes_estimate] = sizes;
@@ -129,6 +134,30 @@ impl Session {
             rows_estimate,
             row_bytes_estimate,
         })))
+    }
+
+    /// Columns and keys, as the log would describe them; else why it could not.
+    pub async fn shape_of(&mut self, table: &TableName) -> Result<Result<Shape, String>, Failure> {
+        let columns = columns_of(self, table).await?;
+        let sql = format!("SHOW INDEX FROM {}", name_of(table));
+        let indexes = self.server.answer_if_told(DOING, &sql).await?;
+        let parts = indexes.as_ref().and_then(index_columns);
+        let keys = parts.and_then(|parts| keys::choose(&columns, &parts));
+        let keys = keys.ok_or_else(|| changing(table))?;
+        let map = match table_map(table, &columns, &keys.logged, self.dialect()) {
+            Ok(map) => map,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let described = match map.table() {
+            Ok(described) => described,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        Ok(Ok(Shape {
+            map,
+            described,
+            columns,
+            keys,
+        }))
     }
 
     /// False: there is no such table.

@@ -28,6 +28,7 @@ mod refusals;
 mod session;
 mod sql;
 mod stretch;
+mod tables;
 mod visible;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use headwater_binlog::gtid::Uuid;
 pub use check::{TableToCopy, check_snapshots};
 pub use limits::SnapshotLimits;
 pub use refusals::ensure_copyable;
+pub use tables::{TableShape, table_shapes};
 
 use self::{limits::Pace, look::Looks, session::Pool, stretch::Reached};
 use super::options::SourcePlan;

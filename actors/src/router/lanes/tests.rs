@@ -119,9 +119,21 @@ impl Model {
                 told += 1;
             }
         }
+        let newest = self.lanes.newest;
+        let complete = self.lanes.complete(&fixture::at(newest.0));
+        if let Some(complete) = &complete {
+            let before = self
+                .opened
+                .iter()
+                .filter(|seq| fixture::at(seq.0) <= *complete);
+            for seq in before {
+                assert!(self.finished.contains(seq), "{complete} is not delivered");
+            }
+        }
         let heartbeat = Arc::new(Heartbeat {
             position: fixture::at(seq.0),
             commit_us: 1,
+            complete,
         });
         let mut actions = Vec::new();
         self.lanes.beat(&heartbeat, &mark(seq.0), &mut actions);

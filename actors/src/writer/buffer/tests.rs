@@ -114,6 +114,7 @@ impl Driver {
         let heartbeat = Heartbeat {
             position: fixture::at(seq.0),
             commit_us: 1,
+            complete: None,
         };
         if rows.is_empty() {
             lines.push(fixture::beat(&self.buffer.lane, &heartbeat.position));

@@ -200,6 +200,7 @@ fn heartbeat(offset: u64) -> String {
     let heartbeat = Heartbeat {
         position: Position::new(FileName::parse("binlog.000001").expect("a name"), offset),
         commit_us: 0,
+        complete: None,
     };
     let event = HeartbeatEvent {
         heartbeat: &heartbeat,

@@ -1,0 +1,122 @@
+//! What a warehouse says in its own way: the names of types, and how a value is taken out of a line.
+//!
+//! A line is one JSON value. What it holds is taken out by name, as a type; what does not fit the type is NULL, never an
+//! error that would stop a merge. Each value is so asked for three things: whether it is there, what it is, and whether
+//! it was lost on the way into its column. Not here: the merge, which is the same for all.
+
+mod postgres;
+mod redshift;
+
+use serde::{Deserialize, Serialize};
+
+use crate::stored::Stored;
+
+/// A warehouse that SQL can be written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    Redshift,
+    /// PostgreSQL 15: what the merge is tested on, and a way to try it out.
+    Postgres,
+}
+
+/// A value in a line: `source` is an expression of a JSON object, `name` a member of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    pub source: &'a str,
+    pub name: &'a str,
+}
+
+impl Dialect {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redshift => "redshift",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    pub fn identifier_bytes_max(self) -> usize {
+        match self {
+            Self::Redshift => redshift::IDENTIFIER_BYTES_MAX,
+            Self::Postgres => postgres::IDENTIFIER_BYTES_MAX,
+        }
+    }
+
+    pub fn column_type(self, stored: Stored) -> String {
+        match self {
+            Self::Redshift => redshift::column_type(stored),
+            Self::Postgres => postgres::column_type(stored),
+        }
+    }
+
+    /// The value as its column holds it; NULL where it does not fit.
+    pub fn value(self, member: Member<'_>, stored: Stored) -> String {
+        match self {
+            Self::Redshift => redshift::value(member, stored),
+            Self::Postgres => postgres::value(member, stored),
+        }
+    }
+
+    /// Whether the member is there, and not JSON's null.
+    pub fn is_given(self, member: Member<'_>) -> String {
+        match self {
+            Self::Redshift => redshift::is_given(member),
+            Self::Postgres => postgres::is_given(member),
+        }
+    }
+
+    /// Whether the column lacks something of a value that is there.
+    pub fn is_lost(self, member: Member<'_>, stored: Stored) -> String {
+        let is_given = self.is_given(member);
+        let value = self.value(member, stored);
+        let is_null = format!("({is_given} AND {value} IS NULL)");
+        let Stored::Varchar { bytes_max } = stored else {
+            return is_null;
+        };
+        // Of a column with a declared length too: what replaces a bad byte is longer than it.
+        let is_cut = match self {
+            Self::Redshift => redshift::is_cut(member, bytes_max),
+            Self::Postgres => postgres::is_cut(member, bytes_max),
+        };
+        format!("({is_null} OR {is_cut})")
+    }
+
+    /// Of a table whose rows are looked up by these columns, behind its list of columns.
+    pub fn table_attributes(self, key: &[String]) -> String {
+        match self {
+            Self::Redshift => redshift::table_attributes(key),
+            Self::Postgres => String::new(),
+        }
+    }
+
+    pub fn indexes(self, table: &str, key: &[String]) -> Vec<String> {
+        match self {
+            Self::Redshift => Vec::new(),
+            Self::Postgres => postgres::indexes(table, key),
+        }
+    }
+
+    /// Behind the body of each procedure.
+    pub fn procedure_settings(self) -> &'static str {
+        match self {
+            Self::Redshift => " SET enable_case_sensitive_super_attribute TO true",
+            Self::Postgres => "",
+        }
+    }
+
+    /// UTC.
+    pub fn now(self) -> &'static str {
+        match self {
+            Self::Redshift => "SYSDATE",
+            Self::Postgres => "(CLOCK_TIMESTAMP() AT TIME ZONE 'UTC')",
+        }
+    }
+
+    /// Of microseconds since 1970.
+    pub fn time_of(self, microseconds: &str) -> String {
+        match self {
+            Self::Redshift => redshift::time_of(microseconds),
+            Self::Postgres => postgres::time_of(microseconds),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Amazon Redshift: lines are SUPER.
+//!
+//! Navigation by a name in double quotes is case-sensitive only with `enable_case_sensitive_super_attribute`, which the
+//! procedures set for themselves. A number is cast out of SUPER directly, which gives NULL where it does not fit; what
+//! the line has as a string goes through VARCHAR and TRY_CAST, which does the same.
+//! <https://docs.aws.amazon.com/redshift/latest/dg/query-super.html>,
+//! <https://docs.aws.amazon.com/redshift/latest/dg/r_TRY_CAST.html>
+
+use super::Member;
+use crate::{
+    names::quoted,
+    stored::{Stored, VARCHAR_BYTES_MAX},
+};
+
+pub(super) const IDENTIFIER_BYTES_MAX: usize = 127;
+/// A character is never cut in the middle, so a value that was cut may lack so many bytes of the most.
+const CHARACTER_BYTES_MAX: u64 = 4;
+/// The quotes around a JSON string.
+const QUOTES_BYTES: u64 = 2;
+
+pub(super) fn column_type(stored: Stored) -> String {
+    match stored {
+        Stored::SmallInt => "SMALLINT".into(),
+        Stored::Integer => "INTEGER".into(),
+        Stored::BigInt => "BIGINT".into(),
+        Stored::Numeric { precision, scale } => format!("NUMERIC({precision}, {scale})"),
+        Stored::Real => "REAL".into(),
+        Stored::Double => "DOUBLE PRECISION".into(),
+        Stored::Date => "DATE".into(),
+        Stored::Timestamp => "TIMESTAMP".into(),
+        Stored::Varchar { bytes_max, .. } => format!("VARCHAR({bytes_max})"),
+        Stored::Binary { bytes_max } => format!("VARBYTE({bytes_max})"),
+        Stored::Document => "SUPER".into(),
+    }
+}
+
+pub(super) fn value(member: Member<'_>, stored: Stored) -> String {
+    let (path, kind) = (path(member), column_type(stored));
+    match stored {
+        Stored::SmallInt
+        | Stored::Integer
+        | Stored::BigInt
+        | Stored::Real
+        | Stored::Double
+        | Stored::Varchar { .. } => format!("{path}::{kind}"),
+        // DECIMAL is a string in a line, BIGINT UNSIGNED a number.
+        Stored::Numeric { .. } | Stored::Date | Stored::Timestamp => {
+            format!("TRY_CAST(NULLIF({path}::VARCHAR(128), '') AS {kind})")
+        }
+        Stored::Binary { .. } => {
+            format!("TO_VARBYTE({path}::VARCHAR({VARCHAR_BYTES_MAX}), 'base64')")
+        }
+        Stored::Document => path,
+    }
+}
+
+pub(super) fn is_given(member: Member<'_>) -> String {
+    format!("COALESCE(JSON_TYPEOF({}), 'null') <> 'null'", path(member))
+}
+
+/// JSON_SIZE counts what is escaped too, so both are asked: long in the line, and as long as can be in the column.
+pub(super) fn is_cut(member: Member<'_>, bytes_max: u64) -> String {
+    let path = path(member);
+    let fills_from = bytes_max.saturating_sub(CHARACTER_BYTES_MAX - 1);
+    format!(
+        "(JSON_SIZE({path}) > {} AND OCTET_LENGTH({path}::VARCHAR({bytes_max})) >= {fills_from})",
+        bytes_max + QUOTES_BYTES
+    )
+}
+
+/// Rows of one key are on one node, and in its order.
+pub(super) fn table_attributes(key: &[String]) -> String {
+    match key.first() {
+        None => " DISTSTYLE EVEN".into(),
+        Some(first) => format!(" DISTKEY ({first}) SORTKEY ({})", key.join(", ")),
+    }
+}
+
+/// DATEADD takes integers of 32 bits, so seconds and the rest are added apart.
+pub(super) fn time_of(microseconds: &str) -> String {
+    format!(
+        "DATEADD(microsecond, ({microseconds} % 1000000)::INTEGER, \
+         TIMESTAMP 'epoch' + ({microseconds} / 1000000) * INTERVAL '1 second')"
+    )
+}
+
+fn path(member: Member<'_>) -> String {
+    format!("{}.{}", member.source, quoted(member.name))
+}

@@ -1,0 +1,145 @@
+//! What a person is told to do after each kind of change in MySQL.
+
+use headwater_binlog::schema::ColumnKind;
+
+use super::*;
+use crate::{
+    fixture::{column, int, request, table, text},
+    generate::generate,
+    table::SourceTable,
+};
+
+fn manifest(tables: &[SourceTable]) -> Manifest {
+    generate(&request(Dialect::Redshift, tables))
+        .expect("tables of different names")
+        .manifest
+}
+
+/// From `shop.orders` to what the closure makes of it.
+fn after(change: impl Fn(&mut SourceTable)) -> String {
+    let before = table("shop", "orders");
+    let mut now = before.clone();
+    change(&mut now);
+    diff(&manifest(&[before]), &manifest(&[now])).expect("the same warehouse")
+}
+
+fn statements(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter(|line| !line.starts_with("--") && !line.is_empty())
+        .collect()
+}
+
+#[test]
+fn nothing_changed_is_nothing_to_do() {
+    assert_eq!(after(|_| ()), "");
+}
+
+#[test]
+fn a_new_column_is_added_and_filled_by_a_copy() {
+    let text = after(|table| {
+        table.columns.push(column(
+            "Paid",
+            "bigint",
+            ColumnKind::BigInt { unsigned: false },
+        ))
+    });
+    assert_eq!(
+        statements(&text),
+        [
+            r#"DROP VIEW IF EXISTS "shop"."orders";"#,
+            r#"ALTER TABLE "shop"."orders__rows" ADD COLUMN "paid" BIGINT;"#
+        ]
+    );
+    assert!(
+        text.contains("headwater snapshot start -c FILE shop.orders"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_dropped_column_stays_until_a_person_drops_it() {
+    let text = after(|table| table.columns.truncate(1));
+    assert_eq!(
+        statements(&text),
+        [r#"DROP VIEW IF EXISTS "shop"."orders";"#]
+    );
+    assert!(
+        text.contains(r#"ALTER TABLE "shop"."orders__rows" DROP COLUMN "note";"#),
+        "{text}"
+    );
+    assert!(!text.contains("snapshot start"), "{text}");
+}
+
+#[test]
+fn a_longer_text_is_altered_in_place_and_another_type_gets_a_column_of_its_own() {
+    let retyped = |declared: &'static str, kind: ColumnKind| {
+        after(move |table| {
+            table.columns.truncate(1);
+            table.columns.push(column("note", declared, kind.clone()));
+        })
+    };
+    let longer = retyped("varchar(30)", text());
+    assert!(
+        longer.contains(
+            r#"ALTER TABLE "shop"."orders__rows" ALTER COLUMN "note" TYPE VARCHAR(120);"#
+        )
+    );
+    assert!(!longer.contains("snapshot start"), "{longer}");
+    let other = retyped("int", int());
+    assert_eq!(
+        statements(&other),
+        [
+            r#"DROP VIEW IF EXISTS "shop"."orders";"#,
+            r#"ALTER TABLE "shop"."orders__rows" RENAME COLUMN "note" TO "note__before";"#,
+            r#"ALTER TABLE "shop"."orders__rows" ADD COLUMN "note" INTEGER;"#
+        ]
+    );
+    assert!(other.contains("snapshot start"), "{other}");
+}
+
+#[test]
+fn another_key_builds_the_table_anew_beside_the_one_that_was() {
+    let text = after(|table| table.key = vec![0, 1]);
+    assert!(
+        statements(&text)
+            .contains(&r#"ALTER TABLE "shop"."orders__rows" RENAME TO "orders__rows__before";"#),
+        "{text}"
+    );
+    assert!(text.contains("snapshot start"), "{text}");
+}
+
+#[test]
+fn tables_that_come_are_copied_and_those_that_go_are_kept() {
+    let (orders, items) = (table("shop", "orders"), table("shop", "items"));
+    let come = diff(
+        &manifest(std::slice::from_ref(&orders)),
+        &manifest(&[orders.clone(), items.clone()]),
+    );
+    let come = come.expect("the same warehouse");
+    assert!(
+        statements(&come).is_empty() && come.contains("snapshot start -c FILE shop.items"),
+        "{come}"
+    );
+    let gone = diff(&manifest(&[orders.clone(), items]), &manifest(&[orders]));
+    let gone = gone.expect("the same warehouse");
+    assert!(
+        statements(&gone).is_empty() && gone.contains(r#"DROP TABLE "shop"."items__rows";"#),
+        "{gone}"
+    );
+}
+
+#[test]
+fn warehouses_of_different_kinds_are_not_compared() {
+    let tables = [table("shop", "orders")];
+    let redshift = manifest(&tables);
+    let postgres = generate(&request(Dialect::Postgres, &tables))
+        .expect("one table")
+        .manifest;
+    assert_eq!(
+        diff(&redshift, &postgres),
+        Err(Incomparable::Dialect {
+            before: "redshift",
+            now: "postgres"
+        })
+    );
+}

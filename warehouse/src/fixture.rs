@@ -1,0 +1,75 @@
+//! Tables for the tests of this crate.
+
+use headwater_binlog::{
+    charset::Charset,
+    columns::ListedColumn,
+    schema::{ColumnKind, TableName},
+};
+
+use crate::{
+    dialect::Dialect,
+    generate::Request,
+    stored::Choices,
+    table::{Shown, SourceColumn, SourceTable},
+};
+
+/// The collation utf8mb4_0900_ai_ci.
+const UTF8MB4: u64 = 255;
+
+pub fn listed(declared: &str, octets: Option<u64>, charset: Option<&str>) -> ListedColumn {
+    ListedColumn {
+        name: "c".into(),
+        column_type: declared.into(),
+        octets,
+        charset: charset.map(str::to_owned),
+        nullable: true,
+        visible: true,
+    }
+}
+
+pub fn int() -> ColumnKind {
+    ColumnKind::Int { unsigned: false }
+}
+
+pub fn text() -> ColumnKind {
+    ColumnKind::Text {
+        length_bytes: 1,
+        charset: Charset::of_collation(UTF8MB4),
+    }
+}
+
+pub fn column(name: &str, declared: &str, kind: ColumnKind) -> SourceColumn {
+    SourceColumn {
+        listed: ListedColumn {
+            name: name.into(),
+            ..listed(declared, None, Some("utf8mb4"))
+        },
+        kind,
+        shown: Shown::AsItIs,
+    }
+}
+
+/// Of `id INT, note VARCHAR(20)`, by its id.
+pub fn table(database: &str, name: &str) -> SourceTable {
+    SourceTable {
+        name: TableName {
+            database: database.into(),
+            table: name.into(),
+        },
+        columns: vec![
+            column("id", "int", int()),
+            column("note", "varchar(20)", text()),
+        ],
+        key: vec![0],
+    }
+}
+
+pub fn request(dialect: Dialect, tables: &[SourceTable]) -> Request<'_> {
+    Request {
+        dialect,
+        control_schema: "headwater",
+        choices: Choices::default(),
+        is_by_key: false,
+        tables,
+    }
+}

@@ -1,0 +1,127 @@
+//! The templates, filled: which file has what, and in which order they are applied.
+
+use minijinja::{Environment, Value, context, value::Serde};
+
+use super::{
+    Error, Generated, Request,
+    targets::targets,
+    values::{TableValues, line, table},
+};
+use crate::{
+    dialect::Dialect,
+    manifest::{Manifest, VERSION},
+    names::quoted,
+    stored::Stored,
+};
+
+const TEMPLATES: [(&str, &str); 7] = [
+    ("casts.sql", include_str!("../../templates/casts.sql")),
+    ("control.sql", include_str!("../../templates/control.sql")),
+    ("merge.sql", include_str!("../../templates/merge.sql")),
+    (
+        "merge_all.sql",
+        include_str!("../../templates/merge_all.sql"),
+    ),
+    ("readme.md", include_str!("../../templates/readme.md")),
+    ("table.sql", include_str!("../../templates/table.sql")),
+    ("views.sql", include_str!("../../templates/views.sql")),
+];
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// All files of a warehouse.
+///
+/// # Errors
+/// When two tables would have one name.
+pub fn generate(request: &Request<'_>) -> Result<Generated, Error> {
+    let (targets, left_out) = targets(request)?;
+    let dialect = request.dialect;
+    let environment = environment(dialect)?;
+    let fill = |file: &'static str, values: Value| {
+        let template = environment.get_template(file);
+        let text = template.and_then(|template| template.render(values));
+        text.map_err(|source| Error::Template { file, source })
+    };
+    let control = quoted(request.control_schema);
+    let common = common(dialect, &control);
+    let with = |values: Value| context! { ..values, ..common.clone() };
+
+    let mut files = Vec::new();
+    let taken = context! { line => line(dialect, "i") };
+    files.push((
+        "01-control.sql".to_owned(),
+        fill("control.sql", with(taken))?,
+    ));
+    let tables = targets
+        .iter()
+        .map(|target| table(dialect, &control, request.is_by_key, target));
+    let tables: Vec<TableValues> = tables.collect();
+    for (target, values) in targets.iter().zip(&tables) {
+        let values = context! { line => merged_line(dialect), ..Value::from(Serde(values)) };
+        files.push((target.file(), fill("table.sql", with(values))?));
+    }
+    let all = context! { tables => Value::from(Serde(&tables)) };
+    let merge_all = fill("merge_all.sql", with(all.clone()))?;
+    files.push(("03-merge-all.sql".to_owned(), merge_all));
+    files.push(("04-views.sql".to_owned(), fill("views.sql", with(all))?));
+
+    let readme = context! {
+        tables => Value::from(Serde(&tables)),
+        left_out => Value::from(Serde(&left_out)),
+        schema => request.control_schema,
+    };
+    files.insert(
+        0,
+        ("README.md".to_owned(), fill("readme.md", with(readme))?),
+    );
+    let manifest = Manifest {
+        version: VERSION,
+        dialect,
+        control_schema: request.control_schema.to_owned(),
+        choices: request.choices,
+        is_by_key: request.is_by_key,
+        tables: targets,
+    };
+    files.push((MANIFEST_FILE.to_owned(), manifest.text()?));
+    Ok(Generated {
+        files,
+        manifest,
+        left_out,
+    })
+}
+
+fn environment(dialect: Dialect) -> Result<Environment<'static>, Error> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.add_function("text", move |bytes_max: u64| {
+        dialect.column_type(Stored::Varchar { bytes_max })
+    });
+    for (file, text) in TEMPLATES {
+        let added = environment.add_template(file, text);
+        added.map_err(|source| Error::Template { file, source })?;
+    }
+    Ok(environment)
+}
+
+fn common(dialect: Dialect, control: &str) -> Value {
+    context! {
+        dialect => dialect.name(),
+        control,
+        document => dialect.column_type(Stored::Document),
+        now => dialect.now(),
+        ts => dialect.time_of("b.ts_us"),
+        procedure_settings => dialect.procedure_settings(),
+        text_cast => format!("::{}", dialect.column_type(Stored::Varchar { bytes_max: 256 })),
+    }
+}
+
+/// Of a line that stands in the batch, and before that in lines.
+fn merged_line(dialect: Dialect) -> Value {
+    let (mut of_lines, of_batch) = (line(dialect, "l"), line(dialect, "b"));
+    for field in ["statement", "run", "rows", "lane", "lanes"] {
+        if let Some(expression) = of_batch.get(field) {
+            of_lines.insert(field, expression.clone());
+        }
+    }
+    Value::from(Serde(of_lines))
+}

@@ -1,0 +1,241 @@
+//! What each table of MySQL is called and made of in the warehouse.
+
+use std::collections::BTreeMap;
+
+use super::{Error, Request};
+use crate::{
+    dialect::Dialect,
+    names::identifiers,
+    stored::{Choices, Stored, masked, stored},
+    table::{Column, LeftOut, Shown, SourceTable, Target},
+};
+
+/// Columns of ours in each table, and of the facts that a merge works with.
+const OURS: [&str; 11] = [
+    "_seq",
+    "_ts",
+    "_deleted",
+    "_lost",
+    "_raw",
+    "headwater_seq",
+    "headwater_ts",
+    "headwater_gone",
+    "headwater_lost",
+    "headwater_data",
+    "headwater_place",
+];
+/// Around the text of a procedure.
+const BODY_END: &str = "$$";
+const ROWS: &str = "__rows";
+const NO_KEY: &str =
+    "it has no primary key, and no unique key over NOT NULL columns: rows cannot be told apart";
+
+/// The tables that can be merged, in the order of their names, and those that cannot.
+///
+/// # Errors
+/// When two would have one name.
+pub fn targets(request: &Request<'_>) -> Result<(Vec<Target>, Vec<LeftOut>), Error> {
+    let mut sources: Vec<&SourceTable> = request.tables.iter().collect();
+    sources.sort_by(|one, other| one.name.cmp(&other.name));
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    for source in sources {
+        match why_left_out(source, request.choices) {
+            None => kept.push(source),
+            Some((reason, remedy)) => left_out.push(LeftOut {
+                table: source.name.to_string(),
+                reason,
+                remedy,
+            }),
+        }
+    }
+    let schemas = schemas(request, &kept)?;
+    let mut targets = Vec::new();
+    for (database, schema) in &schemas {
+        let of_it = kept.iter().filter(|table| table.name.database == *database);
+        let of_it: Vec<&SourceTable> = of_it.copied().collect();
+        targets.extend(of_schema(request, schema, &of_it));
+    }
+    ensure_distinct(&targets)?;
+    Ok((targets, left_out))
+}
+
+fn why_left_out(table: &SourceTable, choices: Choices) -> Option<(String, String)> {
+    let columns = table.columns.iter().map(|column| &column.listed.name);
+    let mut names = columns.chain([&table.name.database, &table.name.table]);
+    if let Some(name) = names.find(|name| name.contains(BODY_END)) {
+        let reason =
+            format!("{name} has {BODY_END} in it, which would end the text of a procedure");
+        return Some((reason, "give it another name".into()));
+    }
+    if table.key.is_empty() {
+        let remedy = "give it a primary key; its lines are in the log in S3 all the same";
+        return Some((NO_KEY.into(), remedy.into()));
+    }
+    for column in table
+        .key
+        .iter()
+        .filter_map(|index| table.columns.get(*index))
+    {
+        let name = &column.listed.name;
+        if column.shown != Shown::AsItIs {
+            let reason = format!("its key column {name} is masked or left out of its lines");
+            return Some((reason, "show it: columns.include, [mask]".into()));
+        }
+        if !stored(&column.kind, &column.listed, choices).is_comparable() {
+            let reason = format!(
+                "its key column {name} ({}) can be longer than what the warehouse compares",
+                column.listed.column_type
+            );
+            return Some((reason, "give it a key of shorter columns".into()));
+        }
+    }
+    None
+}
+
+/// By database.
+fn schemas<'a>(
+    request: &Request<'_>,
+    tables: &[&'a SourceTable],
+) -> Result<BTreeMap<&'a str, String>, Error> {
+    let mut databases: Vec<&str> = tables
+        .iter()
+        .map(|table| table.name.database.as_str())
+        .collect();
+    databases.dedup();
+    if let Some(name) = databases
+        .iter()
+        .find(|name| name.eq_ignore_ascii_case(request.control_schema))
+    {
+        return Err(Error::ControlSchema((*name).to_owned()));
+    }
+    let named = identifiers(
+        &databases,
+        &["information_schema"],
+        request.dialect.identifier_bytes_max(),
+    );
+    let of = |(database, schema): (&'a str, String)| {
+        // Names that begin so are the server's own.
+        let is_reserved = schema.starts_with("pg_");
+        (
+            database,
+            if is_reserved {
+                format!("db_{schema}")
+            } else {
+                schema
+            },
+        )
+    };
+    Ok(databases.iter().copied().zip(named).map(of).collect())
+}
+
+fn of_schema(request: &Request<'_>, schema: &str, tables: &[&SourceTable]) -> Vec<Target> {
+    let bytes_max = request.dialect.identifier_bytes_max();
+    let names: Vec<&str> = tables
+        .iter()
+        .map(|table| table.name.table.as_str())
+        .collect();
+    let views = identifiers(&names, &[], bytes_max);
+    let taken: Vec<&str> = views.iter().map(String::as_str).collect();
+    let rows: Vec<String> = names.iter().map(|name| format!("{name}{ROWS}")).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let rows = identifiers(&rows, &taken, bytes_max);
+    let merges: Vec<String> = names
+        .iter()
+        .map(|name| format!("merge {schema}.{name}"))
+        .collect();
+    let merges: Vec<&str> = merges.iter().map(String::as_str).collect();
+    let merges = identifiers(&merges, &[], bytes_max);
+    let each = tables.iter().zip(views).zip(rows).zip(merges);
+    each.map(|(((table, view), rows), merge)| Target {
+        database: table.name.database.clone(),
+        table: table.name.table.clone(),
+        schema: schema.to_owned(),
+        view,
+        rows,
+        merge,
+        columns: columns(request, table),
+        key: key(table),
+    })
+    .collect()
+}
+
+fn key(table: &SourceTable) -> Vec<String> {
+    let columns = table
+        .key
+        .iter()
+        .filter_map(|index| table.columns.get(*index));
+    columns.map(|column| column.listed.name.clone()).collect()
+}
+
+fn columns(request: &Request<'_>, table: &SourceTable) -> Vec<Column> {
+    let shown = table
+        .columns
+        .iter()
+        .filter(|column| column.shown != Shown::LeftOut);
+    let shown: Vec<_> = shown.collect();
+    let names: Vec<&str> = shown
+        .iter()
+        .map(|column| column.listed.name.as_str())
+        .collect();
+    let taken = taken(request.dialect);
+    let identifiers = identifiers(&names, &taken, request.dialect.identifier_bytes_max());
+    let each = shown.iter().zip(identifiers);
+    each.map(|(column, identifier)| Column {
+        name: column.listed.name.clone(),
+        identifier,
+        declared: column.listed.column_type.clone(),
+        stored: match column.shown {
+            Shown::Masked => masked(request.choices),
+            _ => stored(&column.kind, &column.listed, request.choices),
+        },
+    })
+    .collect()
+}
+
+/// Ours, and those that each table of the warehouse has without being asked.
+fn taken(dialect: Dialect) -> Vec<&'static str> {
+    let own: &[&str] = match dialect {
+        Dialect::Redshift => &["oid", "xmin", "xmax", "cmin", "cmax", "ctid", "tableoid"],
+        Dialect::Postgres => &["xmin", "xmax", "cmin", "cmax", "ctid", "tableoid"],
+    };
+    OURS.iter().chain(own).copied().collect()
+}
+
+fn ensure_distinct(targets: &[Target]) -> Result<(), Error> {
+    let mut called: BTreeMap<String, &Target> = BTreeMap::new();
+    for target in targets {
+        let names = [
+            format!("{}.{}", target.schema, target.view),
+            format!("{}.{}", target.schema, target.rows),
+            target.merge.clone(),
+        ];
+        for name in names {
+            if let Some(other) = called.insert(name.clone(), target) {
+                return Err(Error::Clash {
+                    table: target.name(),
+                    other: other.name(),
+                    identifier: name,
+                });
+            }
+        }
+        let columns = target
+            .columns
+            .iter()
+            .map(|column| column.identifier.as_str());
+        let mut columns: Vec<&str> = columns.collect();
+        columns.sort_unstable();
+        if let Some(twice) = columns.windows(2).find(|pair| pair.first() == pair.last()) {
+            return Err(Error::Clash {
+                table: target.name(),
+                other: target.name(),
+                identifier: twice.concat(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A type whose values a sort key may have.
+pub(super) fn is_sortable(stored: Stored) -> bool {
+    !matches!(stored, Stored::Document | Stored::Binary { .. })
+}

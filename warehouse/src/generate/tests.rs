@@ -1,0 +1,193 @@
+//! Which tables and columns there are, what they are called, and that nothing hangs on their order.
+
+use super::*;
+use crate::{
+    fixture::{column, int, request, table},
+    manifest::{Unusable, VERSION},
+    table::{Shown, Target},
+};
+use headwater_binlog::schema::ColumnKind;
+
+fn generated(tables: &[SourceTable]) -> Generated {
+    generate(&request(Dialect::Redshift, tables)).expect("tables of different names")
+}
+
+fn file<'a>(generated: &'a Generated, path: &str) -> &'a str {
+    let found = generated.files.iter().find(|(file, _)| file == path);
+    found
+        .map(|(_, text)| text.as_str())
+        .unwrap_or_else(|| panic!("no {path} in {:?}", generated.files))
+}
+
+#[test]
+fn the_same_tables_give_the_same_bytes_in_any_order() {
+    let (orders, items) = (table("shop", "orders"), table("archive", "items"));
+    let one = generated(&[orders.clone(), items.clone()]);
+    assert_eq!(one, generated(&[items, orders]));
+    let paths: Vec<&str> = one.files.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "README.md",
+            "01-control.sql",
+            "02-tables/archive.items.sql",
+            "02-tables/shop.orders.sql",
+            "03-merge-all.sql",
+            "04-views.sql",
+            "manifest.json"
+        ]
+    );
+}
+
+#[test]
+fn tables_that_cannot_be_merged_are_left_out_and_named() {
+    let (mut keyless, mut masked, mut long) = (
+        table("shop", "log"),
+        table("shop", "users"),
+        table("shop", "texts"),
+    );
+    keyless.key.clear();
+    masked
+        .columns
+        .iter_mut()
+        .for_each(|column| column.shown = Shown::Masked);
+    let document = ColumnKind::Json { length_bytes: 4 };
+    long.columns = vec![column("id", "json", document)];
+    let generated = generated(&[keyless, masked, long, table("shop", "orders")]);
+    let left_out: Vec<(&str, bool)> = generated
+        .left_out
+        .iter()
+        .map(|out| (out.table.as_str(), out.remedy.is_empty()))
+        .collect();
+    assert_eq!(
+        left_out,
+        [
+            ("shop.log", false),
+            ("shop.texts", false),
+            ("shop.users", false)
+        ]
+    );
+    assert_eq!(generated.manifest.tables.len(), 1);
+    assert!(file(&generated, "README.md").contains("`shop.log`: it has no primary key"));
+}
+
+#[test]
+fn columns_left_out_of_lines_have_no_column_and_masked_ones_hold_text() {
+    let mut users = table("shop", "users");
+    users.columns.push(column("email", "varchar(20)", int()));
+    users.columns.push(column("age", "int", int()));
+    let shown = [Shown::AsItIs, Shown::LeftOut, Shown::Masked, Shown::AsItIs];
+    users
+        .columns
+        .iter_mut()
+        .zip(shown)
+        .for_each(|(column, shown)| column.shown = shown);
+    let generated = generated(&[users]);
+    let columns = generated
+        .manifest
+        .tables
+        .first()
+        .map(|table| &table.columns);
+    let columns: Vec<_> = columns
+        .into_iter()
+        .flatten()
+        .map(|column| (column.name.as_str(), column.stored))
+        .collect();
+    use crate::stored::Stored::{Document, Integer};
+    assert_eq!(
+        columns,
+        [("id", Integer), ("email", Document), ("age", Integer)]
+    );
+}
+
+#[test]
+fn names_that_are_ours_or_alike_become_others() {
+    let mut orders = table("shop", "orders");
+    for name in ["_seq", "ID", "headwater_place"] {
+        orders.columns.push(column(name, "int", int()));
+    }
+    let targets = generated(&[
+        orders,
+        table("shop", "orders__rows"),
+        table("shop", "Orders"),
+    ])
+    .manifest
+    .tables;
+    let names: Vec<&str> = targets
+        .iter()
+        .flat_map(|table| [table.view.as_str(), table.rows.as_str()])
+        .collect();
+    let mut distinct = names.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), 6, "{names:?}");
+    let of_orders = targets
+        .iter()
+        .find(|table| table.table == "orders")
+        .map(|table: &Target| &table.columns);
+    let identifiers: Vec<&str> = of_orders
+        .into_iter()
+        .flatten()
+        .map(|column| column.identifier.as_str())
+        .collect();
+    assert!(
+        identifiers.starts_with(&["id", "note"]) && identifiers.len() == 5,
+        "{identifiers:?}"
+    );
+    assert!(
+        !identifiers.contains(&"_seq") && !identifiers.contains(&"headwater_place"),
+        "{identifiers:?}"
+    );
+}
+
+#[test]
+fn a_database_called_as_the_shared_schema_is_refused() {
+    let tables = [table("Headwater", "orders")];
+    let error = generate(&request(Dialect::Redshift, &tables)).expect_err("two things of one name");
+    assert!(matches!(error, Error::ControlSchema(name) if name == "Headwater"));
+}
+
+#[test]
+fn a_manifest_reads_back_and_another_version_is_refused() {
+    let manifest = generated(&[table("shop", "orders")]).manifest;
+    let text = manifest.text().expect("plain data");
+    assert_eq!(Manifest::parse(&text).expect("what was written"), manifest);
+    let newer = text.replace("\"version\": 1", "\"version\": 2");
+    assert!(matches!(
+        Manifest::parse(&newer),
+        Err(Unusable::Version { found: 2 })
+    ));
+    assert!(matches!(Manifest::parse("{}"), Err(Unusable::Form(_))));
+    assert_eq!(VERSION, 1);
+}
+
+#[test]
+fn nothing_of_a_name_gets_out_of_its_quotes() {
+    let mut odd = table("sh'op", "or\"ders';\nDROP TABLE x; --");
+    odd.columns.push(column("c\"'", "int", int()));
+    let mut ends = table("shop", "ends");
+    ends.columns.push(column("c$$", "int", int()));
+    let generated = generated(&[odd, ends]);
+    let (path, text) = generated.files.get(2).expect("its table");
+    assert!(!path.contains(['"', '\'', ';', ' ', '\n']), "{path}");
+    assert!(
+        text.contains("\"or\"\"ders';\ndrop table x; --\""),
+        "{text}"
+    );
+    assert!(
+        text.contains("'sh''op'") && text.contains("\"c\"\"'\""),
+        "{text}"
+    );
+    let commented = text
+        .lines()
+        .filter(|line| line.starts_with("--") && line.contains("sh'op"));
+    assert!(
+        commented.into_iter().all(|line| line.contains("; --")),
+        "{text}"
+    );
+    let out = generated.left_out.first().map(|out| out.reason.as_str());
+    assert_eq!(
+        out,
+        Some("c$$ has $$ in it, which would end the text of a procedure")
+    );
+}

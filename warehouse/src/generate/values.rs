@@ -1,0 +1,290 @@
+//! The expressions of one table's merge, and those of the fields that every line has.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::targets::is_sortable;
+use crate::{
+    dialect::{Dialect, Member},
+    names::{in_comment, literal, quoted},
+    stored::Stored,
+    table::{Column, Target},
+};
+
+/// Lines of rows.
+const ROW_TYPES: [&str; 4] = ["insert", "update", "delete", "snapshot"];
+/// All that a merge knows.
+const TYPES: [&str; 8] = [
+    "insert",
+    "update",
+    "delete",
+    "snapshot",
+    "ddl",
+    "truncate",
+    "snapshot_end",
+    "heartbeat",
+];
+/// Lines that stand among a table's changes, in the order of the log. Copies may have a stream of their own.
+const ORDERED_TYPES: [&str; 6] = ["insert", "update", "delete", "ddl", "truncate", "heartbeat"];
+
+/// What a line may have at its top, and what it is taken out as.
+const FIELDS: [(&str, &str, Stored); 14] = [
+    (
+        "database_name",
+        "database",
+        Stored::Varchar { bytes_max: 256 },
+    ),
+    ("table_name", "table", Stored::Varchar { bytes_max: 256 }),
+    ("type", "type", Stored::Varchar { bytes_max: 16 }),
+    ("seq", "seq", Stored::Varchar { bytes_max: 64 }),
+    ("id", "id", Stored::Varchar { bytes_max: 1024 }),
+    ("ts_us", "ts_us", Stored::BigInt),
+    ("position", "position", Stored::Varchar { bytes_max: 512 }),
+    ("gtid", "gtid", Stored::Varchar { bytes_max: 512 }),
+    ("run", "run", Stored::Varchar { bytes_max: 256 }),
+    ("lane", "lane", Stored::Integer),
+    ("lanes", "lanes", Stored::Integer),
+    ("rows", "rows", Stored::BigInt),
+    (
+        "statement",
+        "statement",
+        Stored::Varchar { bytes_max: 65_535 },
+    ),
+    (
+        "complete_seq",
+        "complete_seq",
+        Stored::Varchar { bytes_max: 64 },
+    ),
+];
+const DOCUMENTS: [&str; 3] = ["key", "data", "old"];
+
+/// The fields of a line that stands in column `line` of `alias`, by name.
+pub(super) fn line(dialect: Dialect, alias: &str) -> BTreeMap<&'static str, String> {
+    let source = format!("{alias}.line");
+    let of = |name, stored| {
+        let source = source.as_str();
+        dialect.value(Member { source, name }, stored)
+    };
+    let fields = FIELDS.map(|(key, name, stored)| (key, of(name, stored)));
+    let position = (
+        "complete_position",
+        of("complete_position", Stored::Varchar { bytes_max: 512 }),
+    );
+    let documents = DOCUMENTS.map(|name| (name, of(name, Stored::Document)));
+    fields
+        .into_iter()
+        .chain([position])
+        .chain(documents)
+        .collect()
+}
+
+/// A table, as the templates take it.
+#[derive(Debug, Serialize)]
+pub(super) struct TableValues {
+    source: String,
+    database_literal: String,
+    table_literal: String,
+    schema: String,
+    view: String,
+    pub rows: String,
+    /// Without its schema.
+    rows_name: String,
+    pub merge: String,
+    attributes: String,
+    indexes: Vec<String>,
+    columns: Vec<ColumnValues>,
+    row_types: String,
+    ordered_types: String,
+    is_refused: String,
+    is_moved: String,
+    partition: String,
+    /// Behind the name of a table with the columns: what of it equals f.
+    join: Vec<String>,
+    lost: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ColumnValues {
+    identifier: String,
+    #[serde(rename = "type")]
+    kind: String,
+    comment: String,
+    is_key: bool,
+    value: String,
+    /// Of the key that an update moved its row away from.
+    moved_from: String,
+}
+
+pub(super) fn table(
+    dialect: Dialect,
+    control: &str,
+    is_by_key: bool,
+    target: &Target,
+) -> TableValues {
+    let key: Vec<&Column> = key(target);
+    let schema = quoted(&target.schema);
+    let ordered: &[&str] = if is_by_key {
+        &["heartbeat"]
+    } else {
+        &ORDERED_TYPES
+    };
+    TableValues {
+        source: in_comment(&target.name().to_string()),
+        database_literal: literal(&target.database),
+        table_literal: literal(&target.table),
+        view: format!("{schema}.{}", quoted(&target.view)),
+        rows: format!("{schema}.{}", quoted(&target.rows)),
+        rows_name: quoted(&target.rows),
+        merge: format!("{control}.{}", quoted(&target.merge)),
+        attributes: dialect.table_attributes(&sort_key(&key)),
+        indexes: dialect.indexes(
+            &format!("{schema}.{}", quoted(&target.rows)),
+            &sort_key(&key),
+        ),
+        columns: target
+            .columns
+            .iter()
+            .map(|column| column_values(dialect, target, column))
+            .collect(),
+        row_types: list(&ROW_TYPES),
+        ordered_types: list(ordered),
+        is_refused: is_refused(dialect, &key),
+        is_moved: each(&key, " OR ", |column| {
+            dialect.is_given(member("b.line_old", column))
+        }),
+        partition: partition(&key),
+        join: key.iter().flat_map(|column| equal(column)).collect(),
+        lost: lost(dialect, target),
+        schema,
+    }
+}
+
+fn column_values(dialect: Dialect, target: &Target, column: &Column) -> ColumnValues {
+    let is_key = target.is_key(column);
+    let of = |source| match column.stored {
+        // JSON's null is SQL's.
+        Stored::Document => {
+            let (member, is_given) = (
+                member(source, column),
+                dialect.is_given(member(source, column)),
+            );
+            format!(
+                "CASE WHEN {is_given} THEN {} END",
+                dialect.value(member, column.stored)
+            )
+        }
+        stored => dialect.value(member(source, column), stored),
+    };
+    ColumnValues {
+        identifier: quoted(&column.identifier),
+        kind: dialect.column_type(column.stored),
+        comment: literal(&format!("{}: {}", column.name, column.declared)),
+        is_key,
+        value: of(if is_key { "b.line_key" } else { "b.line_data" }),
+        moved_from: match is_key {
+            false => "NULL".into(),
+            true => format!(
+                "CASE WHEN {} THEN {} ELSE {} END",
+                dialect.is_given(member("b.line_old", column)),
+                of("b.line_old"),
+                of("b.line_key")
+            ),
+        },
+    }
+}
+
+fn key(target: &Target) -> Vec<&Column> {
+    let of = |name: &String| target.columns.iter().find(|column| column.name == *name);
+    target.key.iter().filter_map(of).collect()
+}
+
+fn member<'a>(source: &'a str, column: &'a Column) -> Member<'a> {
+    Member {
+        source,
+        name: &column.name,
+    }
+}
+
+fn each(columns: &[&Column], between: &str, of: impl Fn(&Column) -> String) -> String {
+    let parts: Vec<String> = columns.iter().map(|column| of(column)).collect();
+    parts.join(between)
+}
+
+fn list(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| literal(word)).collect();
+    words.join(", ")
+}
+
+/// Of an unknown type; or of a row, without a key that its columns hold whole.
+fn is_refused(dialect: Dialect, key: &[&Column]) -> String {
+    let in_line = |name| {
+        dialect.value(
+            Member {
+                source: "l.line",
+                name,
+            },
+            Stored::Document,
+        )
+    };
+    let (line_key, old) = (in_line("key"), in_line("old"));
+    let lacks = each(key, " OR ", |column| {
+        let member = member(&line_key, column);
+        format!(
+            "NOT ({}) OR {}",
+            dialect.is_given(member),
+            dialect.is_lost(member, column.stored)
+        )
+    });
+    let lost_old = each(key, " OR ", |column| {
+        dialect.is_lost(member(&old, column), column.stored)
+    });
+    format!(
+        "l.type NOT IN ({}) OR (l.type IN ({}) AND ({lacks})) OR (l.type = 'update' AND ({lost_old}))",
+        list(&TYPES),
+        list(&ROW_TYPES)
+    )
+}
+
+/// Redshift takes two texts for equal that differ in blanks at their end.
+fn equal(column: &Column) -> Vec<String> {
+    let name = quoted(&column.identifier);
+    let mut parts = vec![format!("{name} = f.{name}")];
+    if column.stored.is_text() {
+        parts.push(format!("{name} || '.' = f.{name} || '.'"));
+    }
+    parts
+}
+
+fn partition(key: &[&Column]) -> String {
+    each(key, ", ", |column| {
+        let name = quoted(&column.identifier);
+        match column.stored.is_text() {
+            true => format!("f.{name} || '.'"),
+            false => format!("f.{name}"),
+        }
+    })
+}
+
+fn lost(dialect: Dialect, target: &Target) -> String {
+    let shown = target
+        .columns
+        .iter()
+        .filter(|column| !target.is_key(column));
+    let parts = shown
+        .filter(|column| column.stored != Stored::Document)
+        .map(|column| {
+            let is_lost = dialect.is_lost(member("b.line_data", column), column.stored);
+            format!("CASE WHEN {is_lost} THEN 1 ELSE 0 END")
+        });
+    let parts: Vec<String> = parts.collect();
+    match parts.is_empty() {
+        true => "0".into(),
+        false => parts.join("\n        + "),
+    }
+}
+
+fn sort_key(key: &[&Column]) -> Vec<String> {
+    let sortable = key.iter().take_while(|column| is_sortable(column.stored));
+    sortable.map(|column| quoted(&column.identifier)).collect()
+}

@@ -1,0 +1,106 @@
+//! A table of MySQL, and what it is in the warehouse.
+
+use headwater_binlog::{
+    columns::ListedColumn,
+    schema::{ColumnKind, TableName},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::stored::Stored;
+
+/// What MySQL has.
+#[derive(Debug, Clone)]
+pub struct SourceTable {
+    pub name: TableName,
+    /// In the table's order.
+    pub columns: Vec<SourceColumn>,
+    /// What lines have as `key`: indexes into `columns`, in key order.
+    pub key: Vec<usize>,
+}
+
+#[derive(Debug, Clone)]
+pub struct SourceColumn {
+    pub listed: ListedColumn,
+    pub kind: ColumnKind,
+    pub shown: Shown,
+}
+
+/// What lines show of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    AsItIs,
+    /// Text in its place, or null.
+    Masked,
+    LeftOut,
+}
+
+/// What the warehouse has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    pub database: String,
+    pub table: String,
+    pub schema: String,
+    /// The view of the rows that are there.
+    pub view: String,
+    /// The table behind it, with the rows that are gone.
+    pub rows: String,
+    /// The procedure that merges lines into it.
+    pub merge: String,
+    pub columns: Vec<Column>,
+    /// Names in MySQL, in key order.
+    pub key: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// In MySQL, and so in a line.
+    pub name: String,
+    /// In the warehouse.
+    pub identifier: String,
+    /// MySQL's COLUMN_TYPE.
+    pub declared: String,
+    pub stored: Stored,
+}
+
+impl Target {
+    pub fn name(&self) -> TableName {
+        TableName {
+            database: self.database.clone(),
+            table: self.table.clone(),
+        }
+    }
+
+    /// Where its SQL stands. Names of tables may have characters that names of files may not.
+    pub fn file(&self) -> String {
+        let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$');
+        let safe = |name: &str| -> String {
+            let each = name.chars();
+            each.map(|c| if is_safe(c) { c } else { '~' }).collect()
+        };
+        let digest = crc32fast::hash(self.merge.as_bytes());
+        let is_plain = self.schema.chars().chain(self.view.chars()).all(is_safe);
+        let end = if is_plain {
+            String::new()
+        } else {
+            format!(".{digest:08x}")
+        };
+        format!(
+            "02-tables/{}.{}{end}.sql",
+            safe(&self.schema),
+            safe(&self.view)
+        )
+    }
+
+    pub fn is_key(&self, column: &Column) -> bool {
+        self.key.contains(&column.name)
+    }
+}
+
+/// A table that has none in the warehouse: its lines are in the log only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// As `shop.orders`.
+    pub table: String,
+    pub reason: String,
+    pub remedy: String,
+}

@@ -1,0 +1,73 @@
+-- Casts that give NULL where PostgreSQL's own would be an error, as Redshift's out of SUPER do.
+CREATE SCHEMA IF NOT EXISTS headwater_cast;
+
+CREATE OR REPLACE FUNCTION headwater_cast.to_integer(value TEXT, bytes INTEGER) RETURNS NUMERIC AS $$
+  SELECT CASE WHEN value ~ '^-?[0-9]{1,20}$' THEN
+    CASE WHEN value::NUMERIC BETWEEN -(2::NUMERIC ^ (8 * bytes - 1)) AND 2::NUMERIC ^ (8 * bytes - 1) - 1
+      THEN value::NUMERIC END
+  END
+$$ LANGUAGE sql IMMUTABLE;
+
+CREATE OR REPLACE FUNCTION headwater_cast.to_numeric(value TEXT, digits INTEGER, decimals INTEGER)
+RETURNS NUMERIC AS $$
+  SELECT CASE WHEN value ~ '^-?[0-9]+([.][0-9]+)?$' THEN
+    CASE WHEN ABS(value::NUMERIC) < 10::NUMERIC ^ (digits - decimals) THEN value::NUMERIC END
+  END
+$$ LANGUAGE sql IMMUTABLE;
+
+CREATE OR REPLACE FUNCTION headwater_cast.to_double(value TEXT) RETURNS DOUBLE PRECISION AS $$
+BEGIN
+  RETURN value::DOUBLE PRECISION;
+EXCEPTION WHEN data_exception THEN
+  RETURN NULL;
+END;
+$$ LANGUAGE plpgsql IMMUTABLE;
+
+CREATE OR REPLACE FUNCTION headwater_cast.to_real(value TEXT) RETURNS REAL AS $$
+BEGIN
+  RETURN value::REAL;
+EXCEPTION WHEN data_exception THEN
+  RETURN NULL;
+END;
+$$ LANGUAGE plpgsql IMMUTABLE;
+
+CREATE OR REPLACE FUNCTION headwater_cast.to_date(value TEXT) RETURNS DATE AS $$
+BEGIN
+  RETURN CASE WHEN value ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' THEN value::DATE END;
+EXCEPTION WHEN data_exception THEN
+  RETURN NULL;
+END;
+$$ LANGUAGE plpgsql IMMUTABLE;
+
+CREATE OR REPLACE FUNCTION headwater_cast.to_timestamp(value TEXT) RETURNS TIMESTAMP AS $$
+BEGIN
+  RETURN CASE WHEN value ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:.]+$' THEN value::TIMESTAMP END;
+EXCEPTION WHEN data_exception THEN
+  RETURN NULL;
+END;
+$$ LANGUAGE plpgsql IMMUTABLE;
+
+-- A string, cut to so many bytes between two characters; numbers as they are written; nothing of an object.
+CREATE OR REPLACE FUNCTION headwater_cast.to_varchar(value JSON, bytes INTEGER) RETURNS TEXT AS $$
+DECLARE
+  whole TEXT := value #>> '{}';
+  part TEXT;
+BEGIN
+  IF JSON_TYPEOF(value) IN ('object', 'array', 'null') THEN
+    RETURN NULL;
+  END IF;
+  part := LEFT(whole, bytes);
+  WHILE OCTET_LENGTH(part) > bytes LOOP
+    part := LEFT(part, GREATEST(LENGTH(part) - GREATEST((OCTET_LENGTH(part) - bytes) / 4, 1), 0));
+  END LOOP;
+  RETURN part;
+END;
+$$ LANGUAGE plpgsql IMMUTABLE;
+
+CREATE OR REPLACE FUNCTION headwater_cast.to_bytes(value TEXT) RETURNS BYTEA AS $$
+BEGIN
+  RETURN DECODE(value, 'base64');
+EXCEPTION WHEN data_exception THEN
+  RETURN NULL;
+END;
+$$ LANGUAGE plpgsql IMMUTABLE;

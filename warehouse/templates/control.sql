@@ -1,0 +1,121 @@
+-- What all tables share: where lines arrive, and what is known of each table.
+-- Run once, before the tables; it may be run again.
+
+CREATE SCHEMA IF NOT EXISTS {{ control }};
+{% if dialect == "postgres" %}
+{% include "casts.sql" %}
+{% endif %}
+-- Lines as they came: one line of the stream in each row. Firehose's COPY fills it.
+CREATE TABLE IF NOT EXISTS {{ control }}.incoming (
+  line {{ document }}
+);
+
+-- Lines that were taken from there and wait for the merge of their table. Those of a table that has none wait on.
+CREATE TABLE IF NOT EXISTS {{ control }}.lines (
+  database_name {{ text(256) }} NOT NULL,
+  table_name {{ text(256) }} NOT NULL,
+  type {{ text(16) }} NOT NULL,
+  seq {{ text(64) }} NOT NULL,
+  line {{ document }}
+){% if dialect == "redshift" %} SORTKEY (database_name, table_name){% endif %};
+
+-- What is no line of Headwater, or has no key that a row can be found by. Nothing is thrown away.
+CREATE TABLE IF NOT EXISTS {{ control }}.rejected (
+  database_name {{ text(256) }},
+  table_name {{ text(256) }},
+  reason {{ text(256) }} NOT NULL,
+  rejected_at TIMESTAMP NOT NULL,
+  line {{ document }}
+);
+
+-- The tables that are merged. Of each the seq of its last TRUNCATE: all below is gone, also what arrives later.
+CREATE TABLE IF NOT EXISTS {{ control }}.tables (
+  database_name {{ text(256) }} NOT NULL,
+  table_name {{ text(256) }} NOT NULL,
+  applied_at TIMESTAMP NOT NULL,
+  emptied_seq {{ text(64) }} NOT NULL
+);
+
+-- Statements from the log, until the SQL that was generated after them has been applied.
+CREATE TABLE IF NOT EXISTS {{ control }}.statements (
+  id {{ text(1024) }} NOT NULL,
+  database_name {{ text(256) }} NOT NULL,
+  table_name {{ text(256) }} NOT NULL,
+  seq {{ text(64) }} NOT NULL,
+  position {{ text(512) }},
+  merged_at TIMESTAMP NOT NULL,
+  statement {{ text(65535) }}
+);
+
+-- Copies of whole tables that have ended: a snapshot_end line each.
+CREATE TABLE IF NOT EXISTS {{ control }}.copies (
+  id {{ text(1024) }} NOT NULL,
+  database_name {{ text(256) }} NOT NULL,
+  table_name {{ text(256) }} NOT NULL,
+  run {{ text(256) }},
+  seq {{ text(64) }} NOT NULL,
+  position {{ text(512) }},
+  row_count BIGINT
+);
+
+-- How far each lane of each table is merged: all of it that has a smaller seq.
+CREATE TABLE IF NOT EXISTS {{ control }}.lanes (
+  database_name {{ text(256) }} NOT NULL,
+  table_name {{ text(256) }} NOT NULL,
+  lane INTEGER NOT NULL,
+  lanes INTEGER NOT NULL,
+  seq {{ text(64) }} NOT NULL,
+  position {{ text(512) }},
+  gtid {{ text(512) }},
+  ts_us BIGINT
+);
+
+-- How far all tables together were taken, and then merged: all that has a smaller seq.
+CREATE TABLE IF NOT EXISTS {{ control }}.whole (
+  seq {{ text(64) }} NOT NULL,
+  position {{ text(512) }},
+  is_merged BOOLEAN NOT NULL
+);
+
+-- What each merge did. Prune it as you like.
+CREATE TABLE IF NOT EXISTS {{ control }}.merges (
+  database_name {{ text(256) }} NOT NULL,
+  table_name {{ text(256) }} NOT NULL,
+  merged_at TIMESTAMP NOT NULL,
+  lines_taken BIGINT NOT NULL,
+  lines_rejected BIGINT NOT NULL,
+  rows_written BIGINT NOT NULL,
+  rows_ignored BIGINT NOT NULL,
+  values_lost BIGINT NOT NULL
+);
+
+-- Empty. Who takes or merges holds its lock, so there is one at a time.
+CREATE TABLE IF NOT EXISTS {{ control }}.merging (nothing INTEGER);
+
+-- Moves lines from incoming to lines. COPY waits meanwhile, so nothing is deleted that was not taken.
+CREATE OR REPLACE PROCEDURE {{ control }}.take() AS $$
+BEGIN
+  LOCK TABLE {{ control }}.merging;
+  LOCK TABLE {{ control }}.incoming;
+
+  INSERT INTO {{ control }}.rejected (database_name, table_name, reason, rejected_at, line)
+  SELECT {{ line.database_name }}, {{ line.table_name }}, 'not a line of Headwater with database, table, type and seq',
+    {{ now }}, i.line
+  FROM {{ control }}.incoming i
+  WHERE {{ line.database_name }} IS NULL OR {{ line.table_name }} IS NULL OR {{ line.type }} IS NULL OR {{ line.seq }} IS NULL;
+
+  INSERT INTO {{ control }}.lines (database_name, table_name, type, seq, line)
+  SELECT {{ line.database_name }}, {{ line.table_name }}, {{ line.type }}, {{ line.seq }}, i.line
+  FROM {{ control }}.incoming i
+  WHERE {{ line.database_name }} IS NOT NULL AND {{ line.table_name }} IS NOT NULL AND {{ line.type }} IS NOT NULL
+    AND {{ line.seq }} IS NOT NULL;
+
+  INSERT INTO {{ control }}.whole (seq, position, is_merged)
+  SELECT DISTINCT {{ line.complete_seq }}, {{ line.complete_position }}, FALSE
+  FROM {{ control }}.incoming i
+  WHERE {{ line.complete_seq }} IS NOT NULL
+    AND {{ line.complete_seq }} > COALESCE((SELECT MAX(w.seq) FROM {{ control }}.whole w), '');
+
+  DELETE FROM {{ control }}.incoming;
+END;
+$$ LANGUAGE plpgsql{{ procedure_settings }};
