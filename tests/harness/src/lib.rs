@@ -22,6 +22,7 @@ pub mod mysql;
 pub mod orders;
 pub mod place;
 pub mod ports;
+pub mod postgres;
 pub mod prepared;
 pub mod process;
 pub mod program;
