@@ -65,6 +65,18 @@ impl Consumer {
     /// # Errors
     /// When the stream does not exist or the endpoint does not answer.
     pub async fn open(endpoint: &str, stream: &str) -> anyhow::Result<Self> {
+        Self::open_behind(endpoint, stream, &BTreeMap::new()).await
+    }
+
+    /// The same behind these sequence numbers of its shards; a shard that is not named is read from its beginning.
+    ///
+    /// # Errors
+    /// As [`Consumer::open`].
+    pub async fn open_behind(
+        endpoint: &str,
+        stream: &str,
+        positions: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Self> {
         let mut consumer = Self {
             service: JsonService::kinesis(endpoint),
             stream: stream.to_owned(),
@@ -72,6 +84,11 @@ impl Consumer {
             records: Vec::new(),
         };
         consumer.find_shards().await?;
+        for (id, last) in positions {
+            if let Some(shard) = consumer.shards.get_mut(id) {
+                shard.last = Some(last.clone());
+            }
+        }
         Ok(consumer)
     }
 

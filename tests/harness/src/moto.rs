@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use crate::{
     aws::{JsonService, authorization, is_code},
     cache,
-    http::{Http, Reply},
+    http::Http,
+    objects::Objects,
     ports::Port,
     process::{Process, Signal, log_into, tail},
     wait::Deadline,
@@ -99,18 +100,21 @@ impl Moto {
         JsonService::dynamodb(&self.endpoint())
     }
 
+    /// A bucket of its S3.
+    pub fn bucket(&self, name: &str) -> Objects {
+        Objects::s3(&self.endpoint(), name)
+    }
+
     /// # Errors
     /// When moto refuses.
     pub async fn create_bucket(&self, bucket: &str) -> anyhow::Result<()> {
-        let path = format!("/{bucket}");
-        self.s3(Method::PUT, &path, Bytes::new()).await.map(drop)
+        self.bucket(bucket).create().await
     }
 
     /// # Errors
     /// When moto refuses.
     pub async fn put_object(&self, bucket: &str, key: &str, body: Bytes) -> anyhow::Result<()> {
-        let path = format!("/{bucket}/{key}");
-        self.s3(Method::PUT, &path, body).await.map(drop)
+        self.bucket(bucket).put(key, body).await
     }
 
     /// Keeps a text under a name, in place of the one before.
@@ -187,10 +191,7 @@ impl Moto {
     /// # Errors
     /// When there is no such object.
     pub async fn read_object(&self, bucket: &str, key: &str) -> anyhow::Result<Bytes> {
-        Ok(self
-            .s3(Method::GET, &format!("/{bucket}/{key}"), Bytes::new())
-            .await?
-            .body)
+        self.bucket(bucket).get(key).await
     }
 
     /// A bucket's objects with their keys, in the order in which they were made.
@@ -242,29 +243,5 @@ impl Moto {
         let reply = reply.await?;
         ensure!(reply.status == 200, "{} {}", reply.status, reply.text());
         Ok(())
-    }
-
-    async fn s3(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Reply> {
-        let authorization = authorization("s3");
-        let headers = [
-            ("authorization", authorization.as_str()),
-            ("x-amz-date", "20260101T000000Z"),
-        ];
-        let reply = self
-            .http
-            .send(
-                method,
-                &format!("{}{path}", self.endpoint()),
-                &headers,
-                body,
-            )
-            .await?;
-        ensure!(
-            reply.status == 200,
-            "S3 answered {path} with {}: {}",
-            reply.status,
-            reply.text()
-        );
-        Ok(reply)
     }
 }
