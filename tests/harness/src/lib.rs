@@ -30,6 +30,7 @@ pub mod process;
 pub mod program;
 pub mod promtool;
 pub mod rds;
+pub mod redshift;
 pub mod sql;
 pub mod swallow;
 pub mod tables;
