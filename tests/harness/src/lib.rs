@@ -31,6 +31,7 @@ pub mod program;
 pub mod promtool;
 pub mod rds;
 pub mod redshift;
+pub mod road;
 pub mod sql;
 pub mod swallow;
 pub mod tables;

@@ -15,7 +15,7 @@ use crate::{
 pub enum Objects {
     Folder(PathBuf),
     S3 {
-        http: Http,
+        http: Box<Http>,
         endpoint: String,
         bucket: String,
     },
@@ -29,7 +29,7 @@ impl Objects {
     /// A bucket, which may not exist yet.
     pub fn s3(endpoint: &str, bucket: &str) -> Self {
         Self::S3 {
-            http: Http::default(),
+            http: Box::default(),
             endpoint: endpoint.to_owned(),
             bucket: bucket.to_owned(),
         }
