@@ -156,7 +156,7 @@ impl Plan {
         self.formats().find_map(Format::heartbeat)
     }
 
-    fn formats(&self) -> impl Iterator<Item = &Format> {
+    pub fn formats(&self) -> impl Iterator<Item = &Format> {
         let routes = self.routes.iter().chain([&self.top]);
         routes.map(|route| &route.format)
     }
@@ -168,9 +168,11 @@ impl Plan {
             let place = format!("{}: ", route.place());
             warnings.extend(packing::warnings(&place, route));
         }
-        let format = self.formats().find_map(Format::warning);
-        let others = [format, self.sink.warning()];
-        warnings.extend(others.into_iter().flatten().map(str::to_owned));
+        // Those of the native format are the same for all of its routes.
+        let mut formats = self.formats().map(Format::warnings);
+        let format = formats.find(|warnings| !warnings.is_empty());
+        let others = format.into_iter().flatten().chain(self.sink.warning());
+        warnings.extend(others.map(str::to_owned));
         warnings.extend(self.source.warning());
         warnings
     }

@@ -65,6 +65,15 @@ pub enum Error {
         "column `{column}` of table `{table}` is logged as a change of its document, and the document before is not in the log"
     )]
     NoDocument { table: String, column: String },
+    /// In a line that has its own fields beside the columns.
+    #[error(
+        "column `{column}` of table `{table}` begins with \"{prefix}\", as the line's own fields do"
+    )]
+    TakenName {
+        table: String,
+        column: String,
+        prefix: String,
+    },
     /// What information_schema says of the table is not what was logged.
     #[error("table `{table}` is logged without column names, and its columns do not fit: {found}")]
     ColumnsDoNotFit { table: String, found: String },
@@ -139,6 +148,9 @@ impl Error {
                  group: binlog_row_metadata), then set a position behind this event; if the table was altered with \
                  sql_log_bin = 0, set the stored position again (`headwater position set`): the columns are then \
                  asked for anew",
+            ),
+            Self::TakenName { .. } => Some(
+                "set another native.prefix, with which no column begins (it renames the fields of all lines), or leave the column out (columns.include), or write nested lines (native.layout)",
             ),
             Self::NoDocument { .. } => Some(
                 "SET PERSIST binlog_row_image = 'FULL', or SET PERSIST binlog_row_value_options = '' (RDS: parameters binlog_row_image, binlog_row_value_options), and let sessions reconnect; then set a position behind this event and copy the table again",

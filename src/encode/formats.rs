@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{
     debezium::{DebeziumEncoder, DebeziumOptions},
     maxwell::{MaxwellEncoder, MaxwellOptions},
-    native::{NativeEncoder, NativePlan},
+    native::{LineLayout, NativeEncoder, NativePlan},
     shape::{ShapePlan, ShapeRules},
 };
 use crate::options::{Error, read_choice};
@@ -131,11 +131,27 @@ impl Format {
         }
     }
 
-    /// What is allowed but seldom meant.
-    pub fn warning(&self) -> Option<&'static str> {
+    /// Whether no line can have a column of this name.
+    pub fn refuses_column(&self, name: &str) -> bool {
         match self {
-            Self::Native(plan) => plan.warning(),
-            Self::Maxwell(_) | Self::Debezium(_) => None,
+            Self::Native(plan) => plan.refuses_column(name),
+            Self::Maxwell(_) | Self::Debezium(_) => false,
+        }
+    }
+
+    /// Whether there are such names at all.
+    pub fn refuses_columns(&self) -> bool {
+        match self {
+            Self::Native(plan) => plan.layout == LineLayout::Flat,
+            Self::Maxwell(_) | Self::Debezium(_) => false,
+        }
+    }
+
+    /// What is allowed but seldom meant.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        match self {
+            Self::Native(plan) => plan.warnings(),
+            Self::Maxwell(_) | Self::Debezium(_) => Vec::new(),
         }
     }
 }

@@ -5,11 +5,12 @@
 //! consumers. What is constant in a table is written once per plan, what is constant in a block once per
 //! block; a row copies these and writes its numbers and columns, allocating nothing. The key stands before
 //! the data, so its columns are cut twice: with the key in front, as most tables have it, that is one cut
-//! more.
+//! more. Flat lines have the columns beside the event's own fields and cost the same.
 //! Not here: line ends, packing, ordering keys.
 
 mod heartbeat;
 mod layout;
+mod names;
 mod options;
 mod origin;
 mod snapshot_end;
@@ -28,13 +29,16 @@ use headwater_binlog::{
     schema::{ColumnKind, Table},
 };
 
-pub use self::options::{Documents, NativeField, NativeOptions, NativePlan};
+pub use self::options::{
+    Documents, LineLayout, NativeField, NativeOptions, NativePlan, Statements, ensure_prefix,
+};
 use super::{
     columns::{self, ColumnPlan, KeyColumn, OLD_KEPT_BYTES_MAX, next_cell},
     shape::{InvalidText, ShapeRules, Treatment},
     value,
 };
 use layout::Layout;
+use names::Name;
 use origin::{Numbering, Origin};
 
 /// Writes the native event.
@@ -90,16 +94,19 @@ impl Encoder for NativeEncoder {
 struct NativeTable {
     encoder: NativeEncoder,
     invalid_text: InvalidText,
-    /// Some column is left out, masked, or a document that is written as text.
+    /// Some column is left out, masked, or a document that is written as text; or refused.
     is_shaped: bool,
+    /// A column has a name that could be a field's: no row can be written.
+    refused: Option<Error>,
     documents: Documents,
     carries: Carries,
     table: Arc<Table>,
     columns: Vec<ColumnPlan>,
     /// In key order.
     key: Vec<KeyColumn>,
-    /// `,"database":"...","table":"..."` and the constants.
-    name: Vec<u8>,
+    starts: Starts,
+    /// What stands before the first column, of the key or else of the row.
+    opening: Vec<u8>,
     block: BlockText,
     /// The update's old values, each with a comma in front, while its data is written.
     old: Vec<u8>,
@@ -114,6 +121,14 @@ struct Carries {
     key: bool,
     old: bool,
     last: bool,
+}
+
+/// A line's beginning by the kind of its row, up to the constants.
+struct Starts {
+    insert: Vec<u8>,
+    update: Vec<u8>,
+    delete: Vec<u8>,
+    snapshot: Vec<u8>,
 }
 
 /// The constant parts of a block's lines: `head` n `middle` n in hex `tail`.
@@ -133,23 +148,30 @@ impl NativeTable {
         let layout = &encoder.layout;
         let documents = layout.documents();
         let has_quoted = columns.iter().any(|plan| is_quoted(plan, documents));
-        let mut name = Vec::new();
-        layout.write_names(&table.name.database, &table.name.table, &mut name);
+        let refused = refused(table, &columns, layout);
+        let has_key = layout.has(NativeField::Key) && !key.is_empty();
+        let opening = match (has_key, layout.is_flat()) {
+            (true, _) => layout.label(Name::Key),
+            (false, true) => &[],
+            (false, false) => layout.label(Name::Data),
+        };
         Self {
             invalid_text: encoder.shape.invalid_text(),
-            is_shaped: is_shaped || has_quoted,
+            is_shaped: is_shaped || has_quoted || refused.is_some(),
+            refused,
             documents,
             carries: Carries {
                 id: layout.has(NativeField::Id),
                 seq: layout.has(NativeField::Seq),
                 query: layout.has(NativeField::Query),
-                key: layout.has(NativeField::Key) && !key.is_empty(),
+                key: has_key,
                 old: layout.has(NativeField::Old),
                 last: layout.has(NativeField::Last),
             },
+            starts: Starts::new(table, layout),
+            opening: opening.to_vec(),
             columns,
             key,
-            name,
             block: BlockText::default(),
             old: Vec::new(),
             table: Arc::clone(table),
@@ -157,12 +179,15 @@ impl NativeTable {
         }
     }
 
-    /// `SHAPED` costs a table without a shape nothing: there it does not exist.
-    fn write_row<const SHAPED: bool>(
+    /// `SHAPED` costs a table without a shape nothing: there it does not exist. So with `FLAT`.
+    fn write_row<const SHAPED: bool, const FLAT: bool>(
         &mut self,
         event: &RowEvent<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        if SHAPED && let Some(refused) = &self.refused {
+            return Err(refused.clone());
+        }
         let (data, before) = columns::images(event)?;
         let numbering = self.block.numbering;
         numbering.ensure_sortable(self.block.file_number, event.n)?;
@@ -178,20 +203,32 @@ impl NativeTable {
         out.extend_from_slice(&self.block.tail);
         if self.carries.key {
             self.write_key::<SHAPED>(data, before, out)?;
-            out.extend_from_slice(b"},\"data\":{");
+            out.extend_from_slice(if FLAT { b"}" } else { b"},\"data\":{" });
         }
+        let is_last = event.last && self.block.shows_last;
+        let has_old = before.is_some() && self.carries.old;
         match before {
             Some(before) if self.carries.old => {
-                self.write_update::<SHAPED>(before, data, out)?;
-                out.extend_from_slice(b"},\"old\":{");
+                self.write_update::<SHAPED, FLAT>(before, data, out)?;
+                match FLAT {
+                    true => self.encoder.layout.write_label(Name::Old, out),
+                    false => out.extend_from_slice(b"},\"old\":{"),
+                }
                 out.extend_from_slice(self.old.get(1..).unwrap_or_default());
                 if self.old.capacity() > OLD_KEPT_BYTES_MAX {
                     self.old = Vec::new();
                 }
             }
-            _ => self.write_data::<SHAPED>(data, out)?,
+            _ => self.write_data::<SHAPED, FLAT>(data, out)?,
         }
-        out.extend_from_slice(origin::end_of_row(event.last && self.block.shows_last));
+        if !FLAT || has_old {
+            out.push(b'}');
+        }
+        if is_last {
+            self.encoder.layout.write_label(Name::Last, out);
+            out.extend_from_slice(b"true");
+        }
+        out.push(b'}');
         Ok(())
     }
 
@@ -210,13 +247,13 @@ impl NativeTable {
         })
     }
 
-    fn write_data<const SHAPED: bool>(
+    fn write_data<const SHAPED: bool, const FLAT: bool>(
         &self,
         image: Image<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let mut cells = image.cells();
-        let mut is_first = true;
+        let mut is_first = !FLAT;
         for (column, plan) in self.columns.iter().enumerate() {
             let cell = next_cell(&mut cells).map_err(|error| self.in_column(column, error))?;
             if self.write_cell::<SHAPED>(plan, is_first, cell, column, out)? {
@@ -227,7 +264,7 @@ impl NativeTable {
     }
 
     /// Data to `out`, and what changed to `self.old`, in one walk over both images.
-    fn write_update<const SHAPED: bool>(
+    fn write_update<const SHAPED: bool, const FLAT: bool>(
         &mut self,
         before: Image<'_>,
         after: Image<'_>,
@@ -236,7 +273,7 @@ impl NativeTable {
         let mut old = std::mem::take(&mut self.old);
         old.clear();
         let (mut befores, mut afters) = (before.cells(), after.cells());
-        let mut is_first = true;
+        let mut is_first = !FLAT;
         let mut walk = || {
             for (column, plan) in self.columns.iter().enumerate() {
                 let cut = |cells| next_cell(cells).map_err(|error| self.in_column(column, error));
@@ -318,6 +355,37 @@ impl NativeTable {
     }
 }
 
+impl Starts {
+    fn new(table: &Table, layout: &Layout) -> Self {
+        let start = |kind, is_deleted| {
+            let mut start = Vec::new();
+            layout.write_type_of_row(kind, is_deleted, &mut start);
+            layout.write_names(&table.name.database, &table.name.table, &mut start);
+            start
+        };
+        Self {
+            insert: start("insert", false),
+            update: start("update", false),
+            delete: start("delete", true),
+            snapshot: start("snapshot", false),
+        }
+    }
+}
+
+/// The first column that is written and whose name could be a field's.
+fn refused(table: &Table, columns: &[ColumnPlan], layout: &Layout) -> Option<Error> {
+    let shown = table.columns.iter().zip(columns);
+    let mut shown = shown.filter(|(_, plan)| !plan.is_dropped());
+    shown.find_map(|(column, _)| {
+        let prefix = layout.refuses_column(&column.name)?;
+        Some(Error::TakenName {
+            table: table.name.to_string(),
+            column: column.name.to_string(),
+            prefix: prefix.to_owned(),
+        })
+    })
+}
+
 fn is_quoted(plan: &ColumnPlan, documents: Documents) -> bool {
     documents == Documents::String && matches!(plan.kind, ColumnKind::Json { .. })
 }
@@ -340,36 +408,32 @@ impl TableEncoder for NativeTable {
         // A snapshot's rows are of no transaction that could end.
         text.shows_last = self.carries.last && text.numbering == Numbering::Transaction;
         text.head.clear();
-        text.head
-            .extend_from_slice(match (block.kind, text.numbering) {
-                (_, Numbering::Snapshot) => b"{\"type\":\"snapshot\"",
-                (RowsKind::Insert, _) => b"{\"type\":\"insert\"",
-                (RowsKind::Update, _) => b"{\"type\":\"update\"",
-                (RowsKind::Delete, _) => b"{\"type\":\"delete\"",
-            });
-        text.head.extend_from_slice(&self.name);
+        let start = match (block.kind, text.numbering) {
+            (_, Numbering::Snapshot) => &self.starts.snapshot,
+            (RowsKind::Insert, _) => &self.starts.insert,
+            (RowsKind::Update, _) => &self.starts.update,
+            (RowsKind::Delete, _) => &self.starts.delete,
+        };
+        text.head.extend_from_slice(start);
         origin.write_time_and_id(&mut text.head);
         text.middle.clear();
         origin.write_seq(&mut text.middle);
         text.tail.clear();
         origin.write_position(&mut text.tail);
         if let Some(query) = block.query.as_ref().filter(|_| self.carries.query) {
-            text.tail.extend_from_slice(b",\"query\":");
+            origin.layout.write_label(Name::Query, &mut text.tail);
             write_json_string(query, &mut text.tail);
         }
-        text.tail.extend_from_slice(if self.carries.key {
-            b",\"key\":{"
-        } else {
-            b",\"data\":{"
-        });
+        text.tail.extend_from_slice(&self.opening);
     }
 
     fn row(&mut self, event: &RowEvent<'_>, out: &mut Vec<u8>) -> Result<Written, Error> {
         let start = out.len();
-        let written = if self.is_shaped {
-            self.write_row::<true>(event, out)
-        } else {
-            self.write_row::<false>(event, out)
+        let written = match (self.is_shaped, self.encoder.layout.is_flat()) {
+            (false, false) => self.write_row::<false, false>(event, out),
+            (false, true) => self.write_row::<false, true>(event, out),
+            (true, false) => self.write_row::<true, false>(event, out),
+            (true, true) => self.write_row::<true, true>(event, out),
         };
         if written.is_err() {
             out.truncate(start);

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod logins;
+mod native;
 
 fn plan_of(sets: &[&str]) -> Result<Plan, Error> {
     let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
@@ -287,23 +288,6 @@ fn a_statements_text_is_asked_for_by_name_and_never_beside_masks() {
 }
 
 #[test]
-fn heartbeats_are_the_native_formats_alone() {
-    let heartbeat = |sets: &[&str]| plan_of(sets).unwrap().heartbeat();
-    assert_eq!(heartbeat(&[]), None);
-    let every = ["native.heartbeat_secs=10"];
-    assert_eq!(heartbeat(&every), Some(Duration::from_secs(10)));
-    assert_eq!(heartbeat(&["format.type=maxwell", every[0]]), None);
-    assert_eq!(
-        refused_key(&["native.heartbeat_secs=3601"]),
-        "native.heartbeat_secs"
-    );
-    assert_eq!(
-        refused_key(&["native.constants=lane=1"]),
-        "native.constants"
-    );
-}
-
-#[test]
 fn the_options_of_a_format_are_checked_by_name() {
     for (wrong, key) in [
         (
@@ -337,42 +321,6 @@ fn the_options_of_a_format_are_checked_by_name() {
     assert!(options.skipped.truncate && !options.skipped.delete);
     let named = plan_of(&["format.type=debezium", "format.debezium.name=topic"]).unwrap();
     assert!(matches!(&named.top.format, Format::Debezium(it) if it.name == "topic"));
-}
-
-#[test]
-fn fields_and_constants_are_what_the_event_can_carry() {
-    let error = plan_of(&["native.fields=id,sequence"]).unwrap_err();
-    assert_eq!(error.key, "native.fields");
-    assert!(error.message.contains("\"sequence\" is unknown"), "{error}");
-    assert!(error.message.contains("\"position\""), "{error}");
-    let error = plan_of(&["native.fields=type"]).unwrap_err();
-    assert!(error.message.contains("always written"), "{error}");
-    for wrong in [
-        "env",
-        "=prod",
-        "seq=1",
-        "data=1",
-        "statement=x",
-        "env=a,env=b",
-        &format!("env={}", "x".repeat(1025)),
-        &(0..33).map(|at| format!("c{at}=1,")).collect::<String>(),
-    ] {
-        let set = format!("native.constants={wrong}");
-        assert_eq!(refused_key(&[&set]), "native.constants", "{wrong}");
-    }
-    let plan = plan_of(&[
-        "native.constants=env=prod,url=a=b,empty=",
-        "native.fields=seq,id",
-    ]);
-    let plan = plan.unwrap();
-    assert_eq!(
-        plan.native.constants,
-        [("env", "prod"), ("url", "a=b"), ("empty", "")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    );
-    assert!(plan.warnings().is_empty());
-    assert_eq!(plan_of(&["native.fields="]).unwrap().warnings().len(), 1);
-    assert_eq!(refused_key(&["native.json=text"]), "native.json");
 }
 
 #[test]

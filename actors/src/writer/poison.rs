@@ -4,7 +4,7 @@
 //! size and remedy (never a value: log and `/status` are read by more people than the rows), or it is buried as a
 //! letter with everything needed to replay it, or its table is parked in front of it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use headwater_binlog::{Error, rows::RowsBlock};
@@ -46,6 +46,8 @@ enum Kind {
 pub struct Poison {
     kind: Kind,
     reason: String,
+    /// What the error says to do.
+    hint: Option<Cow<'static, str>>,
     change: Part,
 }
 
@@ -63,6 +65,7 @@ impl Poison {
         Self {
             kind: Kind::Oversize,
             reason,
+            hint: None,
             change: row_alone(event, offset),
         }
     }
@@ -73,6 +76,7 @@ impl Poison {
         Self {
             kind: Kind::Oversize,
             reason,
+            hint: None,
             change: statement.clone(),
         }
     }
@@ -85,6 +89,7 @@ impl Poison {
         Self {
             kind: Kind::Undecodable,
             reason,
+            hint: error.hint(),
             change: row_alone(event, offset),
         }
     }
@@ -93,6 +98,7 @@ impl Poison {
         Self {
             kind: Kind::Undecodable,
             reason: format!("a statement cannot be written: {error}"),
+            hint: error.hint(),
             change: statement.clone(),
         }
     }
@@ -128,6 +134,7 @@ impl Poison {
                 "errors.undecodable",
             ),
         };
+        let cure = self.hint.as_deref().unwrap_or(cure);
         let letter = DeadLetter {
             lane: Arc::clone(lane),
             reason: self.reason,

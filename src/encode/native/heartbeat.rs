@@ -9,6 +9,7 @@ use super::{
     super::value,
     NativeField,
     layout::Layout,
+    names::Name,
     origin::{self, Numbering, hex},
 };
 
@@ -20,26 +21,26 @@ pub(super) fn write(
 ) -> Result<(), Error> {
     let (lane, position) = (event.lane, &event.heartbeat.position);
     Numbering::Transaction.ensure_sortable(position.file.number, 0)?;
-    out.extend_from_slice(b"{\"type\":\"heartbeat\"");
+    layout.write_type("heartbeat", out);
     layout.write_names(&lane.table.database, &lane.table.table, out);
     if lane.count > 1 {
-        out.extend_from_slice(b",\"lane\":");
+        layout.write_label(Name::Lane, out);
         value::write_integer(lane.index, out);
-        out.extend_from_slice(b",\"lanes\":");
+        layout.write_label(Name::Lanes, out);
         value::write_integer(lane.count, out);
     }
     if layout.has(NativeField::TsUs) && event.heartbeat.commit_us > 0 {
-        out.extend_from_slice(b",\"ts_us\":");
+        layout.write_label(Name::TsUs, out);
         value::write_integer(event.heartbeat.commit_us, out);
     }
     if layout.has(NativeField::Seq) {
-        out.extend_from_slice(b",\"seq\":\"");
+        layout.write_label(Name::Seq, out);
         origin::write_sorted(event.epoch, position.file.number, position.offset, out);
         out.extend_from_slice(&hex::<8>(0));
         out.push(b'"');
     }
     if layout.has(NativeField::Position) {
-        out.extend_from_slice(b",\"position\":\"");
+        layout.write_label(Name::Position, out);
         escape_json(&position.file.name, out);
         out.push(b':');
         value::write_integer(position.offset, out);

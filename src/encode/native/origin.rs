@@ -13,7 +13,7 @@ use headwater_binlog::{
     transaction::{SnapshotOrigin, Transaction},
 };
 
-use super::{super::value, NativeField, layout::Layout};
+use super::{super::value, NativeField, layout::Layout, names::Name};
 
 pub(super) struct Origin<'a> {
     pub transaction: &'a Transaction,
@@ -27,11 +27,11 @@ impl Origin<'_> {
     /// `,"ts_us":1,"id":"GTID/` up to n.
     pub fn write_time_and_id(&self, out: &mut Vec<u8>) {
         if self.layout.has(NativeField::TsUs) {
-            out.extend_from_slice(b",\"ts_us\":");
+            self.layout.write_label(Name::TsUs, out);
             value::write_integer(self.transaction.commit_us, out);
         }
         if self.layout.has(NativeField::Id) {
-            out.extend_from_slice(b",\"id\":\"");
+            self.layout.write_label(Name::Id, out);
             if let Some(SnapshotOrigin { run, attempt, .. }) = &self.transaction.snapshot {
                 out.extend_from_slice(b"snapshot:");
                 escape_json(run, out);
@@ -54,7 +54,7 @@ impl Origin<'_> {
             out.push(b'"');
         }
         if self.layout.has(NativeField::Seq) {
-            out.extend_from_slice(b",\"seq\":\"");
+            self.layout.write_label(Name::Seq, out);
             let file_number = self.transaction.file.number;
             write_sorted(self.epoch, file_number, self.event_offset, out);
             if let Some(snapshot) = &self.transaction.snapshot {
@@ -70,19 +70,19 @@ impl Origin<'_> {
             out.push(b'"');
         }
         if self.layout.has(NativeField::Gtid) && self.transaction.gtid.is_some() {
-            out.extend_from_slice(b",\"gtid\":\"");
+            self.layout.write_label(Name::Gtid, out);
             self.write_gtid(out);
             out.push(b'"');
         }
         if self.layout.has(NativeField::Position) {
-            out.extend_from_slice(b",\"position\":\"");
+            self.layout.write_label(Name::Position, out);
             self.write_place(out);
             out.push(b'"');
         }
         if let Some(snapshot) = &self.transaction.snapshot
             && self.layout.has(NativeField::Run)
         {
-            out.extend_from_slice(b",\"run\":");
+            self.layout.write_label(Name::Run, out);
             write_json_string(&snapshot.run, out);
         }
     }
@@ -170,11 +170,6 @@ impl Numbering {
             Self::Snapshot => out.extend_from_slice(&hex::<16>(n)),
         }
     }
-}
-
-/// Closes the last object of a row and the line.
-pub(super) fn end_of_row(is_last: bool) -> &'static [u8] {
-    if is_last { b"},\"last\":true}" } else { b"}}" }
 }
 
 /// The lowest `DIGITS` digits, lower case.

@@ -5,12 +5,12 @@
 
 use headwater_actors::ports::encoder::StatementEvent;
 
-use super::{super::value, origin::Origin, statement};
+use super::{super::value, names::Name, origin::Origin, statement};
 
 pub(super) fn write(origin: &Origin<'_>, event: &StatementEvent<'_>, rows: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"type\":\"snapshot_end\"");
+    origin.layout.write_type("snapshot_end", out);
     statement::write_origin(origin, event, out);
-    out.extend_from_slice(b",\"rows\":");
+    origin.layout.write_label(Name::Rows, out);
     value::write_integer(rows, out);
     out.push(b'}');
 }

@@ -18,17 +18,21 @@ use super::{
     super::value,
     NativeField,
     layout::Layout,
+    names::Name,
     origin::{Numbering, Origin},
     snapshot_end,
 };
 
-/// A line, or nothing for the beginning of a snapshot.
+/// A line, or nothing: for the beginning of a snapshot, and where only rows are wanted.
 pub(super) fn write(
     server_uuid: Uuid,
     layout: &Layout,
     event: &StatementEvent<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Written, Error> {
+    if !layout.shows_statements() {
+        return Ok(Written::Nothing);
+    }
     let statement = event.statement;
     let transaction = &statement.transaction;
     Numbering::of(transaction).ensure_sortable(transaction.file.number, statement.row)?;
@@ -83,29 +87,28 @@ pub(super) fn write_origin(origin: &Origin<'_>, event: &StatementEvent<'_>, out:
 }
 
 fn write_statement(kind: &str, origin: &Origin<'_>, event: &StatementEvent<'_>, out: &mut Vec<u8>) {
-    let statement = event.statement;
-    out.extend_from_slice(b"{\"type\":\"");
-    out.extend_from_slice(kind.as_bytes());
-    out.push(b'"');
+    let (statement, layout) = (event.statement, origin.layout);
+    layout.write_type(kind, out);
     write_origin(origin, event, out);
-    out.extend_from_slice(b",\"statement\":");
+    layout.write_label(Name::Statement, out);
     write_json_string(&statement.text, out);
-    out.extend_from_slice(b",\"default_database\":");
+    layout.write_label(Name::DefaultDatabase, out);
     write_json_string(&statement.default_database, out);
-    out.extend_from_slice(b",\"sql_mode\":\"");
+    layout.write_label(Name::SqlMode, out);
     write_sql_mode(statement.sql_mode, out);
-    out.extend_from_slice(b"\",\"charset\":");
+    out.push(b'"');
+    layout.write_label(Name::Charset, out);
     write_json_string(&statement.charset, out);
-    out.extend_from_slice(b",\"tables\":[");
+    layout.write_label(Name::Tables, out);
     if let Subject::Tables { tables, .. } = &statement.subject {
         write_tables(tables, out);
     }
-    let shows_last = event.last && origin.layout.has(NativeField::Last);
-    out.extend_from_slice(if shows_last {
-        b"],\"last\":true}"
-    } else {
-        b"]}"
-    });
+    out.push(b']');
+    if event.last && layout.has(NativeField::Last) {
+        layout.write_label(Name::Last, out);
+        out.extend_from_slice(b"true");
+    }
+    out.push(b'}');
 }
 
 fn write_tables(tables: &[TableName], out: &mut Vec<u8>) {

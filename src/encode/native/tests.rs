@@ -1,5 +1,6 @@
 //! Golden lines from images made by hand, byte by byte as MySQL packs them.
 
+mod flat;
 mod shaped;
 mod snapshots;
 mod values;

@@ -297,7 +297,10 @@ fn every_choice_of_fields_is_json_in_the_order_of_the_whole_event() {
 
 /// With every choice of fields the row has these, without those that no such row has.
 fn ensure_in_order(block: &RowsBlock, never: &[NativeField]) {
-    let names: Vec<&str> = NativeField::ALL.iter().map(|field| field.name()).collect();
+    let names = [
+        "database", "table", "ts_us", "id", "seq", "gtid", "position", "run", "query", "key",
+        "old", "last",
+    ];
     for bits in 0..1_u32 << NativeField::ALL.len() {
         let fields: Vec<NativeField> = NativeField::ALL
             .into_iter()
