@@ -7,6 +7,7 @@
 mod check;
 mod column_checks;
 mod ending;
+mod field_names;
 mod launch;
 mod name_case;
 mod outputs;

@@ -9,6 +9,7 @@ use headwater_actors::{failure::Failure, filter::TableFilter, ports::store::Stor
 
 use super::{
     column_checks::Judging,
+    field_names::FieldNames,
     launch, name_case,
     outputs::{Asking, Outputs},
     snapshot_checks, system,
@@ -227,19 +228,35 @@ pub(super) async fn source(plan: &Plan, stored: &Stored) -> Result<Vec<Check>, F
         .as_ref()
         .map(|checkpoint| &checkpoint.resume.xa);
     checks.push(mysql::ensure_xa(&recoverable, plan.source.xa, known));
-    if !plan.shape.keeps_everything() {
-        let rules = ShapeRules::new(&plan.shape, plan.errors.invalid_text);
-        let mut judging = Judging::new(&plan.shape, &rules);
-        let listed =
-            mysql::list_columns(&plan.source, &plan.tables, |columns| judging.see(columns));
-        let listed = listed.await?;
-        tracing::info!(tables = listed.tables, columns = listed.columns, took = ?listed.took, "read the columns of the included tables for [columns] and [mask]");
-        checks.extend(judging.finish());
-    }
+    checks.extend(columns(plan, stored.checkpoint.is_none()).await?);
     Ok(match &stored.checkpoint {
         None => checks,
         Some(_) => checks.into_iter().map(Check::at_a_later_start).collect(),
     })
+}
+
+/// What settings ask of the columns of all included tables. They are listed only where something is asked.
+async fn columns(plan: &Plan, is_first_start: bool) -> Result<Vec<Check>, Failure> {
+    let rules = ShapeRules::new(&plan.shape, plan.errors.invalid_text);
+    let has_shape = !plan.shape.keeps_everything();
+    let mut judging = has_shape.then(|| Judging::new(&plan.shape, &rules));
+    let mut names = FieldNames::new(plan, &rules);
+    if judging.is_none() && names.is_none() {
+        return Ok(Vec::new());
+    }
+    let listed = mysql::list_columns(&plan.source, &plan.tables, |columns| {
+        if let Some(judging) = &mut judging {
+            judging.see(columns);
+        }
+        if let Some(names) = &mut names {
+            names.see(columns);
+        }
+    });
+    let listed = listed.await?;
+    tracing::info!(tables = listed.tables, columns = listed.columns, took = ?listed.took, "read the columns of the included tables for [columns], [mask] and native.prefix");
+    let mut checks = judging.map(Judging::finish).unwrap_or_default();
+    checks.extend(names.map(|names| names.finish(is_first_start)));
+    Ok(checks)
 }
 
 /// Where `run` would begin: the stored position, or what `source.start` is on the server.
