@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use self::{snapshot::SnapshotCommand, warehouse::WarehouseCommand};
 use crate::{
+    encode::native::ensure_prefix,
     exit::Exit,
     mysql::Target,
     pipeline::{self, Creates, RunMode, RunSource, RunUntil, VerifyMode},
@@ -139,6 +140,9 @@ struct VerifyArgs {
     /// A column that inserts set and every update of a row raises by 1: a gap is a loss
     #[arg(long, value_name = "COLUMN")]
     counter: Option<String>,
+    /// What the fields of flat lines begin with (native.layout = "flat"); without it native.prefix of the settings
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    flat_prefix: Option<String>,
     /// Do not compare `old` with the last change of the key: for sources with binlog_row_image other than
     /// FULL, and masked keys
     #[arg(long)]
@@ -169,6 +173,7 @@ impl VerifyArgs {
             files: self.files,
             streams: self.streams,
             counter: self.counter,
+            prefix: self.flat_prefix,
             judges_images: !self.partial_images,
             is_against_source: self.against_source,
             until_idle: self.until_idle.map(Duration::from_secs),
@@ -357,6 +362,10 @@ fn until(text: &str) -> Result<RunUntil, String> {
             .map(RunUntil::At)
             .map_err(|error| format!("{error}, or \"now\"")),
     }
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    ensure_prefix(text).map(|()| text.to_owned())
 }
 
 fn report(error: &Error) -> Exit {

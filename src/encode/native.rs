@@ -29,8 +29,9 @@ use headwater_binlog::{
     schema::{ColumnKind, Table},
 };
 
+pub use self::names::LineLayout;
 pub use self::options::{
-    Documents, LineLayout, NativeField, NativeOptions, NativePlan, Statements, ensure_prefix,
+    Documents, NativeField, NativeOptions, NativePlan, Statements, ensure_prefix,
 };
 use super::{
     columns::{self, ColumnPlan, KeyColumn, OLD_KEPT_BYTES_MAX, next_cell},

@@ -15,7 +15,8 @@ use headwater_actors::{
 };
 use headwater_binlog::schema::TableName;
 use headwater_verify::{
-    Audit, AuditRules, Image, LaneBy, Live, Place, SourceReport, TooManyKeys, column_hash, key_hash,
+    Audit, AuditRules, Image, LaneBy, Live, Place, Prefix, SourceReport, TooManyKeys, column_hash,
+    key_hash,
 };
 
 use super::system;
@@ -42,6 +43,8 @@ pub struct VerifyMode {
     /// Instead of the sink's.
     pub streams: Vec<String>,
     pub counter: Option<String>,
+    /// Of flat lines, instead of that of the settings.
+    pub prefix: Option<String>,
     pub judges_images: bool,
     pub is_against_source: bool,
     pub until_idle: Option<Duration>,
@@ -173,6 +176,11 @@ pub fn verify(plan: Option<Plan>, mode: &VerifyMode) -> anyhow::Result<Exit> {
     let is_by_key = |plan: &Plan| !matches!(plan.ordering, OrderingKey::Table);
     let mut audit = Audit::new(AuditRules {
         counter: mode.counter.clone(),
+        prefix: match (&mode.prefix, &plan) {
+            (Some(prefix), _) => Prefix::new(prefix),
+            (None, Some(plan)) => Prefix::new(&plan.native.prefix),
+            (None, None) => Prefix::default(),
+        },
         judges_images: mode.judges_images,
         lane_by: match plan.as_ref().is_some_and(is_by_key) {
             true => LaneBy::Key,

@@ -7,7 +7,8 @@ use std::{
 
 use crate::{
     lanes::{Entry, Lanes, Step},
-    line::{Heartbeat, Kind, Line, Parsed, Unreadable},
+    line::{Heartbeat, Kind, Line, Parsed},
+    raw::{Prefix, Unreadable},
     report::{Finding, FindingKind, Report, SourceReport},
     rows::{Live, Rows, Spot, TooManyKeys},
     snapshots::Snapshots,
@@ -18,6 +19,8 @@ use crate::{
 pub struct AuditRules {
     /// A column that an insert sets and every update raises by one.
     pub counter: Option<String>,
+    /// Of flat lines.
+    pub prefix: Prefix,
     /// Whether `old` must fit the last change of its key.
     pub judges_images: bool,
     /// Of lines without a partition key.
@@ -39,6 +42,7 @@ impl Default for AuditRules {
     fn default() -> Self {
         Self {
             counter: None,
+            prefix: Prefix::default(),
             judges_images: true,
             lane_by: LaneBy::Table,
             window: 1_000_000,
@@ -120,7 +124,7 @@ impl Audit {
     /// When there is no room for another key.
     pub fn take(&mut self, place: Place<'_>, bytes: &[u8]) -> Result<Taken, TooManyKeys> {
         self.report.lines += 1;
-        let line = match Line::parse(bytes, self.rules.counter.as_deref()) {
+        let line = match Line::parse(bytes, self.rules.counter.as_deref(), &self.rules.prefix) {
             Ok(Parsed::Change(line)) => line,
             Ok(Parsed::Heartbeat(heartbeat)) => {
                 self.heartbeat(place, &heartbeat);

@@ -11,6 +11,7 @@ mod audit;
 mod lanes;
 mod ledger;
 mod line;
+mod raw;
 mod records;
 mod report;
 mod rows;
@@ -20,9 +21,8 @@ mod statements;
 
 pub use audit::{Audit, AuditRules, LaneBy, Place, Taken};
 pub use lanes::Step;
-pub use line::{
-    Heartbeat, Image, Kind, Line, OfSnapshot, Parsed, Unreadable, column_hash, key_hash,
-};
+pub use line::{Heartbeat, Image, Kind, Line, OfSnapshot, Parsed, column_hash, key_hash};
+pub use raw::{Prefix, Unreadable};
 pub use records::{LINE_BYTES_MAX, Malformed, lines, reader};
 pub use report::{Finding, FindingKind, Report, SnapshotReport, SourceReport, TableReport};
 pub use rows::{Live, TooManyKeys};

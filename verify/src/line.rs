@@ -6,23 +6,12 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::seq::Seq;
-
-/// Why a line is no native event.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    #[error("no JSON object of a native event (byte {0} of the line)")]
-    Json(usize),
-    #[error("the line has no `{0}`")]
-    Lacks(&'static str),
-    #[error("`seq` does not have its form")]
-    Seq,
-    #[error("\"{0}\" is no type of a native event")]
-    Kind(String),
-}
+use crate::{
+    raw::{Prefix, Raw, Unreadable},
+    seq::Seq,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -121,24 +110,6 @@ pub struct Heartbeat {
     pub is_of_part: bool,
 }
 
-#[derive(Deserialize)]
-struct Raw {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    #[serde(default)]
-    database: String,
-    #[serde(default)]
-    table: String,
-    id: Option<String>,
-    seq: Option<String>,
-    key: Option<Map<String, Value>>,
-    data: Option<Map<String, Value>>,
-    old: Option<Map<String, Value>>,
-    statement: Option<String>,
-    rows: Option<u64>,
-    lanes: Option<u32>,
-}
-
 impl Raw {
     fn heartbeat(self) -> Result<Heartbeat, Unreadable> {
         let seq = |text: String| Seq::parse(&text).ok_or(Unreadable::Seq);
@@ -151,13 +122,16 @@ impl Raw {
 }
 
 impl Line {
-    /// `counter`: the column that is read as one.
+    /// `counter`: the column that is read as one. `prefix`: that of flat lines.
     ///
     /// # Errors
     /// When it is no native event; a change needs `id` and `seq`.
-    pub fn parse(bytes: &[u8], counter: Option<&str>) -> Result<Parsed, Unreadable> {
-        let raw: Raw =
-            serde_json::from_slice(bytes).map_err(|error| Unreadable::Json(error.column()))?;
+    pub fn parse(
+        bytes: &[u8],
+        counter: Option<&str>,
+        prefix: &Prefix,
+    ) -> Result<Parsed, Unreadable> {
+        let raw = prefix.read(bytes)?;
         let kind = match raw.kind.as_deref().ok_or(Unreadable::Lacks("type"))? {
             "insert" => Kind::Insert,
             "update" => Kind::Update,
@@ -337,7 +311,7 @@ mod tests {
             "{\"type\"",
             "{\"database\":\"d\",\"table\":\"t\",\"id\":\"u:1/0\",\"seq\":\"00000001.00000001.0000000000000004.00000000\",\"type\"",
         );
-        match Line::parse(line.as_bytes(), Some("n")).unwrap() {
+        match Line::parse(line.as_bytes(), Some("n"), &Prefix::default()).unwrap() {
             Parsed::Change(line) => line.row.unwrap(),
             Parsed::Heartbeat(_) => panic!("a heartbeat"),
         }
@@ -363,7 +337,7 @@ mod tests {
             let line = format!(
                 r#"{{"type":"{kind}","database":"d","table":"t","id":"snapshot:a:b:3:binlog.000001:4/0","seq":"00000001.00000001.0000000000000004.{seq}"{rest}}}"#
             );
-            Line::parse(line.as_bytes(), None)
+            Line::parse(line.as_bytes(), None, &Prefix::default())
         };
         let (long, short) = ("00000003.0000000000000000", "00000000");
         for (kind, rest) in [
@@ -416,7 +390,12 @@ mod tests {
 
     #[test]
     fn a_message_about_a_line_holds_nothing_of_it() {
-        let error = Line::parse(br#"{"type":"insert","id":"secret","key":"secret"}"#, None);
-        assert!(!error.unwrap_err().to_string().contains("secret"));
+        for line in [
+            r#"{"type":"insert","id":"secret","key":"secret"}"#,
+            r#"{"_type":"insert","_id":"secret","_deleted":false,"_key":"secret"}"#,
+        ] {
+            let error = Line::parse(line.as_bytes(), None, &Prefix::default());
+            assert!(!error.unwrap_err().to_string().contains("secret"));
+        }
     }
 }

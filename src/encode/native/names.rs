@@ -4,7 +4,18 @@
 //! one name: a column that begins with the prefix is refused. Names are compared without case, because COPY,
 //! Athena and Iceberg do.
 
-use super::{LineLayout, NativePlan};
+use serde::Deserialize;
+
+/// Where the row's columns stand in its line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineLayout {
+    /// In `data`.
+    #[default]
+    Nested,
+    /// Beside the event's own fields, whose names have a prefix.
+    Flat,
+}
 
 /// A field of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,11 +145,9 @@ impl Labels {
     }
 }
 
-impl NativePlan {
-    /// Whether a column may not have this name: it could be a field's.
-    pub fn refuses_column(&self, name: &str) -> bool {
-        self.layout == LineLayout::Flat && name.to_lowercase().starts_with(&self.prefix)
-    }
+/// Whether a column's name does, in whatever case. The prefix has none.
+pub(super) fn begins_with(name: &str, prefix: &str) -> bool {
+    name.to_lowercase().starts_with(prefix)
 }
 
 #[cfg(test)]
@@ -156,13 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn a_column_is_refused_by_its_front_in_whatever_case() {
-        let mut plan = NativePlan {
-            layout: LineLayout::Flat,
-            prefix: "hk_".into(),
-            ..NativePlan::default()
-        };
-        for (name, is_refused) in [
+    fn a_name_begins_with_the_prefix_in_whatever_case() {
+        for (name, is_so) in [
             ("hk_seq", true),
             ("HK_Anything", true),
             // U+212A, the sign of kelvin: its lower case is k.
@@ -172,12 +176,17 @@ mod tests {
             ("seq", false),
             ("x_hk_seq", false),
         ] {
-            assert_eq!(plan.refuses_column(name), is_refused, "{name}");
+            assert_eq!(begins_with(name, "hk_"), is_so, "{name}");
         }
-        plan.layout = LineLayout::Nested;
-        assert!(
-            !plan.refuses_column("hk_seq"),
-            "nested lines keep them apart"
-        );
+    }
+
+    #[test]
+    fn a_field_is_one_of_its_layout_and_in_flat_lines_in_whatever_case() {
+        let of = |name| [LineLayout::Nested, LineLayout::Flat].map(|layout| is_field(name, layout));
+        assert_eq!(of("seq"), [true, true]);
+        assert_eq!(of("SEQ"), [false, true]);
+        assert_eq!(of("data"), [true, false]);
+        assert_eq!(of("deleted"), [false, true]);
+        assert_eq!(of("env"), [false, false]);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::names;
+use super::names::{self, LineLayout};
 use crate::{
     encode::shape::ShapePlan,
     options::{Error, choice, duration_secs, read_choice},
@@ -91,17 +91,6 @@ pub enum Documents {
     Inline,
     /// As a string that holds the document's text: the document `null` is not SQL's NULL there.
     String,
-}
-
-/// Where the row's columns stand in its line.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LineLayout {
-    /// In `data`.
-    #[default]
-    Nested,
-    /// Beside the event's own fields, whose names have a prefix.
-    Flat,
 }
 
 /// What becomes of DDL, TRUNCATE and the ends of snapshots.
@@ -241,6 +230,11 @@ impl NativePlan {
             ));
         }
         Ok(())
+    }
+
+    /// Whether a column may not have this name: it could be a field's.
+    pub fn refuses_column(&self, name: &str) -> bool {
+        self.layout == LineLayout::Flat && names::begins_with(name, &self.prefix)
     }
 
     /// What is allowed but seldom meant.

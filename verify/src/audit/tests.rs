@@ -1,6 +1,7 @@
 //! The audit is audited: legal replays pass, and each single planted defect is found.
 
 mod by_lanes;
+mod flat;
 mod marks;
 mod snapshots;
 

@@ -9,7 +9,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use headwater_verify::{Line, Parsed};
+use headwater_verify::{Line, Parsed, Prefix};
 
 /// Lines that are remembered.
 const WINDOW: usize = 500_000;
@@ -38,7 +38,7 @@ pub struct Sent {
 
 impl Senders {
     pub fn take(&mut self, lane: &str, line: &[u8]) {
-        let Ok(Parsed::Change(line)) = Line::parse(line, None) else {
+        let Ok(Parsed::Change(line)) = Line::parse(line, None, &Prefix::default()) else {
             return;
         };
         let mut hasher = DefaultHasher::new();
