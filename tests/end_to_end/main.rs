@@ -13,6 +13,7 @@ mod drains;
 mod failover;
 mod first_load;
 mod first_minute;
+mod flat;
 mod formats;
 mod heartbeats;
 mod high_availability;

@@ -17,7 +17,7 @@ use headwater_binlog::{
 };
 use headwater_harness::mysql::MySql;
 
-use crate::oracle::Oracle;
+use crate::{flat, oracle::Oracle};
 
 const SERVER: Uuid = Uuid([7; 16]);
 const EVENT_BYTES_MAX: usize = 1 << 30;
@@ -40,6 +40,8 @@ pub struct Log {
     file: BinlogFile<BufReader<File>>,
     assembler: Assembler,
     encoder: NativeEncoder,
+    /// The same with flat lines.
+    flat: NativeEncoder,
     /// It does not know MariaDB's events.
     oracle: Option<Oracle>,
 }
@@ -68,6 +70,7 @@ impl Log {
             file: BinlogFile::open(reader, EVENT_BYTES_MAX).expect("a binlog file"),
             assembler: Assembler::new(name, 4),
             encoder: NativeEncoder::new(SERVER),
+            flat: flat::twin(&NativeEncoder::new(SERVER), &NativePlan::default()),
             oracle,
         };
         log.read();
@@ -76,6 +79,7 @@ impl Log {
 
     /// From now on lines are written by another encoder than the plain one.
     pub fn write_by(&mut self, encoder: NativeEncoder) {
+        self.flat = flat::twin(&encoder, &NativePlan::default());
         self.encoder = encoder;
     }
 
@@ -140,10 +144,12 @@ impl Log {
     /// From now on lines carry the statements' text.
     pub fn keep_queries(&mut self) {
         self.set_keeps_queries(true);
-        self.encoder = NativeEncoder::new(SERVER).with_fields(&NativePlan {
+        let plan = NativePlan {
             fields: NativeField::ALL.to_vec(),
             ..NativePlan::default()
-        });
+        };
+        self.encoder = NativeEncoder::new(SERVER).with_fields(&plan);
+        self.flat = flat::twin(&self.encoder, &plan);
     }
 
     /// They could, and the log's reader does not give them.
@@ -187,8 +193,11 @@ impl Log {
     }
 
     fn encode(&self, block: &RowsBlock, logged: &mut Vec<Logged>) {
-        let mut encoder = self.encoder.plan(&block.table);
-        encoder.block(block, 1);
+        let [mut nested, mut flat] = [&self.encoder, &self.flat].map(|encoder| {
+            let mut encoder = encoder.plan(&block.table);
+            encoder.block(block, 1);
+            encoder
+        });
         for (n, row) in (block.first_row..).zip(block.rows()) {
             let (_, row) = row.unwrap_or_else(|error| fail(&error));
             let event = RowEvent {
@@ -197,14 +206,17 @@ impl Log {
                 n,
                 last: false,
             };
-            let mut line = Vec::new();
-            encoder
-                .row(&event, &mut line)
-                .unwrap_or_else(|error| fail(&error));
+            let [line, flat] = [&mut nested, &mut flat].map(|encoder| {
+                let mut line = Vec::new();
+                let written = encoder.row(&event, &mut line);
+                written.unwrap_or_else(|error| fail(&error));
+                String::from_utf8(line).expect("lines are UTF-8")
+            });
+            flat::ensure_same(&line, &flat);
             logged.push(Logged::Row(Change {
                 kind: block.kind,
                 table: block.table.name.clone(),
-                line: String::from_utf8(line).expect("lines are UTF-8"),
+                line,
             }));
         }
     }
@@ -225,11 +237,14 @@ impl Log {
             epoch: 1,
             last: false,
         };
-        let mut line = Vec::new();
-        self.encoder
-            .statement(&event, &mut line)
-            .unwrap_or_else(|error| fail(&error));
-        String::from_utf8(line).expect("lines are UTF-8")
+        let [line, flat] = [&self.encoder, &self.flat].map(|encoder| {
+            let mut line = Vec::new();
+            let written = encoder.statement(&event, &mut line);
+            written.unwrap_or_else(|error| fail(&error));
+            String::from_utf8(line).expect("lines are UTF-8")
+        });
+        flat::ensure_same(&line, &flat);
+        line
     }
 }
 

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)] // a test ends there
 
 mod charsets;
+mod flat;
 mod images;
 mod log;
 mod masks;
