@@ -22,7 +22,7 @@ use headwater_warehouse::{
 use super::system;
 use crate::{
     encode::{
-        native::{Documents, NativeField},
+        native::{Documents, LineLayout, NativeField, Statements},
         shape::ShapePlan,
     },
     exit::Exit,
@@ -41,13 +41,13 @@ pub struct WarehouseMode {
 }
 
 /// Fields that a merge cannot go without.
-const FIELDS: [NativeField; 6] = [
-    NativeField::Database,
-    NativeField::Table,
-    NativeField::Id,
-    NativeField::Seq,
-    NativeField::Key,
-    NativeField::Old,
+const FIELDS: [(NativeField, &str); 6] = [
+    (NativeField::Database, "database"),
+    (NativeField::Table, "table"),
+    (NativeField::Id, "id"),
+    (NativeField::Seq, "seq"),
+    (NativeField::Key, "key"),
+    (NativeField::Old, "old"),
 ];
 
 /// Whether the lines of these settings can be merged; the text says what to do.
@@ -59,14 +59,25 @@ pub fn ensure_mergeable(plan: &Plan) -> Result<(), String> {
             route.place()
         ));
     }
-    if let Some(field) = FIELDS
+    let lacking = FIELDS
         .iter()
-        .find(|field| !plan.native.fields.contains(field))
-    {
-        let name = field.name();
+        .find(|(field, _)| !plan.native.fields.contains(field));
+    if let Some((_, name)) = lacking {
         return Err(format!(
             "native.fields lacks \"{name}\", which a merge needs; add it"
         ));
+    }
+    if plan.native.layout != LineLayout::Nested {
+        return Err(
+            "native.layout = \"flat\" has no `data`, which the merge reads; set it to \"nested\""
+                .to_owned(),
+        );
+    }
+    if plan.native.statements != Statements::InPlace {
+        return Err(
+            "native.statements = \"none\" leaves out TRUNCATE, which the merge must know; set it to \"in_place\""
+                .to_owned(),
+        );
     }
     if plan.native.documents != Documents::Inline {
         return Err(

@@ -31,6 +31,8 @@ pub(super) enum Name {
     Seq,
     Gtid,
     Position,
+    CompleteSeq,
+    CompletePosition,
     Run,
     Query,
     Key,
@@ -45,7 +47,7 @@ pub(super) enum Name {
     Last,
 }
 
-const NAMES: usize = 23;
+const NAMES: usize = 25;
 
 impl Name {
     const ALL: [Self; NAMES] = [
@@ -60,6 +62,8 @@ impl Name {
         Self::Seq,
         Self::Gtid,
         Self::Position,
+        Self::CompleteSeq,
+        Self::CompletePosition,
         Self::Run,
         Self::Query,
         Self::Key,
@@ -87,6 +91,8 @@ impl Name {
             Self::Seq => "seq",
             Self::Gtid => "gtid",
             Self::Position => "position",
+            Self::CompleteSeq => "complete_seq",
+            Self::CompletePosition => "complete_position",
             Self::Run => "run",
             Self::Query => "query",
             Self::Key => "key",
@@ -105,7 +111,14 @@ impl Name {
     /// What its value begins with, whatever the value.
     fn opening(self) -> &'static str {
         match self {
-            Self::Type | Self::Id | Self::Seq | Self::Gtid | Self::Position | Self::SqlMode => "\"",
+            Self::Type
+            | Self::Id
+            | Self::Seq
+            | Self::Gtid
+            | Self::Position
+            | Self::CompleteSeq
+            | Self::CompletePosition
+            | Self::SqlMode => "\"",
             Self::Key | Self::Data | Self::Old => "{",
             Self::Tables => "[",
             _ => "",
