@@ -1,12 +1,13 @@
 //! From a record's bytes, or a file's, to lines: whatever packing it has, told by its first bytes.
 //!
 //! gzip members and zstd frames are unpacked, aggregates of the Kinesis Producer Library opened, arrays taken
-//! apart; everything else is lines. What is unpacked has a limit.
+//! apart; everything else is lines. Objects and arrays may follow each other on one line: Firehose appends records to
+//! each other without a line feed (`packing.type = "none"`). What is unpacked has a limit.
 
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memmem};
 
 /// Of one line, and of an unpacked record.
 pub const LINE_BYTES_MAX: usize = 256 << 20;
@@ -49,22 +50,25 @@ pub fn lines(record: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(), Malformed
     }
 }
 
-/// A file's lines as text: unpacked if its first bytes say so.
+/// A file's lines as text: unpacked if its first bytes say so, twice where Firehose compressed compressed records.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn reader(file: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
-    let mut file = BufReader::with_capacity(1 << 18, file);
-    let head = file.fill_buf()?;
-    Ok(if head.starts_with(GZIP) {
-        Box::new(BufReader::new(MultiGzDecoder::new(file)))
-    } else if head.starts_with(ZSTD) {
-        Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(
-            file,
-        )?))
-    } else {
-        Box::new(file)
-    })
+pub fn reader<'a>(file: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
+    const LAYERS_MAX: usize = 2;
+    let mut file: Box<dyn BufRead + 'a> = Box::new(BufReader::with_capacity(1 << 18, file));
+    for _ in 0..LAYERS_MAX {
+        let head = file.fill_buf()?;
+        file = if head.starts_with(GZIP) {
+            Box::new(BufReader::new(MultiGzDecoder::new(file)))
+        } else if head.starts_with(ZSTD) {
+            let decoder = zstd::stream::read::Decoder::with_buffer(file)?;
+            Box::new(BufReader::new(decoder))
+        } else {
+            break;
+        };
+    }
+    Ok(file)
 }
 
 fn unpack(name: &'static str, decoder: impl Read) -> Result<Vec<u8>, Malformed> {
@@ -87,19 +91,38 @@ fn text(text: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(), Malformed> {
             None => (rest, &rest[rest.len()..]),
         };
         rest = after;
-        match line {
-            [] => {}
-            [b'[', inner @ ..] => array(inner, take)?,
-            line => take(line),
-        }
+        values(line, take)?;
     }
     Ok(())
 }
 
-/// The objects of an array, behind its bracket.
-fn array(mut rest: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(), Malformed> {
-    if rest == b"]" {
-        return Ok(());
+/// What stands on a line: most often one object.
+fn values(mut line: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(), Malformed> {
+    while !line.is_empty() {
+        line = match line {
+            [b'[', inner @ ..] => match array(inner, take)? {
+                after @ ([] | [b'[' | b'{', ..]) => after,
+                _ => return Err(Malformed::Array),
+            },
+            // Text of a row may hold these two bytes as well.
+            [b'{', ..] if memmem::find(line, b"}{").is_some() => {
+                let (value, after) = line.split_at(value_end(line));
+                take(value);
+                after
+            }
+            line => {
+                take(line);
+                &[]
+            }
+        };
+    }
+    Ok(())
+}
+
+/// The objects of an array, behind its bracket; what follows it.
+fn array<'a>(mut rest: &'a [u8], take: &mut dyn FnMut(&[u8])) -> Result<&'a [u8], Malformed> {
+    if let [b']', after @ ..] = rest {
+        return Ok(after);
     }
     loop {
         let (value, after) = rest.split_at(value_end(rest));
@@ -109,7 +132,7 @@ fn array(mut rest: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(), Malformed> 
         take(value);
         match after {
             [b',', after @ ..] => rest = after,
-            [b']'] => return Ok(()),
+            [b']', after @ ..] => return Ok(after),
             _ => return Err(Malformed::Array),
         }
     }
@@ -123,6 +146,7 @@ fn value_end(bytes: &[u8]) -> usize {
             b'"' => at = string_end(bytes, at),
             b'{' | b'[' => depth += 1,
             b'}' | b']' | b',' if depth == 0 => return at,
+            b'}' | b']' if depth == 1 => return at + 1,
             b'}' | b']' => depth -= 1,
             _ => {}
         }
@@ -235,6 +259,19 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_without_a_line_feed_is_taken_apart() {
+        let [one, two] = LINES;
+        let text = r#"{"t":"}{"}"#;
+        assert_eq!(of(format!("{one}{two}{text}").as_bytes()), [one, two, text]);
+        assert_eq!(of(format!("{text}\n{text}").as_bytes()), [text, text]);
+        assert_eq!(
+            of(format!("[{one},{two}][{two}]").as_bytes()),
+            [one, two, two]
+        );
+        assert_eq!(of(format!("{one}{{\"cut").as_bytes()), [one, "{\"cut"]);
+    }
+
+    #[test]
     fn members_and_frames_that_follow_each_other_are_unpacked() {
         let gzip = |line: &str| {
             let mut encoder =
@@ -245,7 +282,17 @@ mod tests {
         let zstd = |line: &str| zstd::encode_all(format!("{line}\n").as_bytes(), 1).unwrap();
         assert_eq!(of(&LINES.map(gzip).concat()), LINES);
         assert_eq!(of(&LINES.map(zstd).concat()), LINES);
-        for bytes in [LINES.map(gzip).concat(), LINES.map(zstd).concat()] {
+        let of_firehose = {
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(&LINES.map(zstd).concat()).unwrap();
+            encoder.finish().unwrap()
+        };
+        for bytes in [
+            LINES.map(gzip).concat(),
+            LINES.map(zstd).concat(),
+            of_firehose,
+        ] {
             let mut text = String::new();
             let file = io::Cursor::new(bytes);
             reader(file).unwrap().read_to_string(&mut text).unwrap();
