@@ -13,6 +13,8 @@ mod environment;
 mod errors;
 pub mod json;
 mod kept;
+mod listing;
+pub mod objects;
 mod options;
 pub mod rds;
 mod read;

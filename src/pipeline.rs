@@ -46,7 +46,7 @@ pub use self::{
     resume_table::{discard_parked, resume_table},
     snapshot::{FOLLOWED, SnapshotStart, snapshot_start},
     system::prepare,
-    verify::{VerifyMode, ensure_verifiable, verify},
+    verify::{SortMode, VerifyMode, ensure_verifiable, verify},
     warehouse::{WarehouseMode, ensure_mergeable, warehouse},
 };
 use self::{

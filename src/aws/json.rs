@@ -10,7 +10,7 @@ use headwater_actors::failure::Failure;
 use serde_json::Value;
 
 use super::{
-    Action, AwsPlan,
+    ANSWER_BYTES_MAX, Action, AwsPlan,
     service::{Protocol, Request, Service},
 };
 
@@ -39,6 +39,8 @@ impl JsonClient {
             name: facts.name,
             id: facts.id,
             is_s3: false,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+            too_long_hint: None,
             refusal,
         };
         let service = Service::connect(plan, protocol).await?;

@@ -108,7 +108,7 @@ async fn value(
 }
 
 /// With what these services say besides others.
-fn explained(failure: Failure, action: Action<'_>) -> Failure {
+pub(super) fn explained(failure: Failure, action: Action<'_>) -> Failure {
     let Some(Code::Aws(code)) = &failure.code else {
         return failure;
     };
@@ -121,8 +121,12 @@ fn explained(failure: Failure, action: Action<'_>) -> Failure {
                 }
                 _ => "",
             };
+            let key = match kind {
+                "bucket" => "",
+                _ => ", and kms:Decrypt on its KMS key if it has one of your own",
+            };
             format!(
-                "allow the action {iam} on the {kind} \"{name}\" in the IAM policy, and kms:Decrypt on its KMS key if it has one of your own{missing}"
+                "allow the action {iam} on the {kind} \"{name}\" in the IAM policy{key}{missing}"
             )
         }
         "ResourceNotFoundException"
@@ -136,6 +140,9 @@ fn explained(failure: Failure, action: Action<'_>) -> Failure {
         }
         "PermanentRedirect" | "AuthorizationHeaderMalformed" => {
             "set AWS_REGION to the region of the bucket".to_owned()
+        }
+        "InvalidObjectState" => {
+            format!("restore the {kind} \"{name}\": it is in an archive (S3 Glacier)")
         }
         "DecryptionFailure" | "InvalidKeyId" => kms(kind, name),
         "KMSThrottlingException" => return failure,
@@ -192,6 +199,7 @@ mod tests {
             ("KMSDisabledException", "enable the key"),
             ("InvalidRequestException", "being deleted"),
             ("PermanentRedirect", "AWS_REGION"),
+            ("InvalidObjectState", "restore"),
         ] {
             let failure = said(code);
             assert!(failure.is_definite(), "{code}");

@@ -1,8 +1,8 @@
-//! S3's GetObject: a signed GET by the path of bucket and key.
+//! S3 as it is spoken to, and GetObject: a signed GET by the path of bucket and key.
 //!
 //! By path and not by the bucket's own host, so that every name of a bucket is good and any endpoint serves. The
 //! path is signed as it is sent: a key may hold `..`, `//` and `%`. Not here: how a request gets there
-//! ([`super::service`]).
+//! ([`super::service`]); lists of objects, and objects part by part ([`super::objects`]).
 
 use std::time::Duration;
 
@@ -12,14 +12,16 @@ use bytes::Bytes;
 use headwater_actors::failure::Failure;
 
 use super::{
-    Action, AwsPlan,
+    ANSWER_BYTES_MAX, Action, AwsPlan,
     service::{Protocol, Request, Service},
 };
 
-const S3: Protocol = Protocol {
+pub(super) const S3: Protocol = Protocol {
     name: "s3",
     id: "S3",
     is_s3: true,
+    answer_bytes_max: ANSWER_BYTES_MAX,
+    too_long_hint: Some("name an object of at most that size"),
     refusal,
 };
 
@@ -41,17 +43,23 @@ pub async fn get_object(
     service.call(action, request, timeout).await
 }
 
-fn path(bucket: &str, key: &str) -> String {
-    let mut path = format!("/{bucket}/");
-    for byte in key.bytes() {
+pub(super) fn path(bucket: &str, key: &str) -> String {
+    format!("/{bucket}/{}", encoded(key, "/"))
+}
+
+/// With `kept` left as it is, besides what never has a meaning in a path or a query.
+pub(super) fn encoded(text: &str, kept: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                path.push(char::from(byte));
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
             }
-            _ => path.push_str(&format!("%{byte:02X}")),
+            _ if kept.as_bytes().contains(&byte) => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
         }
     }
-    path
+    encoded
 }
 
 /// XML, and for a bucket of another region a header.

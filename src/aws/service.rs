@@ -39,7 +39,7 @@ use bytes::Bytes;
 use headwater_actors::failure::{Failure, causes};
 
 use super::{
-    ANSWER_BYTES_MAX, Action, AwsPlan, CONNECT_TIMEOUT,
+    Action, AwsPlan, CONNECT_TIMEOUT,
     answer::{TooLong, http_client},
     configure, credentials, judge, judge_at_start,
 };
@@ -53,28 +53,30 @@ pub struct Protocol {
     pub id: &'static str,
     /// S3 signs a path as it is sent, and the hash of what is sent.
     pub is_s3: bool,
-    /// What an answer other than 200 says.
+    pub answer_bytes_max: u64,
+    /// Of an answer that is longer: what to do, where it may be AWS's own.
+    pub too_long_hint: Option<&'static str>,
+    /// What an answer other than 200 and 206 says.
     pub refusal: fn(&HttpResponse) -> ErrorMetadata,
 }
 
 /// One service at one endpoint.
 pub struct Service {
     operation: Operation<Request, Answer, Refusal>,
-    /// An object may be of any size.
-    is_s3: bool,
+    too_long_hint: Option<&'static str>,
     has_answered: AtomicBool,
 }
 
 #[derive(Debug)]
 pub struct Request {
     pub method: &'static str,
-    /// Encoded.
+    /// Encoded, with the query.
     pub path: String,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
 }
 
-/// What was answered with 200.
+/// What was answered with 200, or 206: a part.
 pub struct Answer(pub Bytes);
 
 impl fmt::Debug for Answer {
@@ -139,7 +141,7 @@ impl Service {
         let plugin = StaticRuntimePlugin::new()
             .with_config(settings.freeze())
             .with_runtime_components(components);
-        let client = http_client(ANSWER_BYTES_MAX)
+        let client = http_client(protocol.answer_bytes_max)
             .ok_or_else(|| Failure::definite("this build has no HTTP client"))?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -169,7 +171,7 @@ impl Service {
             .build();
         Ok(Self {
             operation,
-            is_s3: protocol.is_s3,
+            too_long_hint: protocol.too_long_hint,
             has_answered: AtomicBool::new(false),
         })
     }
@@ -196,10 +198,10 @@ impl Service {
 
     fn failure(&self, error: &SdkError<Refusal, HttpResponse>, action: Action<'_>) -> Failure {
         let too_long = causes(error).find_map(|cause| cause.downcast_ref::<TooLong>());
-        if let Some(too_long) = too_long.filter(|_| self.is_s3) {
+        if let (Some(too_long), Some(hint)) = (too_long, self.too_long_hint) {
             return Failure::definite(action.failed())
                 .because(too_long.clone())
-                .with_hint("name an object of at most that size");
+                .with_hint(hint);
         }
         match self.has_answered.load(Ordering::Relaxed) {
             true => judge(error, action).failure,
@@ -233,7 +235,7 @@ fn answer(
     refusal: fn(&HttpResponse) -> ErrorMetadata,
 ) -> Result<Answer, OrchestratorError<Refusal>> {
     match response.status().as_u16() {
-        200 => {
+        200 | 206 => {
             let bytes = response.body().bytes().unwrap_or_default();
             Ok(Answer(Bytes::copy_from_slice(bytes)))
         }

@@ -20,7 +20,7 @@ use crate::{
     encode::native::ensure_prefix,
     exit::Exit,
     mysql::Target,
-    pipeline::{self, Creates, RunMode, RunSource, RunUntil, VerifyMode},
+    pipeline::{self, Creates, RunMode, RunSource, RunUntil, SortMode, VerifyMode},
     plan::{self, Plan},
     settings::{self, Layers, Loaded},
     telemetry::{
@@ -131,7 +131,9 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct VerifyArgs {
-    /// Files of lines, in their order, plain, gzip or zstd; without them the sink of the settings is read
+    /// Files of lines, plain, gzip or zstd, and objects of S3 as s3://BUCKET/PREFIX, in their order; or patterns
+    /// with *, ** (folders), ? and [ ], in quotes, whose matches are read by name. Without any the sink of the
+    /// settings is read
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Read this stream instead of the sink's; may be repeated
@@ -156,6 +158,16 @@ struct VerifyArgs {
     /// Calls of GetRecords for each shard in a second; a shard gives 5 to all of its consumers
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     reads_per_sec: u32,
+    /// Lines come in any order, as Firehose writes them: put them in the order of `seq` first
+    #[arg(long)]
+    unordered: bool,
+    /// Memory that putting them in order takes; what is more is laid aside, a fifth to a third of the
+    /// lines' bytes
+    #[arg(long, value_name = "MIB", requires = "unordered", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    sort_mib: u32,
+    /// Where it is laid aside, instead of the system's folder for temporary files
+    #[arg(long, value_name = "DIR", requires = "unordered")]
+    sort_folder: Option<PathBuf>,
     /// Changes that are remembered to recognise repetitions by; at most 160 bytes each
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     window: usize,
@@ -181,6 +193,10 @@ impl VerifyArgs {
             window: self.window,
             keys_max: self.keys_max,
             is_json: self.json,
+            unordered: self.unordered.then_some(SortMode {
+                mib: self.sort_mib,
+                folder: self.sort_folder,
+            }),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `verify` over files, without a server: snapshots that are right are clean, what is wrong with them is found.
+//! `verify` over files, without a server: snapshots that are right are clean, what is wrong with them is found; files are
+//! named by patterns, and lines that come in any order are put in order.
 
 use serde_json::Value;
 
@@ -127,4 +128,164 @@ fn what_is_wrong_with_a_snapshot_is_found() {
     let report = found(right(), unlogged, [0, 1, 0]);
     let what = report["examples"][0]["what"].as_str().unwrap();
     assert!(what.contains("changed it without logging"), "{what}");
+}
+
+/// Copies of these lines over these files, which are all in this folder.
+fn scattered(lines: &[String], files: &[(&str, &[usize])]) -> Run {
+    let run = Run::new();
+    for (name, picked) in files {
+        let text: Vec<_> = picked.iter().filter_map(|at| lines.get(*at)).collect();
+        let text: String = text.into_iter().map(|line| format!("{line}\n")).collect();
+        let folder = run.folder.path().join(name);
+        std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
+        run.write(name, &text);
+    }
+    run
+}
+
+fn said(ended: &Ended, code: i32, words: &[&str]) {
+    let text = format!("{}{}", ended.stdout, ended.stderr);
+    assert_eq!(ended.code, code, "{text}");
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in: {text}");
+    }
+}
+
+#[test]
+fn a_pattern_is_read_by_name_and_one_that_matches_nothing_says_so() {
+    let files: [(&str, &[usize]); 4] = [
+        ("logs/2026/12/01/a.json", &[5, 6]),
+        ("logs/2026/11/30/b.json", &[3, 4]),
+        ("logs/2026/11/30/a.json", &[0, 1, 2]),
+        ("logs/2026/11/30/.c.json", &[0]),
+    ];
+    let run = scattered(&right(), &files);
+    for pattern in [
+        "logs/2026/**/*.json",
+        "logs/2026/*/*/?.json",
+        "logs/**/[a-b].json",
+    ] {
+        let ended = run.headwater(&["verify", "--json", pattern]);
+        said(&ended, 0, &["\"lines\":7,"]);
+    }
+    // Folders that match are no files.
+    for pattern in ["logs/2026/**", "logs/2026/11/**/*", "**"] {
+        let lines = if pattern.contains("11") { 5 } else { 7 };
+        let ended = run.headwater(&["verify", "--json", pattern]);
+        said(&ended, 0, &[&format!("\"lines\":{lines},")]);
+    }
+    let ended = run.headwater(&["verify", "logs/2027/**/*.json"]);
+    said(
+        &ended,
+        1,
+        &[
+            "no file matches \"logs/2027/**/*.json\"",
+            "hint: put the pattern in quotes",
+        ],
+    );
+    let ended = run.headwater(&["verify", "logs/[a"]);
+    said(
+        &ended,
+        2,
+        &["\"logs/[a\" is no pattern", "write [*], [?] or [[]"],
+    );
+    let ended = run.headwater(&["verify", "s3:///key"]);
+    said(&ended, 2, &["names no bucket", "s3://BUCKET/PREFIX"]);
+}
+
+#[test]
+fn lines_in_any_order_and_delivered_twice_are_clean_when_they_are_put_in_order() {
+    let files: [(&str, &[usize]); 3] = [("1", &[6, 2, 0]), ("2", &[5, 4, 2]), ("3", &[1, 3, 6, 3])];
+    let run = scattered(&right(), &files);
+    let arguments = ["verify", "1", "2", "3", "--json"];
+    said(&run.headwater(&arguments), 1, &[]);
+    let ended = run.headwater(&[&arguments[..], &["--unordered"]].concat());
+    said(
+        &ended,
+        0,
+        &[
+            "\"lines\":10,",
+            "\"changes\":3,",
+            "\"snapshot_rows\":3,",
+            "\"duplicates\":3,",
+        ],
+    );
+}
+
+#[test]
+fn what_is_wrong_is_found_in_any_order_too() {
+    let found = |lines: &[String], what: &str| {
+        let run = scattered(lines, &[("1", &[6, 2, 0, 5, 4, 1, 3, 7])]);
+        let ended = run.headwater(&["verify", "--json", "--unordered", "1"]);
+        said(&ended, 1, &[what]);
+    };
+    let mut lost = right();
+    lost.remove(3);
+    lost.insert(
+        3,
+        change("update", 450, &format!(r#"{},"old":{{"n":8}}"#, row(2, 9))),
+    );
+    found(&lost, "\"missing\":1,");
+    // One id, two contents.
+    let mut changed = right();
+    changed.push(changed[0].replace("\"n\":1", "\"n\":2"));
+    found(&changed, "\"wrong_values\":1,");
+    let mut garbled = right();
+    garbled.push("{\"seq\":\"0\"}".to_owned());
+    found(&garbled, "\"unreadable\":1,");
+}
+
+#[test]
+fn a_line_without_seq_cannot_be_put_in_order_and_says_what_to_do() {
+    let maxwell = r#"{"database":"shop","table":"orders","type":"insert","ts":1,"data":{"id":1}}"#;
+    let lines = [right(), vec![maxwell.to_owned()]].concat();
+    let run = scattered(&lines, &[("1", &[0, 7])]);
+    let ended = run.headwater(&["verify", "--unordered", "1"]);
+    said(
+        &ended,
+        1,
+        &[
+            "file \"1\": a line has no `seq`",
+            "native.fields",
+            "leave out --unordered",
+        ],
+    );
+    let ended = run.headwater(&["verify", "--sort-mib", "1", "1"]);
+    said(&ended, 2, &["--unordered"]);
+}
+
+#[test]
+fn more_lines_than_the_memory_for_sorting_are_laid_aside_where_the_option_says() {
+    let filler = "x".repeat(1_000);
+    let lines: Vec<_> = (0..3_000_u64)
+        .map(|n| {
+            let n = n * 7919 % 3_000;
+            let rest = format!(r#""key":{{"id":{n}}},"data":{{"id":{n},"t":"{filler}"}}"#);
+            change("insert", n, &rest)
+        })
+        .collect();
+    let run = Run::new();
+    run.write("lines", &lines.concat());
+    let arguments = [
+        "verify",
+        "lines",
+        "--json",
+        "--unordered",
+        "--sort-mib",
+        "1",
+        "--sort-folder",
+    ];
+    let sorted = |folder: &str| run.headwater(&[&arguments[..], &[folder]].concat());
+    said(
+        &sorted("."),
+        0,
+        &["\"changes\":3000,", "\"order_violations\":0,"],
+    );
+    let left = std::fs::read_dir(run.folder.path()).unwrap().count();
+    assert_eq!(left, 1, "nothing but the lines");
+    said(
+        &sorted("nowhere"),
+        1,
+        &["in folder \"nowhere\"", "--sort-folder"],
+    );
 }

@@ -7,11 +7,14 @@ use headwater_harness::{
 };
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    io::copy_bidirectional,
     net::{TcpListener, TcpStream},
 };
 
-use crate::world::{BINARY, WITHIN, says};
+use crate::{
+    scripted::{Answer, scripted},
+    world::{BINARY, WITHIN, says},
+};
 
 async fn headwater(folder: &TempDir, moto: &str, arguments: &[&str]) -> anyhow::Result<Finished> {
     Launch::new(BINARY, folder.path(), arguments)?
@@ -169,21 +172,7 @@ async fn settings_need_a_region_and_credentials_and_say_so() -> anyhow::Result<(
 
 /// A service that gives this answer, whatever it is asked.
 async fn answering(status: &'static str, body: &'static str) -> anyhow::Result<String> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let endpoint = format!("http://{}", listener.local_addr()?);
-    let length = body.len();
-    let answer =
-        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = [0; 16 << 10];
-            if stream.read(&mut request).await? > 0 {
-                stream.write_all(answer.as_bytes()).await?;
-            }
-        }
-        std::io::Result::Ok(())
-    });
-    Ok(endpoint)
+    scripted(move |_| Answer::of(status, body)).await
 }
 
 #[tokio::test]

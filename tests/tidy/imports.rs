@@ -47,6 +47,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("aws_smithy", &["src/aws", "src/sinks/"]),
     ("aws_types", &["src/aws"]),
     ("clap", &["src/cli/"]),
+    ("glob", &["src/pipeline/verify/"]),
     ("metrics_exporter_prometheus", &["src/telemetry/"]),
     ("mysql_common", &["src/mysql/"]),
     (
@@ -54,6 +55,7 @@ const VENDORS: &[(&str, &[&str])] = &[
         &["src/lease/", "src/pipeline/system", "src/durable"],
     ),
     ("socket2", &["src/mysql/"]),
+    ("tempfile", &["src/pipeline/verify/"]),
     ("tokio_rustls", &["src/mysql/"]),
     ("tracing_subscriber", &["src/telemetry/"]),
     ("webpki_roots", &["src/mysql/"]),

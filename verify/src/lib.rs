@@ -17,6 +17,7 @@ mod report;
 mod rows;
 mod seq;
 mod snapshots;
+pub mod sort;
 mod statements;
 
 pub use audit::{Audit, AuditRules, LaneBy, Place, Taken};
@@ -26,4 +27,4 @@ pub use raw::{Prefix, Unreadable};
 pub use records::{LINE_BYTES_MAX, Malformed, lines, reader};
 pub use report::{Finding, FindingKind, Report, SnapshotReport, SourceReport, TableReport};
 pub use rows::{Live, TooManyKeys};
-pub use seq::Seq;
+pub use seq::{Seq, Standing};

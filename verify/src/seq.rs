@@ -1,7 +1,9 @@
 //! `seq`: epoch, file number, offset, row, in hexadecimal of a fixed width, so that it sorts as text; of a line of a
 //! snapshot, which stands between two transactions, epoch, file number, offset, attempt, number.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
+
+use serde::Deserialize;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seq {
@@ -15,6 +17,33 @@ pub struct Seq {
 
 /// Of a snapshot's line.
 const NUMBER_BITS: u32 = 40;
+
+pub const SEQ_BYTES: usize = 24;
+
+/// Where a line stands, without a look at the rest of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    At(Seq),
+    /// A JSON object that says nothing about it.
+    Nowhere,
+    /// No JSON object, or no `seq` of the fixed form.
+    Unreadable,
+}
+
+impl Standing {
+    pub fn of(line: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Placed<'a> {
+            #[serde(borrow)]
+            seq: Option<Cow<'a, str>>,
+        }
+        match serde_json::from_slice(line) {
+            Err(_) => Self::Unreadable,
+            Ok(Placed { seq: None }) => Self::Nowhere,
+            Ok(Placed { seq: Some(seq) }) => Seq::parse(&seq).map_or(Self::Unreadable, Self::At),
+        }
+    }
+}
 
 impl Seq {
     /// `None`: not the fixed form.
@@ -44,6 +73,30 @@ impl Seq {
             tail,
         };
         (parts == if seq.attempt().is_some() { 5 } else { 4 }).then_some(seq)
+    }
+
+    /// Of a fixed length, which sort as it does.
+    pub fn to_bytes(self) -> [u8; SEQ_BYTES] {
+        let parts = [
+            u64::from(self.epoch) << 32 | u64::from(self.file),
+            self.offset,
+            self.tail,
+        ];
+        let mut bytes = [0; SEQ_BYTES];
+        bytes.copy_from_slice(parts.map(u64::to_be_bytes).as_flattened());
+        bytes
+    }
+
+    pub fn from_bytes(bytes: [u8; SEQ_BYTES]) -> Self {
+        let (parts, _) = bytes.as_chunks::<8>();
+        let part = |at: usize| parts.get(at).map_or(0, |part| u64::from_be_bytes(*part));
+        let short = |number: u64| u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default();
+        Self {
+            epoch: short(part(0) >> 32),
+            file: short(part(0)),
+            offset: part(1),
+            tail: part(2),
+        }
     }
 
     pub fn epoch(self) -> u32 {
@@ -113,7 +166,36 @@ mod tests {
         let seqs = texts.map(|text| Seq::parse(text).expect("a seq"));
         assert!(seqs.is_sorted_by(|one, other| one < other));
         assert_eq!(seqs.map(|seq| seq.to_string()), texts);
+        assert!(
+            seqs.map(Seq::to_bytes)
+                .is_sorted_by(|one, other| one < other)
+        );
+        assert_eq!(seqs.map(|seq| Seq::from_bytes(seq.to_bytes())), seqs);
         let attempts = seqs.map(Seq::attempt);
         assert_eq!(attempts[1..4], [None, Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn a_line_is_placed_by_its_seq_alone() {
+        let text = "00000001.0000000a.0000000000000a25.00000011";
+        let of = |line: String| Standing::of(line.as_bytes());
+        let seq = Seq::parse(text).expect("a seq");
+        for line in [
+            format!(r#"{{"seq":"{text}","type":"unknown"}}"#),
+            format!(r#"{{"data":{{"seq":"x"}},"seq":"{text}"}}"#),
+            format!("{{\"seq\":\"{text}\"}}\n"),
+        ] {
+            assert_eq!(of(line), Standing::At(seq));
+        }
+        for line in [
+            "{}",
+            r#"{"type":"insert","data":{"seq":"1"}}"#,
+            r#"{"seq":null}"#,
+        ] {
+            assert_eq!(of(line.to_owned()), Standing::Nowhere, "{line}");
+        }
+        for line in ["", "x", r#"{"seq":"1"}"#, r#"{"seq":1}"#, r#"{"seq":""#] {
+            assert_eq!(of(line.to_owned()), Standing::Unreadable, "{line}");
+        }
     }
 }

@@ -1,0 +1,166 @@
+//! A road whose end is generated: the program writes the SQL for the tables that MySQL has, and it is applied.
+
+use std::{
+    fs,
+    ops::{Deref, DerefMut},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use headwater_harness::{
+    program::Finished,
+    road::{Options, Road, SCHEMA},
+};
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_headwater");
+const WITHIN: Duration = Duration::from_secs(120);
+/// The order in which a person applies them.
+const IN_ORDER: [&str; 4] = [
+    "01-control.sql",
+    "02-tables",
+    "03-merge-all.sql",
+    "04-views.sql",
+];
+
+pub struct World {
+    pub road: Road,
+}
+
+impl Deref for World {
+    type Target = Road;
+
+    fn deref(&self) -> &Road {
+        &self.road
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Road {
+        &mut self.road
+    }
+}
+
+impl World {
+    /// All servers, and the statements run on MySQL; nothing is generated yet.
+    pub async fn new(change: impl FnOnce(&mut Options), sql: &str) -> anyhow::Result<Self> {
+        let mut options = Options::new(BINARY);
+        options.config =
+            format!("[native]\nheartbeat_secs = 1\n[warehouse]\nschema = \"{SCHEMA}\"\n");
+        change(&mut options);
+        let road = Road::new(options).await?;
+        road.mysql.exec(sql).await?;
+        Ok(Self { road })
+    }
+
+    /// With the tables generated and applied, and the program running.
+    pub async fn running(change: impl FnOnce(&mut Options), sql: &str) -> anyhow::Result<Self> {
+        let mut world = Self::new(change, sql).await?;
+        world.generate().await?;
+        world.apply().await?;
+        world.start().await?;
+        Ok(world)
+    }
+
+    pub fn generated(&self) -> PathBuf {
+        self.road.folder().join("warehouse")
+    }
+
+    /// `headwater warehouse …` with the road's settings.
+    pub async fn command(&self, arguments: &[&str]) -> anyhow::Result<Finished> {
+        let arguments = [&["warehouse"], arguments, &["-c", "headwater.toml"]].concat();
+        let launch = self.road.launch().clone().with_arguments(&arguments);
+        launch.finish(WITHIN).await
+    }
+
+    pub async fn generate(&self) -> anyhow::Result<Finished> {
+        let finished = self.command(&["postgres", "--out", "warehouse"]).await?;
+        ensure!(finished.code() == Some(0), "{}", finished.text());
+        Ok(finished)
+    }
+
+    /// What has changed since; empty when nothing has.
+    pub async fn diff(&self) -> anyhow::Result<String> {
+        let finished = self
+            .command(&["postgres", "--out", "warehouse", "--diff"])
+            .await?;
+        let said = finished.stdout.join("\n");
+        match finished.code() {
+            Some(0) => Ok(String::new()),
+            Some(1) if !said.is_empty() => Ok(said),
+            _ => anyhow::bail!("{}", finished.text()),
+        }
+    }
+
+    /// All files, in order.
+    pub async fn apply(&self) -> anyhow::Result<()> {
+        for file in IN_ORDER {
+            let path = self.generated().join(file);
+            let mut files = vec![path.clone()];
+            if path.is_dir() {
+                files = fs::read_dir(&path)?
+                    .map(|entry| entry.map(|entry| entry.path()))
+                    .collect::<Result<_, _>>()?;
+                files.sort();
+            }
+            for file in files {
+                let sql = fs::read_to_string(&file)?;
+                self.postgres
+                    .exec(&sql)
+                    .await
+                    .with_context(|| file.display().to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    pub async fn merge(&self) -> anyhow::Result<()> {
+        self.postgres
+            .exec(&format!("CALL \"{SCHEMA}\".merge_all()"))
+            .await
+    }
+
+    /// All that MySQL has by now is delivered, loaded and merged.
+    pub async fn settle(&mut self) -> anyhow::Result<()> {
+        self.settle_and_load().await?;
+        self.merge().await
+    }
+
+    /// Both give the same rows for a query that both understand.
+    pub async fn ensure_equal(&self, mysql: &str, warehouse: &str) -> anyhow::Result<()> {
+        let wanted = self.mysql.query_rows(mysql).await?;
+        let found = self.postgres.query_rows(warehouse).await?;
+        ensure!(!wanted.is_empty(), "MySQL has no row");
+        for (at, (wanted, found)) in wanted.iter().zip(&found).enumerate() {
+            ensure!(wanted == found, "row {at} is {found:?} and not {wanted:?}");
+        }
+        ensure!(
+            wanted.len() == found.len(),
+            "{} rows, and not {}",
+            found.len(),
+            wanted.len()
+        );
+        Ok(())
+    }
+
+    /// The same for whole rows of `shop.orders`.
+    pub async fn ensure_orders_equal(&self) -> anyhow::Result<()> {
+        let columns = "id, quantity, note, price, placed";
+        self.ensure_equal(
+            &format!("SELECT {columns} FROM shop.orders ORDER BY id"),
+            &format!("SELECT {columns} FROM shop.orders ORDER BY id"),
+        )
+        .await
+    }
+
+    pub async fn value(&self, sql: &str) -> anyhow::Result<String> {
+        self.postgres.query_value(sql).await
+    }
+}
+
+/// `shop.orders` with 500 rows.
+pub const ORDERS: &str = "CREATE DATABASE shop; \
+    CREATE TABLE shop.orders (id BIGINT PRIMARY KEY, quantity INT, note VARCHAR(40), price DECIMAL(10,2), \
+        placed DATETIME(6)); \
+    INSERT INTO shop.orders WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 500) \
+    SELECT n, n % 7, CONCAT('grüße ', n), n / 3, '2026-01-02 03:04:05.000006' + INTERVAL n SECOND FROM n";
