@@ -49,10 +49,14 @@ impl Chaos {
         let sent = self.sent(true, None).await?;
         self.report.sent(last_end, sent);
         self.compare_copied().await?;
-        let verified = self.verify().await?;
+        let verified = self.verify(&[]).await?;
         let changes = verified.get("changes").and_then(Value::as_u64);
-        self.report.verified(verified);
         let is_judged = changes.is_some_and(|changes| changes <= JUDGED_CHANGES_MAX);
+        if is_judged {
+            let sorted = self.verify(&["--unordered", "--sort-mib", "8"]).await?;
+            self.report.sorted(&verified, &sorted);
+        }
+        self.report.verified(verified);
         // Of a log that was reset the judge has only the end.
         if is_judged && !self.options.histories && self.options.giant_mib <= JUDGED_GIANT_MIB_MAX {
             let verdict = self.judge().await?;
@@ -90,8 +94,8 @@ impl Chaos {
         tokio::signal::ctrl_c().await.context("wait for Ctrl-C")
     }
 
-    async fn verify(&self) -> anyhow::Result<Value> {
-        let arguments = [
+    async fn verify(&self, more: &[&str]) -> anyhow::Result<Value> {
+        let arguments = &[
             "verify",
             "-c",
             "headwater.toml",
@@ -103,7 +107,7 @@ impl Chaos {
             "1000",
         ];
         let finished = self
-            .launch(&arguments)?
+            .launch(&[arguments, more].concat())?
             .setting("sink.kinesis.endpoint_url", &self.kinesis.endpoint())
             .finish(Duration::from_secs(3_600))
             .await?;

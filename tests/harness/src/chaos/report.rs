@@ -164,6 +164,29 @@ impl Report {
         self.lives_told += 1;
     }
 
+    /// The same lines, put in order by their `seq` whichever shard they came from, have the same verdict.
+    pub(super) fn sorted(&mut self, as_they_came: &Value, sorted: &Value) {
+        for name in [
+            "lines",
+            "changes",
+            "snapshot_rows",
+            "snapshots",
+            "missing",
+            "order_violations",
+            "wrong_values",
+            "unreadable",
+            "source",
+        ] {
+            let (came, put) = (as_they_came.get(name), sorted.get(name));
+            if came.is_none() || came != put {
+                let examples = sorted.get("examples").cloned().unwrap_or_default();
+                self.finding(format!(
+                    "verify --unordered: {name} is {put:?}, as they came {came:?}: {examples}"
+                ));
+            }
+        }
+    }
+
     pub(super) fn verified(&mut self, report: Value) {
         for name in ["missing", "order_violations", "wrong_values", "unreadable"] {
             if report.get(name).and_then(Value::as_u64) != Some(0) {
