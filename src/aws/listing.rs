@@ -134,6 +134,8 @@ impl Listing {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const PAGE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -219,6 +221,24 @@ mod tests {
                 failure.is_definite() && failure.to_string().contains(words),
                 "{failure}"
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_change_of_a_page_ends_in_a_page_or_an_error(
+            changes in prop::collection::vec((0..PAGE.len(), any::<u8>()), 0..8),
+            cut in 0..PAGE.len(),
+        ) {
+            let mut bytes = PAGE.as_bytes().to_vec();
+            for (at, byte) in changes {
+                bytes[at] = byte;
+            }
+            for bytes in [bytes.as_slice(), &bytes[..cut]] {
+                if let Ok(page) = Page::parse(bytes) {
+                    prop_assert!(page.objects.len() <= 2);
+                }
+            }
         }
     }
 }

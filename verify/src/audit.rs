@@ -85,6 +85,8 @@ pub struct Audit {
     shards: Vec<String>,
     /// Those before it are of another target.
     shards_from: usize,
+    /// What is being read, where it has no shards.
+    file: String,
     report: Report,
 }
 
@@ -99,6 +101,7 @@ impl Audit {
             table_names: Vec::new(),
             shards: Vec::new(),
             shards_from: 0,
+            file: String::new(),
             report: Report::default(),
         }
     }
@@ -112,6 +115,11 @@ impl Audit {
     pub fn begin_target(&mut self) {
         self.lanes.forget_names();
         self.shards_from = self.shards.len();
+    }
+
+    /// What comes from now on stands there, as in `file "x"`: for what is unreadable, and so has no `id`.
+    pub fn begin_file(&mut self, name: &str) {
+        name.clone_into(&mut self.file);
     }
 
     pub fn count_record(&mut self) {
@@ -175,7 +183,10 @@ impl Audit {
             id: String::new(),
             seq: String::new(),
             shard: shard.to_owned(),
-            what: what.to_owned(),
+            what: match self.file.as_str() {
+                "" => what.to_owned(),
+                file => format!("{file}: {what}"),
+            },
         };
         self.report.add(1, finding);
     }

@@ -78,10 +78,12 @@ impl<'a> Reader<'a> {
     }
 
     pub fn file(&mut self, path: &Path) -> Result<(), Failure> {
+        let name = format!("file \"{}\"", path.display());
         let taker = &mut self.taker;
+        taker.audit.begin_file(&name);
         read_back::read_file(path, &mut |line| {
             let taken = taker.take(ONE_ORDER, line);
-            taken.map_err(|failure| failure.within(format!("file \"{}\"", path.display())))
+            taken.map_err(|failure| failure.within(name.clone()))
         })
     }
 
@@ -116,6 +118,7 @@ impl<'a> Reader<'a> {
     pub fn finish(self) -> Result<Audit, Failure> {
         let Taker { mut audit, sorting } = self.taker;
         if let Some(sorting) = sorting {
+            audit.begin_file("");
             sorting.finish(&mut |line| judged(audit.take(ONE_ORDER, line).map(drop)))?;
         }
         Ok(audit)
@@ -154,6 +157,7 @@ impl<'a> Reader<'a> {
             part: Bytes::new(),
         };
         let taker = &mut self.taker;
+        taker.audit.begin_file(&name);
         read_back::read_lines(&name, file, &mut |line| {
             let taken = taker.take(ONE_ORDER, line);
             taken.map_err(|failure| failure.within(name.clone()))
