@@ -233,10 +233,7 @@ fn what_is_wrong_is_found_in_any_order_too() {
     let mut garbled = right();
     garbled.push("{\"seq\":\"0\"}".to_owned());
     found(&garbled, "\"unreadable\":1,");
-    found(
-        &garbled,
-        r#""what":"file \"1\": the line has no `type`""#,
-    );
+    found(&garbled, r#""what":"file \"1\": the line has no `type`""#);
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn text(text: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(), Malformed> {
 fn values(mut line: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(), Malformed> {
     while !line.is_empty() {
         line = match line {
-            [b'[', inner @ ..] => match array(inner, take)? {
+            [b'[', inner @ ..] => match array(inner, take)?.trim_ascii_start() {
                 after @ ([] | [b'[' | b'{', ..]) => after,
                 _ => return Err(Malformed::Array),
             },
@@ -108,7 +108,7 @@ fn values(mut line: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<(), Malformed>
             [b'{', ..] if memmem::find(line, b"}{").is_some() => {
                 let (value, after) = line.split_at(value_end(line));
                 take(value);
-                after
+                after.trim_ascii_start()
             }
             line => {
                 take(line);
@@ -269,6 +269,7 @@ mod tests {
             [one, two, two]
         );
         assert_eq!(of(format!("{one}{{\"cut").as_bytes()), [one, "{\"cut"]);
+        assert_eq!(of(format!("{text}\r\n[{one}]\r\n").as_bytes()), [text, one]);
     }
 
     #[test]
