@@ -11,6 +11,7 @@ use crate::{
     raw::{Prefix, Unreadable},
     report::{Finding, FindingKind, Report, SourceReport},
     rows::{Live, Rows, Spot, TooManyKeys},
+    seq::Standing,
     snapshots::Snapshots,
 };
 
@@ -108,6 +109,11 @@ impl Audit {
 
     pub fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// Where a line stands, without a look at the rest of it.
+    pub fn standing(&self, line: &[u8]) -> Standing {
+        self.rules.prefix.standing(line)
     }
 
     /// What comes from now on is of another stream, or another set of files: lanes and shards of the same names are

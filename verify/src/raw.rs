@@ -8,6 +8,8 @@ use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::seq::Standing;
+
 /// Why a line is no native event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
@@ -67,18 +69,39 @@ impl Prefix {
     /// When it is no JSON object whose own fields have their types.
     pub fn read(&self, line: &[u8]) -> Result<Raw, Unreadable> {
         let json = |error: serde_json::Error| Unreadable::Json(error.column());
+        match self.flat(line).map_err(json)? {
+            Some(members) => self.of_flat(members),
+            None => serde_json::from_slice(line).map_err(json),
+        }
+    }
+
+    /// Where the line stands.
+    pub fn standing(&self, line: &[u8]) -> Standing {
+        match self.flat(line) {
+            Err(_) => Standing::Unreadable,
+            Ok(None) => Standing::of(line),
+            Ok(Some(members)) => {
+                let seq = members.get(&format!("{}seq", self.prefix));
+                match seq {
+                    None | Some(Value::Null) => Standing::Nowhere,
+                    Some(Value::String(seq)) => Standing::of_seq(Some(seq)),
+                    Some(_) => Standing::Unreadable,
+                }
+            }
+        }
+    }
+
+    /// `None`: a nested line.
+    fn flat(&self, line: &[u8]) -> Result<Option<Map<String, Value>>, serde_json::Error> {
         // Nearly all nested lines are told here.
         if self.prefix.is_empty() || self.quoted.find(line).is_none() {
-            return serde_json::from_slice(line).map_err(json);
+            return Ok(None);
         }
-        let members: Map<String, Value> = serde_json::from_slice(line).map_err(json)?;
+        let members: Map<String, Value> = serde_json::from_slice(line)?;
         let is_flat = members
             .keys()
             .any(|name| name.strip_prefix(&self.prefix) == Some("type"));
-        if !is_flat {
-            return serde_json::from_slice(line).map_err(json);
-        }
-        self.of_flat(members)
+        Ok(is_flat.then_some(members))
     }
 
     fn of_flat(&self, members: Map<String, Value>) -> Result<Raw, Unreadable> {
@@ -112,5 +135,29 @@ impl Default for Prefix {
     /// As the product's own.
     fn default() -> Self {
         Self::new("_")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seq::Seq;
+
+    #[test]
+    fn a_flat_line_is_placed_by_its_own_seq_and_not_by_a_column_of_that_name() {
+        let text = "00000001.0000000a.0000000000000a25.00000011";
+        let at = Standing::At(Seq::parse(text).expect("a seq"));
+        let of = |line: String| Prefix::default().standing(line.as_bytes());
+        let flat = format!(r#"{{"_type":"insert","seq":7,"_seq":"{text}"}}"#);
+        assert_eq!(of(flat), at);
+        let nested = format!(r#"{{"type":"insert","seq":"{text}","data":{{"_type":1}}}}"#);
+        assert_eq!(of(nested), at);
+        for (line, standing) in [
+            (r#"{"_type":"insert","seq":7}"#, Standing::Nowhere),
+            (r#"{"_type":"insert","_seq":7}"#, Standing::Unreadable),
+            (r#"{"_type":"insert","_seq":"x"}"#, Standing::Unreadable),
+        ] {
+            assert_eq!(of(line.to_owned()), standing, "{line}");
+        }
     }
 }

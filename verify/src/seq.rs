@@ -31,6 +31,7 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Of a nested line.
     pub fn of(line: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Placed<'a> {
@@ -39,8 +40,14 @@ impl Standing {
         }
         match serde_json::from_slice(line) {
             Err(_) => Self::Unreadable,
-            Ok(Placed { seq: None }) => Self::Nowhere,
-            Ok(Placed { seq: Some(seq) }) => Seq::parse(&seq).map_or(Self::Unreadable, Self::At),
+            Ok(Placed { seq }) => Self::of_seq(seq.as_deref()),
+        }
+    }
+
+    pub fn of_seq(seq: Option<&str>) -> Self {
+        match seq {
+            None => Self::Nowhere,
+            Some(text) => Seq::parse(text).map_or(Self::Unreadable, Self::At),
         }
     }
 }

@@ -205,7 +205,7 @@ fn sort(
     place: Place<'_>,
     line: &[u8],
 ) -> Result<(), Failure> {
-    match Standing::of(line) {
+    match audit.standing(line) {
         Standing::At(seq) => sorting.push(seq, line),
         Standing::Unreadable => judged(audit.take(place, line).map(drop)),
         Standing::Nowhere => Err(Failure::definite("a line has no `seq`, by which lines are put in order")
