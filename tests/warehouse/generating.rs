@@ -66,10 +66,7 @@ async fn an_alter_is_told_by_the_stream_and_cured_as_the_diff_says() -> anyhow::
             .code(),
         Some(0)
     );
-    let program = world.program.as_mut().expect("it runs");
-    program
-        .wait_for_line("copied", std::time::Duration::from_secs(120))
-        .await?;
+    world.copied().await?;
     world.settle().await?;
     let columns = "id, quantity, note, price, paid";
     let sql = format!("SELECT {columns} FROM shop.orders ORDER BY id");

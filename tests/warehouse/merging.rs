@@ -170,10 +170,7 @@ async fn rows_that_were_there_before_come_by_a_copy_and_its_end_is_noted() -> an
         .mysql
         .exec("UPDATE shop.orders SET note = 'changed' WHERE id % 10 = 0")
         .await?;
-    let program = world.program.as_mut().expect("it runs");
-    program
-        .wait_for_line("copied", std::time::Duration::from_secs(120))
-        .await?;
+    world.copied().await?;
     world.settle().await?;
     world.ensure_orders_equal().await?;
     let copy = format!("SELECT row_count FROM {SCHEMA}.copies WHERE table_name = 'orders'");

@@ -11,7 +11,9 @@ use anyhow::{Context, ensure};
 use headwater_harness::{
     program::Finished,
     road::{Options, Road, SCHEMA},
+    wait::Deadline,
 };
+use serde_json::Value;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_headwater");
 const WITHIN: Duration = Duration::from_secs(120);
@@ -124,6 +126,21 @@ impl World {
     pub async fn settle(&mut self) -> anyhow::Result<()> {
         self.settle_and_load().await?;
         self.merge().await
+    }
+
+    /// Every copy that was asked for has ended.
+    pub async fn copied(&self) -> anyhow::Result<()> {
+        let program = self.program.as_ref().context("the program does not run")?;
+        let deadline = Deadline::after(WITHIN, "the copies to end");
+        loop {
+            let status = program.status().await?;
+            let copies = status.get("copies").and_then(Value::as_array);
+            let is_complete = |copy: &Value| copy.get("state") == Some(&"complete".into());
+            if copies.is_some_and(|copies| !copies.is_empty() && copies.iter().all(is_complete)) {
+                return Ok(());
+            }
+            deadline.pause().await?;
+        }
     }
 
     /// Both give the same rows for a query that both understand.

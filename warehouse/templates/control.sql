@@ -107,8 +107,16 @@ BEGIN
   INSERT INTO {{ control }}.lines (database_name, table_name, type, seq, line)
   SELECT {{ line.database_name }}, {{ line.table_name }}, {{ line.type }}, {{ line.seq }}, i.line
   FROM {{ control }}.incoming i
-  WHERE {{ line.database_name }} IS NOT NULL AND {{ line.table_name }} IS NOT NULL AND {{ line.type }} IS NOT NULL
+  WHERE {{ line.database_name }} IS NOT NULL AND {{ line.table_name }} <> '' AND {{ line.type }} IS NOT NULL
     AND {{ line.seq }} IS NOT NULL;
+
+  -- Statements about a whole database have no table.
+  INSERT INTO {{ control }}.statements (id, database_name, table_name, seq, position, merged_at, statement)
+  SELECT DISTINCT {{ line.id }}, {{ line.database_name }}, '', {{ line.seq }}, {{ line.position }}, {{ now }},
+    {{ line.statement }}
+  FROM {{ control }}.incoming i LEFT JOIN {{ control }}.statements s ON s.id = {{ line.id }}
+  WHERE {{ line.database_name }} IS NOT NULL AND {{ line.table_name }} = '' AND {{ line.id }} IS NOT NULL
+    AND {{ line.type }} = 'ddl' AND {{ line.seq }} IS NOT NULL AND s.id IS NULL;
 
   INSERT INTO {{ control }}.whole (seq, position, is_merged)
   SELECT DISTINCT {{ line.complete_seq }}, {{ line.complete_position }}, FALSE

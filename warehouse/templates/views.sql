@@ -26,7 +26,11 @@ WHERE q.place = 1;
 -- Statements that the generated SQL does not know yet: run `headwater warehouse {{ dialect }} --diff`.
 CREATE OR REPLACE VIEW {{ control }}.pending_statements AS
 SELECT s.database_name, s.table_name, s.seq, s.position, s.merged_at, s.statement
-FROM {{ control }}.statements s JOIN {{ control }}.tables t
+FROM {{ control }}.statements s JOIN (
+  SELECT database_name, table_name, applied_at FROM {{ control }}.tables
+  UNION ALL
+  SELECT database_name, '', MIN(applied_at) FROM {{ control }}.tables GROUP BY database_name
+) t
   ON t.database_name = s.database_name AND t.table_name = s.table_name
 WHERE s.merged_at >= t.applied_at;
 
