@@ -1,11 +1,11 @@
-//! Rows per second that one core decodes and writes as native events: an orders table of 12 columns,
-//! from row images to lines. `cargo bench --bench encode`
+//! Rows per second that one core decodes and writes as native events, nested and flat: an orders table of 12
+//! columns, from row images to lines. `cargo bench --bench encode`
 //!
 //! Not here: the checksum, the table map, the pipeline around it.
 
 use std::{hint::black_box, sync::Arc, time::Instant};
 
-use headwater::encode::native::NativeEncoder;
+use headwater::encode::native::{LineLayout, NativeEncoder, NativePlan};
 use headwater_actors::ports::encoder::{Encoder, RowEvent};
 use headwater_binlog::{
     Error,
@@ -22,9 +22,20 @@ const ROUNDS: u32 = 50_000;
 const UUID: Uuid = Uuid([0x1b; 16]);
 
 fn main() -> Result<(), Error> {
-    for kind in [RowsKind::Insert, RowsKind::Update] {
+    use {LineLayout::*, RowsKind::*};
+    for (kind, layout) in [
+        (Insert, Nested),
+        (Insert, Flat),
+        (Update, Nested),
+        (Update, Flat),
+    ] {
         let block = block(kind);
-        let mut encoder = NativeEncoder::new(UUID).plan(&block.table);
+        let plan = NativePlan {
+            layout,
+            ..NativePlan::default()
+        };
+        let encoder = NativeEncoder::new(UUID).with_fields(&plan);
+        let mut encoder = encoder.plan(&block.table);
         let mut lines = Vec::new();
         let (mut rows, mut bytes) = (0_u64, 0_u64);
         let start = Instant::now();
@@ -47,7 +58,7 @@ fn main() -> Result<(), Error> {
         }
         let seconds = start.elapsed().as_secs_f64();
         println!(
-            "{kind:?}: {:.0} rows/s, {:.0} MB/s, {} bytes a line",
+            "{kind:?}, {layout:?}: {:.0} rows/s, {:.0} MB/s, {} bytes a line",
             rows as f64 / seconds,
             bytes as f64 / seconds / 1e6,
             bytes / rows
