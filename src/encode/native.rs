@@ -206,8 +206,6 @@ impl NativeTable {
             self.write_key::<SHAPED>(data, before, out)?;
             out.extend_from_slice(if FLAT { b"}" } else { b"},\"data\":{" });
         }
-        let is_last = event.last && self.block.shows_last;
-        let has_old = before.is_some() && self.carries.old;
         match before {
             Some(before) if self.carries.old => {
                 self.write_update::<SHAPED, FLAT>(before, data, out)?;
@@ -222,7 +220,17 @@ impl NativeTable {
             }
             _ => self.write_data::<SHAPED, FLAT>(data, out)?,
         }
-        if !FLAT || has_old {
+        let is_last = event.last && self.block.shows_last;
+        match (FLAT, is_last) {
+            (false, false) => out.extend_from_slice(b"}}"),
+            (false, true) => out.extend_from_slice(b"},\"last\":true}"),
+            (true, _) => self.end_flat(before.is_some() && self.carries.old, is_last, out),
+        }
+        Ok(())
+    }
+
+    fn end_flat(&self, has_old: bool, is_last: bool, out: &mut Vec<u8>) {
+        if has_old {
             out.push(b'}');
         }
         if is_last {
@@ -230,7 +238,6 @@ impl NativeTable {
             out.extend_from_slice(b"true");
         }
         out.push(b'}');
-        Ok(())
     }
 
     fn write_key<const SHAPED: bool>(
