@@ -4,6 +4,7 @@
 //! Supervisor and waits for its end or a signal. Nothing is decided here: what a generation needs before
 //! it reads stands in `launch`, what is checked in `check`.
 
+mod audit;
 mod check;
 mod column_checks;
 mod ending;
@@ -40,6 +41,7 @@ use headwater_actors::{
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
 pub use self::{
+    audit::{AuditMode, audit},
     check::{Creates, check},
     position::position_set,
     replay_letters::replay_dead_letters,

@@ -111,6 +111,7 @@ impl Plan {
         let top = top.plan(&common)?;
         let routes = routes::routes(loaded, &common)?;
         let source = settings.source.plan()?;
+        let warehouse = settings.warehouse.plan(&source.aws)?;
         let work = work(&source, settings.source.tables(), &sink, &routes);
         let checkpoint = settings.checkpoint.plan(&source, work)?;
         let tables = checkpoint.tables_sent(settings.source.tables())?;
@@ -139,7 +140,7 @@ impl Plan {
             shutdown_grace: settings.shutdown.grace()?,
             memory: settings.memory.plan(&sink, routes.iter().chain([&top]))?,
             writer_threads: settings.workers.threads()?,
-            warehouse: settings.warehouse.plan()?,
+            warehouse,
             sink,
             routes,
             top,

@@ -278,7 +278,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Error> {
         }
         command => command,
     };
-    let loaded = load(&cli.sources)?;
+    let mut sources = cli.sources;
+    if let Command::Warehouse(command) = &command {
+        sources.set.extend(command.setting());
+    }
+    let loaded = load(&sources)?;
     if let Command::Config { .. } = command {
         terminal::page(&loaded.to_toml()).map_err(anyhow::Error::from)?;
         return Ok(Exit::Success);

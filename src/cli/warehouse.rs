@@ -1,6 +1,6 @@
 //! `warehouse`: arguments in, what `pipeline` is to do out.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use headwater_warehouse::dialect::Dialect;
@@ -8,7 +8,7 @@ use headwater_warehouse::dialect::Dialect;
 use super::Error;
 use crate::{
     exit::Exit,
-    pipeline::{self, WarehouseMode},
+    pipeline::{self, AuditMode, WarehouseMode},
     plan::Plan,
 };
 
@@ -18,6 +18,30 @@ pub(super) enum WarehouseCommand {
     Redshift(GenerateArgs),
     /// The same for PostgreSQL 15, to try it out
     Postgres(GenerateArgs),
+    /// Compare the warehouse of warehouse.url with MySQL, row by row, also while both go on; exit code 1 if they differ
+    Audit(AuditArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    /// The folder that was generated and applied
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Instead of warehouse.url
+    #[arg(long, value_name = "postgres://USER@HOST:PORT/DATABASE")]
+    target: Option<String>,
+    /// How long a warehouse that is behind is waited for
+    #[arg(long, value_name = "SECS", default_value_t = 3_600)]
+    wait_secs: u64,
+    /// Rows of one table, at 17 bytes of memory each; a table with more is refused
+    #[arg(long, value_name = "N", default_value_t = 20_000_000)]
+    rows_max: usize,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Patterns as in source.tables; without any all tables of the folder are meant
+    #[arg(value_name = "DB.TABLE")]
+    tables: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -34,6 +58,7 @@ pub(super) fn run(plan: &Plan, command: WarehouseCommand) -> Result<Exit, Error>
     let (dialect, arguments) = match command {
         WarehouseCommand::Redshift(arguments) => (Dialect::Redshift, arguments),
         WarehouseCommand::Postgres(arguments) => (Dialect::Postgres, arguments),
+        WarehouseCommand::Audit(arguments) => return audit(plan, arguments),
     };
     pipeline::ensure_mergeable(plan).map_err(Error::Plan)?;
     let mode = WarehouseMode {
@@ -42,4 +67,28 @@ pub(super) fn run(plan: &Plan, command: WarehouseCommand) -> Result<Exit, Error>
         is_diff: arguments.diff,
     };
     Ok(pipeline::warehouse(plan, &mode)?)
+}
+
+fn audit(plan: &Plan, arguments: AuditArgs) -> Result<Exit, Error> {
+    pipeline::ensure_mergeable(plan).map_err(Error::Plan)?;
+    let mode = AuditMode {
+        folder: arguments.dir,
+        tables: arguments.tables,
+        wait: Duration::from_secs(arguments.wait_secs),
+        rows_max: arguments.rows_max,
+        is_json: arguments.json,
+    };
+    Ok(pipeline::audit(plan, &mode)?)
+}
+
+impl WarehouseCommand {
+    /// The setting that an argument stands for, as `--set` has it.
+    pub(super) fn setting(&self) -> Option<String> {
+        match self {
+            Self::Audit(AuditArgs { target, .. }) => {
+                target.as_ref().map(|url| format!("warehouse.url={url}"))
+            }
+            Self::Redshift(_) | Self::Postgres(_) => None,
+        }
+    }
 }

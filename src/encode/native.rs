@@ -29,10 +29,10 @@ use headwater_binlog::{
     schema::{ColumnKind, Table},
 };
 
-pub use self::names::LineLayout;
 pub use self::options::{
     Documents, NativeField, NativeOptions, NativePlan, Statements, ensure_prefix,
 };
+pub use self::{names::LineLayout, origin::sorted_seq};
 use super::{
     columns::{self, ColumnPlan, KeyColumn, OLD_KEPT_BYTES_MAX, next_cell},
     shape::{InvalidText, ShapeRules, Treatment},

@@ -87,24 +87,37 @@ pub fn ensure_mergeable(plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes the files, or prints what has changed. Exit 1 when something has.
-pub fn warehouse(plan: &Plan, mode: &WarehouseMode) -> anyhow::Result<Exit> {
-    let (tables, mut left_out) = system::start()?.block_on(tables(plan))?;
+/// What would be generated now.
+///
+/// # Errors
+/// When no server answers, it logs parts of rows, or two tables would have one name.
+pub(super) async fn current(plan: &Plan, dialect: Dialect) -> Result<Generated, Failure> {
+    let (tables, left_out) = tables(plan).await?;
     let request = Request {
-        dialect: mode.dialect,
+        dialect,
         control_schema: &plan.warehouse.schema,
         choices: plan.warehouse.choices,
         is_by_key: !matches!(plan.ordering, OrderingKey::Table),
         tables: &tables,
     };
-    let generated = generate(&request)?;
-    left_out.extend(generated.left_out.iter().cloned());
+    let mut generated = generate(&request).map_err(|error| {
+        Failure::definite("generate the SQL of the warehouse")
+            .because(error)
+            .with_hint("leave a table out of source.tables, or choose another warehouse.schema")
+    })?;
+    generated.left_out.extend(left_out);
+    Ok(generated)
+}
+
+/// Writes the files, or prints what has changed. Exit 1 when something has.
+pub fn warehouse(plan: &Plan, mode: &WarehouseMode) -> anyhow::Result<Exit> {
+    let generated = system::start()?.block_on(current(plan, mode.dialect))?;
     let before = manifest(&mode.out)?;
     if mode.is_diff {
         return say_diff(&mode.out, before.as_ref(), &generated.manifest);
     }
     write(&mode.out, before.as_ref(), &generated)?;
-    say(&mode.out, &generated, &left_out)?;
+    say(&mode.out, &generated)?;
     Ok(Exit::Success)
 }
 
@@ -145,7 +158,7 @@ fn source_table(shape: &ShapePlan, table: Table, columns: Vec<ListedColumn>) -> 
 }
 
 /// Of the folder, where there is one.
-fn manifest(folder: &Path) -> Result<Option<Manifest>, Failure> {
+pub(super) fn manifest(folder: &Path) -> Result<Option<Manifest>, Failure> {
     let path = folder.join(MANIFEST_FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -201,7 +214,7 @@ fn write(folder: &Path, before: Option<&Manifest>, generated: &Generated) -> Res
     Ok(())
 }
 
-fn say(folder: &Path, generated: &Generated, left_out: &[LeftOut]) -> io::Result<()> {
+fn say(folder: &Path, generated: &Generated) -> io::Result<()> {
     let tables = generated.manifest.tables.len();
     terminal::line(&format!(
         "{tables} tables, {} files in {}; README.md there says how to apply them",
@@ -212,7 +225,7 @@ fn say(folder: &Path, generated: &Generated, left_out: &[LeftOut]) -> io::Result
         table,
         reason,
         remedy,
-    } in left_out
+    } in &generated.left_out
     {
         terminal::line(&format!("{table} is left out: {reason}; {remedy}"))?;
     }

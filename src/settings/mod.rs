@@ -35,13 +35,14 @@ use crate::options;
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
 
 /// The keys that only the environment may set, and the key beside each that names a file instead.
-const SECRETS: [(&str, &str); 3] = [
+const SECRETS: [(&str, &str); 4] = [
     (
         "checkpoint.mysql.password",
         "checkpoint.mysql.password_file",
     ),
     ("source.password", "source.password_file"),
     ("mask.hash_salt", "mask.hash_salt_file"),
+    ("warehouse.password", "warehouse.password_file"),
 ];
 
 /// Where settings come from, beside the defaults.

@@ -56,9 +56,13 @@ const VENDORS: &[(&str, &[&str])] = &[
     ),
     ("socket2", &["src/mysql/"]),
     ("tempfile", &["src/pipeline/verify/"]),
+    (
+        "tokio_postgres",
+        &["src/pipeline/audit/table", "src/warehouse/"],
+    ),
     ("tokio_rustls", &["src/mysql/"]),
     ("tracing_subscriber", &["src/telemetry/"]),
-    ("webpki_roots", &["src/mysql/"]),
+    ("webpki_roots", &["src/mysql/", "src/warehouse/"]),
 ];
 
 /// What the crates below the program must not name. (binlog: bytes in, changes out.)

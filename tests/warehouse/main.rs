@@ -1,5 +1,6 @@
 //! From a real MySQL by the built program into a warehouse, over the whole road.
 
+mod auditing;
 mod generating;
 mod merging;
 mod road;

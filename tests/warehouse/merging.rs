@@ -189,23 +189,7 @@ async fn the_cut_over_all_tables_moves_up_to_the_end_of_the_log() -> anyhow::Res
         .mysql
         .exec("UPDATE shop.orders SET quantity = 0")
         .await?;
-    let (file, offset) = world.mysql.position().await?;
-    let wanted = format!("{file}:{offset}");
-    let deadline = headwater_harness::wait::Deadline::after(
-        std::time::Duration::from_secs(120),
-        "the cut to reach the end",
-    );
-    loop {
-        world.settle().await?;
-        let reached = world
-            .postgres
-            .query_rows(&format!("SELECT position FROM {SCHEMA}.complete_to"))
-            .await?;
-        if reached == [[Some(wanted.clone())]] {
-            break;
-        }
-        deadline.pause().await?;
-    }
+    world.complete().await?;
     let by_table = format!("SELECT COUNT(*) FROM {SCHEMA}.complete_to_by_table");
     assert_eq!(world.value(&by_table).await?, "2");
     world.ensure_orders_equal().await

@@ -128,6 +128,21 @@ impl World {
         self.merge().await
     }
 
+    /// All that MySQL has logged by now is merged in all tables, and the warehouse says so.
+    pub async fn complete(&mut self) -> anyhow::Result<()> {
+        let (file, offset) = self.mysql.position().await?;
+        let end = [Some(format!("{file}:{offset}"))];
+        let reached = format!("SELECT position FROM {SCHEMA}.complete_to");
+        let deadline = Deadline::after(WITHIN, "the cut to reach the end of the log");
+        loop {
+            self.settle().await?;
+            if self.postgres.query_rows(&reached).await? == [end.clone()] {
+                return Ok(());
+            }
+            deadline.pause().await?;
+        }
+    }
+
     /// Every copy that was asked for has ended.
     pub async fn copied(&self) -> anyhow::Result<()> {
         let program = self.program.as_ref().context("the program does not run")?;

@@ -119,4 +119,28 @@ impl Dialect {
             Self::Postgres => postgres::time_of(microseconds),
         }
     }
+
+    /// The column as text, for [`crate::canon::of_warehouse`].
+    pub fn shown(self, column: &str, stored: Stored) -> String {
+        match (self, stored) {
+            (Self::Redshift, Stored::Binary { .. }) => format!("FROM_VARBYTE({column}, 'hex')"),
+            (Self::Postgres, Stored::Binary { .. }) => format!("ENCODE({column}, 'hex')"),
+            (Self::Redshift, Stored::Document) => redshift::document_text(column),
+            (_, Stored::Varchar { .. }) => column.to_owned(),
+            _ => format!("{column}::VARCHAR"),
+        }
+    }
+
+    /// Whether the column can be shown whole.
+    pub fn is_too_long(self, column: &str, stored: Stored) -> Option<String> {
+        match (self, stored) {
+            (Self::Redshift, Stored::Document) => Some(redshift::is_long(column)),
+            _ => None,
+        }
+    }
+
+    /// What a session is told first.
+    pub fn session(self) -> &'static str {
+        "SET extra_float_digits TO 2; SET datestyle TO 'ISO, YMD'"
+    }
 }

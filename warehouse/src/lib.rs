@@ -5,6 +5,8 @@
 //! PostgreSQL is the one that Redshift runs. No I/O, no clock: who reads MySQL, writes files or asks a warehouse is
 //! outside.
 
+pub mod audit;
+pub mod canon;
 pub mod dialect;
 pub mod diff;
 pub mod generate;

@@ -84,6 +84,19 @@ pub(super) fn time_of(microseconds: &str) -> String {
     )
 }
 
+/// JSON_SERIALIZE fails beyond what a VARCHAR has.
+/// <https://docs.aws.amazon.com/redshift/latest/dg/JSON_SERIALIZE.html>
+pub(super) fn document_text(column: &str) -> String {
+    format!(
+        "CASE WHEN NOT {} THEN JSON_SERIALIZE({column}) END",
+        is_long(column)
+    )
+}
+
+pub(super) fn is_long(column: &str) -> String {
+    format!("COALESCE(JSON_SIZE({column}), 0) > {VARCHAR_BYTES_MAX}")
+}
+
 fn path(member: Member<'_>) -> String {
     format!("{}.{}", member.source, quoted(member.name))
 }

@@ -253,9 +253,11 @@ fn statements_ends_of_snapshots_and_heartbeats_have_prefixed_fields_and_no_other
         count: 4,
         run: None,
     };
+    let at = |offset| Position::new(FileName::parse("binlog.000001").expect("a name"), offset);
     let heartbeat = Heartbeat {
-        position: Position::new(FileName::parse("binlog.000001").expect("a name"), 2401),
+        position: at(2401),
         commit_us: 7,
+        complete: Some(at(4)),
     };
     let event = HeartbeatEvent {
         heartbeat: &heartbeat,
@@ -268,7 +270,8 @@ fn statements_ends_of_snapshots_and_heartbeats_have_prefixed_fields_and_no_other
         String::from_utf8(out).expect("UTF-8"),
         concat!(
             r#"{"_type":"heartbeat","_database":"shop","_table":"orders","_lane":0,"_lanes":4,"_ts_us":7,"#,
-            r#""_seq":"00000001.00000001.0000000000000961.00000000","_position":"binlog.000001:2401"}"#
+            r#""_seq":"00000001.00000001.0000000000000961.00000000","_position":"binlog.000001:2401","#,
+            r#""_complete_seq":"00000001.00000001.0000000000000004.00000000","_complete_position":"binlog.000001:4"}"#
         )
     );
 }

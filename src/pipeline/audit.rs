@@ -1,0 +1,324 @@
+//! `warehouse audit`: are the tables in the warehouse equal to MySQL, at a position that can be named?
+//!
+//! The mark is the stored position: all before it is delivered, and visible to the SELECTs that read MySQL. A table is
+//! clean when each row of the warehouse that is not newer than the mark is what MySQL has. Else the warehouse may still
+//! be merging what changed since: it is read again, until it is clean, or all up to the end of what MySQL was read at
+//! is merged, or the time to wait is over. Nothing is written on either side.
+//!
+//! What is compared, and how, stands in `headwater-warehouse`. Not here: which SQL made the tables.
+
+mod report;
+mod source;
+mod table;
+
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use headwater_actors::{failure::Failure, ports::snapshot::Sent, printable::printable_json};
+use headwater_binlog::position::Position;
+use headwater_warehouse::{
+    audit::{Rows, Wrong},
+    generate::MANIFEST_FILE,
+    manifest::Manifest,
+    names::{literal, quoted},
+    table::Target,
+};
+use tokio::time::sleep;
+
+use self::{
+    report::{Keys, Report, TableReport},
+    source::Reader,
+    table::Columns,
+};
+use super::{system, warehouse::current};
+use crate::{
+    checkpoint,
+    encode::{
+        native::{NativeEncoder, sorted_seq},
+        shape::ShapeRules,
+    },
+    exit::Exit,
+    mysql::{MySqlSnapshots, SnapshotLimits},
+    plan::Plan,
+    terminal,
+    warehouse::target::Warehouse,
+};
+
+/// Of a source that is busier than the settings allow.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// Between two readings of a warehouse that is behind.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+const KEYS_SHOWN: usize = 10;
+
+/// What to compare.
+#[derive(Debug, Clone)]
+pub struct AuditMode {
+    /// That was generated and applied.
+    pub folder: PathBuf,
+    /// Patterns; without any all tables of the folder.
+    pub tables: Vec<String>,
+    /// How long a warehouse that is behind is waited for.
+    pub wait: Duration,
+    /// Rows of one table, 17 bytes each; a table with more is refused.
+    pub rows_max: usize,
+    pub is_json: bool,
+}
+
+/// Exit 1 when something differs.
+pub fn audit(plan: &Plan, mode: &AuditMode) -> anyhow::Result<Exit> {
+    let report = system::start()?.block_on(run(plan, mode))?;
+    let page = match mode.is_json {
+        true => printable_json(serde_json::to_string(&report)?),
+        false => report.to_string(),
+    };
+    terminal::page(&format!("{page}\n"))?;
+    Ok(if report.is_clean() {
+        Exit::Success
+    } else {
+        Exit::Halted
+    })
+}
+
+async fn run(plan: &Plan, mode: &AuditMode) -> Result<Report, Failure> {
+    let path = mode.folder.join(MANIFEST_FILE);
+    let manifest = super::warehouse::manifest(&mode.folder)?.ok_or_else(|| {
+        Failure::definite(format!("{} is not there", path.display()))
+            .with_hint("name the folder that headwater warehouse has written, with --dir")
+    })?;
+    let targets = wanted(&manifest, &mode.tables)?;
+    let target = plan.warehouse.target.as_ref().ok_or_else(|| {
+        Failure::definite("warehouse.url is empty, so no warehouse can be asked")
+            .with_hint("set warehouse.url, or say --target postgres://USER@HOST:PORT/DATABASE")
+    })?;
+    ensure_current(plan, &manifest).await?;
+    let warehouse = target.connect(manifest.dialect.session()).await?;
+    let auditor = Auditor {
+        plan,
+        mode,
+        manifest: &manifest,
+        warehouse,
+    };
+    let mut tables = Vec::with_capacity(targets.len());
+    for target in targets {
+        tables.push(auditor.table(target).await?);
+    }
+    Ok(Report { tables })
+}
+
+fn wanted<'m>(manifest: &'m Manifest, patterns: &[String]) -> Result<Vec<&'m Target>, Failure> {
+    let all = manifest.tables.iter();
+    if patterns.is_empty() {
+        return Ok(all.collect());
+    }
+    let filter = headwater_actors::filter::TableFilter::new(patterns).map_err(|error| {
+        Failure::definite(error.to_string()).with_hint("write patterns as in source.tables")
+    })?;
+    let targets: Vec<&Target> = all
+        .filter(|target| filter.includes(&target.name()))
+        .collect();
+    match targets.is_empty() {
+        true => Err(Failure::definite("no generated table has such a name")
+            .with_hint(format!("{MANIFEST_FILE} lists them"))),
+        false => Ok(targets),
+    }
+}
+
+/// A table that was altered since is not the one that is merged.
+async fn ensure_current(plan: &Plan, manifest: &Manifest) -> Result<(), Failure> {
+    let now = current(plan, manifest.dialect).await?;
+    let changed = headwater_warehouse::diff::diff(manifest, &now.manifest).map_err(|error| {
+        Failure::definite(error.to_string())
+            .with_hint("name the folder that was generated with these settings")
+    })?;
+    match changed.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::definite(
+            "tables were altered in MySQL since the folder was generated",
+        )
+        .with_hint("do what headwater warehouse --diff says, then audit")),
+    }
+}
+
+struct Auditor<'a> {
+    plan: &'a Plan,
+    mode: &'a AuditMode,
+    manifest: &'a Manifest,
+    warehouse: Warehouse,
+}
+
+/// Where MySQL was read.
+struct Mark {
+    sent: Sent,
+    /// As lines have it.
+    seq: String,
+    epoch: u32,
+    server: headwater_binlog::gtid::Uuid,
+}
+
+impl Auditor<'_> {
+    async fn table(&self, target: &Target) -> Result<TableReport, Failure> {
+        let mark = self.mark().await?;
+        let columns = Columns::of(target);
+        let mut rows = Rows::default();
+        let mut take = |line: &[u8]| {
+            if self.mode.rows_max <= rows.len() {
+                return Err(Failure::definite(format!(
+                    "{} has more than {} rows",
+                    target.name(),
+                    self.mode.rows_max
+                ))
+                .with_hint("raise --rows-max, at 17 bytes a row"));
+            }
+            let (key, values) = columns.of_line(line)?;
+            rows.push(&key, &values);
+            Ok(())
+        };
+        let end = self.read_source(&mark, target, &mut take).await?;
+        let goal = sorted_seq(mark.epoch, &end);
+        let began = Instant::now();
+        let mut is_last = false;
+        loop {
+            let reached = self.reached(target).await?;
+            let (mut report, missing) = self.compare(&mark, target, &columns, &mut rows).await?;
+            let is_final = is_last || began.elapsed() >= self.mode.wait;
+            if report.compared.is_clean() || is_final {
+                if !report.compared.is_clean()
+                    && reached.as_ref().is_none_or(|reached| *reached < goal)
+                {
+                    let waited = began.elapsed().as_secs();
+                    let reached = reached.as_deref().unwrap_or("nothing");
+                    report.behind = Some(format!(
+                        "the warehouse is behind: merged up to {reached}, MySQL was read up to {goal} (waited {waited} s)"
+                    ));
+                }
+                report.keys.missing = self.missing_keys(&mark, target, &columns, &missing).await?;
+                return Ok(report);
+            }
+            // What is merged was read before it was compared, so one more look is the last.
+            is_last = reached.is_some_and(|reached| goal <= reached);
+            sleep(AGAIN_AFTER).await;
+        }
+    }
+
+    async fn mark(&self) -> Result<Mark, Failure> {
+        let stored = checkpoint::peek(&self.plan.checkpoint, &self.plan.name).await?;
+        let checkpoint = stored.checkpoint.ok_or_else(|| {
+            Failure::definite("the pipeline has stored no position yet")
+                .with_hint("let headwater run deliver something first, and audit with its settings")
+        })?;
+        let position = checkpoint.resume.mark.position.clone();
+        Ok(Mark {
+            seq: sorted_seq(checkpoint.home.epoch, &position),
+            epoch: checkpoint.home.epoch,
+            server: checkpoint.home.server_uuid,
+            sent: Sent {
+                position,
+                gtids: checkpoint.resume.gtid_set,
+            },
+        })
+    }
+
+    async fn read_source(
+        &self,
+        mark: &Mark,
+        target: &Target,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<Position, Failure> {
+        let plan = self.plan;
+        let limits = SnapshotLimits {
+            source_threads_running_max: plan.snapshot.threads_running_max,
+            replica_lag_secs_max: plan.snapshot.replica_lag_secs_max,
+        };
+        let source = MySqlSnapshots::new(plan.source.clone(), mark.server, 1, limits);
+        let encoder = NativeEncoder::new(mark.server)
+            .with_shape(ShapeRules::new(&plan.shape, plan.errors.invalid_text))
+            .with_fields(&plan.native);
+        let reader = Reader {
+            source: &source,
+            encoder: &encoder,
+            sent: mark.sent.clone(),
+        };
+        let end = reader.read(&target.name(), take).await?;
+        Ok(end.unwrap_or_else(|| mark.sent.position.clone()))
+    }
+
+    /// How far the table is merged, as a `seq`.
+    async fn reached(&self, target: &Target) -> Result<Option<String>, Failure> {
+        let control = quoted(&self.manifest.control_schema);
+        let sql = format!(
+            "SELECT MAX(seq) FROM (SELECT seq FROM {control}.complete_to_by_table WHERE database_name = {} \
+             AND table_name = {} UNION ALL SELECT seq FROM {control}.complete_to) c",
+            literal(&target.database),
+            literal(&target.table)
+        );
+        self.warehouse.value(&sql).await
+    }
+
+    async fn compare(
+        &self,
+        mark: &Mark,
+        target: &Target,
+        columns: &Columns<'_>,
+        rows: &mut Rows,
+    ) -> Result<(TableReport, HashSet<u64>), Failure> {
+        let in_mysql = rows.len() as u64;
+        let mut reading = rows.begin(&mark.seq);
+        let (mut keys, mut not_compared) = (Keys::default(), 0);
+        self.warehouse
+            .rows(&columns.select(self.manifest.dialect), |row| {
+                let shown = columns.of_row(row);
+                if shown.is_too_long {
+                    not_compared += 1;
+                    reading.pass_over(shown.row.key);
+                    return Ok(());
+                }
+                let list = match reading.take(shown.row) {
+                    Some(Wrong::Extra) => &mut keys.extra,
+                    Some(Wrong::Different) => &mut keys.different,
+                    Some(Wrong::Missing) | None => return Ok(()),
+                };
+                if list.len() < KEYS_SHOWN {
+                    list.push(columns.key_of_row(row));
+                }
+                Ok(())
+            })
+            .await?;
+        let (compared, missing) = reading.finish();
+        let report = TableReport {
+            table: target.name().to_string(),
+            position: mark.sent.position.to_string(),
+            rows: in_mysql,
+            compared,
+            not_compared,
+            keys,
+            behind: None,
+        };
+        Ok((report, missing.into_iter().take(KEYS_SHOWN).collect()))
+    }
+
+    /// MySQL is asked again for the keys, of which only hashes were kept.
+    async fn missing_keys(
+        &self,
+        mark: &Mark,
+        target: &Target,
+        columns: &Columns<'_>,
+        missing: &HashSet<u64>,
+    ) -> Result<Vec<String>, Failure> {
+        let mut keys = Vec::new();
+        if missing.is_empty() {
+            return Ok(keys);
+        }
+        self.read_source(mark, target, &mut |line| {
+            let (key, _) = columns.of_line(line)?;
+            if missing.contains(&key.finish()) {
+                keys.push(columns.key_of_line(line)?);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(keys)
+    }
+}
