@@ -8,6 +8,7 @@ mod kills;
 mod neighbours;
 mod shapes;
 mod statements;
+mod uncommitted;
 mod windows;
 
 use crate::world::{STREAM, World, delivered};
@@ -31,7 +32,8 @@ const WITHIN: Duration = Duration::from_secs(240);
 /// What waits until all that was sent is visible: on servers with GTIDs, with locks, on MariaDB.
 const FIRST_MARKS: [&str; 3] = [
     "WAIT_FOR_EXECUTED_GTID_SET",
-    "LOCK TABLES",
+    // UNLOCK TABLES is none.
+    "\u{3}LOCK TABLES",
     "WITH CONSISTENT SNAPSHOT",
 ];
 /// The SELECT of a chunk, as it is prepared (COM_STMT_PREPARE).

@@ -6,6 +6,7 @@
 //! gives the server its own `server_id`, and the first one its own `server_uuid`.
 
 mod flavour;
+mod replicas;
 
 use std::{
     path::{Path, PathBuf},
@@ -18,6 +19,7 @@ use mysql_async::{Conn, OptsBuilder, Row, prelude::Queryable};
 use tempfile::TempDir;
 
 pub use flavour::Flavour;
+pub use replicas::{Held, Witness};
 
 use crate::{
     cache,
@@ -379,78 +381,6 @@ impl MySql {
             .as_mut()
             .context("the server is not running")?
             .signal(Signal::Continue)
-    }
-
-    /// Makes it a replica of `source`, by GTID; returns when both of its threads run.
-    ///
-    /// # Errors
-    /// When a statement fails or the threads do not come up; the message has their last error.
-    pub async fn replica_of(&self, source: &Self) -> anyhow::Result<()> {
-        let port = source.port();
-        let sql = match self.flavour {
-            Flavour::MySql => format!(
-                "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={port}, SOURCE_USER='root', \
-                 SOURCE_CONNECT_RETRY=1, SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1; START REPLICA"
-            ),
-            Flavour::MariaDb => format!(
-                "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='root', \
-                 MASTER_CONNECT_RETRY=1, MASTER_USE_GTID=slave_pos; START REPLICA"
-            ),
-        };
-        self.exec(&sql).await?;
-        let deadline = Deadline::after(Duration::from_secs(30), "the replica's threads to run");
-        loop {
-            let mut conn = self.conn().await?;
-            let status: Option<Row> = conn
-                .query_first("SHOW REPLICA STATUS")
-                .await
-                .context("ask the replica")?;
-            conn.disconnect().await.context("leave the server")?;
-            let status = status.context("the server is no replica")?;
-            let column = |name: &str| status.get::<String, _>(name).unwrap_or_default();
-            let runs = |thread: &str| {
-                ["Replica", "Slave"]
-                    .map(|word| format!("{word}_{thread}_Running"))
-                    .iter()
-                    .any(|name| column(name) == "Yes")
-            };
-            if runs("IO") && runs("SQL") {
-                return Ok(());
-            }
-            deadline.pause().await.with_context(|| {
-                format!(
-                    "it says: {} {}",
-                    column("Last_IO_Error"),
-                    column("Last_SQL_Error")
-                )
-            })?;
-        }
-    }
-
-    /// Waits until this replica has applied all that `source` has committed by now.
-    ///
-    /// # Errors
-    /// When it takes longer than a minute.
-    pub async fn caught_up_with(&self, source: &Self) -> anyhow::Result<()> {
-        let set = source.gtid_executed().await?;
-        let sql = match self.flavour {
-            Flavour::MySql => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{set}', 60)"),
-            Flavour::MariaDb => format!("SELECT MASTER_GTID_WAIT('{set}', 60)"),
-        };
-        let waited = self.query_value(&sql).await?;
-        ensure!(
-            waited == "0",
-            "the replica has not applied {set} within 60 s"
-        );
-        Ok(())
-    }
-
-    /// Ends its being a replica.
-    ///
-    /// # Errors
-    /// When the server refuses.
-    pub async fn promote(&self) -> anyhow::Result<()> {
-        self.exec("STOP REPLICA; RESET REPLICA ALL").await
     }
 }
 

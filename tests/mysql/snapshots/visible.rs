@@ -10,22 +10,18 @@ use headwater_actors::{
     ports::snapshot::{ChunkAnswer, Sent, SnapshotSource},
 };
 use headwater_binlog::position::{FileName, Position};
-use headwater_harness::{mysql::MySql, wait::Deadline};
-use tokio::task::JoinHandle;
+use headwater_harness::{
+    mysql::{Held, MySql, Witness},
+    wait::Deadline,
+};
 
 use super::copies::{ask, chunk, d, described, numbers, sent, snapshots};
 
 const WITHIN: Duration = Duration::from_secs(60);
 const TABLE: &str = "CREATE DATABASE d; CREATE TABLE d.t (k INT PRIMARY KEY, n INT); \
     INSERT INTO d.t VALUES (1, 10)";
-const ON_SOURCE: &str = "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'; \
-    SET GLOBAL rpl_semi_sync_source_enabled = ON, GLOBAL rpl_semi_sync_source_timeout = 3600000";
-const ON_REPLICA: &str = "INSTALL PLUGIN rpl_semi_sync_replica SONAME 'semisync_replica.so'; \
-    SET GLOBAL rpl_semi_sync_replica_enabled = ON";
-const MARIADB_SOURCE: &str = "SET GLOBAL rpl_semi_sync_master_enabled = ON; \
-    SET GLOBAL rpl_semi_sync_master_timeout = 3600000; \
-    SET GLOBAL rpl_semi_sync_master_wait_point = AFTER_SYNC";
-const MARIADB_REPLICA: &str = "SET GLOBAL rpl_semi_sync_slave_enabled = ON";
+/// Without GTIDs.
+const OFF: [&str; 2] = ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
 
 async fn end_of_log(server: &MySql) -> Position {
     let (file, offset) = server.position().await.expect("a position");
@@ -35,25 +31,12 @@ async fn end_of_log(server: &MySql) -> Position {
     }
 }
 
-/// A change that stands in the log, and is not committed while the replica stands still.
-struct Held {
-    sent: Sent,
-    update: JoinHandle<anyhow::Result<()>>,
-}
-
-async fn hold(server: &Arc<MySql>, replica: &mut MySql) -> Held {
+/// A change that stands in the log, and is not committed while the replica stands still: what has been sent then.
+async fn hold(server: &MySql, witness: &mut Witness) -> (Held, Sent) {
     let before = sent(server).await;
-    replica.pause().expect("paused");
-    let source = Arc::clone(server);
-    let update = tokio::spawn(async move { source.exec("UPDATE d.t SET n = 20").await });
-    let deadline = Deadline::after(WITHIN, "the change to be in the log");
-    let position = loop {
-        let position = end_of_log(server).await;
-        if position != before.position {
-            break position;
-        }
-        deadline.pause().await.expect("in time");
-    };
+    let held = witness.hold(server, "UPDATE d.t SET n = 20", "SELECT n FROM d.t");
+    let held = held.await.expect("held");
+    let position = end_of_log(server).await;
     let mut gtids = before.gtids.clone();
     let next = before.gtids.intervals().next().map(|(source, intervals)| {
         let last = intervals.last().expect("an interval").1;
@@ -64,17 +47,7 @@ async fn hold(server: &Arc<MySql>, replica: &mut MySql) -> Held {
             .add_range(&source, number, number)
             .expect("the next one");
     }
-    let seen = server.query_value("SELECT n FROM d.t").await;
-    assert_eq!(
-        seen.expect("a row"),
-        "10",
-        "the commit does not stand still"
-    );
-    assert!(!update.is_finished());
-    Held {
-        sent: Sent { position, gtids },
-        update,
-    }
+    (held, Sent { position, gtids })
 }
 
 /// As the pipeline would: asks again until there is an answer.
@@ -107,98 +80,60 @@ async fn waits(server: &MySql, statement: &str) {
 }
 
 /// While the replica stands still the chunk waits with this statement; then it has the new value.
-async fn sees_what_was_sent(server: MySql, mut replica: MySql, statement: &str) {
-    let server = Arc::new(server);
+async fn sees_what_was_sent(server: MySql, statement: &str) {
+    server.exec(TABLE).await.expect("a table");
+    let mut witness = Witness::of(&server).await.expect("semi-synchronous");
     let source: Arc<dyn SnapshotSource> = Arc::new(snapshots(&server).await);
     let now = sent(&server).await;
     let seen = described(&*source, &now, &d("t")).await;
-    let held = hold(&server, &mut replica).await;
-    let (reader, sent) = (Arc::clone(&source), held.sent.clone());
-    let description = Arc::clone(&seen.description);
+    let (held, sent) = hold(&server, &mut witness).await;
+    let (reader, description) = (Arc::clone(&source), Arc::clone(&seen.description));
     let reading = tokio::spawn(async move { read(&*reader, &description, &sent).await });
     waits(&server, statement).await;
     assert!(!reading.is_finished(), "it has not waited");
-    replica.resume().expect("goes on");
+    witness.let_go().expect("goes on");
     assert_eq!(reading.await.expect("no panic"), [20]);
-    held.update.await.expect("no panic").expect("updated");
+    held.committed().await.expect("updated");
 }
 
 #[tokio::test]
 async fn a_change_that_was_sent_before_its_commit_is_waited_for_by_gtid() {
-    let (server, replica) = (MySql::start(), MySql::start());
-    let (server, replica) = (server.await.expect("a server"), replica.await.expect("one"));
-    server.exec(ON_SOURCE).await.expect("semi-synchronous");
-    replica.exec(ON_REPLICA).await.expect("semi-synchronous");
-    replica.replica_of(&server).await.expect("replicates");
-    server.exec(TABLE).await.expect("a table");
-    sees_what_was_sent(server, replica, "WAIT_FOR_EXECUTED_GTID_SET").await;
+    let server = MySql::start().await.expect("a server");
+    sees_what_was_sent(server, "WAIT_FOR_EXECUTED_GTID_SET").await;
 }
 
 #[tokio::test]
 async fn a_change_that_was_sent_before_its_commit_is_waited_for_by_a_lock() {
-    const OFF: [&str; 2] = ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
-    let (server, replica) = (MySql::with(&OFF), MySql::with(&OFF));
-    let (server, replica) = (server.await.expect("a server"), replica.await.expect("one"));
-    server
-        .exec(&format!(
-            "GRANT LOCK TABLES ON *.* TO 'headwater'@'%'; {TABLE}; {ON_SOURCE}"
-        ))
-        .await
-        .expect("semi-synchronous");
-    let (file, offset) = server.position().await.expect("a position");
-    let port = server.port();
-    replica
-        .exec(&format!(
-            "{ON_REPLICA}; {TABLE}; CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', \
-             SOURCE_PORT={port}, SOURCE_USER='root', SOURCE_LOG_FILE='{file}', \
-             SOURCE_LOG_POS={offset}, GET_SOURCE_PUBLIC_KEY=1; START REPLICA"
-        ))
-        .await
-        .expect("replicates");
-    let deadline = Deadline::after(WITHIN, "a semi-synchronous replica");
-    let status = "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_source_clients'";
-    while server.query_rows(status).await.expect("a status")[0][1].as_deref() != Some("1") {
-        deadline.pause().await.expect("in time");
-    }
-    sees_what_was_sent(server, replica, "LOCK TABLES").await;
+    let server = MySql::with(&OFF).await.expect("a server");
+    let grant = "GRANT LOCK TABLES ON *.* TO 'headwater'@'%'";
+    server.exec(grant).await.expect("granted");
+    sees_what_was_sent(server, "LOCK TABLES").await;
 }
 
 #[tokio::test]
 async fn a_consistent_snapshot_before_what_was_sent_is_not_read() {
-    let (server, mut replica) = (
-        MySql::mariadb(&[]).await.expect("a server"),
-        MySql::mariadb(&[]).await.expect("one"),
-    );
-    server.exec(MARIADB_SOURCE).await.expect("semi-synchronous");
-    replica
-        .exec(MARIADB_REPLICA)
-        .await
-        .expect("semi-synchronous");
-    replica.replica_of(&server).await.expect("replicates");
+    let server = MySql::mariadb(&[]).await.expect("a server");
     server.exec(TABLE).await.expect("a table");
-    let server = Arc::new(server);
+    let mut witness = Witness::of(&server).await.expect("semi-synchronous");
     let source = snapshots(&server).await;
     let now = sent(&server).await;
     let seen = described(&source, &now, &d("t")).await;
-    let held = hold(&server, &mut replica).await;
-    let failure = source.read(ask(&seen.description, &held.sent, 10)).await;
+    let (held, sent) = hold(&server, &mut witness).await;
+    let failure = source.read(ask(&seen.description, &sent, 10)).await;
     let failure: Failure = failure.expect_err("not committed");
     assert_eq!(failure.class, Class::Transient, "{failure}");
     assert!(
-        failure
-            .to_string()
-            .contains(&held.sent.position.to_string()),
+        failure.to_string().contains(&sent.position.to_string()),
         "{failure}"
     );
-    replica.resume().expect("goes on");
-    assert_eq!(read(&source, &seen.description, &held.sent).await, [20]);
-    held.update.await.expect("no panic").expect("updated");
+    witness.let_go().expect("goes on");
+    assert_eq!(read(&source, &seen.description, &sent).await, [20]);
+    held.committed().await.expect("updated");
 }
 
 #[tokio::test]
 async fn without_gtids_and_locks_time_passes_before_a_chunk() {
-    let server = MySql::with(&["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]).await;
-    let server = server.expect("a server");
+    let server = MySql::with(&OFF).await.expect("a server");
     server.exec(TABLE).await.expect("a table");
     let (source, now) = (snapshots(&server).await, sent(&server).await);
     let seen = described(&source, &now, &d("t")).await;
