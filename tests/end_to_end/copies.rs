@@ -6,6 +6,7 @@
 mod interruptions;
 mod kills;
 mod neighbours;
+mod parked;
 mod shapes;
 mod statements;
 mod uncommitted;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use headwater_harness::wait::Deadline;
+
 use super::{Shop, WITHIN, orders};
 
 const SHAPES: &str = "CREATE TABLE shop.none (id INT PRIMARY KEY); \
@@ -73,6 +75,36 @@ async fn no_more_rows_a_second_are_copied_than_are_allowed() -> anyhow::Result<(
         "{:?}",
         begun.elapsed()
     );
+    Ok(())
+}
+
+/// It ends with the last key that was there; what came behind it comes with the stream.
+#[tokio::test]
+async fn a_table_that_grows_faster_than_it_is_read_ends() -> anyhow::Result<()> {
+    const ROWS: u32 = 2_500;
+    const MORE: &str = "INSERT INTO shop.orders (quantity, note) \
+        SELECT a.quantity, 'came' FROM shop.orders a, (SELECT 1 UNION SELECT 2) b LIMIT 5000";
+    let shop = Shop::new(&orders(ROWS), &[]).await?;
+    let mark = shop.first_mark(0);
+    let program = shop.launch("shop.orders")?.start()?;
+    let mut coming = shop.coming().await?;
+    let deadline = Deadline::after(WITHIN, "the copy to end");
+    // That of the description.
+    let mut passed = 1;
+    mark.pass(passed);
+    while !coming.has_ends(&["shop.orders"]).await? {
+        if passed < mark.came() {
+            // No chunk is so large.
+            shop.exec(MORE).await?;
+            passed = mark.came();
+            mark.pass(passed);
+        }
+        deadline.pause().await?;
+    }
+    drop(mark);
+    let consumer = shop.ends_well(program, &["shop.orders"]).await?;
+    assert!(2 < passed, "it has not grown twice");
+    assert_eq!(consumer.copied_of("shop.orders"), (u64::from(ROWS), 0));
     Ok(())
 }
 

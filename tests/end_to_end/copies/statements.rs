@@ -3,9 +3,10 @@
 use anyhow::Context;
 use headwater_harness::{mysql::MySql, tables::Tables, wait::Deadline};
 use mysql_async::prelude::Queryable;
+use serde_json::Value;
 
 use super::{Shop, WITHIN};
-use crate::world::delivered;
+use crate::world::{delivered, says, status_is};
 
 /// Tables `shop.t_NAME` of 300 rows, what happens to each, and the columns that stay.
 const CASES: [(&str, &str, &str); 11] = [
@@ -152,6 +153,70 @@ async fn statements_between_the_begin_of_a_window_and_its_select_are_coped_with(
 async fn statements_behind_a_select_wait_for_nothing_and_void_its_chunk() -> anyhow::Result<()> {
     let shop = Shop::new(&tables(), &[]).await?;
     strikes_at(&shop, |_, _| None).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn on_mariadb_statements_behind_a_consistent_snapshot_are_coped_with() -> anyhow::Result<()> {
+    let shop = Shop::mariadb(&tables()).await?;
+    strikes_at(&shop, |shop, name| {
+        Some(shop.wire.gate(&format!("`shop`.`t_{name}` FORCE INDEX")))
+    })
+    .await?;
+    Ok(())
+}
+
+/// While a copy is paused it has no window: its next chunk meets a table that was altered twice.
+#[tokio::test]
+async fn two_statements_between_two_chunks_are_both_followed() -> anyhow::Result<()> {
+    const TABLE: &str = "shop.orders";
+    let shop = Shop::new(&super::orders(2_500), &[]).await?;
+    let launch = shop.launch(TABLE)?;
+    let ask = async |what: &str| {
+        let arguments = ["snapshot", what, "-c", "headwater.toml"];
+        let asked = launch.clone().with_arguments(&arguments);
+        says(&asked.finish(WITHIN).await?, 0, &[what, TABLE]);
+        anyhow::Ok(())
+    };
+    let mark = shop.first_mark(0);
+    let program = launch.start()?;
+    // Those of the description, of the first and of the second chunk.
+    mark.pass(2);
+    mark.reached(3).await?;
+    ask("pause").await?;
+    status_is(&program, "the copy to be paused", |status| {
+        status["copies"][0]["state"] == "paused"
+    })
+    .await?;
+    drop(mark);
+    for statement in [
+        "ALTER TABLE shop.orders ADD COLUMN extra INT DEFAULT 7 FIRST",
+        "UPDATE shop.orders SET extra = 8 WHERE id <= 20",
+        "ALTER TABLE shop.orders RENAME COLUMN note TO remark, MODIFY quantity BIGINT NOT NULL",
+        "UPDATE shop.orders SET quantity = 5000000000 WHERE id % 100 = 0",
+    ] {
+        shop.exec(statement).await?;
+    }
+    delivered(&program, &shop.world.mysql).await?;
+    ask("resume").await?;
+    shop.copied(&[TABLE]).await?;
+    delivered(&program, &shop.world.mysql).await?;
+    assert_eq!(program.drain(WITHIN).await?.code(), Some(0));
+    let consumer = shop.came().await?;
+    assert_eq!(consumer.ends_of(TABLE), 1);
+    let server = &shop.world.mysql;
+    consumer.has(server, TABLE, "id, quantity").await?;
+    shop.judged().await?;
+    shop.audited().await?;
+    let lines = shop.world.lines_of(TABLE).await?;
+    let of = |remark: &str| {
+        let is_it =
+            |line: &&Value| line["type"] == "snapshot" && line["data"].get(remark).is_some();
+        lines.iter().filter(is_it).collect::<Vec<_>>()
+    };
+    let (before, behind) = (of("note"), of("remark"));
+    assert!(!before.is_empty() && before.len() + behind.len() == 2_500);
+    assert!(behind.iter().all(|line| line["data"]["extra"] == 7));
     Ok(())
 }
 

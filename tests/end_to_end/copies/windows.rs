@@ -75,9 +75,9 @@ async fn stops_at_each_step(
 }
 
 #[tokio::test]
-async fn changes_between_what_was_sent_and_the_select_are_not_undone() -> anyhow::Result<()> {
+async fn changes_in_front_of_a_select_and_behind_it_are_not_undone() -> anyhow::Result<()> {
     let shop = Shop::new(&orders(ORDERS), &[]).await?;
-    let marks = vec![shop.first_mark(0)];
+    let marks = vec![shop.first_mark(0), shop.last_mark()];
     let launch = shop.launch(TABLE)?;
     changes_at_each_step(&shop, launch, marks).await
 }

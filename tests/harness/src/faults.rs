@@ -340,8 +340,25 @@ async fn answer(
     }
     match &shared.backend {
         Backend::Memory(streams) => Ok(describe(&shared, &locked(streams), &action, &body)),
-        Backend::Upstream { .. } => shared.forward(&head, body).await,
+        Backend::Upstream { .. } => {
+            let (answer, body) = shared.forward(&head, body).await?.into_parts();
+            let body = body.collect().await.map_err(|_| HungUp)?.to_bytes();
+            let body = match &*action {
+                "DescribeStreamSummary" => with_limit(body, faults.record_bytes_max),
+                _ => body,
+            };
+            Ok(Response::from_parts(answer, Full::new(body)))
+        }
     }
+}
+
+/// The answer of a server that knows no limit but its own.
+fn with_limit(body: Bytes, record_bytes_max: usize) -> Bytes {
+    let Ok(mut answer) = serde_json::from_slice::<Value>(&body) else {
+        return body;
+    };
+    answer["StreamDescriptionSummary"]["MaxRecordSizeInKiB"] = (record_bytes_max >> 10).into();
+    answer.to_string().into()
 }
 
 /// `AWS4-HMAC-SHA256 Credential=KEY/DATE/…`
