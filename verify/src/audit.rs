@@ -215,7 +215,7 @@ impl Audit {
     /// Tables of which a run's snapshot has come to its end, and into which no row can have come since without a line.
     pub fn copied(&self, run: &str) -> Vec<String> {
         let ended = self.snapshots.ended(run);
-        let whole = ended.filter(|(table, end)| !self.rows.is_moved_behind(*table, *end));
+        let whole = ended.filter(|(table, first)| !self.rows.is_moved_behind(*table, *first));
         let name = |(table, _): (u32, _)| self.table_names.get(table as usize).cloned();
         whole.filter_map(name).collect()
     }

@@ -293,10 +293,16 @@ fn hash_value(value: &Value, hasher: &mut DefaultHasher) {
 /// Statements that leave every row where it is, as far as that can be told without parsing them.
 fn keeps_rows(statement: &str) -> bool {
     let text = statement.to_uppercase();
-    let first = text.split_whitespace().next().unwrap_or_default();
+    let words: Vec<&str> = text.split_whitespace().collect();
     let has = |word: &str| text.contains(word);
-    match first {
-        "ALTER" => !has("RENAME") && !has("PARTITION"),
+    // Of a column or an index it renames no table.
+    let renames = |(index, word): (usize, &&str)| {
+        let what = words.get(index + 1).copied().unwrap_or_default();
+        let is_part = word.ends_with("RENAME") && ["COLUMN", "INDEX", "KEY"].contains(&what);
+        word.contains("RENAME") && !is_part
+    };
+    match words.first().copied().unwrap_or_default() {
+        "ALTER" => !words.iter().enumerate().any(renames) && !has("PARTITION"),
         "CREATE" | "DROP" => has(" INDEX ") && !has("TABLE"),
         _ => false,
     }
@@ -379,7 +385,13 @@ mod tests {
     fn a_statement_that_moves_rows_is_told_from_one_that_does_not() {
         assert!(keeps_rows("alter table t add c int"));
         assert!(keeps_rows("CREATE INDEX i ON t (a)"));
+        assert!(keeps_rows(
+            "alter table t add c int,rename column a to b, rename index i to j"
+        ));
         for statement in [
+            "ALTER TABLE t RENAME COLUMN a TO b, RENAME u",
+            "ALTER TABLE t RENAME",
+            "ALTER TABLE t ADD c INT,RENAME AS u",
             "ALTER TABLE t RENAME TO u",
             "DROP TABLE t",
             "CREATE TABLE t (a INT)",

@@ -22,13 +22,14 @@ struct Run {
     name: String,
     /// Different ones.
     lines: u64,
+    /// Of all its lines.
+    first: Seq,
     end: Option<End>,
 }
 
 #[derive(Debug)]
 struct End {
     rows: u64,
-    seq: Seq,
     finding: Finding,
 }
 
@@ -45,6 +46,7 @@ impl Snapshots {
             runs.push(Run {
                 name: name.clone(),
                 lines: 0,
+                first: line.seq,
                 end: None,
             });
             runs.len() - 1
@@ -52,6 +54,7 @@ impl Snapshots {
         let Some(run) = runs.get_mut(index) else {
             return;
         };
+        run.first = run.first.min(line.seq);
         let Some(rows) = snapshot.rows else {
             run.lines += 1;
             return;
@@ -65,16 +68,15 @@ impl Snapshots {
                 shard: shard.to_owned(),
                 what: "fewer rows of the snapshot came than its end says there were".to_owned(),
             };
-            let seq = line.seq;
-            run.end = Some(End { rows, seq, finding });
+            run.end = Some(End { rows, finding });
         }
     }
 
-    /// Tables of which a run has come to its end, with where that stands.
+    /// Tables of which a run has come to its end, with the place where it began.
     pub fn ended(&self, name: &str) -> impl Iterator<Item = (u32, Seq)> {
         self.tables.iter().filter_map(move |(table, runs)| {
             let run = runs.iter().find(|run| run.name == name)?;
-            Some((*table, run.end.as_ref()?.seq))
+            run.end.as_ref().map(|_| (*table, run.first))
         })
     }
 
