@@ -139,6 +139,19 @@ async fn strikes_at(
 }
 
 #[tokio::test]
+async fn statements_while_tables_are_described_are_coped_with() -> anyhow::Result<()> {
+    let shop = Shop::new(&tables(), &[]).await?;
+    strikes_at(&shop, |shop, name| {
+        Some(
+            shop.wire
+                .gate(&format!("SHOW INDEX FROM `shop`.`t_{name}`")),
+        )
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn statements_between_the_begin_of_a_window_and_its_select_are_coped_with()
 -> anyhow::Result<()> {
     let shop = Shop::new(&tables(), &[]).await?;

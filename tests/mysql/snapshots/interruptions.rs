@@ -79,7 +79,8 @@ async fn a_killed_chunk_is_asked_for_again_and_comes_whole() {
 async fn a_server_that_ends_long_statements_does_not_end_ours() {
     let mysql = MySql::with(&["--max-execution-time=20"]).await;
     let mariadb = MySql::mariadb(&["--max-statement-time=0.02"]).await;
-    for server in [mysql, mariadb] {
+    let account = MySql::mariadb(&[]).await;
+    for (server, limits_account) in [(mysql, false), (mariadb, false), (account, true)] {
         let server = server.expect("a server");
         server
             .exec("SET max_statement_time = 0")
@@ -89,11 +90,48 @@ async fn a_server_that_ends_long_statements_does_not_end_ours() {
         let sql = "CREATE DATABASE d; CREATE TABLE d.t (n INT PRIMARY KEY); \
             INSERT INTO d.t VALUES (1), (2), (3)";
         server.exec(sql).await.expect("a table");
+        if limits_account {
+            let limit = "ALTER USER 'headwater'@'%' WITH MAX_STATEMENT_TIME 0.02";
+            server.exec(limit).await.expect("limited");
+        }
         let (now, source, seen) = begun(&server).await;
         let reading = slowly(&source, ask(&seen.description, &now, 10), 0.05);
         match reading.await.expect("no panic") {
             Ok(ChunkAnswer::Read(chunk)) => assert_eq!(chunk.rows, 3),
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A lock that was waited for in vain, a deadlock, a statement that was ended, one that was out of time, a shutdown.
+#[tokio::test]
+async fn a_chunk_that_the_server_gives_up_in_its_middle_is_asked_for_again_and_comes_whole() {
+    const FUNCTION: &str = "GRANT EXECUTE ON d.* TO 'headwater'@'%'; CREATE TABLE d.trouble (number INT PRIMARY KEY); \
+        CREATE FUNCTION d.f(n INT) RETURNS INT READS SQL DATA BEGIN \
+            DECLARE trouble INT; SELECT MAX(number) INTO trouble FROM d.trouble; \
+            IF n = 900 AND trouble > 0 THEN \
+                SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = trouble, MESSAGE_TEXT = 'planted'; \
+            END IF; RETURN 0; END";
+    for server in [MySql::start().await, MySql::mariadb(&[]).await] {
+        let server = server.expect("a server");
+        with_table(&server).await;
+        server.exec(FUNCTION).await.expect("a function");
+        let (now, source, seen) = begun(&server).await;
+        let asked = || ChunkAsk {
+            condition: Some("d.f(n) = 0".into()),
+            ..ask(&seen.description, &now, 1000)
+        };
+        for number in [1205, 1213, 1317, 3024, 1053] {
+            let plant = format!("DELETE FROM d.trouble; INSERT INTO d.trouble VALUES ({number})");
+            server.exec(&plant).await.expect("planted");
+            let failure = source.read(asked()).await.expect_err("planted");
+            assert!(
+                !failure.is_definite() && failure.is_mysql(number),
+                "{failure}"
+            );
+            let end = "DELETE FROM d.trouble";
+            server.exec(end).await.expect("over");
+            assert_eq!(chunk(&*source, asked()).await.rows, 1000, "{number}");
         }
     }
 }
@@ -223,5 +261,57 @@ async fn a_busy_source_is_not_read() {
     }
     for statement in statements {
         statement.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_is_behind_its_source_is_not_read() {
+    let mysql = (MySql::start().await, MySql::start().await);
+    let mariadb = (MySql::mariadb(&[]).await, MySql::mariadb(&[]).await);
+    for (server, replica) in [mysql, mariadb] {
+        let (server, replica) = (server.expect("a server"), replica.expect("one"));
+        with_table(&server).await;
+        let sql = "CREATE TABLE d.o (n INT PRIMARY KEY)";
+        server.exec(sql).await.expect("a table");
+        replica.replica_of(&server).await.expect("replicates");
+        replica.caught_up_with(&server).await.expect("caught up");
+        if server
+            .query_value("SELECT VERSION()")
+            .await
+            .expect("one")
+            .contains("MariaDB")
+        {
+            let grant = "GRANT REPLICA MONITOR ON *.* TO 'headwater'@'%'";
+            replica.exec(grant).await.expect("granted");
+        }
+        let limits = SnapshotLimits {
+            source_threads_running_max: 0,
+            replica_lag_secs_max: 50,
+        };
+        let (source, now) = (with_limits(&replica, limits).await, sent(&replica).await);
+        let seen = described(&source, &now, &d("t")).await;
+        let read = chunk(&source, ask(&seen.description, &now, 20)).await;
+        assert_eq!(read.rows, 20);
+        let mut lock = replica.conn().await.expect("a connection");
+        let locked = lock.query_drop("LOCK TABLES d.o WRITE").await;
+        locked.expect("locked");
+        let sql = "SET timestamp = UNIX_TIMESTAMP() - 100; INSERT INTO d.o VALUES (1)";
+        server.exec(sql).await.expect("written");
+        let deadline = Deadline::after(WITHIN, "the replica to be behind");
+        let reason = loop {
+            match source.read(ask(&seen.description, &now, 20)).await {
+                Ok(ChunkAnswer::Busy(reason)) => break reason,
+                Ok(_) => deadline.pause().await.expect("in time"),
+                Err(failure) => panic!("{failure}"),
+            }
+        };
+        assert!(reason.contains("replica_lag_secs_max is 50"), "{reason}");
+        let unlocked = lock.query_drop("UNLOCK TABLES").await;
+        unlocked.expect("unlocked");
+        replica.caught_up_with(&server).await.expect("caught up");
+        let deadline = Deadline::after(WITHIN, "the replica to be read");
+        while let Ok(ChunkAnswer::Busy(_)) = source.read(ask(&seen.description, &now, 20)).await {
+            deadline.pause().await.expect("in time");
+        }
     }
 }
