@@ -188,12 +188,19 @@ pub async fn copy(
     all
 }
 
-/// `1000` numbers and more in `d.seq`.
+/// 2,000 numbers in `d.seq`.
 pub async fn prepare(server: &MySql) {
-    let sql = "CREATE DATABASE d; CREATE TABLE d.seq (i INT PRIMARY KEY); \
-        INSERT INTO d.seq WITH RECURSIVE s (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < 49) \
-        SELECT a.i + 50 * b.i FROM s a, s b WHERE a.i + 50 * b.i < 2000";
-    server.exec(sql).await.expect("numbers");
+    prepare_many(server, 2_000).await;
+}
+
+/// So many, at most 40,000.
+pub async fn prepare_many(server: &MySql, count: u32) {
+    let sql = format!(
+        "CREATE DATABASE d; CREATE TABLE d.seq (i INT PRIMARY KEY); \
+         INSERT INTO d.seq WITH RECURSIVE s (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < 199) \
+         SELECT a.i + 200 * b.i FROM s a, s b WHERE a.i + 200 * b.i < {count}"
+    );
+    server.exec(&sql).await.expect("numbers");
 }
 
 pub async fn server_order(server: &MySql, table: &str, order: &str) -> Vec<i64> {

@@ -5,15 +5,19 @@ use headwater_harness::mysql::MySql;
 use mysql_async::prelude::Queryable;
 
 use super::copies::{
-    ask, chunk, copy, d, described, keys, numbers, prepare, sent, server_order, snapshots,
+    ask, chunk, copy, d, described, keys, numbers, prepare, prepare_many, sent, server_order,
+    snapshots,
 };
+
+/// Of each table, where its key has so many values.
+const ROWS: u32 = 10_000;
 
 /// Name, columns with the key, what the key's values are for the number `i`, the key's columns.
 type Case = (&'static str, &'static str, &'static str, &'static str);
 
 /// Words that collations count as one, and ones that bytes order in another way.
-const WORDS: &str = "CONCAT(ELT(1 + i % 11, 'e', 'E', 'é', 'ss', 'ß', 'Z', 'z', 'a ', '_', '~', ''), SUBSTR(SHA2(i DIV 3, 256), 1, i % 4))";
-const LATIN: &str = "CONCAT(ELT(1 + i % 8, 'e', 'E', 'é', 'Z', 'z', 'ß', '_', ''), SUBSTR(SHA2(i DIV 3, 256), 1, i % 4))";
+const WORDS: &str = "CONCAT(ELT(1 + i % 11, 'e', 'E', 'é', 'ss', 'ß', 'Z', 'z', 'a ', '_', '~', ''), SUBSTR(SHA2(i DIV 3, 256), 1, i % 9))";
+const LATIN: &str = "CONCAT(ELT(1 + i % 8, 'e', 'E', 'é', 'Z', 'z', 'ß', '_', ''), SUBSTR(SHA2(i DIV 3, 256), 1, i % 9))";
 
 fn on_both() -> Vec<Case> {
     vec![
@@ -22,25 +26,25 @@ fn on_both() -> Vec<Case> {
         (
             "mi",
             "k MEDIUMINT UNSIGNED, PRIMARY KEY (k)",
-            "i * 8000",
+            "i * 1600",
             "k",
         ),
         (
             "bi",
             "k BIGINT, PRIMARY KEY (k)",
-            "-9223372036854775807 - 1 + CAST(i AS DECIMAL(30)) * 9000000000000000",
+            "-9223372036854775807 - 1 + CAST(i AS DECIMAL(30)) * 1800000000000000",
             "k",
         ),
         (
             "bu",
             "k BIGINT UNSIGNED, PRIMARY KEY (k)",
-            "18446744073709551615 - CAST(i AS DECIMAL(30)) * 9000000000000000",
+            "18446744073709551615 - CAST(i AS DECIMAL(30)) * 1800000000000000",
             "k",
         ),
         (
             "zf",
             "k INT ZEROFILL, PRIMARY KEY (k)",
-            "i * 31 % 2003",
+            "i * 31 % 20011",
             "k",
         ),
         ("f", "k FLOAT, PRIMARY KEY (k)", "(i - 1000) * 1.1", "k"),
@@ -53,7 +57,7 @@ fn on_both() -> Vec<Case> {
         (
             "db",
             "k DOUBLE, PRIMARY KEY (k)",
-            "POW(-1.37e0, i % 800) / 3",
+            "POW(-1.07e0, i) / 3",
             "k",
         ),
         (
@@ -65,7 +69,7 @@ fn on_both() -> Vec<Case> {
         (
             "bt",
             "k BIT(64), PRIMARY KEY (k)",
-            "18446744073709551615 - CAST(i AS DECIMAL(30)) * 9000000000000000",
+            "18446744073709551615 - CAST(i AS DECIMAL(30)) * 1800000000000000",
             "k",
         ),
         ("b9", "k BIT(9), PRIMARY KEY (k)", "i", "k"),
@@ -102,13 +106,13 @@ fn on_both() -> Vec<Case> {
         (
             "tm",
             "k TIME(6), PRIMARY KEY (k)",
-            "SEC_TO_TIME((i - 1000) * 2500.25)",
+            "SEC_TO_TIME((i - 5000) * 600.25)",
             "k",
         ),
         (
             "t0",
             "k TIME, PRIMARY KEY (k)",
-            "SEC_TO_TIME((i - 1000) * 25)",
+            "SEC_TO_TIME((i - 5000) * 25)",
             "k",
         ),
         (
@@ -210,7 +214,7 @@ fn on_both() -> Vec<Case> {
         (
             "sj",
             "k VARCHAR(20) CHARACTER SET sjis COLLATE sjis_japanese_ci, PRIMARY KEY (k)",
-            "CONCAT(ELT(1 + i % 5, 'ア', '表', 'a', 'A', '漢'), SUBSTR(SHA2(i DIV 3, 256), 1, i % 4))",
+            "CONCAT(ELT(1 + i % 5, 'ア', '表', 'a', 'A', '漢'), SUBSTR(SHA2(i DIV 3, 256), 1, i % 9))",
             "k",
         ),
         (
@@ -348,7 +352,7 @@ fn inserted(columns: &str) -> String {
 }
 
 async fn is_read_once_in_the_servers_order(server: &MySql, cases: &[Case]) {
-    prepare(server).await;
+    prepare_many(server, ROWS).await;
     for case in cases {
         fill(server, *case).await;
     }
@@ -357,7 +361,7 @@ async fn is_read_once_in_the_servers_order(server: &MySql, cases: &[Case]) {
     let mut rows = 0;
     for (name, _, _, order) in cases {
         let seen = described(&source, &sent, &d(name)).await;
-        let found = copy(&source, &sent, &seen, 97).await;
+        let found = copy(&source, &sent, &seen, 487).await;
         let expected = server_order(server, &format!("d.`{name}`"), order).await;
         assert!(expected.len() > 100, "{name}: only {} rows", expected.len());
         assert_eq!(found, expected, "{name}, by {}", seen.description.key_text);
