@@ -1,10 +1,14 @@
 //! What happens to a server and to connections while a chunk is read: the same chunk is read again.
 
 use anyhow::{Context, ensure};
-use headwater_harness::{mysql::MySql, wait::Deadline, wire::Cut};
+use headwater_harness::{
+    mysql::MySql,
+    wait::Deadline,
+    wire::{Cut, Gate},
+};
 use mysql_async::prelude::Queryable;
 
-use super::{SELECT, Shop, WITHIN, orders};
+use super::{FIRST_MARKS, SELECT, Shop, WITHIN, orders};
 use crate::world::{delivered, status_is};
 
 const TABLE: &str = "shop.orders";
@@ -25,21 +29,19 @@ async fn kill_readers(shop: &Shop, word: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn whatever_ends_the_reading_of_a_chunk_it_is_read_again() -> anyhow::Result<()> {
-    let mut shop = Shop::new(&orders(ORDERS), &[]).await?;
-    let gate = shop.last_mark();
+/// What happens each time when a statement comes to the gate.
+async fn is_read_again(mut shop: Shop, gate: Gate, what: &[&str]) -> anyhow::Result<()> {
     let program = shop.launch(TABLE)?.start()?;
-    for (interruption, what) in (1..).zip(["KILL", "cut", "restart", "rotate", "new UUID"]) {
+    for (interruption, what) in (1..).zip(what) {
         gate.reached(interruption).await?;
         let sql = "UPDATE shop.orders SET quantity = quantity + 1 WHERE id <= ";
         shop.exec(&format!("{sql}{interruption}00")).await?;
-        match what {
+        match *what {
             "KILL" => kill_readers(&shop, "CONNECTION").await?,
             "cut" => shop.wire.cut(Cut::Reset),
             "restart" | "new UUID" => {
                 shop.world.mysql.stop().await?;
-                if what == "new UUID" {
+                if *what == "new UUID" {
                     std::fs::remove_file(shop.world.mysql.datadir().join("auto.cnf"))?;
                 }
                 shop.world.mysql.start_again().await?;
@@ -52,6 +54,22 @@ async fn whatever_ends_the_reading_of_a_chunk_it_is_read_again() -> anyhow::Resu
     let consumer = shop.ends_well(program, &[TABLE]).await?;
     assert_eq!(consumer.ends_of(TABLE), 1);
     Ok(())
+}
+
+#[tokio::test]
+async fn whatever_ends_the_reading_of_a_chunk_it_is_read_again() -> anyhow::Result<()> {
+    let shop = Shop::new(&orders(ORDERS), &[]).await?;
+    let gate = shop.last_mark();
+    let what = ["KILL", "cut", "restart", "rotate", "new UUID"];
+    is_read_again(shop, gate, &what).await
+}
+
+#[tokio::test]
+async fn on_mariadb_whatever_ends_the_reading_of_a_chunk_it_is_read_again() -> anyhow::Result<()> {
+    let shop = Shop::mariadb(&orders(ORDERS)).await?;
+    // Inside the consistent snapshot.
+    let gate = shop.wire.gate_behind(FIRST_MARKS[2], SELECT);
+    is_read_again(shop, gate, &["KILL", "cut", "restart", "rotate"]).await
 }
 
 #[tokio::test]

@@ -91,10 +91,7 @@ async fn on_mariadb_a_consistent_snapshot_stands_for_both_marks() -> anyhow::Res
 }
 
 /// Images that lack columns are no business of the audit: the consumer's table is compared with the source's.
-async fn rows_are_whole_with_images(image: &str) -> anyhow::Result<()> {
-    let option = format!("--binlog-row-image={image}");
-    let shop = Shop::new(&orders(ORDERS), &[&option]).await?;
-    let marks = vec![shop.first_mark(0), shop.last_mark()];
+async fn rows_are_whole(shop: Shop, marks: Vec<Gate>) -> anyhow::Result<()> {
     // A row is read again until it is quiet.
     let program = stops_at_each_step(&shop, shop.launch(TABLE)?, marks, 40).await?;
     delivered(&program, &shop.world.mysql).await?;
@@ -104,6 +101,21 @@ async fn rows_are_whole_with_images(image: &str) -> anyhow::Result<()> {
         .await?
         .has_all_of(&shop.world.mysql, TABLE)
         .await
+}
+
+async fn rows_are_whole_with_images(image: &str) -> anyhow::Result<()> {
+    let option = format!("--binlog-row-image={image}");
+    let shop = Shop::new(&orders(ORDERS), &[&option]).await?;
+    let marks = vec![shop.first_mark(0), shop.last_mark()];
+    rows_are_whole(shop, marks).await
+}
+
+#[tokio::test]
+async fn on_mariadb_rows_of_which_the_log_tells_a_part_are_read_again() -> anyhow::Result<()> {
+    let image = "SET GLOBAL binlog_row_image = MINIMAL";
+    let shop = Shop::mariadb(&format!("{}; {image}", orders(ORDERS))).await?;
+    let marks = vec![shop.first_mark(2), shop.wire.gate(SELECT)];
+    rows_are_whole(shop, marks).await
 }
 
 #[tokio::test]
