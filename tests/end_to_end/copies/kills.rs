@@ -11,24 +11,16 @@ use crate::{
 
 const ORDERS: u32 = 3_000;
 
-#[tokio::test]
-async fn a_kill_at_any_step_repeats_what_was_not_stored_and_skips_nothing() -> anyhow::Result<()> {
-    let shop = Shop::new(&orders(ORDERS), &[]).await?;
+/// Of a description, of a chunk, of the second chunk; `steps` are texts of statements, and how many of them came.
+async fn is_killed_at_each(shop: &Shop, steps: &[(&str, u64)]) -> anyhow::Result<()> {
     let launch = || shop.launch("shop.orders");
-    // Of a description, of a chunk, of the second chunk.
-    for (text, count) in [
-        (FIRST_MARKS[0], 1),
-        ("SHOW INDEX", 1),
-        (FIRST_MARKS[0], 2),
-        (SELECT, 1),
-        (SELECT, 2),
-    ] {
+    for (text, count) in steps {
         let gate = shop.wire.gate(text);
         gate.pass(count - 1);
         let mut program = launch()?.start()?;
-        gate.reached(count).await?;
+        gate.reached(*count).await?;
         shop.exec(&format!(
-            "UPDATE shop.orders SET note = '{text} {count}' WHERE id % 100 = 0"
+            "UPDATE shop.orders SET note = '{count}', quantity = quantity + 1 WHERE id % 100 = 0"
         ))
         .await?;
         program.kill9()?;
@@ -40,12 +32,44 @@ async fn a_kill_at_any_step_repeats_what_was_not_stored_and_skips_nothing() -> a
             .await?;
         program.kill9()?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_kill_at_any_step_repeats_what_was_not_stored_and_skips_nothing() -> anyhow::Result<()> {
+    let shop = Shop::new(&orders(ORDERS), &[]).await?;
+    let mark = FIRST_MARKS[0];
+    let steps = [
+        (mark, 1),
+        ("SHOW INDEX", 1),
+        (mark, 2),
+        (SELECT, 1),
+        (SELECT, 2),
+    ];
+    is_killed_at_each(&shop, &steps).await?;
     let gate = shop.last_mark();
-    let mut program = launch()?.start()?;
+    let mut program = shop.launch("shop.orders")?.start()?;
     gate.reached(1).await?;
     program.kill9()?;
     drop(gate);
-    let program = launch()?.start()?;
+    let program = shop.launch("shop.orders")?.start()?;
+    shop.ends_well(program, &["shop.orders"]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn on_mariadb_a_kill_at_any_step_skips_nothing() -> anyhow::Result<()> {
+    let shop = Shop::mariadb(&orders(ORDERS)).await?;
+    let mark = FIRST_MARKS[2];
+    let steps = [
+        (mark, 1),
+        ("SHOW INDEX", 1),
+        (mark, 2),
+        (SELECT, 1),
+        (SELECT, 2),
+    ];
+    is_killed_at_each(&shop, &steps).await?;
+    let program = shop.launch("shop.orders")?.start()?;
     shop.ends_well(program, &["shop.orders"]).await?;
     Ok(())
 }
