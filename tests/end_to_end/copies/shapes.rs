@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use headwater_harness::wait::Deadline;
+use serde_json::Value;
 
 use super::{Shop, WITHIN, orders};
+use crate::world::delivered_so_far;
 
 const SHAPES: &str = "CREATE TABLE shop.none (id INT PRIMARY KEY); \
     CREATE TABLE shop.one (id INT PRIMARY KEY, note TEXT); INSERT INTO shop.one VALUES (1, NULL); \
@@ -131,5 +133,44 @@ async fn rows_of_a_mebibyte_fit_into_the_memory_of_small_ones() -> anyhow::Resul
     assert!(peak <= MEMORY_KIB_MAX, "{peak} KiB");
     let finished = program.drain(WITHIN).await?;
     assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn thousands_of_tables_wait_for_their_turn_beside_the_stream() -> anyhow::Result<()> {
+    const TABLES: usize = 5_000;
+    // As above.
+    const MEMORY_KIB_MAX: u64 = 112 << 10;
+    // They are made in seconds, and nothing has to outlive a crash.
+    const SOON: [&str; 3] = [
+        "--innodb-file-per-table=OFF",
+        "--innodb-flush-method=nosync",
+        "--sync-binlog=0",
+    ];
+    let one = |n| {
+        format!("CREATE TABLE shop.t_{n} (id INT PRIMARY KEY); INSERT INTO shop.t_{n} VALUES ({n})")
+    };
+    let tables: Vec<String> = (0..TABLES).map(one).collect();
+    let shop = Shop::new(&tables.join("; "), &SOON).await?;
+    let program = shop
+        .launch("shop.t_*")?
+        .env("MALLOC_ARENA_MAX", "1")
+        .start()?;
+    super::rows_sent(&program, 20).await?;
+    shop.exec("INSERT INTO shop.orders (quantity) VALUES (1); INSERT INTO shop.t_4999 VALUES (-1)")
+        .await?;
+    delivered_so_far(&program, &shop.world.mysql).await?;
+    let status = program.status().await?;
+    let copies = status["copies"].as_array();
+    assert_eq!(copies.map(Vec::len), Some(TABLES));
+    let peak = program.peak_rss_kib()?;
+    assert!(peak <= MEMORY_KIB_MAX, "{peak} KiB");
+    let finished = program.drain(WITHIN).await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    for (table, key) in [("shop.orders", 1), ("shop.t_4999", -1)] {
+        let lines = shop.world.lines_of(table).await?;
+        let is_it = |line: &Value| line["type"] == "insert" && line["key"]["id"] == key;
+        assert!(lines.iter().any(is_it), "{table}: {lines:?}");
+    }
     Ok(())
 }
