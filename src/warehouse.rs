@@ -35,6 +35,9 @@ pub struct WarehouseOptions {
     long_text: LongText,
     #[serde(deserialize_with = "read_choice")]
     bytes: Bytes,
+    #[serde(deserialize_with = "read_choice")]
+    incoming: IncomingBy,
+    stream_role: String,
     url: Secret,
     /// Only from the environment.
     password: Secret,
@@ -58,11 +61,21 @@ enum TlsMode {
     Disabled,
 }
 
+/// Who brings the lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum IncomingBy {
+    Copy,
+    Streaming,
+}
+
 #[derive(Debug, Clone)]
 pub struct WarehousePlan {
     /// Of what all tables share.
     pub schema: String,
     pub choices: Choices,
+    /// Of streaming ingestion: `default`, or an ARN; `None`: Firehose's COPY.
+    pub stream_role: Option<String>,
     /// For the audit.
     pub target: Option<Target>,
 }
@@ -76,6 +89,10 @@ impl WarehouseOptions {
                 bytes: self.bytes,
             },
             target: self.target(aws)?,
+            stream_role: match self.incoming {
+                IncomingBy::Copy => None,
+                IncomingBy::Streaming => Some(role(&self.stream_role)?),
+            },
             schema: schema(self.schema)?,
         })
     }
@@ -115,6 +132,17 @@ impl WarehouseOptions {
             tls,
         }))
     }
+}
+
+fn role(role: &str) -> Result<String, Error> {
+    if role == "default" || role.starts_with("arn:") {
+        return Ok(role.to_owned());
+    }
+    Err(Error::new(
+        "warehouse.stream_role",
+        format!("\"{role}\" is no role"),
+        "write \"default\", which is the cluster's own, or the ARN of a role that may read the stream",
+    ))
 }
 
 /// So plain that it is the same quoted and not, in every warehouse.

@@ -9,12 +9,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use headwater_actors::{checkpoint::OrderingKey, failure::Failure};
+use headwater_actors::{
+    checkpoint::OrderingKey,
+    failure::Failure,
+    packing::{Compression, Packing},
+};
 use headwater_binlog::{columns::ListedColumn, schema::Table};
 use headwater_warehouse::{
     dialect::Dialect,
     diff::diff,
     generate::{Generated, MANIFEST_FILE, Request, generate},
+    incoming::Incoming,
     manifest::Manifest,
     table::{LeftOut, Shown, SourceColumn, SourceTable},
 };
@@ -27,7 +32,8 @@ use crate::{
     },
     exit::Exit,
     mysql,
-    plan::Plan,
+    plan::{PackingPlan, Plan},
+    sinks::read_back::ReadBack,
     terminal,
 };
 
@@ -93,7 +99,9 @@ pub fn ensure_mergeable(plan: &Plan) -> Result<(), String> {
 /// When no server answers, it logs parts of rows, or two tables would have one name.
 pub(super) async fn current(plan: &Plan, dialect: Dialect) -> Result<Generated, Failure> {
     let (tables, left_out) = tables(plan).await?;
+    let incoming = incoming(plan)?;
     let request = Request {
+        incoming: &incoming,
         dialect,
         control_schema: &plan.warehouse.schema,
         choices: plan.warehouse.choices,
@@ -119,6 +127,51 @@ pub fn warehouse(plan: &Plan, mode: &WarehouseMode) -> anyhow::Result<Exit> {
     write(&mode.out, before.as_ref(), &generated)?;
     say(&mode.out, &generated)?;
     Ok(Exit::Success)
+}
+
+/// Redshift reads one stream, of records that are JSON.
+fn incoming(plan: &Plan) -> Result<Incoming, Failure> {
+    let Some(role) = &plan.warehouse.stream_role else {
+        return Ok(Incoming::Copy);
+    };
+    let refused = |found: &str, remedy: &str| {
+        let text = format!("warehouse.incoming = \"streaming\": {found}");
+        Err(Failure::definite(text).with_hint(remedy))
+    };
+    let Some(ReadBack::Stream(stream)) = plan.sink.read_back() else {
+        return refused(
+            "the sink is no Kinesis stream",
+            "set sink.type = \"kinesis\", or warehouse.incoming = \"copy\"",
+        );
+    };
+    let is_apart = plan.routes.iter().any(|route| route.target.is_some())
+        || plan.snapshot.runs.iter().any(|run| run.target.is_some());
+    if is_apart {
+        return refused(
+            "routes or runs have streams of their own, and one stream is read",
+            "write all tables to one stream, or set warehouse.incoming = \"copy\"",
+        );
+    }
+    let mut packings = plan
+        .routes
+        .iter()
+        .chain([&plan.top])
+        .map(|route| &route.packing);
+    let kind = plan.top.packing.kind;
+    let is_document = matches!(kind, Packing::None | Packing::JsonArray);
+    let is_same =
+        |packing: &PackingPlan| packing.kind == kind && packing.compression == Compression::None;
+    if !is_document || !packings.all(is_same) {
+        return refused(
+            "a record must be one JSON document",
+            "set packing.type = \"json_array\" (or \"none\") and packing.compression = \"none\"",
+        );
+    }
+    Ok(Incoming::Stream {
+        name: stream.stream,
+        role: role.clone(),
+        is_array: kind == Packing::JsonArray,
+    })
 }
 
 async fn tables(plan: &Plan) -> Result<(Vec<SourceTable>, Vec<LeftOut>), Failure> {

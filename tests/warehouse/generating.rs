@@ -1,10 +1,12 @@
 //! The command as a person meets it: what is written, what is refused, and what an ALTER needs.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use headwater_harness::road::SCHEMA;
 
 use crate::world::{ORDERS, World};
+
+const WITHIN: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn the_same_tables_give_the_same_bytes_and_those_that_go_lose_their_file()
@@ -60,12 +62,7 @@ async fn an_alter_is_told_by_the_stream_and_cured_as_the_diff_says() -> anyhow::
     assert_eq!(world.value(&pending).await?, "0");
     let launch = world.launch().clone();
     let copy = launch.with_arguments(&["snapshot", "start", "-c", "headwater.toml", "shop.orders"]);
-    assert_eq!(
-        copy.finish(std::time::Duration::from_secs(120))
-            .await?
-            .code(),
-        Some(0)
-    );
+    assert_eq!(copy.finish(WITHIN).await?.code(), Some(0));
     world.copied().await?;
     world.settle().await?;
     let columns = "id, quantity, note, price, paid";
@@ -112,7 +109,7 @@ async fn settings_and_servers_that_give_no_tables_are_refused_with_what_to_do() 
             .with_arguments(&arguments)
             .setting(setting, value);
         let launch = launch.setting("native.heartbeat_secs", "0");
-        let finished = launch.finish(std::time::Duration::from_secs(60)).await?;
+        let finished = launch.finish(WITHIN).await?;
         assert_eq!(finished.code(), Some(2), "{}", finished.text());
         assert!(finished.text().contains(named), "{}", finished.text());
     }
@@ -180,5 +177,40 @@ async fn what_is_no_line_is_kept_with_the_reason() -> anyhow::Result<()> {
             .await?,
         "0"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stream_that_redshift_reads_itself_must_have_records_that_are_json() -> anyhow::Result<()>
+{
+    let world = World::new(|_| (), ORDERS).await?;
+    let arguments = [
+        "warehouse",
+        "redshift",
+        "--out",
+        "out",
+        "-c",
+        "headwater.toml",
+    ];
+    let launch = world.launch().clone().with_arguments(&arguments);
+    let launch = launch.setting("warehouse.incoming", "streaming");
+    let finished = launch.finish(WITHIN).await?;
+    assert_eq!(finished.code(), Some(1), "{}", finished.text());
+    assert!(
+        finished.text().contains("packing.type = \"json_array\""),
+        "{}",
+        finished.text()
+    );
+    let finished = launch
+        .setting("packing.type", "json_array")
+        .finish(WITHIN)
+        .await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    let sql = fs::read_to_string(world.folder().join("out/00-stream.sql"))?;
+    assert!(
+        sql.contains("CREATE MATERIALIZED VIEW \"warehouse\".stream"),
+        "{sql}"
+    );
+    assert!(sql.contains("\"headwater_kinesis\".\"changes\""), "{sql}");
     Ok(())
 }

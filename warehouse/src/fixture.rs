@@ -9,6 +9,7 @@ use headwater_binlog::{
 use crate::{
     dialect::Dialect,
     generate::Request,
+    incoming::Incoming,
     stored::Choices,
     table::{Shown, SourceColumn, SourceTable},
 };
@@ -69,6 +70,7 @@ pub fn request(dialect: Dialect, tables: &[SourceTable]) -> Request<'_> {
         dialect,
         control_schema: "headwater",
         choices: Choices::default(),
+        incoming: &Incoming::Copy,
         is_by_key: false,
         tables,
     }

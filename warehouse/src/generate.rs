@@ -16,6 +16,7 @@ pub use self::{
 };
 use crate::{
     dialect::Dialect,
+    incoming::Incoming,
     manifest::Manifest,
     stored::Choices,
     table::{LeftOut, SourceTable},
@@ -28,6 +29,7 @@ pub struct Request<'a> {
     /// The schema of what all tables share.
     pub control_schema: &'a str,
     pub choices: Choices,
+    pub incoming: &'a Incoming,
     /// Lanes are parts of a table, so a row's line does not say how far the table is.
     pub is_by_key: bool,
     pub tables: &'a [SourceTable],

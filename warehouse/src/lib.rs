@@ -10,6 +10,7 @@ pub mod canon;
 pub mod dialect;
 pub mod diff;
 pub mod generate;
+pub mod incoming;
 pub mod manifest;
 pub mod names;
 pub mod stored;

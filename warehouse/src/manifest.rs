@@ -3,7 +3,7 @@
 use headwater_binlog::schema::TableName;
 use serde::{Deserialize, Serialize};
 
-use crate::{dialect::Dialect, stored::Choices, table::Target};
+use crate::{dialect::Dialect, incoming::Incoming, stored::Choices, table::Target};
 
 /// Rises when a reader of an older one would understand a newer one wrongly.
 pub const VERSION: u32 = 1;
@@ -14,6 +14,7 @@ pub struct Manifest {
     pub dialect: Dialect,
     pub control_schema: String,
     pub choices: Choices,
+    pub incoming: Incoming,
     pub is_by_key: bool,
     pub tables: Vec<Target>,
 }

@@ -5,11 +5,11 @@ CREATE SCHEMA IF NOT EXISTS {{ control }};
 {% if dialect == "postgres" %}
 {% include "casts.sql" %}
 {% endif %}
--- Lines as they came: one line of the stream in each row. Firehose's COPY fills it.
+{% if not stream %}-- Lines as they came: one line of the stream in each row. Firehose's COPY fills it.
 CREATE TABLE IF NOT EXISTS {{ control }}.incoming (
   line {{ document }}
 );
-
+{% endif %}
 -- Lines that were taken from there and wait for the merge of their table. Those of a table that has none wait on.
 CREATE TABLE IF NOT EXISTS {{ control }}.lines (
   database_name {{ text(256) }} NOT NULL,
@@ -92,21 +92,36 @@ CREATE TABLE IF NOT EXISTS {{ control }}.merges (
 -- Empty. Who takes or merges holds its lock, so there is one at a time.
 CREATE TABLE IF NOT EXISTS {{ control }}.merging (nothing INTEGER);
 
--- Moves lines from incoming to lines. COPY waits meanwhile, so nothing is deleted that was not taken.
+{% if stream %}-- Moves lines from the records of the stream to lines, each record once.
+CREATE OR REPLACE PROCEDURE {{ control }}.take() AS $$
+BEGIN
+  LOCK TABLE {{ control }}.merging;
+
+  DROP TABLE IF EXISTS headwater_records;
+  CREATE TEMP TABLE headwater_records AS
+  SELECT m.shard_id, m.sequence_number, m.record
+  FROM {{ control }}.stream m LEFT JOIN {{ control }}.shards s ON s.shard_id = m.shard_id
+  WHERE s.sequence_number IS NULL OR LEN(m.sequence_number) > LEN(s.sequence_number)
+    OR (LEN(m.sequence_number) = LEN(s.sequence_number) AND m.sequence_number > s.sequence_number);
+  DROP TABLE IF EXISTS headwater_taken;
+  CREATE TEMP TABLE headwater_taken AS
+{% if stream.is_array %}  SELECT l AS line FROM headwater_records r, r.record l;
+{% else %}  SELECT r.record AS line FROM headwater_records r;
+{% endif %}{% else %}-- Moves lines from incoming to lines. COPY waits meanwhile, so nothing is deleted that was not taken.
 CREATE OR REPLACE PROCEDURE {{ control }}.take() AS $$
 BEGIN
   LOCK TABLE {{ control }}.merging;
   LOCK TABLE {{ control }}.incoming;
-
+{% endif %}
   INSERT INTO {{ control }}.rejected (database_name, table_name, reason, rejected_at, line)
   SELECT {{ line.database_name }}, {{ line.table_name }}, 'not a line of Headwater with database, table, type and seq',
     {{ now }}, i.line
-  FROM {{ control }}.incoming i
+  FROM {{ taken }} i
   WHERE {{ line.database_name }} IS NULL OR {{ line.table_name }} IS NULL OR {{ line.type }} IS NULL OR {{ line.seq }} IS NULL;
 
   INSERT INTO {{ control }}.lines (database_name, table_name, type, seq, line)
   SELECT {{ line.database_name }}, {{ line.table_name }}, {{ line.type }}, {{ line.seq }}, i.line
-  FROM {{ control }}.incoming i
+  FROM {{ taken }} i
   WHERE {{ line.database_name }} IS NOT NULL AND {{ line.table_name }} <> '' AND {{ line.type }} IS NOT NULL
     AND {{ line.seq }} IS NOT NULL;
 
@@ -114,16 +129,30 @@ BEGIN
   INSERT INTO {{ control }}.statements (id, database_name, table_name, seq, position, merged_at, statement)
   SELECT DISTINCT {{ line.id }}, {{ line.database_name }}, '', {{ line.seq }}, {{ line.position }}, {{ now }},
     {{ line.statement }}
-  FROM {{ control }}.incoming i LEFT JOIN {{ control }}.statements s ON s.id = {{ line.id }}
+  FROM {{ taken }} i LEFT JOIN {{ control }}.statements s ON s.id = {{ line.id }}
   WHERE {{ line.database_name }} IS NOT NULL AND {{ line.table_name }} = '' AND {{ line.id }} IS NOT NULL
     AND {{ line.type }} = 'ddl' AND {{ line.seq }} IS NOT NULL AND s.id IS NULL;
 
   INSERT INTO {{ control }}.whole (seq, position, is_merged)
   SELECT DISTINCT {{ line.complete_seq }}, {{ line.complete_position }}, FALSE
-  FROM {{ control }}.incoming i
+  FROM {{ taken }} i
   WHERE {{ line.complete_seq }} IS NOT NULL
     AND {{ line.complete_seq }} > COALESCE((SELECT MAX(w.seq) FROM {{ control }}.whole w), '');
 
-  DELETE FROM {{ control }}.incoming;
-END;
+{% if stream %}  DROP TABLE IF EXISTS headwater_reached;
+  CREATE TEMP TABLE headwater_reached AS
+  SELECT n.shard_id, n.sequence_number FROM (
+    SELECT r.shard_id, r.sequence_number,
+      ROW_NUMBER() OVER (PARTITION BY r.shard_id ORDER BY LEN(r.sequence_number) DESC, r.sequence_number DESC) AS place
+    FROM headwater_records r
+  ) n
+  WHERE n.place = 1;
+  DELETE FROM {{ control }}.shards USING headwater_reached n WHERE shards.shard_id = n.shard_id;
+  INSERT INTO {{ control }}.shards (shard_id, sequence_number)
+  SELECT n.shard_id, n.sequence_number FROM headwater_reached n;
+  -- The view keeps what it has read until it is deleted.
+  DELETE FROM {{ control }}.stream USING headwater_records r
+  WHERE stream.shard_id = r.shard_id AND stream.sequence_number = r.sequence_number;
+{% else %}  DELETE FROM {{ control }}.incoming;
+{% endif %}END;
 $$ LANGUAGE plpgsql{{ procedure_settings }};

@@ -9,12 +9,13 @@ use super::{
 };
 use crate::{
     dialect::Dialect,
+    incoming::Incoming,
     manifest::{Manifest, VERSION},
-    names::quoted,
+    names::{literal, quoted},
     stored::Stored,
 };
 
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 8] = [
     ("casts.sql", include_str!("../../templates/casts.sql")),
     ("control.sql", include_str!("../../templates/control.sql")),
     ("merge.sql", include_str!("../../templates/merge.sql")),
@@ -23,9 +24,12 @@ const TEMPLATES: [(&str, &str); 7] = [
         include_str!("../../templates/merge_all.sql"),
     ),
     ("readme.md", include_str!("../../templates/readme.md")),
+    ("stream.sql", include_str!("../../templates/stream.sql")),
     ("table.sql", include_str!("../../templates/table.sql")),
     ("views.sql", include_str!("../../templates/views.sql")),
 ];
+/// External, of all streams of the account.
+const STREAM_SCHEMA: &str = "headwater_kinesis";
 pub const MANIFEST_FILE: &str = "manifest.json";
 
 /// All files of a warehouse.
@@ -42,10 +46,17 @@ pub fn generate(request: &Request<'_>) -> Result<Generated, Error> {
         text.map_err(|source| Error::Template { file, source })
     };
     let control = quoted(request.control_schema);
-    let common = common(dialect, &control);
+    let stream = stream(request.incoming);
+    let common = common(dialect, &control, stream.clone());
     let with = |values: Value| context! { ..values, ..common.clone() };
 
     let mut files = Vec::new();
+    if !stream.is_none() {
+        files.push((
+            "00-stream.sql".to_owned(),
+            fill("stream.sql", with(context! {}))?,
+        ));
+    }
     let taken = context! { line => line(dialect, "i") };
     files.push((
         "01-control.sql".to_owned(),
@@ -78,6 +89,7 @@ pub fn generate(request: &Request<'_>) -> Result<Generated, Error> {
         dialect,
         control_schema: request.control_schema.to_owned(),
         choices: request.choices,
+        incoming: request.incoming.clone(),
         is_by_key: request.is_by_key,
         tables: targets,
     };
@@ -103,8 +115,14 @@ fn environment(dialect: Dialect) -> Result<Environment<'static>, Error> {
     Ok(environment)
 }
 
-fn common(dialect: Dialect, control: &str) -> Value {
+fn common(dialect: Dialect, control: &str, stream: Value) -> Value {
+    let taken = match stream.is_none() {
+        true => format!("{control}.incoming"),
+        false => "headwater_taken".to_owned(),
+    };
     context! {
+        stream,
+        taken,
         dialect => dialect.name(),
         control,
         document => dialect.column_type(Stored::Document),
@@ -112,6 +130,24 @@ fn common(dialect: Dialect, control: &str) -> Value {
         ts => dialect.time_of("b.ts_us"),
         procedure_settings => dialect.procedure_settings(),
         text_cast => format!("::{}", dialect.column_type(Stored::Varchar { bytes_max: 256 })),
+    }
+}
+
+/// `None` where COPY fills a table.
+fn stream(incoming: &Incoming) -> Value {
+    match incoming {
+        Incoming::Copy => Value::from(()),
+        Incoming::Stream {
+            name,
+            role,
+            is_array,
+        } => context! {
+            schema => quoted(STREAM_SCHEMA),
+            name => quoted(name),
+            role => if role == "default" { role.clone() } else { literal(role) },
+            is_array,
+            packing => if *is_array { "json_array" } else { "none" },
+        },
     }
 }
 

@@ -191,3 +191,40 @@ fn nothing_of_a_name_gets_out_of_its_quotes() {
         Some("c$$ has $$ in it, which would end the text of a procedure")
     );
 }
+
+#[test]
+fn a_stream_that_redshift_reads_itself_is_taken_record_by_record() {
+    let tables = [table("shop", "orders")];
+    let of = |is_array| {
+        let incoming = Incoming::Stream {
+            name: "Shop-Changes".into(),
+            role: "default".into(),
+            is_array,
+        };
+        let request = Request {
+            incoming: &incoming,
+            ..request(Dialect::Redshift, &tables)
+        };
+        generate(&request).expect("one table")
+    };
+    let arrays = of(true);
+    let stream = file(&arrays, "00-stream.sql");
+    assert!(
+        stream.contains(r#"FROM "headwater_kinesis"."Shop-Changes""#),
+        "{stream}"
+    );
+    assert!(
+        stream.contains("FROM KINESIS IAM_ROLE default;"),
+        "{stream}"
+    );
+    let control = file(&arrays, "01-control.sql");
+    assert!(
+        control.contains("FROM headwater_records r, r.record l;"),
+        "{control}"
+    );
+    assert!(!control.contains("incoming"), "{control}");
+    assert!(
+        file(&of(false), "01-control.sql")
+            .contains("SELECT r.record AS line FROM headwater_records r;")
+    );
+}
