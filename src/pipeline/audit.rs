@@ -43,6 +43,7 @@ use crate::{
     exit::Exit,
     mysql::{MySqlSnapshots, SnapshotLimits},
     plan::Plan,
+    telemetry::logs,
     terminal,
     warehouse::target::Warehouse,
 };
@@ -51,6 +52,8 @@ use crate::{
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// Between two readings of a warehouse that is behind.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// While it is waited for.
+const SAID_EVERY: Duration = Duration::from_secs(60);
 const KEYS_SHOWN: usize = 10;
 
 /// What to compare.
@@ -179,7 +182,7 @@ impl Auditor<'_> {
         let end = self.read_source(&mark, target, &mut take).await?;
         let goal = sorted_seq(mark.epoch, &end);
         let began = Instant::now();
-        let mut is_last = false;
+        let (mut is_last, mut said) = (false, None);
         loop {
             let reached = self.reached(target).await?;
             let (mut report, missing) = self.compare(&mark, target, &columns, &mut rows).await?;
@@ -196,6 +199,15 @@ impl Auditor<'_> {
                 }
                 report.keys.missing = self.missing_keys(&mark, target, &columns, &missing).await?;
                 return Ok(report);
+            }
+            if said.is_none_or(|said: Instant| SAID_EVERY <= said.elapsed()) {
+                said = Some(Instant::now());
+                let (secs, of) = (began.elapsed().as_secs(), self.mode.wait.as_secs());
+                let reached = reached.as_deref().unwrap_or("nothing");
+                logs::say(&format!(
+                    "{}: differs so far, and is merged up to {reached}; waiting for {goal} ({secs} of {of} s)",
+                    target.name()
+                ));
             }
             // What is merged was read before it was compared, so one more look is the last.
             is_last = reached.is_some_and(|reached| goal <= reached);

@@ -3,5 +3,6 @@
 mod auditing;
 mod generating;
 mod merging;
+mod model;
 mod road;
 mod world;
