@@ -1,8 +1,8 @@
 //! The command line: arguments in, exit code out.
 //!
 //! Wrong usage and settings end with 2 and a line or a few on stderr, before anything is started; what fails
-//! later ends with 1. Not here: the texts that -c names (`texts`), what the commands do (`pipeline`), but for those that only read settings or
-//! the checkpoint.
+//! later ends with 1. Not here: the texts that -c names (`texts`), what the commands do (`pipeline`), but for those
+//! that only read settings or the checkpoint.
 
 mod position;
 mod snapshot;
