@@ -5,4 +5,5 @@ mod generating;
 mod merging;
 mod model;
 mod road;
+mod syntax;
 mod world;

@@ -42,6 +42,15 @@ impl Dialect {
         }
     }
 
+    /// Of the name of a column in MySQL, by which its value is taken out of a line.
+    pub fn member_bytes_max(self) -> usize {
+        match self {
+            // It is navigated to by an identifier.
+            Self::Redshift => redshift::IDENTIFIER_BYTES_MAX,
+            Self::Postgres => usize::MAX,
+        }
+    }
+
     pub fn column_type(self, stored: Stored) -> String {
         match self {
             Self::Redshift => redshift::column_type(stored),

@@ -11,7 +11,8 @@ $$ LANGUAGE sql IMMUTABLE;
 CREATE OR REPLACE FUNCTION headwater_cast.to_numeric(value TEXT, digits INTEGER, decimals INTEGER)
 RETURNS NUMERIC AS $$
   SELECT CASE WHEN value ~ '^-?[0-9]+([.][0-9]+)?$' THEN
-    CASE WHEN ABS(value::NUMERIC) < 10::NUMERIC ^ (digits - decimals) THEN value::NUMERIC END
+    CASE WHEN ABS(value::NUMERIC) < 10::NUMERIC ^ (digits - decimals) AND SCALE(value::NUMERIC) <= decimals
+      THEN value::NUMERIC END
   END
 $$ LANGUAGE sql IMMUTABLE;
 
@@ -47,10 +48,24 @@ EXCEPTION WHEN data_exception THEN
 END;
 $$ LANGUAGE plpgsql IMMUTABLE;
 
+-- A scalar as text; nothing of a text with U+0000, which PostgreSQL's cannot have.
+CREATE OR REPLACE FUNCTION headwater_cast.to_text(value JSON) RETURNS TEXT AS $$
+BEGIN
+  IF POSITION('\u0000' IN value::TEXT) = 0 THEN
+    RETURN value #>> '{}';
+  END IF;
+  BEGIN
+    RETURN value #>> '{}';
+  EXCEPTION WHEN untranslatable_character THEN
+    RETURN NULL;
+  END;
+END;
+$$ LANGUAGE plpgsql IMMUTABLE;
+
 -- A string, cut to so many bytes between two characters; numbers as they are written; nothing of an object.
 CREATE OR REPLACE FUNCTION headwater_cast.to_varchar(value JSON, bytes INTEGER) RETURNS TEXT AS $$
 DECLARE
-  whole TEXT := value #>> '{}';
+  whole TEXT := headwater_cast.to_text(value);
   part TEXT;
 BEGIN
   IF JSON_TYPEOF(value) IN ('object', 'array', 'null') THEN
@@ -64,9 +79,9 @@ BEGIN
 END;
 $$ LANGUAGE plpgsql IMMUTABLE;
 
-CREATE OR REPLACE FUNCTION headwater_cast.to_bytes(value TEXT) RETURNS BYTEA AS $$
+CREATE OR REPLACE FUNCTION headwater_cast.to_bytes(value TEXT, bytes INTEGER) RETURNS BYTEA AS $$
 BEGIN
-  RETURN DECODE(value, 'base64');
+  RETURN CASE WHEN OCTET_LENGTH(DECODE(value, 'base64')) <= bytes THEN DECODE(value, 'base64') END;
 EXCEPTION WHEN data_exception THEN
   RETURN NULL;
 END;

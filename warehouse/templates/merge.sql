@@ -1,12 +1,12 @@
 -- Merges the lines of {{ source }} that were taken. One transaction; the same lines again change nothing.
 CREATE OR REPLACE PROCEDURE {{ merge }}() AS $$
 DECLARE
-  taken BIGINT;
-  refused BIGINT;
-  facts BIGINT;
-  written BIGINT;
-  lost BIGINT;
-  emptied {{ text(64) }};
+  merge_taken BIGINT;
+  merge_refused BIGINT;
+  merge_facts BIGINT;
+  merge_written BIGINT;
+  merge_lost BIGINT;
+  merge_emptied {{ text(64) }};
 BEGIN
   LOCK TABLE {{ control }}.merging;
 
@@ -18,8 +18,8 @@ BEGIN
     CASE WHEN {{ is_refused }} THEN 1 ELSE 0 END AS is_refused
   FROM {{ control }}.lines l
   WHERE l.database_name = {{ database_literal }} AND l.table_name = {{ table_literal }};
-  SELECT COUNT(*) INTO taken FROM headwater_batch;
-  IF taken = 0 THEN
+  SELECT COUNT(*) INTO merge_taken FROM headwater_batch;
+  IF merge_taken = 0 THEN
     RETURN;
   END IF;
   DELETE FROM {{ control }}.lines
@@ -31,17 +31,17 @@ BEGIN
     CASE WHEN b.type IN ({{ row_types }}) THEN 'its key cannot be told' ELSE 'of an unknown type' END, {{ now }}, b.line
   FROM headwater_batch b
   WHERE b.is_refused = 1;
-  GET DIAGNOSTICS refused := ROW_COUNT;
+  GET DIAGNOSTICS merge_refused := ROW_COUNT;
   DELETE FROM headwater_batch WHERE is_refused = 1;
 
   -- A TRUNCATE removes all that has a smaller seq, whenever it arrives.
-  SELECT MAX(b.seq) INTO emptied FROM headwater_batch b WHERE b.type = 'truncate';
-  IF emptied IS NOT NULL THEN
-    UPDATE {{ control }}.tables SET emptied_seq = emptied
-    WHERE database_name = {{ database_literal }} AND table_name = {{ table_literal }} AND emptied_seq < emptied;
-    DELETE FROM {{ rows }} WHERE "_seq" < emptied;
+  SELECT MAX(b.seq) INTO merge_emptied FROM headwater_batch b WHERE b.type = 'truncate';
+  IF merge_emptied IS NOT NULL THEN
+    UPDATE {{ control }}.tables SET emptied_seq = merge_emptied
+    WHERE database_name = {{ database_literal }} AND table_name = {{ table_literal }} AND emptied_seq < merge_emptied;
+    DELETE FROM {{ rows }} WHERE "_seq" < merge_emptied;
   END IF;
-  SELECT MAX(t.emptied_seq) INTO emptied FROM {{ control }}.tables t
+  SELECT MAX(t.emptied_seq) INTO merge_emptied FROM {{ control }}.tables t
   WHERE t.database_name = {{ database_literal }} AND t.table_name = {{ table_literal }};
 
   -- What each key is. An update that moves a row says two things: its new key has it, its old key no longer does.
@@ -63,9 +63,9 @@ BEGIN
     FROM headwater_batch b
     WHERE b.type = 'update' AND ({{ is_moved }})
   ) f
-  WHERE f.headwater_seq > emptied;
+  WHERE f.headwater_seq > merge_emptied;
   SELECT COUNT(*), COALESCE(SUM(CASE WHEN headwater_place = 1 AND headwater_gone = 0 THEN headwater_lost END), 0)
-  INTO facts, lost FROM headwater_facts;
+  INTO merge_facts, merge_lost FROM headwater_facts;
 
   -- The newer word wins; an equal one is a repetition.
   DELETE FROM {{ rows }} USING headwater_facts f
@@ -78,7 +78,7 @@ BEGIN
     {% if column.is_key %}f.{{ column.identifier }}{% else %}CASE WHEN f.headwater_gone = 0 THEN f.{{ column.identifier }} END{% endif %}{% endfor %}
   FROM headwater_facts f LEFT JOIN {{ rows }} r ON {% for part in join %}{% if not loop.first %} AND {% endif %}r.{{ part }}{% endfor %}
   WHERE f.headwater_place = 1 AND r."_seq" IS NULL;
-  GET DIAGNOSTICS written := ROW_COUNT;
+  GET DIAGNOSTICS merge_written := ROW_COUNT;
 
   INSERT INTO {{ control }}.statements (id, database_name, table_name, seq, position, merged_at, statement)
   SELECT DISTINCT b.id, {{ database_literal }}, {{ table_literal }}, b.seq, b.position, {{ now }}, {{ line.statement }}
@@ -115,6 +115,7 @@ BEGIN
 
   INSERT INTO {{ control }}.merges (database_name, table_name, merged_at, lines_taken, lines_rejected, rows_written,
     rows_ignored, values_lost)
-  VALUES ({{ database_literal }}, {{ table_literal }}, {{ now }}, taken, refused, written, facts - written, lost);
+  VALUES ({{ database_literal }}, {{ table_literal }}, {{ now }}, merge_taken, merge_refused, merge_written,
+    merge_facts - merge_written, merge_lost);
 END;
 $$ LANGUAGE plpgsql{{ procedure_settings }};

@@ -41,13 +41,14 @@ pub(super) fn value(member: Member<'_>, stored: Stored) -> String {
             let document = document(member);
             format!("headwater_cast.to_varchar({document}, {bytes_max})")
         }
-        Stored::Binary { .. } => format!("headwater_cast.to_bytes({text})"),
+        Stored::Binary { bytes_max } => format!("headwater_cast.to_bytes({text}, {bytes_max})"),
         Stored::Document => document(member),
     }
 }
 
 pub(super) fn is_given(member: Member<'_>) -> String {
-    format!("{} IS NOT NULL", text(member))
+    let document = document(member);
+    format!("COALESCE(JSON_TYPEOF({document}), 'null') <> 'null'")
 }
 
 pub(super) fn is_cut(member: Member<'_>, bytes_max: u64) -> String {
@@ -65,7 +66,7 @@ pub(super) fn time_of(microseconds: &str) -> String {
 }
 
 fn text(member: Member<'_>) -> String {
-    format!("({} ->> {})", member.source, literal(member.name))
+    format!("headwater_cast.to_text({})", document(member))
 }
 
 fn document(member: Member<'_>) -> String {

@@ -15,6 +15,8 @@ use crate::{
 pub(super) const IDENTIFIER_BYTES_MAX: usize = 127;
 /// A character is never cut in the middle, so a value that was cut may lack so many bytes of the most.
 const CHARACTER_BYTES_MAX: u64 = 4;
+/// <https://docs.aws.amazon.com/redshift/latest/dg/pattern-matching-conditions-posix.html>
+const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
 /// The quotes around a JSON string.
 const QUOTES_BYTES: u64 = 2;
 
@@ -37,18 +39,30 @@ pub(super) fn column_type(stored: Stored) -> String {
 pub(super) fn value(member: Member<'_>, stored: Stored) -> String {
     let (path, kind) = (path(member), column_type(stored));
     match stored {
-        Stored::SmallInt
-        | Stored::Integer
-        | Stored::BigInt
-        | Stored::Real
-        | Stored::Double
-        | Stored::Varchar { .. } => format!("{path}::{kind}"),
-        // DECIMAL is a string in a line, BIGINT UNSIGNED a number.
-        Stored::Numeric { .. } | Stored::Date | Stored::Timestamp => {
+        Stored::SmallInt | Stored::Integer | Stored::BigInt | Stored::Real | Stored::Double => {
+            format!("{path}::{kind}")
+        }
+        Stored::Varchar { .. } => format!(
+            "CASE WHEN JSON_TYPEOF({path}) NOT IN ('object', 'array') THEN {path}::{kind} END"
+        ),
+        // DECIMAL is a string in a line, BIGINT UNSIGNED a number. A cast would round what has more decimals.
+        Stored::Numeric { scale, .. } => {
+            let text = format!("{path}::VARCHAR(128)");
+            format!(
+                "TRY_CAST(CASE WHEN LEN(SPLIT_PART({text}, '.', 2)) <= {scale} THEN NULLIF({text}, '') END AS {kind})"
+            )
+        }
+        Stored::Date | Stored::Timestamp => {
             format!("TRY_CAST(NULLIF({path}::VARCHAR(128), '') AS {kind})")
         }
-        Stored::Binary { .. } => {
-            format!("TO_VARBYTE({path}::VARCHAR({VARCHAR_BYTES_MAX}), 'base64')")
+        // There is no cast of it that would give NULL for what is no base64, or too long.
+        Stored::Binary { bytes_max } => {
+            let text = format!("{path}::VARCHAR({VARCHAR_BYTES_MAX})");
+            let digits_max = (bytes_max * 4).div_ceil(3);
+            format!(
+                "CASE WHEN {text} ~ '{BASE64}' AND OCTET_LENGTH(RTRIM({text}, '=')) <= {digits_max} \
+                 THEN TO_VARBYTE({text}, 'base64') END"
+            )
         }
         Stored::Document => path,
     }

@@ -6,12 +6,13 @@ use super::{Error, Request};
 use crate::{
     dialect::Dialect,
     names::identifiers,
-    stored::{Choices, Stored, masked, stored},
+    stored::{Stored, masked, stored},
     table::{Column, LeftOut, Shown, SourceTable, Target},
 };
 
-/// Columns of ours in each table, and of the facts that a merge works with.
-const OURS: [&str; 11] = [
+/// Columns of ours in each table, and of the facts that a merge works with; and its variables, because Redshift puts a
+/// variable's value in the place of any name that is spelled so.
+const OURS: [&str; 17] = [
     "_seq",
     "_ts",
     "_deleted",
@@ -23,6 +24,12 @@ const OURS: [&str; 11] = [
     "headwater_lost",
     "headwater_data",
     "headwater_place",
+    "merge_taken",
+    "merge_refused",
+    "merge_facts",
+    "merge_written",
+    "merge_lost",
+    "merge_emptied",
 ];
 /// Around the text of a procedure.
 const BODY_END: &str = "$$";
@@ -39,7 +46,7 @@ pub fn targets(request: &Request<'_>) -> Result<(Vec<Target>, Vec<LeftOut>), Err
     sources.sort_by(|one, other| one.name.cmp(&other.name));
     let (mut kept, mut left_out) = (Vec::new(), Vec::new());
     for source in sources {
-        match why_left_out(source, request.choices) {
+        match why_left_out(source, request) {
             None => kept.push(source),
             Some((reason, remedy)) => left_out.push(LeftOut {
                 table: source.name.to_string(),
@@ -59,13 +66,29 @@ pub fn targets(request: &Request<'_>) -> Result<(Vec<Target>, Vec<LeftOut>), Err
     Ok((targets, left_out))
 }
 
-fn why_left_out(table: &SourceTable, choices: Choices) -> Option<(String, String)> {
+fn why_left_out(table: &SourceTable, request: &Request<'_>) -> Option<(String, String)> {
     let columns = table.columns.iter().map(|column| &column.listed.name);
     let mut names = columns.chain([&table.name.database, &table.name.table]);
     if let Some(name) = names.find(|name| name.contains(BODY_END)) {
         let reason =
             format!("{name} has {BODY_END} in it, which would end the text of a procedure");
         return Some((reason, "give it another name".into()));
+    }
+    let member_bytes_max = request.dialect.member_bytes_max();
+    let mut shown = table
+        .columns
+        .iter()
+        .filter(|column| column.shown != Shown::LeftOut);
+    if let Some(column) = shown.find(|column| column.listed.name.len() > member_bytes_max) {
+        let name = &column.listed.name;
+        let reason = format!(
+            "column {name} has a name of {} bytes, and what is named in a line can have {member_bytes_max}",
+            name.len()
+        );
+        return Some((
+            reason,
+            "give the column a shorter name, or leave it out with columns.include".into(),
+        ));
     }
     if table.key.is_empty() {
         let remedy = "give it a primary key; its lines are in the log in S3 all the same";
@@ -81,7 +104,7 @@ fn why_left_out(table: &SourceTable, choices: Choices) -> Option<(String, String
             let reason = format!("its key column {name} is masked or left out of its lines");
             return Some((reason, "show it: columns.include, [mask]".into()));
         }
-        if !stored(&column.kind, &column.listed, choices).is_comparable() {
+        if !stored(&column.kind, &column.listed, request.choices).is_comparable() {
             let reason = format!(
                 "its key column {name} ({}) can be longer than what the warehouse compares",
                 column.listed.column_type
