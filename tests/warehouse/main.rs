@@ -6,4 +6,5 @@ mod merging;
 mod model;
 mod road;
 mod syntax;
+mod types;
 mod world;

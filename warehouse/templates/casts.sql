@@ -48,29 +48,43 @@ EXCEPTION WHEN data_exception THEN
 END;
 $$ LANGUAGE plpgsql IMMUTABLE;
 
+-- PostgreSQL's functions refuse a document with U+0000 in any of its strings. Another character stands for it meanwhile:
+-- U+E000, which lines have as it is and never escaped.
+CREATE OR REPLACE FUNCTION headwater_cast.member_of_nul(source JSON, name TEXT) RETURNS JSON AS $$
+  SELECT REGEXP_REPLACE(
+    (REGEXP_REPLACE(source::TEXT, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ue000', 'g')::JSON -> name)::TEXT,
+    '(?<!\\)((?:\\\\)*)\\ue000', '\1\\u0000', 'g')::JSON
+$$ LANGUAGE sql IMMUTABLE;
+
+CREATE OR REPLACE FUNCTION headwater_cast.member(source JSON, name TEXT) RETURNS JSON AS $$
+  SELECT CASE WHEN POSITION('\u0000' IN source::TEXT) = 0 THEN source -> name
+    ELSE headwater_cast.member_of_nul(source, name) END
+$$ LANGUAGE sql IMMUTABLE;
+
 -- A scalar as text; nothing of a text with U+0000, which PostgreSQL's cannot have.
 CREATE OR REPLACE FUNCTION headwater_cast.to_text(value JSON) RETURNS TEXT AS $$
 BEGIN
-  IF POSITION('\u0000' IN value::TEXT) = 0 THEN
-    RETURN value #>> '{}';
-  END IF;
-  BEGIN
-    RETURN value #>> '{}';
-  EXCEPTION WHEN untranslatable_character THEN
-    RETURN NULL;
-  END;
+  RETURN value #>> '{}';
+EXCEPTION WHEN untranslatable_character THEN
+  RETURN NULL;
 END;
 $$ LANGUAGE plpgsql IMMUTABLE;
+
+CREATE OR REPLACE FUNCTION headwater_cast.member_text(source JSON, name TEXT) RETURNS TEXT AS $$
+  SELECT CASE WHEN POSITION('\u0000' IN source::TEXT) = 0 THEN source ->> name
+    ELSE headwater_cast.to_text(headwater_cast.member_of_nul(source, name)) END
+$$ LANGUAGE sql IMMUTABLE;
 
 -- A string, cut to so many bytes between two characters; numbers as they are written; nothing of an object.
 CREATE OR REPLACE FUNCTION headwater_cast.to_varchar(value JSON, bytes INTEGER) RETURNS TEXT AS $$
 DECLARE
-  whole TEXT := headwater_cast.to_text(value);
+  whole TEXT;
   part TEXT;
 BEGIN
   IF JSON_TYPEOF(value) IN ('object', 'array', 'null') THEN
     RETURN NULL;
   END IF;
+  whole := CASE WHEN POSITION('\u0000' IN value::TEXT) = 0 THEN value #>> '{}' ELSE headwater_cast.to_text(value) END;
   part := LEFT(whole, bytes);
   WHILE OCTET_LENGTH(part) > bytes LOOP
     part := LEFT(part, GREATEST(LENGTH(part) - GREATEST((OCTET_LENGTH(part) - bytes) / 4, 1), 0));

@@ -66,9 +66,17 @@ pub(super) fn time_of(microseconds: &str) -> String {
 }
 
 fn text(member: Member<'_>) -> String {
-    format!("headwater_cast.to_text({})", document(member))
+    format!(
+        "headwater_cast.member_text({}, {})",
+        member.source,
+        literal(member.name)
+    )
 }
 
 fn document(member: Member<'_>) -> String {
-    format!("({} -> {})", member.source, literal(member.name))
+    format!(
+        "headwater_cast.member({}, {})",
+        member.source,
+        literal(member.name)
+    )
 }

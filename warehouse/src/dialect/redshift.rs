@@ -73,11 +73,16 @@ pub(super) fn is_given(member: Member<'_>) -> String {
 }
 
 /// JSON_SIZE counts what is escaped too, so both are asked: long in the line, and as long as can be in the column.
+/// A VARCHAR may end where its text has U+0000, which is escaped in JSON, behind an even number of backslashes.
 pub(super) fn is_cut(member: Member<'_>, bytes_max: u64) -> String {
     let path = path(member);
     let fills_from = bytes_max.saturating_sub(CHARACTER_BYTES_MAX - 1);
+    let length = format!("OCTET_LENGTH({path}::VARCHAR({bytes_max}))");
     format!(
-        "(JSON_SIZE({path}) > {} AND OCTET_LENGTH({path}::VARCHAR({bytes_max})) >= {fills_from})",
+        "CASE WHEN JSON_SIZE({path}) > {} AND {length} >= {fills_from} THEN TRUE \
+         WHEN JSON_SIZE({path}) > {length} + {QUOTES_BYTES} AND JSON_SIZE({path}) <= {VARCHAR_BYTES_MAX} \
+         THEN POSITION(CHR(92) || 'u0000' IN REPLACE(JSON_SERIALIZE({path}), CHR(92) || CHR(92), '')) > 0 \
+         ELSE FALSE END",
         bytes_max + QUOTES_BYTES
     )
 }
