@@ -13,6 +13,7 @@ mod service;
 mod stopper;
 mod template;
 mod terraform;
+mod warehouse;
 mod yaml;
 
 use std::{path::Path, time::Duration};
