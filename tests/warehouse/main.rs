@@ -1,6 +1,7 @@
 //! From a real MySQL by the built program into a warehouse, over the whole road.
 
 mod auditing;
+mod comparing;
 mod generating;
 mod merging;
 mod model;

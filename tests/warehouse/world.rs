@@ -1,7 +1,6 @@
 //! A road whose end is generated: the program writes the SQL for the tables that MySQL has, and it is applied.
 
 use std::{
-    fs,
     ops::{Deref, DerefMut},
     path::PathBuf,
     time::Duration,
@@ -12,19 +11,12 @@ use headwater_harness::{
     program::Finished,
     road::{Options, Road, SCHEMA},
     wait::Deadline,
+    warehouse,
 };
 use serde_json::Value;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_headwater");
 const WITHIN: Duration = Duration::from_secs(120);
-/// The order in which a person applies them.
-const IN_ORDER: [&str; 4] = [
-    "01-control.sql",
-    "02-tables",
-    "03-merge-all.sql",
-    "04-views.sql",
-];
-
 pub struct World {
     pub road: Road,
 }
@@ -70,15 +62,11 @@ impl World {
 
     /// `headwater warehouse …` with the road's settings.
     pub async fn command(&self, arguments: &[&str]) -> anyhow::Result<Finished> {
-        let arguments = [&["warehouse"], arguments, &["-c", "headwater.toml"]].concat();
-        let launch = self.road.launch().clone().with_arguments(&arguments);
-        launch.finish(WITHIN).await
+        warehouse::command(self.road.launch(), arguments).await
     }
 
     pub async fn generate(&self) -> anyhow::Result<Finished> {
-        let finished = self.command(&["postgres", "--out", "warehouse"]).await?;
-        ensure!(finished.code() == Some(0), "{}", finished.text());
-        Ok(finished)
+        warehouse::generate(self.road.launch(), "warehouse").await
     }
 
     /// What has changed since; empty when nothing has.
@@ -96,30 +84,11 @@ impl World {
 
     /// All files, in order.
     pub async fn apply(&self) -> anyhow::Result<()> {
-        for file in IN_ORDER {
-            let path = self.generated().join(file);
-            let mut files = vec![path.clone()];
-            if path.is_dir() {
-                files = fs::read_dir(&path)?
-                    .map(|entry| entry.map(|entry| entry.path()))
-                    .collect::<Result<_, _>>()?;
-                files.sort();
-            }
-            for file in files {
-                let sql = fs::read_to_string(&file)?;
-                self.postgres
-                    .exec(&sql)
-                    .await
-                    .with_context(|| file.display().to_string())?;
-            }
-        }
-        Ok(())
+        warehouse::apply(&self.postgres, &self.generated()).await
     }
 
     pub async fn merge(&self) -> anyhow::Result<()> {
-        self.postgres
-            .exec(&format!("CALL \"{SCHEMA}\".merge_all()"))
-            .await
+        warehouse::merge(&self.postgres, SCHEMA).await
     }
 
     /// All that MySQL has by now is delivered, loaded and merged.

@@ -37,4 +37,5 @@ pub mod swallow;
 pub mod tables;
 pub mod unpack;
 pub mod wait;
+pub mod warehouse;
 pub mod wire;

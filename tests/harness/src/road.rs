@@ -59,6 +59,8 @@ pub struct Options {
     pub config: String,
     /// Of mysqld.
     pub mysql: Vec<String>,
+    /// The program's last lines are printed when it is done with.
+    pub is_shown: bool,
     pub firehose: firehose::Settings,
     pub redshift: redshift::Settings,
 }
@@ -71,6 +73,7 @@ impl Options {
             shards: 1,
             config: String::new(),
             mysql: Vec::new(),
+            is_shown: true,
             firehose: firehose::Settings::default(),
             redshift: redshift::Settings::incoming(SCHEMA),
         }
@@ -118,7 +121,10 @@ impl Road {
             mysql.headwater_url(),
             options.config
         );
-        let launch = Launch::run(&options.binary, folder.path(), &config)?.shown();
+        let mut launch = Launch::run(&options.binary, folder.path(), &config)?;
+        if options.is_shown {
+            launch = launch.shown();
+        }
         Ok(Self {
             program: None,
             mysql,

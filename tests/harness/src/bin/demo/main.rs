@@ -4,10 +4,12 @@
 //! drained and started again, then killed and started again; at the end every row change of the binary log
 //! is looked for in the stream. Ends with code 1 when one is missing, invented or out of order, or when
 //! the restart after the drain repeated anything. The truth is the binary log, read by another library.
+//! `--warehouse` is another play, up to tables.
 
 mod shop;
 mod show;
 mod stream;
+mod warehouse;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -34,11 +36,17 @@ const WITHIN: Duration = Duration::from_secs(30);
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let binary = PathBuf::from(arguments.next().context("say which binary to show")?);
-    let keep = match arguments.next().as_deref() {
-        None => false,
-        Some("--keep") => true,
-        Some(other) => anyhow::bail!("there is no `{other}`: say nothing or --keep"),
-    };
+    let (mut keep, mut to_warehouse) = (false, false);
+    for argument in arguments {
+        match argument.as_str() {
+            "--keep" => keep = true,
+            "--warehouse" => to_warehouse = true,
+            other => anyhow::bail!("there is no `{other}`: say --keep, --warehouse or nothing"),
+        }
+    }
+    if to_warehouse {
+        return warehouse::play(&binary, keep).await;
+    }
     let demo = Demo::start(binary).await?;
     demo.play(keep).await
 }
