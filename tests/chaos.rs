@@ -79,3 +79,20 @@ async fn tables_are_copied_whole_between_random_faults() {
     let copied = report.copied;
     assert!(5 < copied.complete && 0 < copied.rows_compared, "{report}");
 }
+
+#[tokio::test]
+async fn what_random_faults_leave_of_the_stream_merges_to_the_tables_of_mysql() {
+    let options = Options {
+        length: Length::Lives(6),
+        changes_per_sec: 800,
+        keys: 300,
+        to_warehouse: true,
+        ..Options::new(env!("CARGO_BIN_EXE_headwater").into(), 7)
+    };
+    let report = chaos::run(&options).await.unwrap();
+    println!("{report}");
+    assert!(report.is_clean(), "{report}");
+    let merged = report.merged;
+    assert_eq!(merged.tables, 5, "{report}");
+    assert!(0 < merged.ignored, "some lines came twice: {report}");
+}

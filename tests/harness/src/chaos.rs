@@ -14,6 +14,7 @@ mod life;
 mod pair;
 mod report;
 mod senders;
+mod warehouse;
 mod weather;
 mod writers;
 
@@ -39,6 +40,7 @@ use crate::{
 use giant::Giant;
 pub use report::Report;
 use senders::{Senders, Sent};
+use warehouse::Warehouse;
 use weather::Weather;
 use writers::Writers;
 
@@ -72,6 +74,8 @@ pub struct Options {
     pub lower_case: bool,
     /// Tables with rows that are copied, again and again; of a process without a standby.
     pub copied_tables: u32,
+    /// Firehose, S3, COPY and the merge behind the stream, played; of a log that goes on.
+    pub to_warehouse: bool,
     /// Servers are left running when something was found.
     pub keeps: bool,
 }
@@ -90,6 +94,7 @@ impl Options {
             histories: false,
             lower_case: false,
             copied_tables: 0,
+            to_warehouse: false,
             keeps: false,
         }
     }
@@ -163,6 +168,7 @@ struct Chaos {
     /// In front of MySQL.
     wire: Wire,
     moto: Option<Moto>,
+    warehouse: Option<Warehouse>,
     /// Where the log begins to count.
     start: Option<(String, u64)>,
     folder: TempDir,
@@ -202,6 +208,10 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
             Ok(end) if options.histories && lives % LIVES_A_HISTORY == 0 => {
                 chaos.turn_history(&writers, Some(end)).await
             }
+            end => end,
+        };
+        let end = match end {
+            Ok(end) => chaos.carry().await.map(|()| end),
             end => end,
         };
         let Ok(end) = end.map_err(|error| chaos.report.finding(format!("{error:#}"))) else {
@@ -256,6 +266,7 @@ impl Chaos {
             giant: None,
             wire,
             moto,
+            warehouse: None,
             start: None,
             consumer,
             unsettled: Vec::new(),
@@ -263,6 +274,7 @@ impl Chaos {
         };
         chaos.fill_copied().await?;
         chaos.create_store().await?;
+        chaos.open_warehouse().await?;
         chaos.commit_giant().await?;
         Ok(chaos)
     }

@@ -34,6 +34,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
             "--keep" => Some(&mut options.keeps),
             "--histories" => Some(&mut options.histories),
             "--lower-case" => Some(&mut options.lower_case),
+            "--warehouse" => Some(&mut options.to_warehouse),
             _ => None,
         };
         if let Some(flag) = flag {
@@ -72,6 +73,10 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
         options.copied_tables == 0
             || !(options.histories || options.lower_case || options.standby.is_some()),
         "--snapshot goes without --histories, --lower-case and --standby"
+    );
+    ensure!(
+        !options.to_warehouse || (options.giant_mib == 0 && !options.histories),
+        "--warehouse goes without --giant-mib, whose table comes later, and --histories, which takes back what was delivered"
     );
     Ok(options)
 }

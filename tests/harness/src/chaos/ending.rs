@@ -49,6 +49,7 @@ impl Chaos {
         let sent = self.sent(true, None).await?;
         self.report.sent(last_end, sent);
         self.compare_copied().await?;
+        self.compare_warehouse().await?;
         let verified = self.verify(&[]).await?;
         let changes = verified.get("changes").and_then(Value::as_u64);
         let is_judged = changes.is_some_and(|changes| changes <= JUDGED_CHANGES_MAX);

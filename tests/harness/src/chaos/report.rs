@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde_json::Value;
 
-use super::{End, Length, Options, Store, copies::Copied, pair::LEASE_SECS, senders::Sent};
+use super::{
+    End, Length, Options, Store, copies::Copied, pair::LEASE_SECS, senders::Sent, warehouse::Merged,
+};
 use crate::{check::Verdict, figures::percentile, program::Program};
 
 /// Resident, of the whole process. The code of a build without optimisation takes some 30 MiB of it; this
@@ -38,6 +40,7 @@ pub struct Report {
     pub leases_lost: u64,
     pub copied_tables: u32,
     pub copied: Copied,
+    pub merged: Merged,
     /// Weather and incidents.
     pub happened: BTreeMap<&'static str, u64>,
     /// Lines that the life after a kill repeated.
@@ -77,6 +80,7 @@ impl Report {
             leases_lost: 0,
             copied_tables: options.copied_tables,
             copied: Copied::default(),
+            merged: Merged::default(),
             happened: BTreeMap::new(),
             repeated_per_kill: Vec::new(),
             repeated_per_drain: Vec::new(),
@@ -387,6 +391,19 @@ impl fmt::Display for Report {
                 copied.rows,
                 copied.again,
                 copied.rows_compared
+            )?;
+        }
+        if 0 < self.merged.merges {
+            let merged = self.merged;
+            writeln!(
+                f,
+                "| {} tables in a warehouse | {} lines in {} merges, {} of them repeated or overtaken, {} crashes of Firehose; {} rows compared |",
+                merged.tables,
+                merged.lines_loaded,
+                merged.merges,
+                merged.ignored,
+                merged.crashes,
+                merged.rows_compared
             )?;
         }
         writeln!(f, "\n| lives and incidents | times |\n|---|---|")?;
