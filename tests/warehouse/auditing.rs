@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_harness::{postgres::Postgres, program::Finished, road::SCHEMA};
+use headwater_harness::{postgres::Postgres, program::Finished, road::SCHEMA, warehouse};
 use serde_json::Value;
 
 use crate::world::{ORDERS, World};
@@ -10,23 +10,7 @@ use crate::world::{ORDERS, World};
 const WITHIN: Duration = Duration::from_secs(120);
 
 async fn audit(world: &World, arguments: &[&str]) -> anyhow::Result<Finished> {
-    let arguments = [
-        &[
-            "warehouse",
-            "audit",
-            "--dir",
-            "warehouse",
-            "-c",
-            "headwater.toml",
-        ],
-        arguments,
-    ]
-    .concat();
-    let launch = world.launch().clone().with_arguments(&arguments);
-    let launch = launch
-        .setting("warehouse.url", &world.postgres.url("headwater"))
-        .setting("warehouse.tls.mode", "disabled");
-    launch.finish(WITHIN).await
+    warehouse::audit(world.launch(), &world.postgres, "warehouse", arguments).await
 }
 
 async fn report(world: &World, arguments: &[&str]) -> anyhow::Result<(Option<i32>, Value)> {
@@ -213,9 +197,9 @@ async fn a_warehouse_that_cannot_be_asked_says_why_and_what_to_do() -> anyhow::R
 async fn a_warehouse_is_verified_before_it_gets_a_password() -> anyhow::Result<()> {
     let mut world = World::running(|_| (), ORDERS).await?;
     world.streamed().await?;
-    let warehouse = Postgres::with_tls().await?;
-    let certificate = warehouse.certificate_file().expect("it has TLS");
-    let url = warehouse.url("headwater").replace("127.0.0.1", "localhost");
+    let with_tls = Postgres::with_tls().await?;
+    let certificate = with_tls.certificate_file().expect("it has TLS");
+    let url = with_tls.url("headwater").replace("127.0.0.1", "localhost");
     let arguments = [
         "warehouse",
         "audit",

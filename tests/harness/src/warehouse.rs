@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     mysql::MySql,
-    postgres::Postgres,
+    postgres::{Postgres, READER},
     program::{Finished, Launch},
     sql::{path, quote},
 };
@@ -47,6 +47,23 @@ pub async fn generate(launch: &Launch, out: &str) -> anyhow::Result<Finished> {
     let finished = command(launch, &["postgres", "--out", out]).await?;
     ensure!(finished.code() == Some(0), "{}", finished.text());
     Ok(finished)
+}
+
+/// `headwater warehouse audit …` of what was generated into `out`, as the account that only reads.
+///
+/// # Errors
+/// When it cannot be started, or does not end.
+pub async fn audit(
+    launch: &Launch,
+    postgres: &Postgres,
+    out: &str,
+    arguments: &[&str],
+) -> anyhow::Result<Finished> {
+    let launch = launch
+        .clone()
+        .setting("warehouse.url", &postgres.url(READER))
+        .setting("warehouse.tls.mode", "disabled");
+    command(&launch, &[&["audit", "--dir", out], arguments].concat()).await
 }
 
 /// Applies all files of a folder, in order.

@@ -184,6 +184,12 @@ async fn compare(road: &Road, folder: &Path) -> anyhow::Result<()> {
     ensure!(!all.is_empty(), "no table was generated");
     let different: usize = all.iter().map(|table| table.different).sum();
     ensure!(different == 0, "NOT EQUAL: {different} rows differ");
+    step("headwater warehouse audit");
+    let audited = warehouse::audit(road.launch(), &road.postgres, OUT, &[]).await?;
+    for line in &audited.stdout {
+        say(line);
+    }
+    ensure!(audited.code() == Some(0), "{}", audited.text());
     say("EQUAL: every table of the warehouse is that of MySQL");
     Ok(())
 }
