@@ -50,7 +50,7 @@ impl std::fmt::Debug for Table {
 
 impl Tables {
     /// # Errors
-    /// When a line is no native event, or a snapshot row stands behind a newer one.
+    /// When a line is no native event, or a snapshot row that is new stands behind a newer one.
     pub fn take_record(&mut self, record: &Record) -> anyhow::Result<()> {
         for line in record.lines() {
             let line = serde_json::from_slice(line).context("read a line")?;
@@ -182,8 +182,9 @@ impl Table {
         let before = Value::from(before).to_string();
         let known = self.rows.get(&before).map(|row| row.seq.clone());
         let newest = known.or_else(|| self.gone.get(&before).cloned());
-        // A repeated stretch may be older than what is known; a snapshot row must never be.
-        if kind == "snapshot" {
+        // A repeated stretch may be older than what is known, a record that came twice is; a new snapshot row must
+        // never be.
+        if kind == "snapshot" && is_new {
             ensure!(
                 newest.is_none_or(|newest| *newest < *seq),
                 "a snapshot row stands behind a newer one"
@@ -266,4 +267,33 @@ async fn columns_of(server: &MySql, table: &str) -> anyhow::Result<Vec<String>> 
     let rows = server.query_rows(&sql).await?;
     let names = rows.into_iter().flatten().flatten();
     Ok(names.map(|name| format!("`{name}`")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn line(kind: &str, id: &str, seq: &str) -> Value {
+        json!({
+            "type": kind, "database": "shop", "table": "orders", "run": "tables", "id": id, "seq": seq,
+            "key": {"id": 1}, "data": {"id": 1},
+        })
+    }
+
+    #[test]
+    fn a_snapshot_row_that_came_twice_is_no_older_one_and_a_new_one_may_not_be() {
+        let mut tables = Tables::default();
+        for line in [
+            line("insert", "a", "1"),
+            line("snapshot", "b", "2"),
+            line("snapshot", "b", "2"),
+            line("update", "c", "3"),
+        ] {
+            tables.take(&line).expect("in order");
+        }
+        let behind = tables.take(&line("snapshot", "d", "2")).unwrap_err();
+        assert!(behind.to_string().contains("behind a newer one"));
+    }
 }
