@@ -9,6 +9,7 @@ mod check;
 mod column_checks;
 mod ending;
 mod field_names;
+mod lake;
 mod launch;
 mod name_case;
 mod outputs;
@@ -43,6 +44,7 @@ use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 pub use self::{
     audit::{AuditMode, audit},
     check::{Creates, check},
+    lake::ensure_generated,
     position::position_set,
     replay_letters::replay_dead_letters,
     resume_table::{discard_parked, resume_table},

@@ -6,7 +6,10 @@ pub mod target;
 
 use std::path::PathBuf;
 
-use headwater_warehouse::stored::{Bytes, Choices, LongText};
+use headwater_warehouse::{
+    generate::Lake,
+    stored::{Bytes, Choices, LongText},
+};
 use serde::Deserialize;
 
 use self::target::{Target, Tls, address};
@@ -44,6 +47,21 @@ pub struct WarehouseOptions {
     password_file: String,
     password_secret: String,
     tls: TlsOptions,
+    athena: AthenaOptions,
+    iceberg: IcebergOptions,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AthenaOptions {
+    location: String,
+    since: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IcebergOptions {
+    location: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -78,6 +96,8 @@ pub struct WarehousePlan {
     pub stream_role: Option<String>,
     /// For the audit.
     pub target: Option<Target>,
+    /// Empty where it is not set.
+    pub lake: Lake,
 }
 
 impl WarehouseOptions {
@@ -94,6 +114,11 @@ impl WarehouseOptions {
                 IncomingBy::Streaming => Some(role(&self.stream_role)?),
             },
             schema: schema(self.schema)?,
+            lake: Lake {
+                log: location("warehouse.athena.location", self.athena.location)?,
+                since: since(&self.athena.since)?,
+                tables: location("warehouse.iceberg.location", self.iceberg.location)?,
+            },
         })
     }
 
@@ -160,6 +185,49 @@ fn schema(name: String) -> Result<String, Error> {
     ))
 }
 
+/// So plain that it stands in SQL as it is.
+fn location(key: &str, url: String) -> Result<String, Error> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=".contains(&byte);
+    let path = url
+        .strip_prefix("s3://")
+        .and_then(|path| path.strip_suffix('/'));
+    let is_place = |path: &str| !path.starts_with('/') && !path.contains("//");
+    let is_good = |path: &str| !path.is_empty() && path.bytes().all(is_plain) && is_place(path);
+    if url.is_empty() || path.is_some_and(is_good) {
+        return Ok(url);
+    }
+    Err(Error::new(
+        key,
+        format!("\"{url}\" is no place in S3"),
+        "write s3://BUCKET/PREFIX/, with \"/\" at its end, of letters, digits and \"-_./=\"",
+    ))
+}
+
+/// The first hour of the day, as Firehose names its folders.
+fn since(day: &str) -> Result<String, Error> {
+    let parts: Vec<&str> = day.split('-').collect();
+    let is_within = |text: &str, digits: usize, most: u32| {
+        let is_number = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number
+            && text
+                .parse()
+                .is_ok_and(|number| (1..=most).contains(&number))
+    };
+    match parts.as_slice() {
+        [""] => Ok(String::new()),
+        [year, month, day]
+            if is_within(year, 4, 9999) && is_within(month, 2, 12) && is_within(day, 2, 31) =>
+        {
+            Ok(format!("{year}/{month}/{day}/00"))
+        }
+        _ => Err(Error::new(
+            "warehouse.athena.since",
+            format!("\"{day}\" is no day"),
+            "write it as 2026-03-01",
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +242,43 @@ mod tests {
             let error = schema(name.into()).unwrap_err();
             assert_eq!(error.key, "warehouse.schema");
             assert!(error.message.contains("write a letter"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_place_in_s3_is_plain_and_ends_in_a_slash() {
+        for url in ["", "s3://lake/", "s3://lake/changes/a=b/"] {
+            assert_eq!(location("warehouse.x", url.into()), Ok(url.into()));
+        }
+        for url in [
+            "s3://",
+            "s3:///",
+            "s3:///x/",
+            "s3://lake",
+            "s3://lake//",
+            "s3://lake/it's/",
+            "https://lake/",
+        ] {
+            let error = location("warehouse.x", url.into()).unwrap_err();
+            assert_eq!(error.key, "warehouse.x");
+            assert!(error.message.contains("write s3://"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_the_first_hour_of_its_folders() {
+        assert_eq!(since(""), Ok(String::new()));
+        assert_eq!(since("2026-03-01"), Ok("2026/03/01/00".into()));
+        for day in [
+            "2026-3-1",
+            "2026-13-01",
+            "2026-00-01",
+            "2026/03/01",
+            "x",
+            "2026-03-32",
+        ] {
+            let error = since(day).unwrap_err();
+            assert!(error.message.contains("write it as"), "{error}");
         }
     }
 }

@@ -18,6 +18,10 @@ pub(super) enum WarehouseCommand {
     Redshift(GenerateArgs),
     /// The same for PostgreSQL 15, to try it out
     Postgres(GenerateArgs),
+    /// Views for Amazon Athena over the log that Firehose writes to S3: every change, and the rows as MySQL has them
+    Athena(GenerateArgs),
+    /// Tables of Apache Iceberg: the log that Firehose appends to, the rows, and the merge that Athena runs
+    Iceberg(GenerateArgs),
     /// Compare the warehouse of warehouse.url with MySQL, row by row, also while both go on; exit code 1 if they differ
     Audit(AuditArgs),
 }
@@ -59,8 +63,10 @@ pub(super) fn run(plan: &Plan, command: WarehouseCommand) -> Result<Exit, Error>
         WarehouseCommand::Redshift(arguments) => (Dialect::Redshift, arguments),
         WarehouseCommand::Postgres(arguments) => (Dialect::Postgres, arguments),
         WarehouseCommand::Audit(arguments) => return audit(plan, arguments),
+        WarehouseCommand::Athena(arguments) => (Dialect::Athena, arguments),
+        WarehouseCommand::Iceberg(arguments) => (Dialect::Iceberg, arguments),
     };
-    pipeline::ensure_mergeable(plan).map_err(Error::Plan)?;
+    pipeline::ensure_generated(plan, dialect).map_err(Error::Plan)?;
     let mode = WarehouseMode {
         dialect,
         out: arguments.out,
@@ -88,7 +94,7 @@ impl WarehouseCommand {
             Self::Audit(AuditArgs { target, .. }) => {
                 target.as_ref().map(|url| format!("warehouse.url={url}"))
             }
-            Self::Redshift(_) | Self::Postgres(_) => None,
+            Self::Redshift(_) | Self::Postgres(_) | Self::Athena(_) | Self::Iceberg(_) => None,
         }
     }
 }

@@ -91,6 +91,13 @@ async fn run(plan: &Plan, mode: &AuditMode) -> Result<Report, Failure> {
         Failure::definite(format!("{} is not there", path.display()))
             .with_hint("name the folder that headwater warehouse has written, with --dir")
     })?;
+    if manifest.dialect.is_lake() {
+        let name = manifest.dialect.name();
+        let problem = format!("{} was generated for {name}", path.display());
+        return Err(Failure::definite(problem).with_hint(
+            "name a folder that was generated for redshift; no other warehouse is asked",
+        ));
+    }
     let targets = wanted(&manifest, &mode.tables)?;
     let target = plan.warehouse.target.as_ref().ok_or_else(|| {
         Failure::definite("warehouse.url is empty, so no warehouse can be asked")

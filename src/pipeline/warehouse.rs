@@ -24,7 +24,7 @@ use headwater_warehouse::{
     table::{LeftOut, Shown, SourceColumn, SourceTable},
 };
 
-use super::system;
+use super::{lake, system};
 use crate::{
     encode::{
         native::{Documents, LineLayout, NativeField, Statements},
@@ -58,6 +58,18 @@ const FIELDS: [(NativeField, &str); 6] = [
 
 /// Whether the lines of these settings can be merged; the text says what to do.
 pub fn ensure_mergeable(plan: &Plan) -> Result<(), String> {
+    ensure_told_whole(plan)?;
+    if plan.native.layout != LineLayout::Nested {
+        return Err(
+            "native.layout = \"flat\" has no `data`, which the merge reads; set it to \"nested\""
+                .to_owned(),
+        );
+    }
+    ensure_inline(plan)
+}
+
+/// What every merge needs of the lines, in whatever layout.
+pub(super) fn ensure_told_whole(plan: &Plan) -> Result<(), String> {
     let mut routes = plan.routes.iter().chain([&plan.top]);
     if let Some(route) = routes.find(|route| !route.format.is_verifiable()) {
         return Err(format!(
@@ -73,18 +85,16 @@ pub fn ensure_mergeable(plan: &Plan) -> Result<(), String> {
             "native.fields lacks \"{name}\", which a merge needs; add it"
         ));
     }
-    if plan.native.layout != LineLayout::Nested {
-        return Err(
-            "native.layout = \"flat\" has no `data`, which the merge reads; set it to \"nested\""
-                .to_owned(),
-        );
-    }
     if plan.native.statements != Statements::InPlace {
         return Err(
             "native.statements = \"none\" leaves out TRUNCATE, which the merge must know; set it to \"in_place\""
                 .to_owned(),
         );
     }
+    Ok(())
+}
+
+pub(super) fn ensure_inline(plan: &Plan) -> Result<(), String> {
     if plan.native.documents != Documents::Inline {
         return Err(
             "native.json = \"string\" makes a text of a document; set it to \"inline\"".to_owned(),
@@ -99,13 +109,18 @@ pub fn ensure_mergeable(plan: &Plan) -> Result<(), String> {
 /// When no server answers, it logs parts of rows, or two tables would have one name.
 pub(super) async fn current(plan: &Plan, dialect: Dialect) -> Result<Generated, Failure> {
     let (tables, left_out) = tables(plan).await?;
-    let incoming = incoming(plan)?;
+    let incoming = match dialect.is_lake() {
+        true => Incoming::Copy,
+        false => incoming(plan)?,
+    };
     let request = Request {
         incoming: &incoming,
         dialect,
         control_schema: &plan.warehouse.schema,
-        choices: plan.warehouse.choices,
+        choices: dialect.choices(plan.warehouse.choices),
         is_by_key: !matches!(plan.ordering, OrderingKey::Table),
+        lines: &lake::lines(plan),
+        lake: &plan.warehouse.lake,
         tables: &tables,
     };
     let mut generated = generate(&request).map_err(|error| {

@@ -3,6 +3,7 @@
 mod auditing;
 mod comparing;
 mod generating;
+mod lake;
 mod merging;
 mod model;
 mod road;

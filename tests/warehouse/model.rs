@@ -15,7 +15,7 @@ use headwater_binlog::{
 use headwater_harness::postgres::Postgres;
 use headwater_warehouse::{
     dialect::Dialect,
-    generate::{Request, generate},
+    generate::{Lake, Lines, Request, generate},
     incoming::Incoming,
     stored::Choices,
     table::{Shown, SourceColumn, SourceTable},
@@ -206,6 +206,8 @@ async fn any_delivery_of_a_log_gives_the_table_that_it_describes() -> anyhow::Re
         choices: Choices::default(),
         incoming: &Incoming::Copy,
         is_by_key: false,
+        lines: &Lines::Nested,
+        lake: &Lake::default(),
         tables: &[source()],
     })?;
     for (file, text) in generated

@@ -4,12 +4,20 @@
 //! error that would stop a merge. Each value is so asked for three things: whether it is there, what it is, and whether
 //! it was lost on the way into its column. Not here: the merge, which is the same for all.
 
+mod athena;
+mod iceberg;
 mod postgres;
 mod redshift;
+mod trino;
 
 use serde::{Deserialize, Serialize};
 
-use crate::stored::Stored;
+pub use self::iceberg::{field, log_type};
+use crate::{
+    names::{identifiers, plain_identifiers},
+    stored::{Choices, LongText, Stored},
+    table::Column,
+};
 
 /// A warehouse that SQL can be written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +26,10 @@ pub enum Dialect {
     Redshift,
     /// PostgreSQL 15: what the merge is tested on, and a way to try it out.
     Postgres,
+    /// Views over the log in S3.
+    Athena,
+    /// Tables of Iceberg, merged by Athena out of the logs that Firehose writes.
+    Iceberg,
 }
 
 /// A value in a line: `source` is an expression of a JSON object, `name` a member of it.
@@ -32,6 +44,8 @@ impl Dialect {
         match self {
             Self::Redshift => "redshift",
             Self::Postgres => "postgres",
+            Self::Athena => "athena",
+            Self::Iceberg => "iceberg",
         }
     }
 
@@ -39,6 +53,32 @@ impl Dialect {
         match self {
             Self::Redshift => redshift::IDENTIFIER_BYTES_MAX,
             Self::Postgres => postgres::IDENTIFIER_BYTES_MAX,
+            Self::Athena | Self::Iceberg => trino::IDENTIFIER_BYTES_MAX,
+        }
+    }
+
+    /// Whether it reads files in S3, so that nothing is loaded and no procedure merges.
+    pub fn is_lake(self) -> bool {
+        matches!(self, Self::Athena | Self::Iceberg)
+    }
+
+    /// What of a person's choices it heeds: text of a lake has no limit, so it needs no document.
+    pub fn choices(self, chosen: Choices) -> Choices {
+        match self.is_lake() {
+            true => Choices {
+                long_text: LongText::Varchar,
+                ..chosen
+            },
+            false => chosen,
+        }
+    }
+
+    /// What `names` are called; `taken` are ours already, in lower case.
+    pub fn identifiers(self, names: &[&str], taken: &[&str]) -> Vec<String> {
+        let bytes_max = self.identifier_bytes_max();
+        match self.is_lake() {
+            true => plain_identifiers(names, taken, bytes_max),
+            false => identifiers(names, taken, bytes_max),
         }
     }
 
@@ -47,7 +87,7 @@ impl Dialect {
         match self {
             // It is navigated to by an identifier.
             Self::Redshift => redshift::IDENTIFIER_BYTES_MAX,
-            Self::Postgres => usize::MAX,
+            Self::Postgres | Self::Athena | Self::Iceberg => usize::MAX,
         }
     }
 
@@ -55,6 +95,8 @@ impl Dialect {
         match self {
             Self::Redshift => redshift::column_type(stored),
             Self::Postgres => postgres::column_type(stored),
+            Self::Athena => trino::column_type(stored),
+            Self::Iceberg => iceberg::column_type(stored),
         }
     }
 
@@ -63,6 +105,20 @@ impl Dialect {
         match self {
             Self::Redshift => redshift::value(member, stored),
             Self::Postgres => postgres::value(member, stored),
+            Self::Athena => athena::value(member, stored),
+            Self::Iceberg => iceberg::value(member, stored),
+        }
+    }
+
+    /// The value as a table shows it: JSON's null is SQL's.
+    pub fn taken(self, member: Member<'_>, column: &Column) -> String {
+        let value = match self {
+            Self::Iceberg => return iceberg::taken(member, column),
+            _ => self.value(member, column.stored),
+        };
+        match column.stored {
+            Stored::Document => format!("CASE WHEN {} THEN {value} END", self.is_given(member)),
+            _ => value,
         }
     }
 
@@ -71,6 +127,16 @@ impl Dialect {
         match self {
             Self::Redshift => redshift::is_given(member),
             Self::Postgres => postgres::is_given(member),
+            Self::Athena => athena::is_given(member),
+            Self::Iceberg => iceberg::is_given(member),
+        }
+    }
+
+    /// Whether a value that is there may not be in the column. (A document is asked by nobody: it is as it came.)
+    pub fn can_lose(self, stored: Stored) -> bool {
+        match self {
+            Self::Iceberg => iceberg::is_cast(stored),
+            _ => stored != Stored::Document,
         }
     }
 
@@ -86,6 +152,8 @@ impl Dialect {
         let is_cut = match self {
             Self::Redshift => redshift::is_cut(member, bytes_max),
             Self::Postgres => postgres::is_cut(member, bytes_max),
+            // Text has no limit there.
+            Self::Athena | Self::Iceberg => return is_null,
         };
         format!("({is_null} OR {is_cut})")
     }
@@ -94,13 +162,13 @@ impl Dialect {
     pub fn table_attributes(self, key: &[String]) -> String {
         match self {
             Self::Redshift => redshift::table_attributes(key),
-            Self::Postgres => String::new(),
+            Self::Postgres | Self::Athena | Self::Iceberg => String::new(),
         }
     }
 
     pub fn indexes(self, table: &str, key: &[String]) -> Vec<String> {
         match self {
-            Self::Redshift => Vec::new(),
+            Self::Redshift | Self::Athena | Self::Iceberg => Vec::new(),
             Self::Postgres => postgres::indexes(table, key),
         }
     }
@@ -109,7 +177,7 @@ impl Dialect {
     pub fn procedure_settings(self) -> &'static str {
         match self {
             Self::Redshift => " SET enable_case_sensitive_super_attribute TO true",
-            Self::Postgres => "",
+            Self::Postgres | Self::Athena | Self::Iceberg => "",
         }
     }
 
@@ -118,6 +186,9 @@ impl Dialect {
         match self {
             Self::Redshift => "SYSDATE",
             Self::Postgres => "(CLOCK_TIMESTAMP() AT TIME ZONE 'UTC')",
+            Self::Athena | Self::Iceberg => {
+                "CAST(CURRENT_TIMESTAMP AT TIME ZONE 'UTC' AS TIMESTAMP(6))"
+            }
         }
     }
 
@@ -126,6 +197,7 @@ impl Dialect {
         match self {
             Self::Redshift => redshift::time_of(microseconds),
             Self::Postgres => postgres::time_of(microseconds),
+            Self::Athena | Self::Iceberg => trino::time_of(microseconds),
         }
     }
 

@@ -5,10 +5,12 @@
 //! What no longer exists in MySQL stays, and the text says how it can be removed. After this SQL the generated files are
 //! applied again.
 
+mod lake;
+
 use crate::{
     dialect::Dialect,
     manifest::Manifest,
-    names::{identifiers, in_comment, quoted},
+    names::{in_comment, quoted},
     stored::Stored,
     table::{Column, Target},
 };
@@ -46,13 +48,16 @@ pub fn diff(before: &Manifest, now: &Manifest) -> Result<String, Incomparable> {
     for target in &now.tables {
         match before.target(&target.name()) {
             None => is_new(&mut out, target),
+            Some(old) if old != target && now.dialect.is_lake() => {
+                lake::has_changed(&mut out, now.dialect, old, target);
+            }
             Some(old) if old != target => has_changed(&mut out, now.dialect, old, target),
             Some(_) => (),
         }
     }
     for old in &before.tables {
         if now.target(&old.name()).is_none() {
-            is_gone(&mut out, old);
+            is_gone(&mut out, now.dialect, old);
         }
     }
     Ok(out)
@@ -65,12 +70,15 @@ fn is_new(out: &mut String, target: &Target) {
     copy(out, target);
 }
 
-fn is_gone(out: &mut String, old: &Target) {
+fn is_gone(out: &mut String, dialect: Dialect, old: &Target) {
     let name = old.name();
     section(
         out,
         &format!("{name} is no longer there, has no key any more, or is not in source.tables"),
     );
+    if dialect.is_lake() {
+        return lake::is_gone(out, old);
+    }
     remark(
         out,
         "Its table stays as it is and is not merged any more. When nobody reads it:",
@@ -219,7 +227,7 @@ fn within(target: &Target, identifier: &str) -> String {
 
 fn kept_as(identifier: &str, dialect: Dialect) -> String {
     let name = format!("{identifier}__before");
-    identifiers(&[&name], &[], dialect.identifier_bytes_max()).concat()
+    dialect.identifiers(&[&name], &[]).concat()
 }
 
 fn section(out: &mut String, title: &str) {

@@ -1,5 +1,7 @@
 //! Tables for the tests of this crate.
 
+use std::sync::LazyLock;
+
 use headwater_binlog::{
     charset::Charset,
     columns::ListedColumn,
@@ -8,7 +10,7 @@ use headwater_binlog::{
 
 use crate::{
     dialect::Dialect,
-    generate::Request,
+    generate::{Lake, Lines, Request},
     incoming::Incoming,
     stored::Choices,
     table::{Shown, SourceColumn, SourceTable},
@@ -69,9 +71,28 @@ pub fn request(dialect: Dialect, tables: &[SourceTable]) -> Request<'_> {
     Request {
         dialect,
         control_schema: "headwater",
-        choices: Choices::default(),
+        choices: dialect.choices(Choices::default()),
         incoming: &Incoming::Copy,
         is_by_key: false,
+        lines: lines(dialect),
+        lake: lake(),
         tables,
     }
+}
+
+fn lines(dialect: Dialect) -> &'static Lines {
+    static FLAT: LazyLock<Lines> = LazyLock::new(|| Lines::Flat { prefix: "_".into() });
+    match dialect {
+        Dialect::Iceberg => &FLAT,
+        _ => &Lines::Nested,
+    }
+}
+
+fn lake() -> &'static Lake {
+    static LAKE: LazyLock<Lake> = LazyLock::new(|| Lake {
+        log: "s3://lake/changes/".into(),
+        since: "2026/03/01/00".into(),
+        tables: "s3://lake/tables/".into(),
+    });
+    &LAKE
 }

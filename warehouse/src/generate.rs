@@ -5,6 +5,7 @@
 //! (`dialect`).
 
 mod files;
+mod lake;
 mod targets;
 mod values;
 
@@ -12,6 +13,7 @@ use headwater_binlog::schema::TableName;
 
 pub use self::{
     files::{MANIFEST_FILE, generate},
+    lake::Lake,
     targets::targets,
 };
 use crate::{
@@ -32,7 +34,29 @@ pub struct Request<'a> {
     pub incoming: &'a Incoming,
     /// Lanes are parts of a table, so a row's line does not say how far the table is.
     pub is_by_key: bool,
+    pub lines: &'a Lines,
+    pub lake: &'a Lake,
     pub tables: &'a [SourceTable],
+}
+
+/// How a line has its fields and the row's columns: `native.layout`, `native.prefix`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Lines {
+    #[default]
+    Nested,
+    Flat {
+        prefix: String,
+    },
+}
+
+impl Lines {
+    /// What a line calls the field.
+    fn field(&self, name: &str) -> String {
+        match self {
+            Self::Nested => name.to_owned(),
+            Self::Flat { prefix } => format!("{prefix}{name}"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -50,9 +50,15 @@ impl Manifest {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// Files that it has for one table each.
+    /// Files that it has for one table each, and of a lake for one database each.
     pub fn table_files(&self) -> Vec<String> {
-        self.tables.iter().map(Target::file).collect()
+        let of_tables = self
+            .tables
+            .iter()
+            .flat_map(|table| table.files(self.dialect));
+        let databases = self.tables.iter().filter(|_| self.dialect.is_lake());
+        let of_databases = databases.map(|table| database_file(&table.schema));
+        of_tables.chain(of_databases).collect()
     }
 
     pub fn target(&self, name: &TableName) -> Option<&Target> {
@@ -60,4 +66,9 @@ impl Manifest {
             |target: &&Target| target.database == name.database && target.table == name.table;
         self.tables.iter().find(is_it)
     }
+}
+
+/// That makes the database.
+pub fn database_file(schema: &str) -> String {
+    format!("01-databases/{schema}.sql")
 }

@@ -30,17 +30,37 @@ pub fn in_comment(name: &str) -> String {
         .collect()
 }
 
+/// `` ` `` around it, and doubled in it: as the DDL of Athena quotes.
+pub fn ticked(identifier: &str) -> String {
+    format!("`{}`", identifier.replace('`', "``"))
+}
+
 /// The identifiers of `names`, in their order. `taken` are ours already, in lower case.
 pub fn identifiers(names: &[&str], taken: &[&str], bytes_max: usize) -> Vec<String> {
-    let folded: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+    let folded = names.iter().map(|name| name.to_lowercase());
+    told_apart(names, &folded.collect::<Vec<_>>(), taken, bytes_max)
+}
+
+/// The same of letters, digits and `_` only: others become `_`.
+pub fn plain_identifiers(names: &[&str], taken: &[&str], bytes_max: usize) -> Vec<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let fold = |name: &&str| -> String {
+        let each = name.chars().map(|c| if is_plain(c) { c } else { '_' });
+        each.collect::<String>().to_lowercase()
+    };
+    let folded = names.iter().map(fold);
+    told_apart(names, &folded.collect::<Vec<_>>(), taken, bytes_max)
+}
+
+fn told_apart(names: &[&str], folded: &[String], taken: &[&str], bytes_max: usize) -> Vec<String> {
     let mut alike: BTreeMap<&str, usize> = BTreeMap::new();
-    for name in &folded {
+    for name in folded {
         *alike.entry(name).or_default() += 1;
     }
     let is_alone = |name: &str, folded: &str| {
         !taken.contains(&folded) && (alike.get(folded) == Some(&1) || name == folded)
     };
-    let each = names.iter().zip(&folded);
+    let each = names.iter().zip(folded);
     each.map(
         |(name, folded)| match folded.len() <= bytes_max && is_alone(name, folded) {
             true => folded.clone(),

@@ -6,7 +6,7 @@ use headwater_binlog::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::stored::Stored;
+use crate::{dialect::Dialect, stored::Stored};
 
 /// What MySQL has.
 #[derive(Debug, Clone)]
@@ -42,10 +42,13 @@ pub struct Target {
     pub schema: String,
     /// The view of the rows that are there.
     pub view: String,
-    /// The table behind it, with the rows that are gone.
+    /// The table behind it, with the rows that are gone; of Athena the view of every change.
     pub rows: String,
     /// The procedure that merges lines into it.
     pub merge: String,
+    /// The table of its lines, where it has one of its own (Iceberg).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
     pub columns: Vec<Column>,
     /// Names in MySQL, in key order.
     pub key: Vec<String>,
@@ -70,8 +73,26 @@ impl Target {
         }
     }
 
-    /// Where its SQL stands. Names of tables may have characters that names of files may not.
-    pub fn file(&self) -> String {
+    /// Where its SQL stands, in the order in which it is run.
+    pub fn files(&self, dialect: Dialect) -> Vec<String> {
+        let folders: &[&str] = match dialect {
+            Dialect::Redshift | Dialect::Postgres => &["02-tables"],
+            Dialect::Athena => &["03-changes", "04-rows"],
+            Dialect::Iceberg => &[
+                "02-logs",
+                "03-rows",
+                "04-views",
+                "merge/1-truncated",
+                "merge/2-merged",
+            ],
+        };
+        let name = self.file_name();
+        let within = folders.iter().map(|folder| format!("{folder}/{name}"));
+        within.collect()
+    }
+
+    /// Names of tables may have characters that names of files may not.
+    fn file_name(&self) -> String {
         let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$');
         let safe = |name: &str| -> String {
             let each = name.chars();
@@ -84,11 +105,7 @@ impl Target {
         } else {
             format!(".{digest:08x}")
         };
-        format!(
-            "02-tables/{}.{}{end}.sql",
-            safe(&self.schema),
-            safe(&self.view)
-        )
+        format!("{}.{}{end}.sql", safe(&self.schema), safe(&self.view))
     }
 
     pub fn is_key(&self, column: &Column) -> bool {

@@ -18,6 +18,7 @@ pub mod generator;
 pub mod golden;
 pub mod http;
 pub mod kinesis;
+pub mod lake;
 pub mod moto;
 pub mod mysql;
 pub mod objects;

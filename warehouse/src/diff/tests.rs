@@ -9,18 +9,32 @@ use crate::{
     table::SourceTable,
 };
 
+mod lake;
+
 fn manifest(tables: &[SourceTable]) -> Manifest {
-    generate(&request(Dialect::Redshift, tables))
+    manifest_of(Dialect::Redshift, tables)
+}
+
+fn manifest_of(dialect: Dialect, tables: &[SourceTable]) -> Manifest {
+    generate(&request(dialect, tables))
         .expect("tables of different names")
         .manifest
 }
 
-/// From `shop.orders` to what the closure makes of it.
 fn after(change: impl Fn(&mut SourceTable)) -> String {
+    after_in(Dialect::Redshift, change)
+}
+
+/// From `shop.orders` to what the closure makes of it.
+fn after_in(dialect: Dialect, change: impl Fn(&mut SourceTable)) -> String {
     let before = table("shop", "orders");
     let mut now = before.clone();
     change(&mut now);
-    diff(&manifest(&[before]), &manifest(&[now])).expect("the same warehouse")
+    let (before, now) = (
+        manifest_of(dialect, &[before]),
+        manifest_of(dialect, &[now]),
+    );
+    diff(&before, &now).expect("the same warehouse")
 }
 
 fn statements(text: &str) -> Vec<&str> {

@@ -3,7 +3,7 @@
 use minijinja::{Environment, Value, context, value::Serde};
 
 use super::{
-    Error, Generated, Request,
+    Error, Generated, Lines, Request, lake,
     targets::targets,
     values::{TableValues, line, table},
 };
@@ -13,6 +13,7 @@ use crate::{
     manifest::{Manifest, VERSION},
     names::{literal, quoted},
     stored::Stored,
+    table::Target,
 };
 
 const TEMPLATES: [(&str, &str); 8] = [
@@ -39,6 +40,9 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 pub fn generate(request: &Request<'_>) -> Result<Generated, Error> {
     let (targets, left_out) = targets(request)?;
     let dialect = request.dialect;
+    if dialect.is_lake() {
+        return lake::generate(request, targets, left_out);
+    }
     let environment = environment(dialect)?;
     let fill = |file: &'static str, values: Value| {
         let template = environment.get_template(file);
@@ -57,7 +61,7 @@ pub fn generate(request: &Request<'_>) -> Result<Generated, Error> {
             fill("stream.sql", with(context! {}))?,
         ));
     }
-    let taken = context! { line => line(dialect, "i") };
+    let taken = context! { line => line(dialect, &Lines::Nested, "i") };
     files.push((
         "01-control.sql".to_owned(),
         fill("control.sql", with(taken))?,
@@ -68,7 +72,13 @@ pub fn generate(request: &Request<'_>) -> Result<Generated, Error> {
     let tables: Vec<TableValues> = tables.collect();
     for (target, values) in targets.iter().zip(&tables) {
         let values = context! { line => merged_line(dialect), ..Value::from(Serde(values)) };
-        files.push((target.file(), fill("table.sql", with(values))?));
+        let text = fill("table.sql", with(values))?;
+        files.extend(
+            target
+                .files(dialect)
+                .into_iter()
+                .map(|file| (file, text.clone())),
+        );
     }
     let all = context! { tables => Value::from(Serde(&tables)) };
     let merge_all = fill("merge_all.sql", with(all.clone()))?;
@@ -84,15 +94,7 @@ pub fn generate(request: &Request<'_>) -> Result<Generated, Error> {
         0,
         ("README.md".to_owned(), fill("readme.md", with(readme))?),
     );
-    let manifest = Manifest {
-        version: VERSION,
-        dialect,
-        control_schema: request.control_schema.to_owned(),
-        choices: request.choices,
-        incoming: request.incoming.clone(),
-        is_by_key: request.is_by_key,
-        tables: targets,
-    };
+    let manifest = manifest(request, targets);
     files.push((MANIFEST_FILE.to_owned(), manifest.text()?));
     Ok(Generated {
         files,
@@ -101,14 +103,34 @@ pub fn generate(request: &Request<'_>) -> Result<Generated, Error> {
     })
 }
 
+pub(super) fn manifest(request: &Request<'_>, tables: Vec<Target>) -> Manifest {
+    Manifest {
+        version: VERSION,
+        dialect: request.dialect,
+        control_schema: request.control_schema.to_owned(),
+        choices: request.choices,
+        incoming: request.incoming.clone(),
+        is_by_key: request.is_by_key,
+        tables,
+    }
+}
+
 fn environment(dialect: Dialect) -> Result<Environment<'static>, Error> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    let mut environment = templates(&TEMPLATES)?;
     environment.add_function("text", move |bytes_max: u64| {
         dialect.column_type(Stored::Varchar { bytes_max })
     });
-    for (file, text) in TEMPLATES {
+    Ok(environment)
+}
+
+/// By name, with their text.
+pub(super) fn templates(
+    of: &[(&'static str, &'static str)],
+) -> Result<Environment<'static>, Error> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    for &(file, text) in of {
         let added = environment.add_template(file, text);
         added.map_err(|source| Error::Template { file, source })?;
     }
@@ -153,7 +175,8 @@ fn stream(incoming: &Incoming) -> Value {
 
 /// Of a line that stands in the batch, and before that in lines.
 fn merged_line(dialect: Dialect) -> Value {
-    let (mut of_lines, of_batch) = (line(dialect, "l"), line(dialect, "b"));
+    let lines = |alias| line(dialect, &Lines::Nested, alias);
+    let (mut of_lines, of_batch) = (lines("l"), lines("b"));
     for field in ["statement", "run", "rows", "lane", "lanes"] {
         if let Some(expression) = of_batch.get(field) {
             of_lines.insert(field, expression.clone());

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::{Error, Request};
 use crate::{
     dialect::Dialect,
-    names::identifiers,
     stored::{Stored, masked, stored},
     table::{Column, LeftOut, Shown, SourceTable, Target},
 };
@@ -31,9 +30,25 @@ const OURS: [&str; 17] = [
     "merge_lost",
     "merge_emptied",
 ];
+/// Those of views and merges in a lake.
+const OURS_IN_A_LAKE: [&str; 9] = [
+    "_type",
+    "_id",
+    "_hour",
+    "_refused",
+    "headwater_type",
+    "headwater_id",
+    "headwater_ts_us",
+    "headwater_old",
+    "headwater_part",
+];
 /// Around the text of a procedure.
 const BODY_END: &str = "$$";
 const ROWS: &str = "__rows";
+/// In the place of those, a view of every change.
+const CHANGES: &str = "__changes";
+/// What Firehose appends to.
+const LOG: &str = "__log";
 const NO_KEY: &str =
     "it has no primary key, and no unique key over NOT NULL columns: rows cannot be told apart";
 
@@ -131,11 +146,9 @@ fn schemas<'a>(
     {
         return Err(Error::ControlSchema((*name).to_owned()));
     }
-    let named = identifiers(
-        &databases,
-        &["information_schema"],
-        request.dialect.identifier_bytes_max(),
-    );
+    let named = request
+        .dialect
+        .identifiers(&databases, &["information_schema"]);
     let of = |(database, schema): (&'a str, String)| {
         // Names that begin so are the server's own.
         let is_reserved = schema.starts_with("pg_");
@@ -152,30 +165,45 @@ fn schemas<'a>(
 }
 
 fn of_schema(request: &Request<'_>, schema: &str, tables: &[&SourceTable]) -> Vec<Target> {
-    let bytes_max = request.dialect.identifier_bytes_max();
+    let dialect = request.dialect;
     let names: Vec<&str> = tables
         .iter()
         .map(|table| table.name.table.as_str())
         .collect();
-    let views = identifiers(&names, &[], bytes_max);
+    let views = dialect.identifiers(&names, &[]);
     let taken: Vec<&str> = views.iter().map(String::as_str).collect();
-    let rows: Vec<String> = names.iter().map(|name| format!("{name}{ROWS}")).collect();
-    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-    let rows = identifiers(&rows, &taken, bytes_max);
+    let behind = |end: &str, taken: &[&str]| {
+        let each: Vec<String> = names.iter().map(|name| format!("{name}{end}")).collect();
+        let each: Vec<&str> = each.iter().map(String::as_str).collect();
+        dialect.identifiers(&each, taken)
+    };
+    let rows = behind(
+        match dialect {
+            Dialect::Athena => CHANGES,
+            _ => ROWS,
+        },
+        &taken,
+    );
+    let taken: Vec<&str> = views.iter().chain(&rows).map(String::as_str).collect();
+    let logs: Vec<Option<String>> = match dialect {
+        Dialect::Iceberg => behind(LOG, &taken).into_iter().map(Some).collect(),
+        _ => vec![None; names.len()],
+    };
     let merges: Vec<String> = names
         .iter()
         .map(|name| format!("merge {schema}.{name}"))
         .collect();
     let merges: Vec<&str> = merges.iter().map(String::as_str).collect();
-    let merges = identifiers(&merges, &[], bytes_max);
-    let each = tables.iter().zip(views).zip(rows).zip(merges);
-    each.map(|(((table, view), rows), merge)| Target {
+    let merges = dialect.identifiers(&merges, &[]);
+    let each = tables.iter().zip(views).zip(rows).zip(merges).zip(logs);
+    each.map(|((((table, view), rows), merge), log)| Target {
         database: table.name.database.clone(),
         table: table.name.table.clone(),
         schema: schema.to_owned(),
         view,
         rows,
         merge,
+        log,
         columns: columns(request, table),
         key: key(table),
     })
@@ -201,7 +229,7 @@ fn columns(request: &Request<'_>, table: &SourceTable) -> Vec<Column> {
         .map(|column| column.listed.name.as_str())
         .collect();
     let taken = taken(request.dialect);
-    let identifiers = identifiers(&names, &taken, request.dialect.identifier_bytes_max());
+    let identifiers = request.dialect.identifiers(&names, &taken);
     let each = shown.iter().zip(identifiers);
     each.map(|(column, identifier)| Column {
         name: column.listed.name.clone(),
@@ -220,6 +248,7 @@ fn taken(dialect: Dialect) -> Vec<&'static str> {
     let own: &[&str] = match dialect {
         Dialect::Redshift => &["oid", "xmin", "xmax", "cmin", "cmax", "ctid", "tableoid"],
         Dialect::Postgres => &["xmin", "xmax", "cmin", "cmax", "ctid", "tableoid"],
+        Dialect::Athena | Dialect::Iceberg => &OURS_IN_A_LAKE,
     };
     OURS.iter().chain(own).copied().collect()
 }
@@ -227,12 +256,14 @@ fn taken(dialect: Dialect) -> Vec<&'static str> {
 fn ensure_distinct(targets: &[Target]) -> Result<(), Error> {
     let mut called: BTreeMap<String, &Target> = BTreeMap::new();
     for target in targets {
+        let log = target.log.iter();
         let names = [
             format!("{}.{}", target.schema, target.view),
             format!("{}.{}", target.schema, target.rows),
             target.merge.clone(),
         ];
-        for name in names {
+        let names = names.into_iter();
+        for name in names.chain(log.map(|log| format!("{}.{log}", target.schema))) {
             if let Some(other) = called.insert(name.clone(), target) {
                 return Err(Error::Clash {
                     table: target.name(),

@@ -8,6 +8,8 @@ use crate::{
 };
 use headwater_binlog::schema::ColumnKind;
 
+mod lake;
+
 fn generated(tables: &[SourceTable]) -> Generated {
     generate(&request(Dialect::Redshift, tables)).expect("tables of different names")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::targets::is_sortable;
+use super::{Lines, targets::is_sortable};
 use crate::{
     dialect::{Dialect, Member},
     names::{in_comment, literal, quoted},
@@ -59,11 +59,49 @@ const FIELDS: [(&str, &str, Stored); 14] = [
 ];
 const DOCUMENTS: [&str; 3] = ["key", "data", "old"];
 
+/// Where what a merge works on has the parts of a line.
+struct Parts {
+    kind: &'static str,
+    key: &'static str,
+    data: &'static str,
+    old: &'static str,
+}
+
+const BATCH: Parts = Parts {
+    kind: "b.type",
+    key: "b.line_key",
+    data: "b.line_data",
+    old: "b.line_old",
+};
+/// Names of the lake are such that no column has them.
+const ATHENA: Parts = Parts {
+    kind: "b.headwater_type",
+    key: "b.headwater_key",
+    data: "b.headwater_data",
+    old: "b.headwater_old",
+};
+/// The row's columns are columns there.
+const ICEBERG: Parts = Parts {
+    key: "b",
+    data: "b",
+    ..ATHENA
+};
+
+impl Parts {
+    fn of(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Redshift | Dialect::Postgres => BATCH,
+            Dialect::Athena => ATHENA,
+            Dialect::Iceberg => ICEBERG,
+        }
+    }
+}
+
 /// The fields of a line that stands in column `line` of `alias`, by name.
-pub(super) fn line(dialect: Dialect, alias: &str) -> BTreeMap<&'static str, String> {
+pub(super) fn line(dialect: Dialect, lines: &Lines, alias: &str) -> BTreeMap<&'static str, String> {
     let source = format!("{alias}.line");
     let of = |name, stored| {
-        let source = source.as_str();
+        let (source, name) = (source.as_str(), &lines.field(name));
         dialect.value(Member { source, name }, stored)
     };
     let fields = FIELDS.map(|(key, name, stored)| (key, of(name, stored)));
@@ -71,12 +109,20 @@ pub(super) fn line(dialect: Dialect, alias: &str) -> BTreeMap<&'static str, Stri
         "complete_position",
         of("complete_position", Stored::Varchar { bytes_max: 512 }),
     );
-    let documents = DOCUMENTS.map(|name| (name, of(name, Stored::Document)));
+    let documents = DOCUMENTS.map(|name| match (name, lines) {
+        ("data", Lines::Flat { .. }) => (name, source.clone()),
+        _ => (name, of(name, Stored::Document)),
+    });
     fields
         .into_iter()
         .chain([position])
         .chain(documents)
         .collect()
+}
+
+/// All types of lines, as a list of texts.
+pub(super) fn types() -> String {
+    list(&TYPES)
 }
 
 /// A table, as the templates take it.
@@ -86,7 +132,7 @@ pub(super) struct TableValues {
     database_literal: String,
     table_literal: String,
     schema: String,
-    view: String,
+    pub view: String,
     pub rows: String,
     /// Without its schema.
     rows_name: String,
@@ -123,6 +169,7 @@ pub(super) fn table(
     target: &Target,
 ) -> TableValues {
     let key: Vec<&Column> = key(target);
+    let parts = Parts::of(dialect);
     let schema = quoted(&target.schema);
     let ordered: &[&str] = if is_by_key {
         &["heartbeat"]
@@ -145,50 +192,45 @@ pub(super) fn table(
         columns: target
             .columns
             .iter()
-            .map(|column| column_values(dialect, target, column))
+            .map(|column| column_values(dialect, &parts, target, column))
             .collect(),
         row_types: list(&ROW_TYPES),
         ordered_types: list(ordered),
-        is_refused: is_refused(dialect, &key),
+        is_refused: match dialect {
+            Dialect::Redshift | Dialect::Postgres => is_refused_line(dialect, &key),
+            Dialect::Athena | Dialect::Iceberg => is_refused(dialect, &parts, &key),
+        },
         is_moved: each(&key, " OR ", |column| {
-            dialect.is_given(member("b.line_old", column))
+            dialect.is_given(member(parts.old, column))
         }),
         partition: partition(&key),
         join: key.iter().flat_map(|column| equal(column)).collect(),
-        lost: lost(dialect, target),
+        lost: lost(dialect, &parts, target),
         schema,
     }
 }
 
-fn column_values(dialect: Dialect, target: &Target, column: &Column) -> ColumnValues {
+fn column_values(
+    dialect: Dialect,
+    parts: &Parts,
+    target: &Target,
+    column: &Column,
+) -> ColumnValues {
     let is_key = target.is_key(column);
-    let of = |source| match column.stored {
-        // JSON's null is SQL's.
-        Stored::Document => {
-            let (member, is_given) = (
-                member(source, column),
-                dialect.is_given(member(source, column)),
-            );
-            format!(
-                "CASE WHEN {is_given} THEN {} END",
-                dialect.value(member, column.stored)
-            )
-        }
-        stored => dialect.value(member(source, column), stored),
-    };
+    let of = |source| dialect.taken(member(source, column), column);
     ColumnValues {
         identifier: quoted(&column.identifier),
         kind: dialect.column_type(column.stored),
         comment: literal(&format!("{}: {}", column.name, column.declared)),
         is_key,
-        value: of(if is_key { "b.line_key" } else { "b.line_data" }),
+        value: of(if is_key { parts.key } else { parts.data }),
         moved_from: match is_key {
             false => "NULL".into(),
             true => format!(
                 "CASE WHEN {} THEN {} ELSE {} END",
-                dialect.is_given(member("b.line_old", column)),
-                of("b.line_old"),
-                of("b.line_key")
+                dialect.is_given(member(parts.old, column)),
+                of(parts.old),
+                of(parts.key)
             ),
         },
     }
@@ -216,32 +258,38 @@ fn list(words: &[&str]) -> String {
     words.join(", ")
 }
 
-/// Of an unknown type; or of a row, without a key that its columns hold whole.
-fn is_refused(dialect: Dialect, key: &[&Column]) -> String {
+/// Of an unknown type; or of a row whose key cannot be told. Asked of a line before its parts are taken out.
+fn is_refused_line(dialect: Dialect, key: &[&Column]) -> String {
     let in_line = |name| {
-        dialect.value(
-            Member {
-                source: "l.line",
-                name,
-            },
-            Stored::Document,
-        )
+        let source = "l.line";
+        dialect.value(Member { source, name }, Stored::Document)
     };
-    let (line_key, old) = (in_line("key"), in_line("old"));
+    let is_untold = is_untold(dialect, "l.type", (&in_line("key"), &in_line("old")), key);
+    format!("l.type NOT IN ({}) OR {is_untold}", list(&TYPES))
+}
+
+fn is_refused(dialect: Dialect, parts: &Parts, key: &[&Column]) -> String {
+    is_untold(dialect, parts.kind, (parts.key, parts.old), key)
+}
+
+/// Of a row, without a key that its columns hold whole.
+fn is_untold(
+    dialect: Dialect,
+    kind: &str,
+    (line_key, old): (&str, &str),
+    key: &[&Column],
+) -> String {
+    let is_lost = |source, column: &Column| match dialect.can_lose(column.stored) {
+        true => dialect.is_lost(member(source, column), column.stored),
+        false => "FALSE".into(),
+    };
     let lacks = each(key, " OR ", |column| {
-        let member = member(&line_key, column);
-        format!(
-            "NOT ({}) OR {}",
-            dialect.is_given(member),
-            dialect.is_lost(member, column.stored)
-        )
+        let is_given = dialect.is_given(member(line_key, column));
+        format!("NOT ({is_given}) OR {}", is_lost(line_key, column))
     });
-    let lost_old = each(key, " OR ", |column| {
-        dialect.is_lost(member(&old, column), column.stored)
-    });
+    let lost_old = each(key, " OR ", |column| is_lost(old, column));
     format!(
-        "l.type NOT IN ({}) OR (l.type IN ({}) AND ({lacks})) OR (l.type = 'update' AND ({lost_old}))",
-        list(&TYPES),
+        "({kind} IN ({}) AND ({lacks})) OR ({kind} = 'update' AND ({lost_old}))",
         list(&ROW_TYPES)
     )
 }
@@ -266,15 +314,15 @@ fn partition(key: &[&Column]) -> String {
     })
 }
 
-fn lost(dialect: Dialect, target: &Target) -> String {
+fn lost(dialect: Dialect, parts: &Parts, target: &Target) -> String {
     let shown = target
         .columns
         .iter()
         .filter(|column| !target.is_key(column));
     let parts = shown
-        .filter(|column| column.stored != Stored::Document)
+        .filter(|column| dialect.can_lose(column.stored))
         .map(|column| {
-            let is_lost = dialect.is_lost(member("b.line_data", column), column.stored);
+            let is_lost = dialect.is_lost(member(parts.data, column), column.stored);
             format!("CASE WHEN {is_lost} THEN 1 ELSE 0 END")
         });
     let parts: Vec<String> = parts.collect();

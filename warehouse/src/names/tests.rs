@@ -44,3 +44,13 @@ fn a_long_name_is_cut_between_characters_and_stays_within_the_limit() {
     let fits = "x".repeat(20);
     assert_eq!(identifiers(&[&fits], &[], MAX), [fits]);
 }
+
+#[test]
+fn a_plain_name_has_letters_digits_and_underscores_and_stays_apart() {
+    let of = |names: &[&str]| plain_identifiers(names, &["_seq"], 40);
+    assert_eq!(of(&["Paid at", "größe"]), ["paid_at", "gr__e"]);
+    assert_eq!(of(&["a-b", "a_b"])[1], "a_b");
+    let alike = of(&["a-b", "a b", "_SEQ"]);
+    assert!(alike.iter().all(|name| name.len() > 8), "{alike:?}");
+    assert_ne!(alike[0], alike[1]);
+}
