@@ -2,6 +2,7 @@
 //! Iceberg, run on DuckDB over the objects as Firehose wrote them.
 
 mod merging;
+mod model;
 mod telling;
 mod types;
 

@@ -29,23 +29,39 @@ const KEYS: i64 = 12;
 /// By its key: `id` and `name`.
 type Table = BTreeMap<(i64, String), i64>;
 
-struct Log {
+pub struct Log {
     rng: Rng,
     table: Table,
-    lines: Vec<Value>,
+    pub lines: Vec<Value>,
     epoch: u32,
     offset: u64,
 }
 
 impl Log {
-    fn new(rng: Rng) -> Self {
-        Self {
+    pub fn new(rng: Rng) -> Self {
+        let mut log = Self {
             rng,
             table: Table::new(),
             lines: Vec::new(),
             epoch: 1,
             offset: 4,
+        };
+        while log.lines.len() < LINES {
+            log.change();
         }
+        log
+    }
+
+    /// What it describes, in the order of its key.
+    pub fn rows(&self) -> Vec<Vec<Option<String>>> {
+        let each = self.table.iter().map(|((id, name), n)| {
+            vec![
+                Some(id.to_string()),
+                Some(name.clone()),
+                Some(n.to_string()),
+            ]
+        });
+        each.collect()
     }
 
     fn key(&mut self) -> (i64, String) {
@@ -148,7 +164,7 @@ impl Log {
     }
 }
 
-fn source() -> SourceTable {
+pub fn source() -> SourceTable {
     let column = |name: &str, declared: &str, kind| SourceColumn {
         listed: ListedColumn {
             name: name.into(),
@@ -181,7 +197,7 @@ fn source() -> SourceTable {
 }
 
 /// Some lines twice, in any order, in a few parts.
-fn delivered(rng: &mut Rng, lines: &[Value]) -> Vec<Vec<String>> {
+pub fn delivered(rng: &mut Rng, lines: &[Value]) -> Vec<Vec<String>> {
     let mut all: Vec<&Value> = lines.iter().collect();
     let again = rng.choose_multiple(lines.iter(), lines.len() / 5);
     all.extend(again);
@@ -191,14 +207,19 @@ fn delivered(rng: &mut Rng, lines: &[Value]) -> Vec<Vec<String>> {
     all.chunks(part).map(texts).collect()
 }
 
-#[tokio::test]
-async fn any_delivery_of_a_log_gives_the_table_that_it_describes() -> anyhow::Result<()> {
+/// Printed, so that a failure can be repeated.
+pub fn seeded() -> (u64, Rng) {
     let seed = std::env::var("HEADWATER_MODEL_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed}");
-    let mut rng = Rng::with_seed(seed);
+    (seed, Rng::with_seed(seed))
+}
+
+#[tokio::test]
+async fn any_delivery_of_a_log_gives_the_table_that_it_describes() -> anyhow::Result<()> {
+    let (seed, mut rng) = seeded();
     let postgres = Postgres::start().await?;
     let generated = generate(&Request {
         dialect: Dialect::Postgres,
@@ -222,10 +243,7 @@ async fn any_delivery_of_a_log_gives_the_table_that_it_describes() -> anyhow::Re
     }
     let session = postgres.session().await?;
     for round in 0..ROUNDS {
-        let mut log = Log::new(rng.fork());
-        while log.lines.len() < LINES {
-            log.change();
-        }
+        let log = Log::new(rng.fork());
         for part in delivered(&mut rng, &log.lines) {
             let values: Vec<String> = part
                 .iter()
@@ -241,15 +259,7 @@ async fn any_delivery_of_a_log_gives_the_table_that_it_describes() -> anyhow::Re
         let found = session
             .query_rows("SELECT id, name, n FROM shop.orders ORDER BY id, name COLLATE \"C\"")
             .await?;
-        let wanted = log.table.iter().map(|((id, name), n)| {
-            vec![
-                Some(id.to_string()),
-                Some(name.clone()),
-                Some(n.to_string()),
-            ]
-        });
-        let wanted: Vec<_> = wanted.collect();
-        assert_eq!(found, wanted, "round {round} of seed {seed}");
+        assert_eq!(found, log.rows(), "round {round} of seed {seed}");
         let rejected = session
             .query_rows("SELECT reason FROM headwater.rejected")
             .await?;

@@ -93,6 +93,13 @@ async fn an_alter_and_a_line_that_is_none_are_seen_in_the_log() -> anyhow::Resul
         "{}",
         finished.text()
     );
+    let finished = road.world.command(&["audit", "--dir", "athena"]).await?;
+    assert_eq!(finished.code(), Some(1), "{}", finished.text());
+    assert!(
+        finished.text().contains("was generated for athena"),
+        "{}",
+        finished.text()
+    );
     road.generate().await?;
     road.apply()?;
     let now = "SELECT quantity, paid FROM shop.orders WHERE id = 1";
