@@ -1,6 +1,7 @@
 """Runs the SQL of a lake on DuckDB, in the place of Athena: what was generated, as sqlglot writes it for DuckDB.
 
 lake.py STATE apply GENERATED     all that is applied once; again after it was generated anew
+lake.py STATE alter SQL           what --diff says of tables of Iceberg
 lake.py STATE deliver FILE...     objects of Firehose, as they came; to Iceberg line by line into its log
 lake.py STATE merge FROM          both statements of each table of Iceberg; lines of commits from FROM on
 lake.py STATE query SQL           rows out, as JSON lists of texts
@@ -20,6 +21,7 @@ import sys
 
 import duckdb
 import sqlglot
+from sqlglot import exp
 
 state, action, *arguments = sys.argv[1:]
 state = pathlib.Path(state)
@@ -71,6 +73,24 @@ def apply(generated):
         else:
             sql = translated(path.read_text())
         run(sql, path)
+
+
+def alter(text):
+    """DuckDB alters one thing at a time, and calls some of it otherwise."""
+    for tree in sqlglot.parse(text, read="athena"):
+        if not isinstance(tree, exp.Alter):
+            continue
+        start = f"ALTER TABLE {tree.this.sql(dialect='duckdb')}"
+        for action in tree.args["actions"]:
+            if isinstance(action, exp.Schema):
+                for column in action.expressions:
+                    run(f"{start} ADD COLUMN {column.sql(dialect='duckdb')}", text)
+                continue
+            name, to = action.this, action.args["rename_to"]
+            if name != to:
+                run(f"{start} RENAME COLUMN {name.sql(dialect='duckdb')} TO {to.sql(dialect='duckdb')}", text)
+            kind = action.args["dtype"].sql(dialect="duckdb")
+            run(f"{start} ALTER COLUMN {to.sql(dialect='duckdb')} SET DATA TYPE {kind}", text)
 
 
 def run(sql, path):
@@ -150,6 +170,8 @@ def shown(value):
 match action:
     case "apply":
         apply(*arguments)
+    case "alter":
+        alter(*arguments)
     case "deliver":
         deliver(arguments)
     case "merge":

@@ -41,6 +41,15 @@ impl Lake {
         Ok(())
     }
 
+    /// What `--diff` said of tables of Iceberg; comments are passed over.
+    ///
+    /// # Errors
+    /// When one of its statements does not run.
+    pub fn alter(&self, sql: &str) -> anyhow::Result<()> {
+        self.call("alter", &[sql])?;
+        Ok(())
+    }
+
     /// Takes objects out of the bucket, as they lie there.
     ///
     /// # Errors

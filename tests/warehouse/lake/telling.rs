@@ -107,6 +107,43 @@ async fn an_alter_and_a_line_that_is_none_are_seen_in_the_log() -> anyhow::Resul
 }
 
 #[tokio::test]
+async fn an_alter_of_a_table_of_iceberg_is_cured_as_the_diff_says() -> anyhow::Result<()> {
+    let mut road = Road::new("iceberg", lake(COLUMNS), ORDERS).await?;
+    road.apply()?;
+    road.bring(Come::Settled).await?;
+    road.world
+        .mysql
+        .exec(
+            "ALTER TABLE shop.orders ADD COLUMN paid DECIMAL(6,2) NOT NULL DEFAULT 7, MODIFY id DECIMAL(20,0), \
+             MODIFY quantity BIGINT, MODIFY placed VARCHAR(40), DROP COLUMN note",
+        )
+        .await?;
+    let arguments = ["iceberg", "--out", "iceberg", "--diff"];
+    let rebuilt = road.world.command(&arguments).await?.text();
+    assert!(rebuilt.contains("the table is built anew"), "{rebuilt}");
+    road.world
+        .mysql
+        .exec("ALTER TABLE shop.orders MODIFY id BIGINT; UPDATE shop.orders SET paid = 1.25 WHERE id = 1")
+        .await?;
+    let finished = road.world.command(&arguments).await?;
+    assert_eq!(finished.code(), Some(1), "{}", finished.text());
+    road.lake.alter(&finished.stdout.join("\n"))?;
+    road.generate().await?;
+    road.apply()?;
+    let launch = road.world.launch().clone();
+    let copy = launch.with_arguments(&["snapshot", "start", "-c", "headwater.toml", "shop.orders"]);
+    let finished = copy.finish(std::time::Duration::from_secs(120)).await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    road.world.copied().await?;
+    road.bring(Come::Settled).await?;
+    let now = "SELECT id, quantity, price, placed, paid FROM shop.orders ORDER BY id";
+    road.ensure_equal(now, now).await?;
+    let finished = road.world.command(&arguments).await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    Ok(())
+}
+
+#[tokio::test]
 async fn settings_that_give_no_lake_are_refused_with_what_to_do() -> anyhow::Result<()> {
     let world = World::new(lake(COLUMNS), ORDERS).await?;
     for (dialect, setting, value, named) in [
