@@ -18,7 +18,6 @@ use std::{
 };
 
 use headwater_actors::{failure::Failure, ports::snapshot::Sent, printable::printable_json};
-use headwater_binlog::position::Position;
 use headwater_warehouse::{
     audit::{Rows, Wrong},
     generate::MANIFEST_FILE,
@@ -30,7 +29,7 @@ use tokio::time::sleep;
 
 use self::{
     report::{Keys, Report, TableReport},
-    source::Reader,
+    source::{Read, Reader},
     table::Columns,
 };
 use super::{system, warehouse::current};
@@ -186,7 +185,11 @@ impl Auditor<'_> {
             rows.push(&key, &values);
             Ok(())
         };
-        let end = self.read_source(&mark, target, &mut take).await?;
+        let end = match self.read_source(&mark, target, &mut take).await? {
+            Read::Whole(end) => end,
+            Read::Gone => mark.sent.position.clone(),
+            Read::Refused(reason) => return Ok(TableReport::refused(target, &mark.sent, reason)),
+        };
         let goal = sorted_seq(mark.epoch, &end);
         let began = Instant::now();
         let (mut is_last, mut said) = (false, None);
@@ -245,7 +248,7 @@ impl Auditor<'_> {
         mark: &Mark,
         target: &Target,
         take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
-    ) -> Result<Position, Failure> {
+    ) -> Result<Read, Failure> {
         let plan = self.plan;
         let limits = SnapshotLimits {
             source_threads_running_max: plan.snapshot.threads_running_max,
@@ -260,8 +263,7 @@ impl Auditor<'_> {
             encoder: &encoder,
             sent: mark.sent.clone(),
         };
-        let end = reader.read(&target.name(), take).await?;
-        Ok(end.unwrap_or_else(|| mark.sent.position.clone()))
+        reader.read(&target.name(), take).await
     }
 
     /// How far the table is merged, as a `seq`.
@@ -314,6 +316,7 @@ impl Auditor<'_> {
             not_compared,
             keys,
             behind: None,
+            refused: None,
         };
         Ok((report, missing.into_iter().take(KEYS_SHOWN).collect()))
     }

@@ -13,7 +13,7 @@ async fn audit(world: &World, arguments: &[&str]) -> anyhow::Result<Finished> {
     warehouse::audit(world.launch(), &world.postgres, "warehouse", arguments).await
 }
 
-async fn report(world: &World, arguments: &[&str]) -> anyhow::Result<(Option<i32>, Value)> {
+pub async fn report(world: &World, arguments: &[&str]) -> anyhow::Result<(Option<i32>, Value)> {
     let finished = audit(world, &[&["--json"], arguments].concat()).await?;
     let text = finished.stdout.concat();
     let report = serde_json::from_str(&text).map_err(|_| anyhow::anyhow!("{}", finished.text()))?;
@@ -227,5 +227,27 @@ async fn a_warehouse_is_verified_before_it_gets_a_password() -> anyhow::Result<(
         "{}",
         finished.text()
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_read_is_said_so_and_the_others_are_compared() -> anyhow::Result<()>
+{
+    let sql = format!(
+        "{ORDERS}; CREATE TABLE shop.flags (id INT PRIMARY KEY) ENGINE = MyISAM; INSERT INTO shop.flags VALUES (1)"
+    );
+    let mut world = World::running(|_| (), &sql).await?;
+    world.settle().await?;
+    let finished = audit(&world, &[]).await?;
+    assert_eq!(finished.code(), Some(1), "not known to be equal");
+    for said in [
+        "shop.flags: NOT COMPARED: ",
+        "shop.orders: equal",
+        "0 of 2 tables differ, 1 could not be compared",
+    ] {
+        assert!(finished.text().contains(said), "{}", finished.text());
+    }
+    let finished = audit(&world, &["*.*", "!shop.flags"]).await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
     Ok(())
 }

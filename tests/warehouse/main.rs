@@ -6,6 +6,7 @@ mod generating;
 mod lake;
 mod merging;
 mod model;
+mod random;
 mod road;
 mod syntax;
 mod types;

@@ -194,3 +194,68 @@ async fn the_cut_over_all_tables_moves_up_to_the_end_of_the_log() -> anyhow::Res
     assert_eq!(world.value(&by_table).await?, "2");
     world.ensure_orders_equal().await
 }
+
+#[tokio::test]
+async fn a_line_with_a_nul_is_rejected_and_holds_nobody_up() -> anyhow::Result<()> {
+    let mut world = World::running(|_| (), ORDERS).await?;
+    world
+        .mysql
+        .exec(
+            "UPDATE shop.orders SET note = 'a\\0b' WHERE id = 7; \
+             UPDATE shop.orders SET note = 'no NUL: \\\\u0000' WHERE id = 8",
+        )
+        .await?;
+    world.settle().await?;
+    let rejected = format!("SELECT reason, line::text ~ 'a.u0000b' FROM {SCHEMA}.rejected");
+    let wanted = ["PostgreSQL has no NUL in a text", "t"].map(|text| Some(text.to_owned()));
+    assert_eq!(world.postgres.query_rows(&rejected).await?, [wanted]);
+    world
+        .ensure_equal(
+            "SELECT note FROM shop.orders WHERE id > 7 ORDER BY id",
+            "SELECT note FROM shop.orders WHERE id > 7 ORDER BY id",
+        )
+        .await
+}
+
+#[tokio::test]
+async fn rows_that_a_statement_removed_without_lines_go_up_to_its_seq_and_a_copy_brings_the_others()
+-> anyhow::Result<()> {
+    let sql = format!(
+        "{ORDERS}; ALTER TABLE shop.orders PARTITION BY RANGE (id) \
+         (PARTITION low VALUES LESS THAN (100), PARTITION high VALUES LESS THAN MAXVALUE)"
+    );
+    let mut world = World::running(|_| (), &sql).await?;
+    world.settle().await?;
+    world
+        .mysql
+        .exec("ALTER TABLE shop.orders DROP PARTITION low; UPDATE shop.orders SET note = 'behind it' WHERE id = 200")
+        .await?;
+    world.settle().await?;
+    let rows = "SELECT COUNT(*) FROM shop.orders";
+    assert_eq!(
+        world.value(rows).await?,
+        "500",
+        "no line says that rows went"
+    );
+    world
+        .postgres
+        .exec(&format!(
+            "INSERT INTO {SCHEMA}.lines (database_name, table_name, type, seq) \
+             SELECT database_name, table_name, 'truncate', MAX(seq) FROM {SCHEMA}.pending_statements \
+             WHERE database_name = 'shop' AND table_name = 'orders' GROUP BY 1, 2"
+        ))
+        .await?;
+    world.merge().await?;
+    assert_eq!(
+        world.value(rows).await?,
+        "1",
+        "what came behind the statement stays"
+    );
+    let arguments = ["snapshot", "start", "-c", "headwater.toml", "shop.orders"];
+    let launch = world.launch().clone().with_arguments(&arguments);
+    let finished = launch.finish(std::time::Duration::from_secs(60)).await?;
+    assert_eq!(finished.code(), Some(0), "{}", finished.text());
+    world.copied().await?;
+    world.settle().await?;
+    world.ensure_orders_equal().await
+}

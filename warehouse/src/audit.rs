@@ -73,7 +73,7 @@ impl Rows {
             self.is_sorted = true;
         }
         Reading {
-            seen: vec![false; self.rows.len()],
+            met: vec![Met::Never; self.rows.len()],
             rows: &self.rows,
             mark,
             found: Compared::default(),
@@ -96,7 +96,7 @@ pub struct Stored<'a> {
 pub enum Wrong {
     /// MySQL has it, and the warehouse has not.
     Missing,
-    /// The other way round.
+    /// The other way round; or the warehouse has more than one row of this key.
     Extra,
     Different,
 }
@@ -118,10 +118,18 @@ impl Compared {
     }
 }
 
+/// Whether the warehouse has a row of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Met {
+    Never,
+    Gone,
+    There,
+}
+
 #[derive(Debug)]
 pub struct Reading<'a> {
     rows: &'a [Row],
-    seen: Vec<bool>,
+    met: Vec<Met>,
     mark: &'a str,
     found: Compared,
 }
@@ -136,8 +144,15 @@ impl Reading<'_> {
         let row = place.and_then(|place| self.rows.get(place));
         let has_moved_on = self.mark < stored.seq;
         // A row that is gone in the warehouse and there in MySQL is missing, like one that never came.
-        if let Some(seen) = place.and_then(|place| self.seen.get_mut(place)) {
-            *seen = has_moved_on || !stored.is_deleted;
+        let met = if has_moved_on || !stored.is_deleted {
+            Met::There
+        } else {
+            Met::Gone
+        };
+        // No warehouse forbids it, and no merge makes it.
+        if self.meet(place, met) {
+            self.found.extra += 1;
+            return Some(Wrong::Extra);
         }
         if has_moved_on {
             self.found.moved_on += 1;
@@ -163,14 +178,25 @@ impl Reading<'_> {
     /// A row that is there, and not compared.
     pub fn pass_over(&mut self, key: u64) {
         let place = self.rows.binary_search_by_key(&key, |row| row.key).ok();
-        if let Some(seen) = place.and_then(|place| self.seen.get_mut(place)) {
-            *seen = true;
+        self.meet(place, Met::There);
+    }
+
+    /// Whether there was one before.
+    fn meet(&mut self, place: Option<usize>, now: Met) -> bool {
+        let Some(met) = place.and_then(|place| self.met.get_mut(place)) else {
+            return false;
+        };
+        let before = *met;
+        if before != Met::There {
+            *met = now;
         }
+        before != Met::Never
     }
 
     /// The counts, and the hashes of the keys that are missing, in their order.
     pub fn finish(mut self) -> (Compared, Vec<u64>) {
-        let missing = self.rows.iter().zip(&self.seen).filter(|(_, seen)| !**seen);
+        let all = self.rows.iter().zip(&self.met);
+        let missing = all.filter(|(_, met)| **met != Met::There);
         let missing: Vec<u64> = missing.map(|(row, _)| row.key).collect();
         self.found.missing = missing.len() as u64;
         (self.found, missing)

@@ -1,7 +1,8 @@
 //! What has changed in MySQL since the SQL was generated, as SQL and as what a person must do. Nothing is dropped here.
 //!
-//! A new column is empty in rows that were merged before it, and a column of another type holds what it held: a copy of
-//! the table (`headwater snapshot start`) sends every row again with a newer seq, so it fills both, beside the stream.
+//! A new column is empty in rows that were merged before it, a column of another type holds what it held, and what an
+//! ALTER made of the values is in no line: a copy of the table (`headwater snapshot start`) sends every row again with a
+//! newer seq, so it fills all of them, beside the stream.
 //! What no longer exists in MySQL stays, and the text says how it can be removed. After this SQL the generated files are
 //! applied again.
 
@@ -94,7 +95,7 @@ fn has_changed(out: &mut String, dialect: Dialect, old: &Target, target: &Target
     let is_rebuilt = old.key != target.key
         || old.rows != target.rows
         || old.schema != target.schema
-        || key_types(old) != key_types(target);
+        || !keeps_keys(old, target);
     // A view is not replaced by one that lacks columns.
     statement(
         out,
@@ -137,6 +138,16 @@ fn has_changed(out: &mut String, dialect: Dialect, old: &Target, target: &Target
             }
             Some(was) if was.stored != column.stored || was.identifier != column.identifier => {
                 wants_copy |= of_another_type(out, dialect, &rows, was, column);
+            }
+            Some(was) if !keeps_values(&was.declared, &column.declared) => {
+                wants_copy = true;
+                remark(
+                    out,
+                    &format!(
+                        "{} was {}, and is {}: values that the ALTER changed are in no line.",
+                        column.name, was.declared, column.declared
+                    ),
+                );
             }
             Some(_) => (),
         }
@@ -187,7 +198,7 @@ fn of_another_type(
             out,
             &format!("ALTER TABLE {rows} ALTER COLUMN {identifier} TYPE {kind}"),
         );
-        return false;
+        return !keeps_values(&was.declared, &column.declared);
     }
     let before = quoted(&kept_as(&was.identifier, dialect));
     let old = quoted(&was.identifier);
@@ -212,9 +223,35 @@ fn is_wider(was: Stored, is: Stored) -> bool {
     matches!((was, is), (Stored::Varchar { bytes_max: before }, Stored::Varchar { bytes_max: now }) if before < now)
 }
 
-fn key_types(target: &Target) -> Vec<Option<Stored>> {
-    let of = |name: &String| named(target, name).map(|column| column.stored);
-    target.key.iter().map(of).collect()
+/// Whether no ALTER from one to the other changes a value: a longer text, or labels behind those that there were.
+fn keeps_values(was: &str, now: &str) -> bool {
+    let has_more_labels = || {
+        let labels = was.strip_suffix(')')?;
+        now.strip_prefix(labels)?.strip_prefix(",'")
+    };
+    let length = |declared: &str, name: &str| -> Option<u64> {
+        let digits = declared.strip_prefix(name)?.strip_prefix('(')?;
+        digits.strip_suffix(')')?.parse().ok()
+    };
+    let is_longer = |name: &&str| {
+        let lengths = length(was, name).zip(length(now, name));
+        lengths.is_some_and(|(before, after)| before <= after)
+    };
+    was == now
+        || has_more_labels().is_some()
+        || ["char", "varchar", "varbinary"]
+            .iter()
+            .any(|name| is_longer(&name))
+}
+
+/// Whether rows of the table that was are found by the keys that the rows have now.
+fn keeps_keys(old: &Target, target: &Target) -> bool {
+    target.key.iter().all(|name| {
+        let both = named(old, name).zip(named(target, name));
+        both.is_some_and(|(was, is)| {
+            was.stored == is.stored && keeps_values(&was.declared, &is.declared)
+        })
+    })
 }
 
 fn named<'a>(target: &'a Target, name: &str) -> Option<&'a Column> {
@@ -260,9 +297,29 @@ fn copy(out: &mut String, target: &Target) {
         out,
         &format!(
             "Then copy the table: headwater snapshot start -c FILE {}",
-            target.name()
+            pattern(target)
         ),
     );
+}
+
+/// As a shell takes it: what is in backticks is literal, and a control character, which no comment holds, is any one.
+fn pattern(target: &Target) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let both = [target.database.as_str(), target.table.as_str()];
+    if both.iter().all(|name| name.chars().all(is_plain)) {
+        return both.join(".");
+    }
+    let of = |name: &str| {
+        let literal = format!("`{}`", name.replace('`', "``"));
+        let apart = literal.split_inclusive(char::is_control);
+        let parts = apart.map(|part| match part.strip_suffix(char::is_control) {
+            Some(before) => format!("{before}`?`"),
+            None => part.to_owned(),
+        });
+        parts.collect::<String>().replace("``?", "?")
+    };
+    let names = both.map(of).join(".");
+    format!("'{}'", names.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]

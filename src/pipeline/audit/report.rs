@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use headwater_warehouse::audit::Compared;
+use headwater_actors::ports::snapshot::Sent;
+use headwater_warehouse::{audit::Compared, table::Target};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -25,6 +26,8 @@ pub struct TableReport {
     pub keys: Keys,
     /// How far the warehouse is, where that is not far enough to judge differences.
     pub behind: Option<String>,
+    /// Why MySQL's table could not be read, so that nothing was compared.
+    pub refused: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -36,7 +39,27 @@ pub struct Keys {
 
 impl Report {
     pub fn is_clean(&self) -> bool {
-        self.tables.iter().all(|table| table.compared.is_clean())
+        self.tables.iter().all(TableReport::is_clean)
+    }
+}
+
+impl TableReport {
+    pub fn refused(target: &Target, sent: &Sent, reason: String) -> Self {
+        Self {
+            table: target.name().to_string(),
+            position: sent.position.to_string(),
+            rows: 0,
+            compared: Compared::default(),
+            not_compared: 0,
+            keys: Keys::default(),
+            behind: None,
+            refused: Some(reason),
+        }
+    }
+
+    /// What was not compared is not known to be equal.
+    fn is_clean(&self) -> bool {
+        self.refused.is_none() && self.compared.is_clean()
     }
 }
 
@@ -45,20 +68,25 @@ impl fmt::Display for Report {
         for table in &self.tables {
             write!(out, "{table}")?;
         }
-        let wrong = self
-            .tables
-            .iter()
-            .filter(|table| !table.compared.is_clean())
-            .count();
-        match wrong {
-            0 => write!(out, "{} tables, all equal", self.tables.len()),
-            _ => write!(out, "{wrong} of {} tables differ", self.tables.len()),
+        let all = self.tables.len();
+        let count = |is: fn(&TableReport) -> bool| self.tables.iter().filter(|it| is(it)).count();
+        let wrong = count(|table| !table.compared.is_clean());
+        match (wrong, count(|table| table.refused.is_some())) {
+            (0, 0) => write!(out, "{all} tables, all equal"),
+            (_, 0) => write!(out, "{wrong} of {all} tables differ"),
+            (_, refused) => write!(
+                out,
+                "{wrong} of {all} tables differ, {refused} could not be compared"
+            ),
         }
     }
 }
 
 impl fmt::Display for TableReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(reason) = &self.refused {
+            return writeln!(out, "{}: NOT COMPARED: {reason}", self.table);
+        }
         let Compared {
             equal, moved_on, ..
         } = self.compared;
@@ -88,7 +116,11 @@ impl fmt::Display for TableReport {
                 self.compared.missing,
                 &self.keys.missing,
             ),
-            ("gone in MySQL", self.compared.extra, &self.keys.extra),
+            (
+                "gone in MySQL, or twice here",
+                self.compared.extra,
+                &self.keys.extra,
+            ),
             (
                 "with other values",
                 self.compared.different,

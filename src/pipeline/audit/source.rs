@@ -38,16 +38,26 @@ pub struct Reader<'a> {
     pub sent: Sent,
 }
 
+/// How a reading ended.
+pub enum Read {
+    /// Where the log ended behind the last row.
+    Whole(Position),
+    /// There is no such table.
+    Gone,
+    /// It cannot be read so; why.
+    Refused(String),
+}
+
 impl Reader<'_> {
-    /// Hands over the line of each row, and says where the log ended behind them. `None`: there is no such table.
+    /// Hands over the line of each row.
     ///
     /// # Errors
-    /// When the server fails, the table cannot be read so, or a statement changes it meanwhile.
+    /// When the server fails, or a statement changes the table meanwhile.
     pub async fn read(
         &self,
         table: &TableName,
         take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
-    ) -> Result<Option<Position>, Failure> {
+    ) -> Result<Read, Failure> {
         let asked = DescribeAsk {
             table: table.clone(),
             sent: self.sent.clone(),
@@ -55,12 +65,8 @@ impl Reader<'_> {
         };
         let described = match self.source.describe(asked).await? {
             DescribeAnswer::Described(described) => described,
-            DescribeAnswer::Gone => return Ok(None),
-            DescribeAnswer::Refused(reason) => {
-                return Err(Failure::definite(format!(
-                    "{table} cannot be read: {reason}"
-                )));
-            }
+            DescribeAnswer::Gone => return Ok(Read::Gone),
+            DescribeAnswer::Refused(reason) => return Ok(Read::Refused(reason.to_string())),
         };
         let mut lines = Lines::new(&described.description, self.encoder);
         let mut end = self.sent.position.clone();
@@ -78,7 +84,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Ok(Some(end))
+        Ok(Read::Whole(end))
     }
 
     async fn chunk(

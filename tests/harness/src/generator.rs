@@ -16,6 +16,7 @@ mod schema;
 mod script;
 mod session;
 mod shape;
+mod warehouse;
 
 use std::{
     path::{Path, PathBuf},
@@ -31,11 +32,12 @@ use crate::{golden::compare::Compare, mysql::MySql, program::Launch};
 use lines::Line;
 use moment::Compared;
 use replica::Replica;
-pub use round::Counts;
-use round::Round;
+pub use round::{Counts, Round};
 use schema::{Table, strings, text};
 pub use script::Size;
+pub use session::SOURCE;
 use shape::{Catalogue, DATABASES};
+pub use warehouse::{Found, Source};
 
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(300);
 

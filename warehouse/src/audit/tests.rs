@@ -115,3 +115,18 @@ fn values_do_not_run_into_each_other() {
     assert_ne!(of(&[None]), of(&[Some("")]));
     assert_ne!(of(&[None, Some("a")]), of(&[Some("a"), None]));
 }
+
+#[test]
+fn a_row_that_the_warehouse_has_twice_is_extra() {
+    for (second, is_deleted) in [(BEFORE, false), (BEHIND, false), (BEHIND, true)] {
+        let mut mysql = rows(&[("1", "a")]);
+        let mut reading = mysql.begin(MARK);
+        assert_eq!(reading.take(stored("1", "a", BEFORE, false)), None);
+        assert_eq!(
+            reading.take(stored("1", "a", second, is_deleted)),
+            Some(Wrong::Extra)
+        );
+        let (found, missing) = reading.finish();
+        assert_eq!((found.extra, missing), (1, vec![]));
+    }
+}

@@ -157,3 +157,57 @@ fn warehouses_of_different_kinds_are_not_compared() {
         })
     );
 }
+
+#[test]
+fn an_alter_that_may_change_values_wants_a_copy_and_one_that_cannot_does_not() {
+    let kind = ColumnKind::SmallInt { unsigned: false };
+    for (was, now, wants_copy) in [
+        ("smallint", "tinyint", true),
+        ("enum('a','b')", "enum('a','b','c')", false),
+        ("enum('a','b')", "enum('a','c')", true),
+        ("datetime(6)", "datetime", true),
+        ("time", "time(3)", true),
+        ("year", "smallint", true),
+    ] {
+        let altered = |declared: &str| {
+            let mut table = table("shop", "orders");
+            table.columns.push(column("c", declared, kind.clone()));
+            manifest(&[table])
+        };
+        let text = diff(&altered(was), &altered(now)).expect("the same warehouse");
+        assert_eq!(
+            text.contains("snapshot start"),
+            wants_copy,
+            "{was}, {now}: {text}"
+        );
+    }
+    assert!(!keeps_values("binary(4)", "binary(16)"), "it is filled up");
+    assert!(keeps_values("varchar(4)", "varchar(16)"));
+    assert!(!keeps_values("varchar(16)", "varchar(4)"));
+}
+
+#[test]
+fn a_key_whose_values_an_alter_may_have_changed_builds_the_table_anew() {
+    let tiny = ColumnKind::TinyInt { unsigned: false };
+    let small = ColumnKind::SmallInt { unsigned: false };
+    let of = |declared: &str, kind: ColumnKind| {
+        let mut table = table("shop", "orders");
+        table.columns[0] = column("id", declared, kind);
+        manifest(&[table])
+    };
+    let text = diff(&of("smallint", small), &of("tinyint", tiny)).expect("the same warehouse");
+    assert!(
+        text.contains(r#"RENAME TO "orders__rows__before""#),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_command_that_copies_an_odd_name_can_be_pasted_into_a_shell() {
+    let odd = table("s h", "it's\n`new`");
+    let come = diff(&manifest(&[]), &manifest(&[odd])).expect("the same warehouse");
+    assert!(
+        come.contains("snapshot start -c FILE '`s h`.`it'\\''s`?```new```'"),
+        "{come}"
+    );
+}

@@ -42,6 +42,10 @@ const OURS_IN_A_LAKE: [&str; 9] = [
     "headwater_old",
     "headwater_part",
 ];
+/// Of a table, ours among them. <https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_TABLE_NEW.html>
+const COLUMNS_MAX: usize = 1_600;
+/// Beside those of the table where a merge has most of them.
+const OURS_MAX: usize = 6;
 /// Around the text of a procedure.
 const BODY_END: &str = "$$";
 const ROWS: &str = "__rows";
@@ -104,6 +108,15 @@ fn why_left_out(table: &SourceTable, request: &Request<'_>) -> Option<(String, S
             reason,
             "give the column a shorter name, or leave it out with columns.include".into(),
         ));
+    }
+    let columns = table.columns.iter();
+    let columns = columns
+        .filter(|column| column.shown != Shown::LeftOut)
+        .count();
+    if COLUMNS_MAX < columns + OURS_MAX {
+        let most = COLUMNS_MAX - OURS_MAX;
+        let reason = format!("it has {columns} columns, and one in the warehouse {most} at most");
+        return Some((reason, "leave columns out: columns.include".into()));
     }
     if table.key.is_empty() {
         let remedy = "give it a primary key; its lines are in the log in S3 all the same";

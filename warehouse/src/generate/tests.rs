@@ -42,6 +42,20 @@ fn the_same_tables_give_the_same_bytes_in_any_order() {
 }
 
 #[test]
+fn a_table_with_more_columns_than_a_warehouse_has_is_left_out() {
+    let of = |columns: usize| {
+        let mut wide = table("shop", "wide");
+        let names = wide.columns.len()..columns;
+        wide.columns
+            .extend(names.map(|n| column(&format!("c{n}"), "int", int())));
+        generated(&[wide]).left_out
+    };
+    assert_eq!(of(1_594), []);
+    let left_out = of(1_595);
+    assert!(left_out[0].reason.contains("1595 columns"), "{left_out:?}");
+}
+
+#[test]
 fn tables_that_cannot_be_merged_are_left_out_and_named() {
     let (mut keyless, mut masked, mut long) = (
         table("shop", "log"),

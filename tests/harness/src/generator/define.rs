@@ -285,6 +285,17 @@ impl Round<'_> {
         Ok(())
     }
 
+    /// TRUNCATE, of all statements on tables.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub async fn empty_something(&mut self) -> anyhow::Result<()> {
+        match self.any_member() {
+            Some(at) => self.truncate(at).await,
+            None => Ok(()),
+        }
+    }
+
     async fn truncate(&mut self, at: usize) -> anyhow::Result<()> {
         let path = self.members[at].table.path();
         self.define(&format!("TRUNCATE TABLE {path}"), &[at])

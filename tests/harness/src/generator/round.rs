@@ -63,6 +63,10 @@ pub struct Round<'a> {
     documents: Compare,
     pub folder: std::path::PathBuf,
     pub in_transaction: bool,
+    /// Whole rows, in lines that the road to a warehouse takes.
+    pub is_for_warehouse: bool,
+    /// Whether statements on tables come among the changes; else only TRUNCATE.
+    pub has_statements: bool,
     next_mark: u64,
     next_id: i64,
     next_block: i64,
@@ -88,6 +92,8 @@ impl<'a> Round<'a> {
             documents,
             folder,
             in_transaction: false,
+            is_for_warehouse: false,
+            has_statements: true,
             next_mark: 1,
             next_id: 0,
             next_block: 1 << 41,

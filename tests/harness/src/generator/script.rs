@@ -23,6 +23,11 @@ impl Size {
             rows_per_table: [20, 60, 150, 300, 700][rng.usize(..5)],
         }
     }
+
+    /// Changes behind the making of the tables.
+    pub fn steps(self) -> u64 {
+        self.tables * (12 + self.rows_per_table / 16)
+    }
 }
 
 impl Round<'_> {
@@ -32,11 +37,24 @@ impl Round<'_> {
     /// When the connection fails.
     pub async fn play(&mut self, size: Size) -> anyhow::Result<()> {
         self.begin().await?;
+        self.make(size).await?;
+        self.go_on(size.steps()).await
+    }
+
+    /// Tables with rows.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub async fn make(&mut self, size: Size) -> anyhow::Result<()> {
         let mut number = 0;
         while number < size.tables {
             let special = match self.rng.u8(..16) {
                 0 | 1 => Special::Partitioned,
-                2 if self.rng.bool() => Special::Wide(self.rng.usize(1001..=4000)),
+                2 if self.rng.bool() && !self.is_for_warehouse => {
+                    Special::Wide(self.rng.usize(1001..=4000))
+                }
+                // PostgreSQL reads a line anew for each of its columns.
+                2 if self.is_for_warehouse => Special::Wide(self.rng.usize(100..=200)),
                 2 => Special::Wide(self.rng.usize(100..=1000)),
                 3 | 4 => Special::Parent,
                 _ => Special::None,
@@ -61,22 +79,39 @@ impl Round<'_> {
                 self.insert("INSERT", at, 40).await?;
             }
         }
-        let steps = size.tables * (12 + size.rows_per_table / 16);
+        Ok(())
+    }
+
+    /// So many statements, or transactions of some.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub async fn go_on(&mut self, steps: u64) -> anyhow::Result<()> {
         let mut left = steps;
         while left > 0 {
             left -= 1;
             match self.rng.u8(..20) {
-                0 | 1 => self.define_something().await?,
+                0 | 1 if self.has_statements => self.define_something().await?,
+                0 if self.rng.u8(..8) == 0 => self.empty_something().await?,
                 2..=6 => self.transact().await?,
-                7 if self.rng.u8(..250) == 0 => self.write_large().await?,
+                7 if self.rng.u8(..250) == 0 && !self.is_for_warehouse => {
+                    self.write_large().await?;
+                }
                 _ => self.change_something().await?,
             }
         }
         Ok(())
     }
 
-    async fn begin(&mut self) -> anyhow::Result<()> {
-        let image = ["FULL", "FULL", "FULL", "MINIMAL", "NOBLOB"][self.rng.usize(..5)];
+    /// Session options, and empty databases.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn begin(&mut self) -> anyhow::Result<()> {
+        let image = match self.is_for_warehouse {
+            true => "FULL",
+            false => ["FULL", "FULL", "FULL", "MINIMAL", "NOBLOB"][self.rng.usize(..5)],
+        };
         self.is_partial = image != "FULL";
         let on = |rng: &mut fastrand::Rng| if rng.u8(..4) == 0 { "ON" } else { "OFF" };
         let compression = on(&mut self.rng);

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use fastrand::Rng;
 
 use super::schema::{ID, path, quote};
-use crate::golden::columns::{Type, families};
+use crate::golden::{
+    columns::{Type, families},
+    compare::Compare,
+};
 
 pub const DATABASES: [&str; 2] = ["golden", "g\"o.l`d é"];
 
@@ -67,6 +70,13 @@ impl Catalogue {
         )
     }
 
+    /// The same, but PostgreSQL has no NUL in a text, so values have none.
+    pub fn without_nul() -> Self {
+        let Self(families) = Self::new();
+        let kept = |types: Vec<Type>| types.into_iter().map(without_nul).collect();
+        Self(families.into_iter().map(kept).collect())
+    }
+
     pub fn any(&self, rng: &mut Rng) -> Place {
         let family = rng.usize(..self.0.len());
         let at = rng.usize(..self.0[family].len());
@@ -82,6 +92,36 @@ impl Catalogue {
     pub fn get(&self, place: Place) -> &Type {
         &self.0[place.family][place.at]
     }
+}
+
+fn without_nul(mut column: Type) -> Type {
+    if !matches!(column.compare, Compare::Text | Compare::Json) {
+        return column;
+    }
+    column.edges.retain(|value| !has_nul(value));
+    let random = column.random;
+    column.random = Box::new(move |rng| {
+        loop {
+            let value = random(rng);
+            if !has_nul(&value) {
+                return value;
+            }
+        }
+    });
+    column
+}
+
+/// In a text that is written in hexadecimal digits, itself or as JSON writes it.
+fn has_nul(value: &str) -> bool {
+    let digits = value.split_once("x'").map_or("", |(_, digits)| digits);
+    let (pairs, _) = digits.as_bytes().as_chunks::<2>();
+    let text: Vec<&[u8; 2]> = pairs
+        .iter()
+        .take_while(|pair| !pair.contains(&b'\''))
+        .collect();
+    // `\u0000`
+    let escaped = [b"5c", b"75", b"30", b"30", b"30", b"30"];
+    text.contains(&b"00") || text.windows(6).any(|six| six == escaped)
 }
 
 /// What makes a table special.
