@@ -19,6 +19,8 @@ from sqlfluff.dialects.dialect_redshift_keywords import redshift_reserved_keywor
 from sqlglot.errors import ErrorLevel, SqlglotError
 
 IDENTIFIER_BYTES_MAX = 127
+# sqlglot has no rule for it; sqlfluff reads it.
+OF_ONE_PARSER = "CREATE EXTERNAL SCHEMA"
 PROCEDURE = re.compile(
     r"CREATE OR REPLACE PROCEDURE (?P<name>(?:\"(?:[^\"]|\"\")+\"|\w+)(?:\.(?:\"(?:[^\"]|\"\")+\"|\w+))?)\(\) AS \$\$\n"
     r"(?P<body>.*?)\n?\$\$ LANGUAGE plpgsql(?: SET (?P<setting>\w+) TO \w+)?;",
@@ -178,6 +180,8 @@ def check_variables(place, variables, sql, findings):
 
 def parse(place, sql, linter, findings):
     for statement in sql:
+        if statement.lstrip().startswith(OF_ONE_PARSER):
+            continue
         try:
             for tree in sqlglot.parse(statement, dialect="redshift", error_level=ErrorLevel.RAISE):
                 if tree is None or isinstance(tree, sqlglot.exp.Command):

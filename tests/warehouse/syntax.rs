@@ -31,6 +31,14 @@ struct Generated {
 
 /// The files for Redshift, of all tables that the server has.
 async fn generate(mysql: &MySql, settings: &str) -> anyhow::Result<Generated> {
+    generate_with(mysql, settings, &[]).await
+}
+
+async fn generate_with(
+    mysql: &MySql,
+    settings: &str,
+    others: &[(&str, &str)],
+) -> anyhow::Result<Generated> {
     let folder = tempfile::tempdir()?;
     let config = format!(
         "[source]\nurl = \"{}\"\n[sink]\ntype = \"null\"\n{settings}",
@@ -39,6 +47,9 @@ async fn generate(mysql: &MySql, settings: &str) -> anyhow::Result<Generated> {
     let launch = Launch::run(BINARY, folder.path(), &config)?;
     let arguments = ["warehouse", "redshift", "-c", "headwater.toml", "--out"];
     let launch = launch.with_arguments(&arguments).arg("out").shown();
+    let launch = others
+        .iter()
+        .fold(launch, |launch, (key, value)| launch.setting(key, value));
     let finished = launch.finish(WITHIN).await?;
     ensure!(finished.code() == Some(0), "{}", finished.text());
     Ok(Generated { folder, finished })
@@ -183,5 +194,27 @@ fn the_check_finds_what_redshift_refuses() -> anyhow::Result<()> {
         assert!(is_said, "{sql}: {wanted} is missing in {said}");
     }
     assert!(!said.contains("good.sql"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn streaming_ingestion_is_read_by_both_parsers_too() -> anyhow::Result<()> {
+    let mysql = MySql::start().await?;
+    mysql
+        .exec("CREATE DATABASE shop; CREATE TABLE shop.orders (id INT PRIMARY KEY, note TEXT)")
+        .await?;
+    for packing in ["json_array", "none"] {
+        let others = [
+            ("warehouse.incoming", "streaming"),
+            ("sink.type", "kinesis"),
+            ("sink.kinesis.stream", "Shop-Changes"),
+            ("sink.kinesis.region", "eu-central-1"),
+            ("packing.type", packing),
+        ];
+        let generated = generate_with(&mysql, "", &others).await?;
+        let stream = generated.folder.path().join("out/00-stream.sql");
+        ensure!(stream.exists(), "no {}", stream.display());
+        ensure_read(&generated)?;
+    }
     Ok(())
 }
