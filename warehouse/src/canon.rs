@@ -36,10 +36,11 @@ pub fn of_line(stored: Stored, json: &RawValue) -> Option<Cow<'_, str>> {
             let is_date = text.get(..10).is_some_and(is_date);
             is_date.then(|| without_zeros(text))
         }
+        Stored::Varchar { .. } if text.contains('\0') => None,
         Stored::Varchar { bytes_max } => Some(cut(text, bytes_max)),
-        Stored::Binary { .. } => {
+        Stored::Binary { bytes_max } => {
             let bytes = STANDARD.decode_to_vec(text.as_bytes()).ok()?;
-            Some(hex(&bytes).into())
+            (bytes.len() as u64 <= bytes_max).then(|| hex(&bytes).into())
         }
         Stored::Document => None,
     }
@@ -68,12 +69,14 @@ fn integer<T: std::str::FromStr>(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
 /// With the column's scale, and no minus in front of nothing.
 fn numeric(text: Cow<'_, str>, precision: u8, scale: u8) -> Option<Cow<'_, str>> {
     let digits = text.strip_prefix('-').unwrap_or(&text);
-    let whole = digits.split('.').next().unwrap_or_default();
+    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
     let places = usize::from(precision.saturating_sub(scale));
     let is_digits = digits
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.');
-    if !is_digits || whole.is_empty() || places.max(1) < whole.trim_start_matches('0').len() {
+    let fits = whole.trim_start_matches('0').len() <= places.max(1)
+        && decimals.len() <= usize::from(scale);
+    if !is_digits || whole.is_empty() || !fits {
         return None;
     }
     let is_nothing = digits.bytes().all(|byte| matches!(byte, b'0' | b'.'));

@@ -100,8 +100,3 @@ EXCEPTION WHEN data_exception THEN
   RETURN NULL;
 END;
 $$ LANGUAGE plpgsql IMMUTABLE;
-
--- Whether a string or a name in it has the escape of NUL: with an even number of backslashes in front.
-CREATE OR REPLACE FUNCTION headwater_cast.has_nul(value JSON) RETURNS BOOLEAN AS $$
-  SELECT STRPOS(value::TEXT, '\u0000') > 0 AND value::TEXT ~ '(^|[^\\])(\\\\)*\\u0000'
-$$ LANGUAGE sql IMMUTABLE;

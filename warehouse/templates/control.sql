@@ -112,14 +112,7 @@ CREATE OR REPLACE PROCEDURE {{ control }}.take() AS $$
 BEGIN
   LOCK TABLE {{ control }}.merging;
   LOCK TABLE {{ control }}.incoming;
-{% if dialect == "postgres" %}
-  -- PostgreSQL has no NUL in a text, and reads no member of a line that has one.
-  INSERT INTO {{ control }}.rejected (reason, rejected_at, line)
-  SELECT 'PostgreSQL has no NUL in a text', {{ now }}, i.line
-  FROM {{ control }}.incoming i
-  WHERE headwater_cast.has_nul(i.line);
-  DELETE FROM {{ control }}.incoming WHERE headwater_cast.has_nul(line);
-{% endif %}{% endif %}
+{% endif %}
   INSERT INTO {{ control }}.rejected (database_name, table_name, reason, rejected_at, line)
   SELECT {{ line.database_name }}, {{ line.table_name }}, 'not a line of Headwater with database, table, type and seq',
     {{ now }}, i.line
