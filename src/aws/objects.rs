@@ -3,7 +3,7 @@
 //! An object is read by ranges of at most [`PART_BYTES`], each bounded in time and bytes, so no object stands in memory
 //! whole and an answer that never ends is cut. Each part is asked for by the object's ETag: an object that is replaced
 //! meanwhile is an error, not a mixture. Trouble that may pass is tried again for some seconds. Not here: what a list
-//! says ([`super::listing`]).
+//! says (`listing`).
 
 use std::time::Duration;
 

@@ -239,9 +239,7 @@ fn keeps_values(was: &str, now: &str) -> bool {
     };
     was == now
         || has_more_labels().is_some()
-        || ["char", "varchar", "varbinary"]
-            .iter()
-            .any(|name| is_longer(&name))
+        || ["char", "varchar", "varbinary"].iter().any(is_longer)
 }
 
 /// Whether rows of the table that was are found by the keys that the rows have now.
