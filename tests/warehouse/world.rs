@@ -82,7 +82,6 @@ impl World {
         }
     }
 
-    /// All files, in order.
     pub async fn apply(&self) -> anyhow::Result<()> {
         warehouse::apply(&self.postgres, &self.generated()).await
     }

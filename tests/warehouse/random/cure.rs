@@ -58,7 +58,7 @@ pub async fn cure(road: &mut Rough) -> anyhow::Result<Vec<String>> {
         let launch = road.world.launch().clone().with_arguments(&arguments);
         let finished = launch.finish(WITHIN).await?;
         let text = finished.text();
-        let is_gone = text.contains("there is no such table");
+        let is_gone = text.contains("the server has no table");
         match finished.code() {
             Some(0) => (),
             Some(1) if is_gone => (),

@@ -280,7 +280,9 @@ impl<'a> Round<'a> {
             Special::Child(of) => Some(self.members[of].table.path()),
             _ => None,
         };
+        let widest = if self.is_for_warehouse { 10 } else { 24 };
         for columns_max in [24, 24, 12, 8, 4, 2, 1] {
+            let columns_max = widest.min(columns_max);
             let request = Request {
                 number,
                 special,

@@ -54,7 +54,7 @@ impl Round<'_> {
                     Special::Wide(self.rng.usize(1001..=4000))
                 }
                 // PostgreSQL reads a line anew for each of its columns.
-                2 if self.is_for_warehouse => Special::Wide(self.rng.usize(100..=200)),
+                2 if self.is_for_warehouse => Special::Wide(self.rng.usize(60..=100)),
                 2 => Special::Wide(self.rng.usize(100..=1000)),
                 3 | 4 => Special::Parent,
                 _ => Special::None,

@@ -14,6 +14,7 @@ mod snapshot;
 mod start;
 mod table;
 mod throughput;
+mod warehouse;
 mod wide;
 
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ const PARTS: &[&str] = &[
     "lanes-backlog",
     "latency",
     "snapshot",
+    "warehouse",
     "start",
     "binary",
 ];
@@ -65,6 +67,10 @@ pub struct Options {
     large_rows: u64,
     /// Tables that wait for their copies.
     queued: u64,
+    /// Of the table that is audited.
+    audited: u64,
+    /// That are merged at once.
+    lines: u64,
 }
 
 impl Options {
@@ -84,6 +90,8 @@ impl Options {
             rows: 2_000_000,
             large_rows: 500,
             queued: 5_000,
+            audited: 1_000_000,
+            lines: 1_000_000,
         }
     }
 
@@ -99,6 +107,8 @@ impl Options {
         self.rows = 300_000;
         self.large_rows = 100;
         self.queued = 200;
+        self.audited = 100_000;
+        self.lines = 50_000;
     }
 
     fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
@@ -126,6 +136,8 @@ impl Options {
                 "--rows" => options.rows = number("--rows")?.max(2),
                 "--large-rows" => options.large_rows = number("--large-rows")?,
                 "--queued" => options.queued = number("--queued")?,
+                "--audited" => options.audited = number("--audited")?.max(1),
+                "--lines" => options.lines = number("--lines")?.max(1),
                 "--latency-secs" => options.latency_secs = number("--latency-secs")?,
                 part if PARTS.contains(&part) => options.parts.push(argument),
                 other => bail!(
@@ -187,6 +199,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if options.wants("snapshot") {
         snapshot::measure(&options, &mut table).await?;
+    }
+    if options.wants("warehouse") {
+        warehouse::measure(&options, &mut table).await?;
     }
     if options.wants("start") {
         start::measure(&options, &mut table).await?;

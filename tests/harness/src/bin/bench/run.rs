@@ -37,6 +37,10 @@ impl Setup {
         Ok(Self { launch, folder })
     }
 
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Takes the checkpoint away, so that the next run begins at `from` again.
     pub fn rewind(&self) -> anyhow::Result<()> {
         let checkpoint = self.folder.path().join("headwater.checkpoint");
