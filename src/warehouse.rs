@@ -191,7 +191,8 @@ fn location(key: &str, url: String) -> Result<String, Error> {
     let path = url
         .strip_prefix("s3://")
         .and_then(|path| path.strip_suffix('/'));
-    let is_place = |path: &str| !path.starts_with('/') && !path.contains("//");
+    let is_place =
+        |path: &str| !path.starts_with('/') && !path.ends_with('/') && !path.contains("//");
     let is_good = |path: &str| !path.is_empty() && path.bytes().all(is_plain) && is_place(path);
     if url.is_empty() || path.is_some_and(is_good) {
         return Ok(url);

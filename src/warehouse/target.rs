@@ -86,7 +86,10 @@ pub fn address(text: &str) -> Result<Address, Error> {
         .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     Ok(Address {
         host,
-        port: parsed.get_ports().first().copied().unwrap_or(PORT),
+        port: match names_port(text) {
+            true => parsed.get_ports().first().copied().unwrap_or(PORT),
+            false => PORT,
+        },
         database: parsed
             .get_dbname()
             .and_then(optional)
@@ -99,6 +102,15 @@ pub fn address(text: &str) -> Result<Address, Error> {
             .to_owned(),
         password,
     })
+}
+
+/// Without one the parser takes that of PostgreSQL.
+fn names_port(url: &str) -> bool {
+    let place = url.rsplit('@').next().unwrap_or_default();
+    let authority = place.split('/').next().unwrap_or_default();
+    // Behind an address of IPv6.
+    let end = authority.rsplit(']').next().unwrap_or_default();
+    end.contains(':')
 }
 
 /// A connection.
@@ -302,10 +314,14 @@ mod tests {
             password: Some("s@lt".into()),
         };
         assert_eq!(found, expected);
-        assert_eq!(
-            address("postgres://ana@red/shop").expect("an address").port,
-            PORT
-        );
+        for (url, port) in [
+            ("postgres://ana@red/shop", PORT),
+            ("postgres://ana@[::1]/shop", PORT),
+            ("postgres://ana@[::1]:7/shop", 7),
+            ("postgres://ana:a%2Fb@red/shop", PORT),
+        ] {
+            assert_eq!(address(url).expect("an address").port, port, "{url}");
+        }
     }
 
     #[test]

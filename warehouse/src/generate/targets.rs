@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Error, Request};
 use crate::{
     dialect::Dialect,
-    stored::{Stored, masked, stored},
+    stored::{Choices, LongText, Stored, masked, stored},
     table::{Column, LeftOut, Shown, SourceTable, Target},
 };
 
@@ -132,7 +132,13 @@ fn why_left_out(table: &SourceTable, request: &Request<'_>) -> Option<(String, S
             let reason = format!("its key column {name} is masked or left out of its lines");
             return Some((reason, "show it: columns.include, [mask]".into()));
         }
-        if !stored(&column.kind, &column.listed, request.choices).is_comparable() {
+        // Whole, also where another column of its type would be cut.
+        let long_text = LongText::Super;
+        let choices = Choices {
+            long_text,
+            ..request.choices
+        };
+        if !stored(&column.kind, &column.listed, choices).is_comparable() {
             let reason = format!(
                 "its key column {name} ({}) can be longer than what the warehouse compares",
                 column.listed.column_type

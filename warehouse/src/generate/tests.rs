@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     fixture::{column, int, request, table},
     manifest::{Unusable, VERSION},
+    stored::LongText,
     table::{Shown, Target},
 };
 use headwater_binlog::schema::ColumnKind;
@@ -53,6 +54,26 @@ fn a_table_with_more_columns_than_a_warehouse_has_is_left_out() {
     assert_eq!(of(1_594), []);
     let left_out = of(1_595);
     assert!(left_out[0].reason.contains("1595 columns"), "{left_out:?}");
+}
+
+#[test]
+fn a_table_whose_key_would_be_cut_is_left_out() {
+    let mut blobs = table("shop", "blobs");
+    let kind = ColumnKind::Blob { length_bytes: 2 };
+    blobs.columns.push(column("body", "blob", kind));
+    let tables = [blobs.clone(), table("shop", "orders")];
+    let cutting = |tables| {
+        let mut request = request(Dialect::Redshift, tables);
+        request.choices.long_text = LongText::Varchar;
+        generate(&request).expect("tables of different names")
+    };
+    assert_eq!(cutting(&tables).left_out, []);
+    blobs.key = vec![2];
+    let left_out = cutting(&[blobs, table("shop", "orders")]).left_out;
+    assert!(
+        left_out[0].reason.contains("its key column body"),
+        "{left_out:?}"
+    );
 }
 
 #[test]
