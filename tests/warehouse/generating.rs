@@ -214,3 +214,44 @@ async fn a_stream_that_redshift_reads_itself_must_have_records_that_are_json() -
     assert!(sql.contains("\"headwater_kinesis\".\"changes\""), "{sql}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_line_from_under_another_key_that_comes_late_brings_nothing_back() -> anyhow::Result<()> {
+    let sql = format!(
+        "{ORDERS}; ALTER TABLE shop.orders MODIFY quantity INT NOT NULL, DROP PRIMARY KEY, \
+         ADD PRIMARY KEY (id, quantity)"
+    );
+    let mut world = World::running(|_| (), &sql).await?;
+    world
+        .mysql
+        .exec("INSERT INTO shop.orders (id, quantity) VALUES (9001, 1), (9002, 2)")
+        .await?;
+    world.settle_and_load().await?;
+    let late = "(line #>> '{key,id}')::int > 9000";
+    let hold = format!(
+        "CREATE TABLE {SCHEMA}.late AS SELECT line FROM {SCHEMA}.incoming WHERE {late}; \
+         DELETE FROM {SCHEMA}.incoming WHERE {late}"
+    );
+    world.postgres.exec(&hold).await?;
+    world.merge().await?;
+    world
+        .mysql
+        .exec(
+            "DELETE FROM shop.orders WHERE id > 9000; \
+             ALTER TABLE shop.orders DROP PRIMARY KEY, ADD PRIMARY KEY (id)",
+        )
+        .await?;
+    world.settle().await?;
+    let said = world.diff().await?;
+    world.postgres.exec(&said).await?;
+    world.generate().await?;
+    world.apply().await?;
+    let launch = world.launch().clone();
+    let copy = launch.with_arguments(&["snapshot", "start", "-c", "headwater.toml", "shop.orders"]);
+    assert_eq!(copy.finish(WITHIN).await?.code(), Some(0));
+    world.copied().await?;
+    let come = format!("INSERT INTO {SCHEMA}.incoming (line) SELECT line FROM {SCHEMA}.late");
+    world.postgres.exec(&come).await?;
+    world.settle().await?;
+    world.ensure_orders_equal().await
+}

@@ -11,7 +11,7 @@ mod lake;
 use crate::{
     dialect::Dialect,
     manifest::Manifest,
-    names::{in_comment, quoted},
+    names::{in_comment, literal, quoted},
     stored::Stored,
     table::{Column, Target},
 };
@@ -52,7 +52,7 @@ pub fn diff(before: &Manifest, now: &Manifest) -> Result<String, Incomparable> {
             Some(old) if old != target && now.dialect.is_lake() => {
                 lake::has_changed(&mut out, now.dialect, old, target);
             }
-            Some(old) if old != target => has_changed(&mut out, now.dialect, old, target),
+            Some(old) if old != target => has_changed(&mut out, now, old, target),
             Some(_) => (),
         }
     }
@@ -88,7 +88,8 @@ fn is_gone(out: &mut String, dialect: Dialect, old: &Target) {
     remark(out, &format!("  DROP VIEW {view}; DROP TABLE {rows};"));
 }
 
-fn has_changed(out: &mut String, dialect: Dialect, old: &Target, target: &Target) {
+fn has_changed(out: &mut String, now: &Manifest, old: &Target, target: &Target) {
+    let dialect = now.dialect;
     let name = target.name();
     let rows = within(target, &target.rows);
     section(out, &format!("{name} has changed"));
@@ -113,6 +114,11 @@ fn has_changed(out: &mut String, dialect: Dialect, old: &Target, target: &Target
             out,
             &format!("ALTER TABLE {was} RENAME TO {}", quoted(&before)),
         );
+        remark(
+            out,
+            "What is older than the statement and arrives late is under the key that was: it says nothing any more.",
+        );
+        statement(out, &emptied(&now.control_schema, target));
         apply(out);
         copy(out, target);
         return;
@@ -240,6 +246,17 @@ fn keeps_values(was: &str, now: &str) -> bool {
     was == now
         || has_more_labels().is_some()
         || ["char", "varchar", "varbinary"].iter().any(is_longer)
+}
+
+/// As a TRUNCATE in the place of the newest statement on the table.
+fn emptied(control: &str, target: &Target) -> String {
+    let control = quoted(control);
+    let (database, table) = (literal(&target.database), literal(&target.table));
+    format!(
+        "INSERT INTO {control}.lines (database_name, table_name, type, seq) \
+         SELECT database_name, table_name, 'truncate', MAX(seq) FROM {control}.pending_statements \
+         WHERE database_name = {database} AND table_name = {table} GROUP BY database_name, table_name"
+    )
 }
 
 /// Whether rows of the table that was are found by the keys that the rows have now.

@@ -119,6 +119,11 @@ fn another_key_builds_the_table_anew_beside_the_one_that_was() {
             .contains(&r#"ALTER TABLE "shop"."orders__rows" RENAME TO "orders__rows__before";"#),
         "{text}"
     );
+    let emptied = statements(&text);
+    let emptied = emptied
+        .iter()
+        .any(|sql| sql.contains("'truncate', MAX(seq)"));
+    assert!(emptied, "late lines under the old key: {text}");
     assert!(text.contains("snapshot start"), "{text}");
 }
 
