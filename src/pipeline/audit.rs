@@ -19,7 +19,7 @@ use std::{
 
 use headwater_actors::{failure::Failure, ports::snapshot::Sent, printable::printable_json};
 use headwater_warehouse::{
-    audit::{Rows, Wrong},
+    audit::{ROW_BYTES, Rows, Wrong},
     generate::MANIFEST_FILE,
     manifest::Manifest,
     names::{literal, quoted},
@@ -32,7 +32,7 @@ use self::{
     source::{Read, Reader},
     table::Columns,
 };
-use super::{system, warehouse::current};
+use super::{launch::snapshot_source, system, warehouse::current};
 use crate::{
     checkpoint,
     encode::{
@@ -40,7 +40,6 @@ use crate::{
         shape::ShapeRules,
     },
     exit::Exit,
-    mysql::{MySqlSnapshots, SnapshotLimits},
     plan::Plan,
     telemetry::logs,
     terminal,
@@ -64,7 +63,7 @@ pub struct AuditMode {
     pub tables: Vec<String>,
     /// How long a warehouse that is behind is waited for.
     pub wait: Duration,
-    /// Rows of one table, 17 bytes each; a table with more is refused.
+    /// Rows of one table, [`ROW_BYTES`] each; a table with more is refused.
     pub rows_max: usize,
     pub is_json: bool,
 }
@@ -179,7 +178,7 @@ impl Auditor<'_> {
                     target.name(),
                     self.mode.rows_max
                 ))
-                .with_hint("raise --rows-max, at 17 bytes a row"));
+                .with_hint(format!("raise --rows-max, at {ROW_BYTES} bytes a row")));
             }
             let (key, values) = columns.of_line(line)?;
             rows.push(&key, &values);
@@ -250,11 +249,7 @@ impl Auditor<'_> {
         take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<Read, Failure> {
         let plan = self.plan;
-        let limits = SnapshotLimits {
-            source_threads_running_max: plan.snapshot.threads_running_max,
-            replica_lag_secs_max: plan.snapshot.replica_lag_secs_max,
-        };
-        let source = MySqlSnapshots::new(plan.source.clone(), mark.server, 1, limits);
+        let source = snapshot_source(plan, mark.server, 1);
         let encoder = NativeEncoder::new(mark.server)
             .with_shape(ShapeRules::new(&plan.shape, plan.errors.invalid_text))
             .with_fields(&plan.native);
@@ -299,7 +294,7 @@ impl Auditor<'_> {
                 let list = match reading.take(shown.row) {
                     Some(Wrong::Extra) => &mut keys.extra,
                     Some(Wrong::Different) => &mut keys.different,
-                    Some(Wrong::Missing) | None => return Ok(()),
+                    None => return Ok(()),
                 };
                 if list.len() < KEYS_SHOWN {
                     list.push(columns.key_of_row(row));

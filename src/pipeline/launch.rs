@@ -31,7 +31,7 @@ use crate::{
     },
     plan::Plan,
     replay::FileSource,
-    snapshot::{SnapshotPlan, ensure_matched, plan_copies},
+    snapshot::{ensure_matched, plan_copies},
 };
 
 /// Generations that read a MySQL server.
@@ -133,23 +133,22 @@ impl Server {
 
 /// What copies tables of the server whose log is read.
 fn snapshot_parts(plan: &Plan, home: Uuid) -> SnapshotParts {
-    let SnapshotPlan {
-        rules,
-        threads_running_max,
-        replica_lag_secs_max,
-        ..
-    } = plan.snapshot;
-    let limits = SnapshotLimits {
-        source_threads_running_max: threads_running_max,
-        replica_lag_secs_max,
-    };
-    let source = MySqlSnapshots::new(plan.source.clone(), home, rules.parallel, limits);
+    let rules = plan.snapshot.rules;
     SnapshotParts {
-        source: Arc::new(source),
+        source: Arc::new(snapshot_source(plan, home, rules.parallel)),
         requests: requests::requests(&plan.checkpoint, &plan.name),
         rules,
         bytes: plan.memory.snapshot_bytes,
     }
+}
+
+/// Reads rows of the server whose log is read, within the limits of `[snapshot]`.
+pub(super) fn snapshot_source(plan: &Plan, home: Uuid, connections_max: usize) -> MySqlSnapshots {
+    let limits = SnapshotLimits {
+        source_threads_running_max: plan.snapshot.threads_running_max,
+        replica_lag_secs_max: plan.snapshot.replica_lag_secs_max,
+    };
+    MySqlSnapshots::new(plan.source.clone(), home, connections_max, limits)
 }
 
 /// What is copied from here on; it is stored before the first event, so that a table that is created later is known

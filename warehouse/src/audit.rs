@@ -12,8 +12,8 @@ use std::hash::{DefaultHasher, Hasher};
 
 use serde::Serialize;
 
-/// Bytes that are kept of a row.
-pub const ROW_BYTES: usize = size_of::<Row>() + 1;
+/// Memory that a row takes while its table is compared.
+pub const ROW_BYTES: usize = size_of::<Row>() + size_of::<Met>();
 
 #[derive(Debug, Clone, Copy)]
 struct Row {
@@ -90,13 +90,10 @@ pub struct Stored<'a> {
     pub is_deleted: bool,
 }
 
-/// What is wrong with a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// What is wrong with a row of the warehouse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrong {
-    /// MySQL has it, and the warehouse has not.
-    Missing,
-    /// The other way round; or the warehouse has more than one row of this key.
+    /// MySQL does not have it; or the warehouse has more than one row of this key.
     Extra,
     Different,
 }
@@ -137,10 +134,7 @@ pub struct Reading<'a> {
 impl Reading<'_> {
     /// What is wrong with the row, if anything is.
     pub fn take(&mut self, stored: Stored<'_>) -> Option<Wrong> {
-        let place = self
-            .rows
-            .binary_search_by_key(&stored.key, |row| row.key)
-            .ok();
+        let place = self.place(stored.key);
         let row = place.and_then(|place| self.rows.get(place));
         let has_moved_on = self.mark < stored.seq;
         // A row that is gone in the warehouse and there in MySQL is missing, like one that never came.
@@ -177,8 +171,12 @@ impl Reading<'_> {
 
     /// A row that is there, and not compared.
     pub fn pass_over(&mut self, key: u64) {
-        let place = self.rows.binary_search_by_key(&key, |row| row.key).ok();
-        self.meet(place, Met::There);
+        self.meet(self.place(key), Met::There);
+    }
+
+    /// Of the key among MySQL's rows, if it is there.
+    fn place(&self, key: u64) -> Option<usize> {
+        self.rows.binary_search_by_key(&key, |row| row.key).ok()
     }
 
     /// Whether there was one before.

@@ -48,17 +48,13 @@ pub fn of_line(stored: Stored, json: &RawValue) -> Option<Cow<'_, str>> {
 
 /// Of what the warehouse gave, as [`crate::dialect::Dialect::shown`] asks for it.
 pub fn of_warehouse(stored: Stored, text: &str) -> Option<Cow<'_, str>> {
-    let text = Cow::Borrowed(text);
     match stored {
-        Stored::Numeric { precision, scale } => numeric(text, precision, scale),
-        Stored::Real => real(&text),
-        Stored::Double => double(&text),
-        Stored::Timestamp => Some(without_zeros(text)),
-        Stored::Document => match text {
-            Cow::Borrowed(text) => document(text),
-            Cow::Owned(_) => None,
-        },
-        _ => Some(text),
+        Stored::Numeric { precision, scale } => numeric(text.into(), precision, scale),
+        Stored::Real => real(text),
+        Stored::Double => double(text),
+        Stored::Timestamp => Some(without_zeros(text.into())),
+        Stored::Document => document(text),
+        _ => Some(text.into()),
     }
 }
 

@@ -84,14 +84,14 @@ fn is_gone(out: &mut String, dialect: Dialect, old: &Target) {
         out,
         "Its table stays as it is and is not merged any more. When nobody reads it:",
     );
-    let (view, rows) = (within(old, &old.view), within(old, &old.rows));
+    let (view, rows) = (old.within_schema(&old.view), old.within_schema(&old.rows));
     remark(out, &format!("  DROP VIEW {view}; DROP TABLE {rows};"));
 }
 
 fn has_changed(out: &mut String, now: &Manifest, old: &Target, target: &Target) {
     let dialect = now.dialect;
     let name = target.name();
-    let rows = within(target, &target.rows);
+    let rows = target.within_schema(&target.rows);
     section(out, &format!("{name} has changed"));
     let is_rebuilt = old.key != target.key
         || old.rows != target.rows
@@ -100,7 +100,7 @@ fn has_changed(out: &mut String, now: &Manifest, old: &Target, target: &Target) 
     // A view is not replaced by one that lacks columns.
     statement(
         out,
-        &format!("DROP VIEW IF EXISTS {}", within(old, &old.view)),
+        &format!("DROP VIEW IF EXISTS {}", old.within_schema(&old.view)),
     );
     if is_rebuilt {
         let before = kept_as(&old.rows, dialect);
@@ -109,7 +109,7 @@ fn has_changed(out: &mut String, now: &Manifest, old: &Target, target: &Target) 
             "Its key is another one, so its rows are told apart in another way: the table is built anew, from a copy.",
         );
         remark(out, "The one that was stays beside it, until you drop it.");
-        let was = within(old, &old.rows);
+        let was = old.within_schema(&old.rows);
         statement(
             out,
             &format!("ALTER TABLE {was} RENAME TO {}", quoted(&before)),
@@ -125,7 +125,7 @@ fn has_changed(out: &mut String, now: &Manifest, old: &Target, target: &Target) 
     }
     let mut wants_copy = false;
     for column in &target.columns {
-        match named(old, &column.name) {
+        match old.column(&column.name) {
             None => {
                 let kind = dialect.column_type(column.stored);
                 let identifier = quoted(&column.identifier);
@@ -159,7 +159,7 @@ fn has_changed(out: &mut String, now: &Manifest, old: &Target, target: &Target) 
         }
     }
     for was in &old.columns {
-        if named(target, &was.name).is_none() {
+        if target.column(&was.name).is_none() {
             let identifier = quoted(&was.identifier);
             remark(
                 out,
@@ -262,19 +262,11 @@ fn emptied(control: &str, target: &Target) -> String {
 /// Whether rows of the table that was are found by the keys that the rows have now.
 fn keeps_keys(old: &Target, target: &Target) -> bool {
     target.key.iter().all(|name| {
-        let both = named(old, name).zip(named(target, name));
+        let both = old.column(name).zip(target.column(name));
         both.is_some_and(|(was, is)| {
             was.stored == is.stored && keeps_values(&was.declared, &is.declared)
         })
     })
-}
-
-fn named<'a>(target: &'a Target, name: &str) -> Option<&'a Column> {
-    target.columns.iter().find(|column| column.name == name)
-}
-
-fn within(target: &Target, identifier: &str) -> String {
-    format!("{}.{}", quoted(&target.schema), quoted(identifier))
 }
 
 fn kept_as(identifier: &str, dialect: Dialect) -> String {

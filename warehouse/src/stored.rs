@@ -54,6 +54,11 @@ impl Stored {
         !matches!(self, Self::Document)
     }
 
+    /// Its values can be in a sort key.
+    pub fn is_sortable(self) -> bool {
+        !matches!(self, Self::Document | Self::Binary { .. })
+    }
+
     /// Compared as text, so trailing blanks need a second look.
     pub fn is_text(self) -> bool {
         matches!(self, Self::Varchar { .. })

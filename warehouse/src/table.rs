@@ -6,7 +6,7 @@ use headwater_binlog::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{dialect::Dialect, stored::Stored};
+use crate::{dialect::Dialect, names::quoted, stored::Stored};
 
 /// What MySQL has.
 #[derive(Debug, Clone)]
@@ -16,6 +16,20 @@ pub struct SourceTable {
     pub columns: Vec<SourceColumn>,
     /// What lines have as `key`: indexes into `columns`, in key order.
     pub key: Vec<usize>,
+}
+
+impl SourceTable {
+    /// What lines show, in the table's order.
+    pub fn shown_columns(&self) -> impl Iterator<Item = &SourceColumn> {
+        let shown = |column: &&SourceColumn| column.shown != Shown::LeftOut;
+        self.columns.iter().filter(shown)
+    }
+
+    /// In key order.
+    pub fn key_columns(&self) -> impl Iterator<Item = &SourceColumn> {
+        let columns = |index: &usize| self.columns.get(*index);
+        self.key.iter().filter_map(columns)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -108,8 +122,29 @@ impl Target {
         format!("{}.{}{end}.sql", safe(&self.schema), safe(&self.view))
     }
 
+    /// An identifier of its schema, as SQL quotes it.
+    pub fn within_schema(&self, identifier: &str) -> String {
+        format!("{}.{}", quoted(&self.schema), quoted(identifier))
+    }
+
+    /// By its name in MySQL.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
     pub fn is_key(&self, column: &Column) -> bool {
         self.key.contains(&column.name)
+    }
+
+    /// In key order.
+    pub fn key_columns(&self) -> Vec<&Column> {
+        let columns = self.key.iter().filter_map(|name| self.column(name));
+        columns.collect()
+    }
+
+    /// All but the key, in the table's order.
+    pub fn other_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !self.is_key(column))
     }
 }
 

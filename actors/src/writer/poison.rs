@@ -46,7 +46,7 @@ enum Kind {
 pub struct Poison {
     kind: Kind,
     reason: String,
-    /// What the error says to do.
+    /// The remedy that the error names.
     hint: Option<Cow<'static, str>>,
     change: Part,
 }

@@ -42,15 +42,10 @@ pub struct Shown<'r> {
 
 impl<'a> Columns<'a> {
     pub fn of(target: &'a Target) -> Self {
-        let named = |name: &String| target.columns.iter().find(|column| column.name == *name);
-        let others = target
-            .columns
-            .iter()
-            .filter(|column| !target.is_key(column));
         Self {
             target,
-            key: target.key.iter().filter_map(named).collect(),
-            others: others.collect(),
+            key: target.key_columns(),
+            others: target.other_columns().collect(),
         }
     }
 
@@ -67,10 +62,9 @@ impl<'a> Columns<'a> {
             long.join(" OR ")
         };
         format!(
-            "SELECT \"_seq\", \"_deleted\", {is_long}, {} FROM {}.{}",
+            "SELECT \"_seq\", \"_deleted\", {is_long}, {} FROM {}",
             shown.collect::<Vec<_>>().join(", "),
-            quoted(&self.target.schema),
-            quoted(&self.target.rows)
+            self.target.within_schema(&self.target.rows)
         )
     }
 

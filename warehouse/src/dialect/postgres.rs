@@ -1,7 +1,7 @@
 //! PostgreSQL 15: lines are `json`, which keeps the text of numbers.
 //!
 //! A cast that fails is an error here, so the script brings functions that give NULL instead, as Redshift does
-//! (`templates/postgres.sql`). Text has a collation of bytes, for that is how Redshift compares.
+//! (`templates/casts.sql`). Text has a collation of bytes, for that is how Redshift compares.
 
 use super::Member;
 use crate::{names::literal, stored::Stored};
@@ -37,7 +37,7 @@ pub(super) fn value(member: Member<'_>, stored: Stored) -> String {
         Stored::Double => format!("headwater_cast.to_double({text})"),
         Stored::Date => format!("headwater_cast.to_date({text})"),
         Stored::Timestamp => format!("headwater_cast.to_timestamp({text})"),
-        Stored::Varchar { bytes_max, .. } => {
+        Stored::Varchar { bytes_max } => {
             let document = document(member);
             format!("headwater_cast.to_varchar({document}, {bytes_max})")
         }

@@ -30,7 +30,7 @@ pub(super) fn column_type(stored: Stored) -> String {
         Stored::Double => "DOUBLE PRECISION".into(),
         Stored::Date => "DATE".into(),
         Stored::Timestamp => "TIMESTAMP".into(),
-        Stored::Varchar { bytes_max, .. } => format!("VARCHAR({bytes_max})"),
+        Stored::Varchar { bytes_max } => format!("VARCHAR({bytes_max})"),
         Stored::Binary { bytes_max } => format!("VARBYTE({bytes_max})"),
         Stored::Document => "SUPER".into(),
     }

@@ -4,10 +4,10 @@
 //! Firehose and the merge may run meanwhile: lines that came between the ALTER in MySQL and this SQL lack the new column,
 //! which the copy cures.
 
-use super::{apply, copy, kept_as, named, remark, statement};
+use super::{apply, copy, kept_as, remark, statement};
 use crate::{
     dialect::{Dialect, log_type},
-    names::{quoted, ticked},
+    names::ticked,
     stored::Stored,
     table::{Column, Target},
 };
@@ -27,10 +27,10 @@ pub(super) fn is_gone(out: &mut String, old: &Target) {
         None => "Its views stay as they are, and its lines in the log. When nobody reads them:",
     };
     remark(out, stays);
-    let within = |name: &str| format!("{}.{}", quoted(&old.schema), quoted(name));
-    remark(out, &format!("  DROP VIEW {};", within(&old.view)));
+    let view = |name: &str| format!("  DROP VIEW {};", old.within_schema(name));
+    remark(out, &view(&old.view));
     match log {
-        None => remark(out, &format!("  DROP VIEW {};", within(&old.rows))),
+        None => remark(out, &view(&old.rows)),
         Some(log) => {
             for name in [&old.rows, log] {
                 remark(out, &format!("  DROP TABLE {};", ddl(old, name)));
@@ -42,7 +42,7 @@ pub(super) fn is_gone(out: &mut String, old: &Target) {
 /// The log has every line, so all that the views say follows.
 fn views(out: &mut String, dialect: Dialect, old: &Target, target: &Target) {
     for column in &target.columns {
-        match named(old, &column.name) {
+        match old.column(&column.name) {
             None => remark(
                 out,
                 &format!(
@@ -61,7 +61,7 @@ fn views(out: &mut String, dialect: Dialect, old: &Target, target: &Target) {
         }
     }
     for was in &old.columns {
-        if named(target, &was.name).is_none() {
+        if target.column(&was.name).is_none() {
             remark(
                 out,
                 &format!(
@@ -76,7 +76,7 @@ fn views(out: &mut String, dialect: Dialect, old: &Target, target: &Target) {
         "Generate anew, without --diff, and apply the table's files.",
     );
     let is_same = |column: &Column| {
-        let was = named(old, &column.name);
+        let was = old.column(&column.name);
         was.is_some_and(|was| is_alike(dialect, was.stored, column.stored))
     };
     if old.key != target.key || !target.columns.iter().all(is_same) {
@@ -91,7 +91,7 @@ fn is_alike(dialect: Dialect, was: Stored, is: Stored) -> bool {
 
 /// Whether rows are told apart in another way.
 fn has_other_key(dialect: Dialect, old: &Target, target: &Target) -> bool {
-    let is_kept = |name: &String| match (named(old, name), named(target, name)) {
+    let is_kept = |name: &String| match (old.column(name), target.column(name)) {
         (Some(was), Some(is)) => {
             is_alike(dialect, was.stored, is.stored) || is_promoted(was.stored, is.stored)
         }
@@ -118,8 +118,8 @@ fn tables(out: &mut String, dialect: Dialect, old: &Target, target: &Target) {
             out,
             &format!(
                 "  CREATE TABLE {} WITH (table_type = 'ICEBERG', is_external = false, location = 's3://…') AS SELECT * FROM {};",
-                quoted_within(old, &before),
-                quoted_within(old, &old.rows)
+                old.within_schema(&before),
+                old.within_schema(&old.rows)
             ),
         );
         for name in [old.rows.as_str(), old.log.as_deref().unwrap_or_default()] {
@@ -133,7 +133,7 @@ fn tables(out: &mut String, dialect: Dialect, old: &Target, target: &Target) {
     for column in &target.columns {
         let (of_log, of_rows) = (log_type(column), dialect.column_type(column.stored));
         let name = ticked(&column.identifier);
-        let Some(was) = named(old, &column.name) else {
+        let Some(was) = old.column(&column.name) else {
             remark(
                 out,
                 &format!(
@@ -192,7 +192,7 @@ fn tables(out: &mut String, dialect: Dialect, old: &Target, target: &Target) {
         wants_copy = true;
     }
     for was in &old.columns {
-        if named(target, &was.name).is_none() {
+        if target.column(&was.name).is_none() {
             remark(
                 out,
                 &format!(
@@ -235,8 +235,4 @@ fn is_promoted(was: Stored, is: Stored) -> bool {
 
 fn ddl(target: &Target, name: &str) -> String {
     format!("{}.{}", ticked(&target.schema), ticked(name))
-}
-
-fn quoted_within(target: &Target, name: &str) -> String {
-    format!("{}.{}", quoted(&target.schema), quoted(name))
 }

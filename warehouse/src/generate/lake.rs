@@ -255,7 +255,7 @@ fn lake_values(request: &Request<'_>, target: &Target) -> LakeValues {
     LakeValues {
         route_schema: format!("{name}: {}", json_string(&target.schema)),
         route_log: format!("{name}: {}", json_string(log)),
-        log: format!("{}.{}", quoted(&target.schema), quoted(log)),
+        log: target.within_schema(log),
         log_ddl: format!("{schema}.{}", ticked(log)),
         rows_ddl: format!("{schema}.{}", ticked(&target.rows)),
         log_columns: ours

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Error, Request};
 use crate::{
     dialect::Dialect,
-    stored::{Choices, LongText, Stored, masked, stored},
-    table::{Column, LeftOut, Shown, SourceTable, Target},
+    stored::{Choices, LongText, masked, stored},
+    table::{Column, LeftOut, Shown, SourceColumn, SourceTable, Target},
 };
 
 /// Columns of ours in each table, and of the facts that a merge works with; and its variables, because Redshift puts a
@@ -94,11 +94,8 @@ fn why_left_out(table: &SourceTable, request: &Request<'_>) -> Option<(String, S
         return Some((reason, "give it another name".into()));
     }
     let member_bytes_max = request.dialect.member_bytes_max();
-    let mut shown = table
-        .columns
-        .iter()
-        .filter(|column| column.shown != Shown::LeftOut);
-    if let Some(column) = shown.find(|column| column.listed.name.len() > member_bytes_max) {
+    let is_long = |column: &&SourceColumn| column.listed.name.len() > member_bytes_max;
+    if let Some(column) = table.shown_columns().find(is_long) {
         let name = &column.listed.name;
         let reason = format!(
             "column {name} has a name of {} bytes, and what is named in a line can have {member_bytes_max}",
@@ -109,10 +106,7 @@ fn why_left_out(table: &SourceTable, request: &Request<'_>) -> Option<(String, S
             "give the column a shorter name, or leave it out with columns.include".into(),
         ));
     }
-    let columns = table.columns.iter();
-    let columns = columns
-        .filter(|column| column.shown != Shown::LeftOut)
-        .count();
+    let columns = table.shown_columns().count();
     if COLUMNS_MAX < columns + OURS_MAX {
         let most = COLUMNS_MAX - OURS_MAX;
         let reason = format!("it has {columns} columns, and one in the warehouse {most} at most");
@@ -122,11 +116,7 @@ fn why_left_out(table: &SourceTable, request: &Request<'_>) -> Option<(String, S
         let remedy = "give it a primary key; its lines are in the log in S3 all the same";
         return Some((NO_KEY.into(), remedy.into()));
     }
-    for column in table
-        .key
-        .iter()
-        .filter_map(|index| table.columns.get(*index))
-    {
+    for column in table.key_columns() {
         let name = &column.listed.name;
         if column.shown != Shown::AsItIs {
             let reason = format!("its key column {name} is masked or left out of its lines");
@@ -224,25 +214,16 @@ fn of_schema(request: &Request<'_>, schema: &str, tables: &[&SourceTable]) -> Ve
         merge,
         log,
         columns: columns(request, table),
-        key: key(table),
+        key: table
+            .key_columns()
+            .map(|column| column.listed.name.clone())
+            .collect(),
     })
     .collect()
 }
 
-fn key(table: &SourceTable) -> Vec<String> {
-    let columns = table
-        .key
-        .iter()
-        .filter_map(|index| table.columns.get(*index));
-    columns.map(|column| column.listed.name.clone()).collect()
-}
-
 fn columns(request: &Request<'_>, table: &SourceTable) -> Vec<Column> {
-    let shown = table
-        .columns
-        .iter()
-        .filter(|column| column.shown != Shown::LeftOut);
-    let shown: Vec<_> = shown.collect();
+    let shown: Vec<&SourceColumn> = table.shown_columns().collect();
     let names: Vec<&str> = shown
         .iter()
         .map(|column| column.listed.name.as_str())
@@ -306,9 +287,4 @@ fn ensure_distinct(targets: &[Target]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// A type whose values a sort key may have.
-pub(super) fn is_sortable(stored: Stored) -> bool {
-    !matches!(stored, Stored::Document | Stored::Binary { .. })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Lines, targets::is_sortable};
+use super::Lines;
 use crate::{
     dialect::{Dialect, Member},
     names::{in_comment, literal, quoted},
@@ -29,7 +29,7 @@ const TYPES: [&str; 8] = [
 const ORDERED_TYPES: [&str; 6] = ["insert", "update", "delete", "ddl", "truncate", "heartbeat"];
 
 /// What a line may have at its top, and what it is taken out as.
-const FIELDS: [(&str, &str, Stored); 14] = [
+const FIELDS: [(&str, &str, Stored); 15] = [
     (
         "database_name",
         "database",
@@ -55,6 +55,11 @@ const FIELDS: [(&str, &str, Stored); 14] = [
         "complete_seq",
         "complete_seq",
         Stored::Varchar { bytes_max: 64 },
+    ),
+    (
+        "complete_position",
+        "complete_position",
+        Stored::Varchar { bytes_max: 512 },
     ),
 ];
 const DOCUMENTS: [&str; 3] = ["key", "data", "old"];
@@ -105,19 +110,11 @@ pub(super) fn line(dialect: Dialect, lines: &Lines, alias: &str) -> BTreeMap<&'s
         dialect.value(Member { source, name }, stored)
     };
     let fields = FIELDS.map(|(key, name, stored)| (key, of(name, stored)));
-    let position = (
-        "complete_position",
-        of("complete_position", Stored::Varchar { bytes_max: 512 }),
-    );
     let documents = DOCUMENTS.map(|name| match (name, lines) {
         ("data", Lines::Flat { .. }) => (name, source.clone()),
         _ => (name, of(name, Stored::Document)),
     });
-    fields
-        .into_iter()
-        .chain([position])
-        .chain(documents)
-        .collect()
+    fields.into_iter().chain(documents).collect()
 }
 
 /// All types of lines, as a list of texts.
@@ -168,9 +165,9 @@ pub(super) fn table(
     is_by_key: bool,
     target: &Target,
 ) -> TableValues {
-    let key: Vec<&Column> = key(target);
+    let key = target.key_columns();
     let parts = Parts::of(dialect);
-    let schema = quoted(&target.schema);
+    let rows = target.within_schema(&target.rows);
     let ordered: &[&str] = if is_by_key {
         &["heartbeat"]
     } else {
@@ -180,15 +177,13 @@ pub(super) fn table(
         source: in_comment(&target.name().to_string()),
         database_literal: literal(&target.database),
         table_literal: literal(&target.table),
-        view: format!("{schema}.{}", quoted(&target.view)),
-        rows: format!("{schema}.{}", quoted(&target.rows)),
+        schema: quoted(&target.schema),
+        view: target.within_schema(&target.view),
         rows_name: quoted(&target.rows),
         merge: format!("{control}.{}", quoted(&target.merge)),
         attributes: dialect.table_attributes(&sort_key(&key)),
-        indexes: dialect.indexes(
-            &format!("{schema}.{}", quoted(&target.rows)),
-            &sort_key(&key),
-        ),
+        indexes: dialect.indexes(&rows, &sort_key(&key)),
+        rows,
         columns: target
             .columns
             .iter()
@@ -206,7 +201,6 @@ pub(super) fn table(
         partition: partition(&key),
         join: key.iter().flat_map(|column| equal(column)).collect(),
         lost: lost(dialect, &parts, target),
-        schema,
     }
 }
 
@@ -234,11 +228,6 @@ fn column_values(
             ),
         },
     }
-}
-
-fn key(target: &Target) -> Vec<&Column> {
-    let of = |name: &String| target.columns.iter().find(|column| column.name == *name);
-    target.key.iter().filter_map(of).collect()
 }
 
 fn member<'a>(source: &'a str, column: &'a Column) -> Member<'a> {
@@ -315,11 +304,8 @@ fn partition(key: &[&Column]) -> String {
 }
 
 fn lost(dialect: Dialect, parts: &Parts, target: &Target) -> String {
-    let shown = target
-        .columns
-        .iter()
-        .filter(|column| !target.is_key(column));
-    let parts = shown
+    let parts = target
+        .other_columns()
         .filter(|column| dialect.can_lose(column.stored))
         .map(|column| {
             let is_lost = dialect.is_lost(member(parts.data, column), column.stored);
@@ -333,6 +319,6 @@ fn lost(dialect: Dialect, parts: &Parts, target: &Target) -> String {
 }
 
 fn sort_key(key: &[&Column]) -> Vec<String> {
-    let sortable = key.iter().take_while(|column| is_sortable(column.stored));
+    let sortable = key.iter().take_while(|column| column.stored.is_sortable());
     sortable.map(|column| quoted(&column.identifier)).collect()
 }

@@ -14,8 +14,8 @@ use headwater_binlog::{
 
 use crate::{ports::snapshot::Description, snapshot::Key};
 
-/// Of one window. While its chunk is read their bytes are bounded by [`KEPT_BYTES_MAX`], then by the chunk: the log may
-/// lag far behind it.
+/// The keys that the stream changed in one window. While the chunk is read, [`KEPT_BYTES_MAX`] bounds their bytes. Once
+/// the chunk has arrived, its own keys bound them, because the log may lag far behind it.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
     /// Whether the stream has sent the row as a whole.

@@ -82,7 +82,7 @@ impl Arrived {
         self.chunk.images.is_empty()
     }
 
-    /// Of rows that have one.
+    /// Reads the keys of the chunk's rows; `None` when the table has no key.
     fn key_reader(&self) -> Result<Option<KeyReader>, Error> {
         match self.description.key.as_slice() {
             [] => Ok(None),
@@ -90,7 +90,7 @@ impl Arrived {
         }
     }
 
-    /// Of the rows that are left.
+    /// The keys of the rows that were not sent yet.
     fn keys(&self) -> Result<HashSet<Box<[u8]>>, Error> {
         let mut keys = HashSet::new();
         let Some(reader) = self.key_reader()? else {
@@ -143,7 +143,7 @@ impl Window {
             }
             Ok(keys)
         });
-        // What cannot be read is found out when it is sent.
+        // Sending the chunk meets the same error and reports it.
         if let Ok(keys) = keys {
             self.changed.narrow(keys);
         }
