@@ -96,7 +96,11 @@ fn block(table: &Arc<Table>, kind: RowsKind, images: &[u8]) -> RowsBlock {
 }
 
 fn write(block: &RowsBlock, last: bool) -> Result<String, Error> {
-    let mut encoder = NativeEncoder::new(UUID).plan(&block.table);
+    line_of(&NativeEncoder::new(UUID), block, last)
+}
+
+fn line_of(encoder: &NativeEncoder, block: &RowsBlock, last: bool) -> Result<String, Error> {
+    let mut encoder = encoder.plan(&block.table);
     encoder.block(block, 1);
     let row = block.row_at(0)?.expect("a row at the front");
     let event = RowEvent {

@@ -10,7 +10,7 @@ use crate::{
     aws::{JsonService, is_code, text},
     cache,
     ports::Port,
-    process::{Process, Signal, log_into, tail},
+    process::{Process, Signal, log_into},
     wait::Deadline,
 };
 
@@ -25,6 +25,7 @@ pub struct Kinesis {
     folder: TempDir,
 }
 
+const START_WITHIN: Duration = Duration::from_secs(30);
 /// Far longer than kinesalite takes.
 const DELETED_WITHIN: Duration = Duration::from_secs(3);
 
@@ -85,22 +86,10 @@ impl Kinesis {
         }
         log_into(&mut command, &self.log())?;
         let mut process = Process::spawn("kinesalite", &mut command)?;
-        let deadline = Deadline::after(Duration::from_secs(30), "kinesalite to answer");
-        loop {
-            if let Some(status) = process.exited()? {
-                anyhow::bail!(
-                    "kinesalite ended with {status} while it started:{}",
-                    tail(&self.log())
-                );
-            }
-            if self.service.call("ListStreams", &json!({})).await.is_ok() {
-                break;
-            }
-            deadline
-                .pause()
-                .await
-                .with_context(|| format!("its log ends with:{}", tail(&self.log())))?;
-        }
+        let answers = async || Ok(self.service.call("ListStreams", &json!({})).await.is_ok());
+        process
+            .until_ready(START_WITHIN, &self.log(), answers)
+            .await?;
         self.process = Some(process);
         Ok(())
     }

@@ -15,9 +15,10 @@ use crate::{
     http::Http,
     objects::Objects,
     ports::Port,
-    process::{Process, Signal, log_into, tail},
-    wait::Deadline,
+    process::{Process, Signal, log_into},
 };
+
+const START_WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub struct Moto {
@@ -45,20 +46,9 @@ impl Moto {
         log_into(&mut command, &log)?;
         let mut process = Process::spawn("moto_server", &mut command)?;
         let http = Http::default();
-        let deadline = Deadline::after(Duration::from_secs(60), "moto to answer");
-        while http
-            .get(&format!("http://127.0.0.1:{}/moto-api/", port.number()))
-            .await
-            .is_err()
-        {
-            if let Some(status) = process.exited()? {
-                anyhow::bail!("moto ended with {status} while it started:{}", tail(&log));
-            }
-            deadline
-                .pause()
-                .await
-                .with_context(|| format!("its log ends with:{}", tail(&log)))?;
-        }
+        let page = format!("http://127.0.0.1:{}/moto-api/", port.number());
+        let answers = async || Ok(http.get(&page).await.is_ok());
+        process.until_ready(START_WITHIN, &log, answers).await?;
         Ok(Self {
             process,
             http,

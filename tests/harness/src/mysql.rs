@@ -26,7 +26,6 @@ use crate::{
     ports::Port,
     process::{Process, Signal, log_into, tail},
     sql::shortened,
-    wait::Deadline,
 };
 
 /// The account that every server has for Headwater, with [`GRANTS`].
@@ -122,25 +121,18 @@ impl MySql {
             .args(&self.options);
         log_into(&mut command, &self.log())?;
         let mut process = Process::spawn("mysqld", &mut command)?;
-        let deadline = Deadline::after(START_WITHIN, "mysqld to take connections");
-        loop {
-            if let Some(status) = process.exited()? {
-                anyhow::bail!(
-                    "mysqld ended with {status} while it started:{}",
-                    tail(&self.log())
-                );
-            }
+        let takes_statements = async || {
             if let Ok(mut conn) = self.conn().await
                 && conn.query_drop("DO 1").await.is_ok()
             {
                 conn.disconnect().await.context("leave the server")?;
-                break;
+                return Ok(true);
             }
-            deadline
-                .pause()
-                .await
-                .with_context(|| format!("its log ends with:{}", tail(&self.log())))?;
-        }
+            Ok(false)
+        };
+        process
+            .until_ready(START_WITHIN, &self.log(), takes_statements)
+            .await?;
         self.process = Some(process);
         Ok(())
     }

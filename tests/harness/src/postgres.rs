@@ -24,7 +24,6 @@ use crate::{
     ports::Port,
     process::{Process, Signal, log_into, tail},
     sql::shortened,
-    wait::Deadline,
 };
 
 pub const ADMIN: &str = "postgres";
@@ -129,20 +128,12 @@ impl Postgres {
         }
         log_into(&mut command, &self.log())?;
         let mut process = Process::spawn("postgres", &mut command)?;
-        let deadline = Deadline::after(START_WITHIN, "PostgreSQL to take connections");
         // It says so in a file, for which no client is needed that speaks TLS.
-        while !ending::is_ready(&self.datadir(), process.id()) {
-            if let Some(status) = process.exited()? {
-                anyhow::bail!(
-                    "PostgreSQL ended with {status} while it started:{}",
-                    tail(&self.log())
-                );
-            }
-            deadline
-                .pause()
-                .await
-                .with_context(|| format!("its log ends with:{}", tail(&self.log())))?;
-        }
+        let (datadir, id) = (self.datadir(), process.id());
+        let takes_connections = async || Ok(ending::is_ready(&datadir, id));
+        process
+            .until_ready(START_WITHIN, &self.log(), takes_connections)
+            .await?;
         self.process = Some(process);
         Ok(())
     }

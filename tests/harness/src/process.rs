@@ -98,6 +98,35 @@ impl Process {
             .with_context(|| format!("ask whether `{}` has ended", self.name))
     }
 
+    /// Waits until a server that was just started answers.
+    ///
+    /// # Errors
+    /// When it ends, or does not answer in time: with the end of its log. What `is_ready` says.
+    pub async fn until_ready(
+        &mut self,
+        within: Duration,
+        log: &Path,
+        mut is_ready: impl AsyncFnMut() -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        let deadline = Deadline::after(within, format!("`{}` to answer", self.name));
+        loop {
+            if let Some(status) = self.exited()? {
+                anyhow::bail!(
+                    "`{}` ended with {status} while it started:{}",
+                    self.name,
+                    tail(log)
+                );
+            }
+            if is_ready().await? {
+                return Ok(());
+            }
+            deadline
+                .pause()
+                .await
+                .with_context(|| format!("its log ends with:{}", tail(log)))?;
+        }
+    }
+
     /// Sends a signal to the process (not to its group).
     ///
     /// # Errors

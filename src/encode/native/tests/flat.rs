@@ -22,24 +22,6 @@ fn encoder(plan: &NativePlan) -> NativeEncoder {
     NativeEncoder::new(UUID).with_fields(plan)
 }
 
-fn line_of(encoder: &NativeEncoder, block: &RowsBlock, last: bool) -> Result<String, Error> {
-    let mut table = encoder.plan(&block.table);
-    table.block(block, 1);
-    let event = RowEvent {
-        block,
-        row: block.row_at(0)?.expect("a row at the front"),
-        n: block.first_row,
-        last,
-    };
-    let mut out = b"kept".to_vec();
-    let written = table.row(&event, &mut out);
-    if written.is_err() {
-        assert_eq!(out, b"kept", "nothing of a failed row is left behind");
-    }
-    written?;
-    Ok(String::from_utf8(out.split_off(4)).expect("UTF-8"))
-}
-
 fn flat_line(block: &RowsBlock, last: bool) -> String {
     line_of(&encoder(&flat()), block, last).expect("a row")
 }
