@@ -15,6 +15,7 @@ pub mod lease;
 pub mod mysql;
 pub mod options;
 pub mod password;
+mod percent;
 pub mod pipeline;
 pub mod plan;
 pub mod replay;

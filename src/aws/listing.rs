@@ -7,6 +7,8 @@
 use aws_smithy_xml::decode::{Document, ScopedDecoder, XmlDecodeError, try_data};
 use headwater_actors::failure::Failure;
 
+use crate::percent;
+
 /// Of 1,000 keys each.
 const PAGES_MAX: u32 = 10_000;
 const OBJECTS_MAX: usize = 1_000_000;
@@ -66,7 +68,8 @@ fn object(contents: &mut ScopedDecoder<'_, '_>) -> Result<Object, Malformed> {
     let (mut key, mut bytes, mut etag) = (None, None, None);
     while let Some(mut tag) = contents.next_tag() {
         match tag.start_el().local() {
-            "Key" => key = decoded(&try_data(&mut tag)?),
+            // Of a query: `+` is a blank.
+            "Key" => key = percent::decode(&try_data(&mut tag)?.replace('+', " ")),
             "Size" => bytes = try_data(&mut tag)?.trim().parse().ok(),
             "ETag" => etag = Some(try_data(&mut tag)?.into_owned()),
             _ => {}
@@ -77,24 +80,6 @@ fn object(contents: &mut ScopedDecoder<'_, '_>) -> Result<Object, Malformed> {
         bytes: bytes.ok_or(Malformed::Content("an object has no size"))?,
         etag: etag.ok_or(Malformed::Content("an object has no ETag"))?,
     })
-}
-
-/// `None`: no UTF-8, or no encoding.
-fn decoded(text: &str) -> Option<String> {
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        bytes.push(match byte {
-            b'%' => {
-                let (digits, after) = rest.split_at_checked(2)?;
-                rest = after;
-                u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?
-            }
-            b'+' => b' ',
-            byte => *byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// All pages so far.

@@ -15,9 +15,10 @@ use super::{
     Action, AwsPlan,
     listing::{Listing, Page},
     read::explained,
-    s3::{S3, encoded, path},
+    s3::{S3, path},
     service::{Protocol, Request, Service},
 };
+use crate::percent;
 
 /// What one request asks for.
 pub const PART_BYTES: u64 = 8 << 20;
@@ -74,12 +75,12 @@ impl Bucket {
         loop {
             // Sorted, as the signature wants them.
             let token_part =
-                token.map(|token| format!("continuation-token={}&", encoded(&token, "")));
+                token.map(|token| format!("continuation-token={}&", percent::encode(&token, "")));
             let query = format!(
                 "/{}?{}encoding-type=url&list-type=2&prefix={}",
                 self.name,
                 token_part.unwrap_or_default(),
-                encoded(prefix, ""),
+                percent::encode(prefix, ""),
             );
             let answer = self.get(action, &query, &[]).await?;
             let page = Page::parse(&answer).map_err(|malformed| {

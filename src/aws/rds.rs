@@ -16,6 +16,7 @@ use headwater_actors::failure::{Class, Failure};
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::{AwsPlan, configure, credentials};
+use crate::percent;
 
 const SERVICE: &str = "rds-db";
 /// AWS takes no token for longer.
@@ -114,7 +115,7 @@ fn presign(
     let host = host.to_ascii_lowercase();
     let mut url = format!(
         "{SCHEME}{host}:{port}/?Action=connect&DBUser={}",
-        encoded(user)
+        percent::encode(user, "")
     );
     let none = std::iter::empty();
     let request = SignableRequest::new("GET", &url, none, SignableBody::Bytes(&[]))?;
@@ -122,23 +123,9 @@ fn presign(
     let signed = with_default(NoSubscriber::default(), || sign(request, &params));
     let (instructions, _) = signed?.into_parts();
     for (name, value) in instructions.params() {
-        url.push_str(&format!("&{name}={}", encoded(value)));
+        url.push_str(&format!("&{name}={}", percent::encode(value, "")));
     }
     Ok(url.split_off(SCHEME.len()))
-}
-
-/// For a query, as the signature has it.
-fn encoded(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(char::from(byte));
-            }
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::{
     ANSWER_BYTES_MAX, Action, AwsPlan,
     service::{Protocol, Request, Service},
 };
+use crate::percent;
 
 pub(super) const S3: Protocol = Protocol {
     name: "s3",
@@ -44,22 +45,7 @@ pub async fn get_object(
 }
 
 pub(super) fn path(bucket: &str, key: &str) -> String {
-    format!("/{bucket}/{}", encoded(key, "/"))
-}
-
-/// With `kept` left as it is, besides what never has a meaning in a path or a query.
-pub(super) fn encoded(text: &str, kept: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            _ if kept.as_bytes().contains(&byte) => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+    format!("/{bucket}/{}", percent::encode(key, "/"))
 }
 
 /// XML, and for a bucket of another region a header.

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use super::Host;
-use crate::{options::Error, secret::Secret};
+use crate::{options::Error, percent, secret::Secret};
 
 const URL: &str = "source.url";
 const HOSTS: &str = "source.hosts";
@@ -48,7 +48,7 @@ pub fn url_of(key: &'static str, text: &str) -> Result<Address, Error> {
         None => (user_info, None),
     };
     let decode = |text: &str| {
-        percent_decode(text).ok_or_else(|| {
+        percent::decode(text).ok_or_else(|| {
             wrong(
                 "has a % in user or password that is not an escape for UTF-8 text",
                 "write % as %25, : as %3A, @ as %40, / as %2F",
@@ -135,21 +135,6 @@ fn host(key: &'static str, text: &str) -> Result<Host, Error> {
         name: name.to_owned(),
         port,
     })
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let high = char::from(bytes.next()?).to_digit(16)?;
-        let low = char::from(bytes.next()?).to_digit(16)?;
-        decoded.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    String::from_utf8(decoded).ok()
 }
 
 #[cfg(test)]
