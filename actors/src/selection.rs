@@ -52,6 +52,11 @@ impl Selection {
         self.parked.contains(table)
     }
 
+    /// Whether changes that the settings include are passed over for now.
+    pub fn holds_back(&self) -> bool {
+        self.parked.iter().any(|table| self.includes(table))
+    }
+
     /// By the settings.
     pub fn includes(&self, table: &TableName) -> bool {
         self.included.includes(table)
@@ -81,6 +86,18 @@ mod tests {
         selection.park(name("a"));
         assert!(selection.includes(&name("a")) && !selection.delivers(&name("a")));
         assert!(selection.delivers(&name("b")) && selection.delivers_database("shop"));
+    }
+
+    #[test]
+    fn changes_are_held_back_by_a_parked_table_that_the_settings_still_include() {
+        let of = |table| {
+            let filter = TableFilter::new(&["shop.*".into(), "!shop.b".into()]).unwrap();
+            let mut selection = Selection::from(filter);
+            assert!(!selection.holds_back());
+            selection.park(name(table));
+            selection.holds_back()
+        };
+        assert!(of("a") && !of("b"));
     }
 
     #[test]

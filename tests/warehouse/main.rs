@@ -7,6 +7,7 @@ mod lake;
 mod merging;
 mod model;
 mod random;
+mod returning;
 mod road;
 mod syntax;
 mod types;

@@ -16,7 +16,7 @@ use headwater_harness::{
 use serde_json::Value;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_headwater");
-const WITHIN: Duration = Duration::from_secs(120);
+pub const WITHIN: Duration = Duration::from_secs(120);
 pub struct World {
     pub road: Road,
 }
@@ -98,13 +98,24 @@ impl World {
 
     /// All that MySQL has logged by now is merged in all tables, and the warehouse says so.
     pub async fn complete(&mut self) -> anyhow::Result<()> {
+        self.reached(&format!("SELECT position FROM {SCHEMA}.complete_to"))
+            .await
+    }
+
+    /// The same of a table of `shop`, whatever the others are at.
+    pub async fn complete_in(&mut self, table: &str) -> anyhow::Result<()> {
+        let by_table = format!("SELECT position FROM {SCHEMA}.complete_to_by_table");
+        self.reached(&format!("{by_table} WHERE table_name = '{table}'"))
+            .await
+    }
+
+    async fn reached(&mut self, position: &str) -> anyhow::Result<()> {
         let (file, offset) = self.mysql.position().await?;
         let end = [Some(format!("{file}:{offset}"))];
-        let reached = format!("SELECT position FROM {SCHEMA}.complete_to");
-        let deadline = Deadline::after(WITHIN, "the cut to reach the end of the log");
+        let deadline = Deadline::after(WITHIN, "the merge to reach the end of the log");
         loop {
             self.settle().await?;
-            if self.postgres.query_rows(&reached).await? == [end.clone()] {
+            if self.postgres.query_rows(position).await? == [end.clone()] {
                 return Ok(());
             }
             deadline.pause().await?;

@@ -84,6 +84,11 @@ impl Splitter {
         self.selection.is_parked(table)
     }
 
+    /// Whether changes of a parked table are passed over.
+    pub fn holds_back(&self) -> bool {
+        self.selection.holds_back()
+    }
+
     /// Where the newest segment ends.
     pub fn mark(&self) -> &Mark {
         self.advance.mark()
