@@ -166,7 +166,8 @@ impl Dialect {
         }
     }
 
-    pub fn indexes(self, table: &str, key: &[String]) -> Vec<String> {
+    /// Of a table whose rows are looked up by these columns, beside it.
+    pub fn indexes(self, table: &str, key: &[&Column]) -> Vec<String> {
         match self {
             Self::Redshift | Self::Athena | Self::Iceberg => Vec::new(),
             Self::Postgres => postgres::indexes(table, key),

@@ -68,16 +68,19 @@ BEGIN
   INTO merge_facts, merge_lost FROM headwater_facts;
 
   -- The newer word wins; an equal one is a repetition.
-  DELETE FROM {{ rows }} USING headwater_facts f
-  WHERE f.headwater_place = 1 AND {{ rows_name }}."_seq" < f.headwater_seq{% for part in join %}
-    AND {{ rows_name }}.{{ part }}{% endfor %};
+  DROP TABLE IF EXISTS headwater_newer;
+  CREATE TEMP TABLE headwater_newer AS
+  SELECT f.*
+  FROM headwater_facts f LEFT JOIN {{ rows }} r ON r."_seq" >= f.headwater_seq{% for part in join %} AND r.{{ part }}{% endfor %}
+  WHERE f.headwater_place = 1 AND r."_seq" IS NULL;
+  DELETE FROM {{ rows }} USING headwater_newer f
+  WHERE {% for part in join %}{% if not loop.first %} AND {% endif %}{{ rows_name }}.{{ part }}{% endfor %};
   INSERT INTO {{ rows }} ("_seq", "_ts", "_deleted", "_lost", "_raw"{% for column in columns %}, {{ column.identifier }}{% endfor %})
   SELECT f.headwater_seq, f.headwater_ts, f.headwater_gone = 1,
     CASE WHEN f.headwater_gone = 0 THEN f.headwater_lost ELSE 0 END,
     CASE WHEN f.headwater_gone = 0 AND f.headwater_lost > 0 THEN f.headwater_data END{% for column in columns %},
     {% if column.is_key %}f.{{ column.identifier }}{% else %}CASE WHEN f.headwater_gone = 0 THEN f.{{ column.identifier }} END{% endif %}{% endfor %}
-  FROM headwater_facts f LEFT JOIN {{ rows }} r ON {% for part in join %}{% if not loop.first %} AND {% endif %}r.{{ part }}{% endfor %}
-  WHERE f.headwater_place = 1 AND r."_seq" IS NULL;
+  FROM headwater_newer f;
   GET DIAGNOSTICS merge_written := ROW_COUNT;
 
   INSERT INTO {{ control }}.statements (id, database_name, table_name, seq, position, merged_at, statement)

@@ -4,9 +4,15 @@
 //! (`templates/casts.sql`). Text has a collation of bytes, for that is how Redshift compares.
 
 use super::Member;
-use crate::{names::literal, stored::Stored};
+use crate::{
+    names::{literal, quoted},
+    stored::Stored,
+    table::Column,
+};
 
 pub(super) const IDENTIFIER_BYTES_MAX: usize = 63;
+/// Below 2,704, with room for what an entry has beside its values.
+const INDEX_BYTES_MAX: u64 = 2_500;
 
 pub(super) fn column_type(stored: Stored) -> String {
     match stored {
@@ -55,10 +61,24 @@ pub(super) fn is_cut(member: Member<'_>, bytes_max: u64) -> String {
     format!("OCTET_LENGTH({}) > {bytes_max}", text(member))
 }
 
-/// A value of an index has 2,704 bytes at most, and a key of MySQL 3,072: by what it is hashed to.
-pub(super) fn indexes(table: &str, key: &[String]) -> Vec<String> {
-    let of = |column: &String| format!("CREATE INDEX ON {table} USING hash ({column});");
-    key.first().map(of).into_iter().collect()
+/// An entry of a btree has 2,704 bytes at most, and a key of MySQL 3,072: a longer one is found by what its first column
+/// is hashed to.
+pub(super) fn indexes(table: &str, key: &[&Column]) -> Vec<String> {
+    let names: Vec<String> = key.iter().map(|it| quoted(&it.identifier)).collect();
+    let bytes_max: u64 = key.iter().map(|it| index_bytes_max(it.stored)).sum();
+    let (method, names) = match names.first() {
+        Some(first) if bytes_max > INDEX_BYTES_MAX => ("hash", first.clone()),
+        _ => ("btree", names.join(", ")),
+    };
+    vec![format!("CREATE INDEX ON {table} USING {method} ({names});")]
+}
+
+/// What a value takes at most in an entry of an index: a number has less than 64 bytes.
+fn index_bytes_max(stored: Stored) -> u64 {
+    match stored {
+        Stored::Varchar { bytes_max } | Stored::Binary { bytes_max } => bytes_max,
+        _ => 64,
+    }
 }
 
 pub(super) fn time_of(microseconds: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    fixture::{column, int, request, table},
+    fixture::{column, int, request, table, text},
     manifest::{Unusable, VERSION},
     stored::LongText,
     table::{Shown, Target},
@@ -54,6 +54,31 @@ fn a_table_with_more_columns_than_a_warehouse_has_is_left_out() {
     assert_eq!(of(1_594), []);
     let left_out = of(1_595);
     assert!(left_out[0].reason.contains("1595 columns"), "{left_out:?}");
+}
+
+#[test]
+fn an_index_of_postgres_has_the_whole_key_where_an_entry_can_hold_it() {
+    let index = |declared: &str| {
+        let octets = declared.trim_matches(|c: char| !c.is_ascii_digit()).parse();
+        let octets: u64 = octets.expect("a length");
+        let mut names = table("shop", "names");
+        names.columns[1] = column("note", declared, text());
+        names.columns[1].listed.octets = Some(octets * 4);
+        names.key = vec![1, 0];
+        let tables = [names];
+        let generated = generate(&request(Dialect::Postgres, &tables)).expect("one table");
+        let sql = file(&generated, "02-tables/shop.names.sql");
+        let found = sql.lines().find(|line| line.starts_with("CREATE INDEX"));
+        found.unwrap_or_default().to_owned()
+    };
+    assert_eq!(
+        index("varchar(600)"),
+        r#"CREATE INDEX ON "shop"."names__rows" USING btree ("note", "id");"#
+    );
+    assert_eq!(
+        index("varchar(700)"),
+        r#"CREATE INDEX ON "shop"."names__rows" USING hash ("note");"#
+    );
 }
 
 #[test]

@@ -182,7 +182,7 @@ pub(super) fn table(
         rows_name: quoted(&target.rows),
         merge: format!("{control}.{}", quoted(&target.merge)),
         attributes: dialect.table_attributes(&sort_key(&key)),
-        indexes: dialect.indexes(&rows, &sort_key(&key)),
+        indexes: dialect.indexes(&rows, &key),
         rows,
         columns: target
             .columns

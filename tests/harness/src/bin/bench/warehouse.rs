@@ -46,8 +46,14 @@ pub async fn measure(options: &Options, table: &mut Table) -> anyhow::Result<()>
     let setup = Setup::new(&options.binary, &server, "now", NULL)?;
     warehouse::generate(&setup.launch, OUT).await?;
     warehouse::apply(&postgres, &setup.folder().join(OUT)).await?;
-    for rows in [0, MILLION, 5 * MILLION] {
-        merge(options, &session, rows, table).await?;
+    let lines = options.lines;
+    for (lines, rows) in [
+        (lines / 10, MILLION),
+        (lines, 0),
+        (lines, MILLION),
+        (lines, 5 * MILLION),
+    ] {
+        merge(&session, lines, rows, table).await?;
     }
     audit(options, &server, &postgres, &session, &setup, table).await?;
     latency(options, table).await
@@ -64,13 +70,7 @@ async fn fill(session: &Session, rows: u64) -> anyhow::Result<()> {
 }
 
 /// Half of the lines are new rows, the others change rows that are there, anywhere in the table.
-async fn merge(
-    options: &Options,
-    session: &Session,
-    rows: u64,
-    table: &mut Table,
-) -> anyhow::Result<()> {
-    let lines = options.lines;
+async fn merge(session: &Session, lines: u64, rows: u64, table: &mut Table) -> anyhow::Result<()> {
     eprintln!("{lines} lines to merge into {rows} rows");
     fill(session, rows).await?;
     let step = 7_919;
@@ -83,7 +83,7 @@ async fn merge(
              CASE WHEN i % 2 = 0 THEN 'insert' ELSE 'update' END, i, i, lpad(to_hex(i), 16, '0'), id, id, \
              CASE WHEN i % 2 = 0 THEN '' ELSE ',\"old\":{{\"quantity\":3}}' END)::json \
              FROM (SELECT i, CASE WHEN i % 2 = 0 OR {rows} = 0 THEN {rows} + i ELSE i * {step} % {rows} + 1 END AS id \
-             FROM generate_series(1, {lines}) AS g (i)) AS numbered"
+             FROM generate_series(1::bigint, {lines}) AS g (i)) AS numbered"
         ))
         .await?;
     let began = Instant::now();
