@@ -14,6 +14,8 @@ pub struct ReadRules {
     pub xa: XaPolicy,
     /// How the server compares names.
     pub name_case: NameCase,
+    /// Of all places that are read.
+    pub epoch: u32,
     /// The log may end inside any transaction, as files do that were copied while they were written.
     pub may_be_cut: bool,
 }
@@ -25,6 +27,7 @@ impl Default for ReadRules {
             keeps_queries: false,
             xa: XaPolicy::Halt,
             name_case: NameCase::default(),
+            epoch: 0,
             may_be_cut: false,
         }
     }

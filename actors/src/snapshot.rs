@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use headwater_binlog::schema::TableName;
+use headwater_binlog::{ddl::Action, position::SeqPlace, schema::TableName};
 
 /// The run of what `snapshot.tables` asks for.
 pub const SETTINGS_RUN: &str = "tables";
@@ -87,6 +87,8 @@ pub struct TableCopy {
     pub rows: u64,
     /// Of the server's statistics.
     pub rows_estimate: u64,
+    /// How far the log had been sent when what is to be read was asked for: a row that is not among it has come later.
+    pub begun: Option<SeqPlace>,
     /// When the first chunk was asked for, and when it was over; microseconds since 1970, 0 before.
     pub begun_us: u64,
     pub ended_us: u64,
@@ -105,6 +107,7 @@ impl TableCopy {
             again: Vec::new(),
             rows: 0,
             rows_estimate: 0,
+            begun: None,
             begun_us: 0,
             ended_us: 0,
         }
@@ -116,6 +119,14 @@ impl TableCopy {
         self.ended_us = now_us;
         self.ranges = Vec::new();
         self.again = Vec::new();
+    }
+
+    /// What stands in the stream when all is sent.
+    pub fn end_mark(&self) -> Action {
+        Action::SnapshotEnd {
+            rows: self.rows,
+            begun: self.begun.filter(|_| self.condition.is_none()),
+        }
     }
 
     /// These rows are to be read again, each once.
@@ -159,6 +170,19 @@ impl Snapshots {
     /// With more copies; one that was there stays as it is.
     pub fn add(&mut self, id: CopyId, copy: TableCopy) {
         Arc::make_mut(&mut self.copies).entry(id).or_insert(copy);
+    }
+
+    /// The same in a stream that was set to another place: where copies began says nothing of what it brings.
+    #[must_use]
+    pub fn at_another_place(&self) -> Self {
+        let mut moved = Self {
+            lines_here: 0,
+            ..self.clone()
+        };
+        for copy in Arc::make_mut(&mut moved.copies).values_mut() {
+            copy.begun = None;
+        }
+        moved
     }
 
     /// The table's copies go on where `parked` stands: what was read of them since was not delivered.
@@ -250,6 +274,43 @@ mod tests {
         assert_eq!(
             main,
             with(&[("a", CopyState::Active, 40), ("b", CopyState::Active, 7)])
+        );
+    }
+
+    #[test]
+    fn a_stream_at_another_place_knows_no_longer_where_copies_began() {
+        let mut before = with(&[("a", CopyState::Active, 40)]);
+        before.lines_here = 3;
+        let place = SeqPlace {
+            epoch: 1,
+            file_number: 1,
+            offset: 4,
+        };
+        for copy in Arc::make_mut(&mut before.copies).values_mut() {
+            copy.begun = Some(place);
+        }
+        let end = |snapshots: &Snapshots| snapshots.copies[&id("a")].end_mark();
+        let of = |begun| Action::SnapshotEnd { rows: 40, begun };
+        assert_eq!(end(&before), of(Some(place)));
+        let after = before.at_another_place();
+        assert_eq!((end(&after), after.lines_here), (of(None), 0));
+    }
+
+    #[test]
+    fn the_end_of_a_copy_of_some_rows_says_nothing_of_the_others() {
+        let mut copy = TableCopy::new(Some("id > 5".into()));
+        copy.begun = Some(SeqPlace {
+            epoch: 1,
+            file_number: 1,
+            offset: 4,
+        });
+        let end = copy.end_mark();
+        assert_eq!(
+            end,
+            Action::SnapshotEnd {
+                rows: 0,
+                begun: None
+            }
         );
     }
 

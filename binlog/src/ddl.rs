@@ -11,6 +11,7 @@ mod statements;
 
 use crate::{
     event::Dialect,
+    position::SeqPlace,
     schema::{NameCase, TableName},
     tokens::Tokens,
 };
@@ -73,9 +74,13 @@ pub enum Action {
     Sequence,
     /// No statement: a snapshot of the table begins behind it.
     SnapshotBegin,
-    /// No statement: a snapshot of the table is complete, with so many rows.
+    /// No statement: a snapshot of the table is complete.
     SnapshotEnd {
+        /// So many were sent.
         rows: u64,
+        /// Of all rows that the table has, a change or the snapshot says something at or behind this place. Unknown
+        /// where only some rows were wanted.
+        begun: Option<SeqPlace>,
     },
 }
 

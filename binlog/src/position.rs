@@ -20,6 +20,59 @@ pub struct Position {
     pub offset: u64,
 }
 
+/// A position as `seq` begins with it: of any two it is known which comes first, also over changes of the server and of
+/// the log's numbering. Prints and parses as `EPOCH.FILE.OFFSET`, in hexadecimal of 8, 8 and 16 digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeqPlace {
+    /// Rises with every such change.
+    pub epoch: u32,
+    pub file_number: u64,
+    pub offset: u64,
+}
+
+impl SeqPlace {
+    pub fn new(epoch: u32, position: &Position) -> Self {
+        Self {
+            epoch,
+            file_number: position.file.number,
+            offset: position.offset,
+        }
+    }
+}
+
+impl fmt::Display for SeqPlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (epoch, file, offset) = (self.epoch, self.file_number, self.offset);
+        write!(formatter, "{epoch:08x}.{file:08x}.{offset:016x}")
+    }
+}
+
+impl FromStr for SeqPlace {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parts: Vec<&str> = text.split('.').collect();
+        let place = match parts.as_slice() {
+            [epoch, file, offset] => u32::from_str_radix(epoch, 16)
+                .and_then(|epoch| {
+                    Ok(Self {
+                        epoch,
+                        file_number: u64::from_str_radix(file, 16)?,
+                        offset: u64::from_str_radix(offset, 16)?,
+                    })
+                })
+                .ok(),
+            _ => None,
+        };
+        place.ok_or_else(|| {
+            Error::malformed(
+                "place of a seq",
+                format_args!("\"{text}\" is not EPOCH.FILE.OFFSET in hexadecimal"),
+            )
+        })
+    }
+}
+
 impl FileName {
     /// `BASE.NUMBER`, without a folder.
     pub fn parse(name: &str) -> Result<Self, Error> {
@@ -125,6 +178,28 @@ mod tests {
 
     fn position(text: &str) -> Position {
         text.parse().expect("a position")
+    }
+
+    #[test]
+    fn a_place_of_a_seq_prints_and_parses_and_sorts_as_its_text() {
+        let place = |epoch, file_number, offset| SeqPlace {
+            epoch,
+            file_number,
+            offset,
+        };
+        let places = [
+            place(1, 16, 9),
+            place(1, 16, 10),
+            place(1, 17, 4),
+            place(2, 1, 1 << 40),
+        ];
+        let texts = places.map(|place| place.to_string());
+        assert_eq!(texts[1], "00000001.00000010.000000000000000a");
+        assert!(places.is_sorted() && texts.is_sorted());
+        assert_eq!(texts.map(|text| text.parse().ok()), places.map(Some));
+        for text in ["", "1.2", "1.2.3.4", "1.2.x", "100000000.1.1"] {
+            assert!(text.parse::<SeqPlace>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -41,6 +41,8 @@ struct CopyBody {
     rows: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     rows_estimate: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun: Option<String>,
     #[serde(default, skip_serializing_if = "is_zero")]
     begun_us: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -110,6 +112,7 @@ impl CopyBody {
             again: copy.again.iter().map(key_body).collect(),
             rows: copy.rows,
             rows_estimate: copy.rows_estimate,
+            begun: copy.begun.map(|it| it.to_string()),
             begun_us: copy.begun_us,
             ended_us: copy.ended_us,
         }
@@ -135,6 +138,7 @@ impl CopyBody {
             again: again?,
             rows: self.rows,
             rows_estimate: self.rows_estimate,
+            begun: self.begun.map(|it| it.parse()).transpose()?,
             begun_us: self.begun_us,
             ended_us: self.ended_us,
         };

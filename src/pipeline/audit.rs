@@ -18,6 +18,7 @@ use std::{
 };
 
 use headwater_actors::{failure::Failure, ports::snapshot::Sent, printable::printable_json};
+use headwater_binlog::{gtid::Uuid, position::SeqPlace};
 use headwater_warehouse::{
     audit::{ROW_BYTES, Rows, Wrong},
     generate::MANIFEST_FILE,
@@ -163,7 +164,7 @@ struct Mark {
     /// As lines have it.
     seq: String,
     epoch: u32,
-    server: headwater_binlog::gtid::Uuid,
+    server: Uuid,
 }
 
 impl Auditor<'_> {
@@ -189,7 +190,7 @@ impl Auditor<'_> {
             Read::Gone => mark.sent.position.clone(),
             Read::Refused(reason) => return Ok(TableReport::refused(target, &mark.sent, reason)),
         };
-        let goal = sorted_seq(mark.epoch, &end);
+        let goal = sorted_seq(SeqPlace::new(mark.epoch, &end));
         let began = Instant::now();
         let (mut is_last, mut said) = (false, None);
         loop {
@@ -232,7 +233,7 @@ impl Auditor<'_> {
         })?;
         let position = checkpoint.resume.mark.position.clone();
         Ok(Mark {
-            seq: sorted_seq(checkpoint.home.epoch, &position),
+            seq: sorted_seq(SeqPlace::new(checkpoint.home.epoch, &position)),
             epoch: checkpoint.home.epoch,
             server: checkpoint.home.server_uuid,
             sent: Sent {

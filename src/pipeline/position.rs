@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use headwater_actors::snapshot::Snapshots;
-
 use super::{launch::checkpoint_of, system};
 use crate::{
     checkpoint,
@@ -45,10 +43,7 @@ pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
         if let Some(before) = before {
             checkpoint.tables = Arc::clone(&before.tables);
             checkpoint.snapshot_tables = Arc::clone(&before.snapshot_tables);
-            checkpoint.resume.snapshots = Snapshots {
-                lines_here: 0,
-                ..before.resume.snapshots.clone()
-            };
+            checkpoint.resume.snapshots = before.resume.snapshots.at_another_place();
         }
         let position = checkpoint.resume.mark.position.clone();
         store.save(checkpoint).await?;

@@ -247,7 +247,13 @@ async fn a_letter_of_a_snapshots_row_or_mark_becomes_the_very_same_line() {
     let changes: Vec<Part> = [mark(Action::SnapshotBegin, 0)]
         .into_iter()
         .chain(rows(true))
-        .chain([mark(Action::SnapshotEnd { rows: 3 }, 4)])
+        .chain([mark(
+            Action::SnapshotEnd {
+                rows: 3,
+                begun: None,
+            },
+            4,
+        )])
         .collect();
     let file = dead_letter::DeadLetterFile::open(&path).expect("opens");
     for change in &changes {

@@ -60,11 +60,7 @@ async fn an_alter_is_told_by_the_stream_and_cured_as_the_diff_says() -> anyhow::
     world.generate().await?;
     world.apply().await?;
     assert_eq!(world.value(&pending).await?, "0");
-    let launch = world.launch().clone();
-    let copy = launch.with_arguments(&["snapshot", "start", "-c", "headwater.toml", "shop.orders"]);
-    assert_eq!(copy.finish(WITHIN).await?.code(), Some(0));
-    world.copied().await?;
-    world.settle().await?;
+    world.copy(&["shop.orders"]).await?;
     let columns = "id, quantity, note, price, paid";
     let sql = format!("SELECT {columns} FROM shop.orders ORDER BY id");
     world.ensure_equal(&sql, &sql).await?;
@@ -246,9 +242,8 @@ async fn a_line_from_under_another_key_that_comes_late_brings_nothing_back() -> 
     world.postgres.exec(&said).await?;
     world.generate().await?;
     world.apply().await?;
-    let launch = world.launch().clone();
-    let copy = launch.with_arguments(&["snapshot", "start", "-c", "headwater.toml", "shop.orders"]);
-    assert_eq!(copy.finish(WITHIN).await?.code(), Some(0));
+    let asked = world.ask_for_copy(&["shop.orders"]).await?;
+    assert_eq!(asked.code(), Some(0), "{}", asked.text());
     world.copied().await?;
     let come = format!("INSERT INTO {SCHEMA}.incoming (line) SELECT line FROM {SCHEMA}.late");
     world.postgres.exec(&come).await?;

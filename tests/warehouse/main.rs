@@ -11,4 +11,5 @@ mod returning;
 mod road;
 mod syntax;
 mod types;
+mod vanished;
 mod world;

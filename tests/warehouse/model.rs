@@ -33,6 +33,8 @@ pub struct Log {
     rng: Rng,
     table: Table,
     pub lines: Vec<Value>,
+    /// So many when the last copy had ended.
+    copied: usize,
     epoch: u32,
     offset: u64,
 }
@@ -43,6 +45,7 @@ impl Log {
             rng,
             table: Table::new(),
             lines: Vec::new(),
+            copied: 0,
             epoch: 1,
             offset: 4,
         };
@@ -92,7 +95,6 @@ impl Log {
 
     fn change(&mut self) {
         let (key, n) = (self.key(), self.rng.i64(0..1_000_000));
-        let present: Vec<_> = self.table.keys().cloned().collect();
         match (self.rng.u32(..100), self.table.get(&key).copied()) {
             (0..2, _) => {
                 self.table.clear();
@@ -102,16 +104,7 @@ impl Log {
                     json!({"statement": "TRUNCATE TABLE Orders", "tables": []}),
                 );
             }
-            (2..8, _) => {
-                for (place, key) in present.iter().enumerate() {
-                    let row = Self::row(key, self.table[key]);
-                    let tail = format!("00000001.{place:016x}");
-                    let offset = self.offset;
-                    self.push("snapshot", &tail, row);
-                    self.offset = offset;
-                }
-                self.offset += 100;
-            }
+            (2..8, _) => self.copy(),
             (8..12, _) => self.fail_over(),
             (_, None) => {
                 self.table.insert(key.clone(), n);
@@ -149,9 +142,35 @@ impl Log {
         }
     }
 
+    /// Of all rows. Some have gone before, and no line has said so.
+    fn copy(&mut self) {
+        let rng = &mut self.rng;
+        self.table.retain(|_, _| rng.u8(..8) > 0);
+        let begun = format!("{:08x}.00000001.{:016x}.00000000", self.epoch, self.offset);
+        for _ in 0..self.rng.u8(..4) {
+            self.change();
+        }
+        let rows: Vec<Value> = self
+            .table
+            .iter()
+            .map(|(key, n)| Self::row(key, *n))
+            .collect();
+        let end = json!({"run": "fix", "rows": rows.len(), "begin_seq": begun});
+        let lines = rows.into_iter().map(|row| ("snapshot", row));
+        let offset = self.offset;
+        for (place, (kind, fields)) in lines.chain([("snapshot_end", end)]).enumerate() {
+            self.push(kind, &format!("00000001.{place:016x}"), fields);
+            self.offset = offset;
+        }
+        self.offset += 100;
+        self.copied = self.lines.len();
+    }
+
     /// Another server sends the newest changes again, under their ids and at its own places.
     fn fail_over(&mut self) {
-        let from = self.lines.len() - self.rng.usize(..=self.lines.len().min(20));
+        // Where a copy has ended is stored with all before it.
+        let since = self.lines.len() - self.copied;
+        let from = self.lines.len() - self.rng.usize(..=since.min(20));
         let again: Vec<Value> = self.lines[from..].to_vec();
         self.epoch += 1;
         self.offset = 4;

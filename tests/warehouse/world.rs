@@ -19,6 +19,8 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_headwater");
 pub const WITHIN: Duration = Duration::from_secs(120);
 pub struct World {
     pub road: Road,
+    /// Runs of copies.
+    asked: Vec<String>,
 }
 
 impl Deref for World {
@@ -44,7 +46,10 @@ impl World {
         change(&mut options);
         let road = Road::new(options).await?;
         road.mysql.exec(sql).await?;
-        Ok(Self { road })
+        Ok(Self {
+            road,
+            asked: Vec::new(),
+        })
     }
 
     /// With the tables generated and applied, and the program running.
@@ -122,15 +127,40 @@ impl World {
         }
     }
 
-    /// Every copy that was asked for has ended.
+    /// `headwater snapshot start` with these arguments, in a run of its own.
+    pub async fn ask_for_copy(&mut self, arguments: &[&str]) -> anyhow::Result<Finished> {
+        let run = format!("copy-{}", self.asked.len());
+        let named = ["snapshot", "start", "-c", "headwater.toml", "--run", &run];
+        let arguments = [&named, arguments].concat();
+        let launch = self.road.launch().clone().with_arguments(&arguments);
+        let finished = launch.finish(WITHIN).await?;
+        if finished.code() == Some(0) {
+            self.asked.push(run);
+        }
+        Ok(finished)
+    }
+
+    /// The same, and all of it is merged.
+    pub async fn copy(&mut self, arguments: &[&str]) -> anyhow::Result<()> {
+        let finished = self.ask_for_copy(arguments).await?;
+        ensure!(finished.code() == Some(0), "{}", finished.text());
+        self.copied().await?;
+        self.settle().await
+    }
+
+    /// Every copy that the settings or a command have asked for has ended.
     pub async fn copied(&self) -> anyhow::Result<()> {
         let program = self.program.as_ref().context("the program does not run")?;
         let deadline = Deadline::after(WITHIN, "the copies to end");
         loop {
             let status = program.status().await?;
-            let copies = status.get("copies").and_then(Value::as_array);
-            let is_complete = |copy: &Value| copy.get("state") == Some(&"complete".into());
-            if copies.is_some_and(|copies| !copies.is_empty() && copies.iter().all(is_complete)) {
+            let copies = status["copies"].as_array().map_or(&[][..], Vec::as_slice);
+            let is_known = |run: &String| copies.iter().any(|copy| copy["run"] == **run);
+            let is_complete = |copy: &Value| copy["state"] == "complete";
+            if !copies.is_empty()
+                && self.asked.iter().all(is_known)
+                && copies.iter().all(is_complete)
+            {
                 return Ok(());
             }
             deadline.pause().await?;

@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS {{ control }}.rejected (
   line {{ document }}
 );
 
--- The tables that are merged. Of each the seq of its last TRUNCATE: all below is gone, also what arrives later.
+-- The tables that are merged. Of each the seq below which all is gone, also what arrives later: that of its last TRUNCATE,
+-- or of where its last copy of all rows began.
 CREATE TABLE IF NOT EXISTS {{ control }}.tables (
   database_name {{ text(256) }} NOT NULL,
   table_name {{ text(256) }} NOT NULL,

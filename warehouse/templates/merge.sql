@@ -34,8 +34,11 @@ BEGIN
   GET DIAGNOSTICS merge_refused := ROW_COUNT;
   DELETE FROM headwater_batch WHERE is_refused = 1;
 
-  -- A TRUNCATE removes all that has a smaller seq, whenever it arrives.
-  SELECT MAX(b.seq) INTO merge_emptied FROM headwater_batch b WHERE b.type = 'truncate';
+  -- A TRUNCATE removes all that has a smaller seq, whenever it arrives. So does the end of a copy of all rows: of each
+  -- row that MySQL has, a line since it began says something.
+  SELECT MAX(CASE WHEN b.type = 'truncate' THEN b.seq ELSE {{ line.begin_seq }} END) INTO merge_emptied
+  FROM headwater_batch b
+  WHERE b.type IN ('truncate', 'snapshot_end');
   IF merge_emptied IS NOT NULL THEN
     UPDATE {{ control }}.tables SET emptied_seq = merge_emptied
     WHERE database_name = {{ database_literal }} AND table_name = {{ table_literal }} AND emptied_seq < merge_emptied;

@@ -123,7 +123,7 @@ impl Intake {
             is_reached: until.is_reached(&from, &ended),
             until,
             ended,
-            copying: Copying::new(&from.snapshots),
+            copying: Copying::new(&from.snapshots, rules.epoch),
             sent: from,
             chunk: Bytes::new(),
             is_part: false,

@@ -84,6 +84,7 @@ impl Supervisor {
             tables: running.selection.clone(),
             rules: ReadRules {
                 name_case: running.launch.name_case,
+                epoch: running.launch.from.home.epoch,
                 may_be_cut: running.launch.source.may_be_cut(),
                 ..self.parts.reading.clone()
             },

@@ -1,6 +1,8 @@
 //! Copies are stored with all that a restart goes on from. The text here is what this version writes: it is read for
 //! ever.
 
+use headwater_binlog::position::SeqPlace;
+
 use super::*;
 
 const TEXT: &str = r#"{
@@ -25,6 +27,7 @@ const TEXT: &str = r#"{
             "again": [["AQ==", "Ag=="]],
             "rows": 100,
             "rows_estimate": 200,
+            "begun": "00000002.00000001.000000000000009d",
             "begun_us": 1795416214123456
         },
         {"run": "second", "database": "shop", "table": "a", "state": "paused"},
@@ -70,6 +73,11 @@ fn snapshots() -> Snapshots {
         copy.again = vec![key([b"\x01", b"\x02"])];
         copy.rows = 100;
         copy.rows_estimate = 200;
+        copy.begun = Some(SeqPlace {
+            epoch: 2,
+            file_number: 1,
+            offset: 157,
+        });
         copy.begun_us = 1_795_416_214_123_456;
     });
     let complete = copy("second", "b", |copy| {

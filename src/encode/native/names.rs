@@ -44,10 +44,11 @@ pub(super) enum Name {
     Charset,
     Tables,
     Rows,
+    BeginSeq,
     Last,
 }
 
-const NAMES: usize = 25;
+const NAMES: usize = 26;
 
 impl Name {
     const ALL: [Self; NAMES] = [
@@ -75,6 +76,7 @@ impl Name {
         Self::Charset,
         Self::Tables,
         Self::Rows,
+        Self::BeginSeq,
         Self::Last,
     ];
 
@@ -104,6 +106,7 @@ impl Name {
             Self::Charset => "charset",
             Self::Tables => "tables",
             Self::Rows => "rows",
+            Self::BeginSeq => "begin_seq",
             Self::Last => "last",
         }
     }
@@ -117,6 +120,7 @@ impl Name {
             | Self::Gtid
             | Self::Position
             | Self::CompleteSeq
+            | Self::BeginSeq
             | Self::CompletePosition
             | Self::SqlMode => "\"",
             Self::Key | Self::Data | Self::Old => "{",

@@ -10,7 +10,7 @@ use headwater_binlog::{
     Error,
     gtid::{Gtid, Uuid},
     json::{escape_json, write_json_string},
-    position::Position,
+    position::SeqPlace,
     transaction::{SnapshotOrigin, Transaction},
 };
 
@@ -130,9 +130,8 @@ pub(super) fn write_sorted(epoch: u32, file_number: u64, offset: u64, out: &mut 
 }
 
 /// The `seq` of a place between two transactions, as a heartbeat has it: all before it is smaller.
-pub fn sorted_seq(epoch: u32, position: &Position) -> String {
-    let (file, offset) = (position.file.number, position.offset);
-    format!("{epoch:08x}.{file:08x}.{offset:016x}.{:08x}", 0)
+pub fn sorted_seq(place: SeqPlace) -> String {
+    format!("{place}.{:08x}", 0)
 }
 
 /// How many digits n has in `seq`.

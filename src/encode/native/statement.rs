@@ -45,7 +45,9 @@ pub(super) fn write(
     };
     match statement.subject.action() {
         Action::SnapshotBegin => return Ok(Written::Nothing),
-        Action::SnapshotEnd { rows } => snapshot_end::write(&origin, event, rows, out),
+        Action::SnapshotEnd { rows, begun } => {
+            snapshot_end::write(&origin, event, (rows, begun), out);
+        }
         Action::TruncateTable => write_statement("truncate", &origin, event, out),
         _ => write_statement("ddl", &origin, event, out),
     }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     older,
-    statement::{self, NameBody},
+    statement::{self, EndBody, NameBody},
     table::{self, TableMapBody},
 };
 
@@ -110,9 +110,8 @@ enum ContentBody {
         /// That the statement names; empty where it is about the lane's database.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tables: Vec<NameBody>,
-        /// Of a snapshot that ends.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rows: Option<u64>,
+        #[serde(flatten)]
+        end: EndBody,
     },
 }
 
@@ -166,7 +165,7 @@ pub(super) fn write(letter: &DeadLetter, lines: &mut Vec<u8>) -> Result<(), Erro
             is_shared,
             is_last,
         } => {
-            let (action, rows) = statement::name(statement.subject.action());
+            let (action, end) = statement::name(statement.subject.action());
             let tables = match &statement.subject {
                 Subject::Tables { tables, .. } => tables.iter().map(NameBody::from).collect(),
                 Subject::Database { .. } => Vec::new(),
@@ -174,7 +173,7 @@ pub(super) fn write(letter: &DeadLetter, lines: &mut Vec<u8>) -> Result<(), Erro
             let content = ContentBody::Statement {
                 action: action.map(str::to_owned),
                 tables,
-                rows,
+                end,
                 statement: statement.text.to_string(),
                 default_database: statement.default_database.clone(),
                 sql_mode: statement.sql_mode,
@@ -297,7 +296,7 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
             is_shared,
             action,
             tables,
-            rows,
+            end,
         } => Part::Statement {
             is_shared,
             is_last: place.is_last,
@@ -307,7 +306,7 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, Error> {
                 row: place.n,
                 subject: match action {
                     Some(action) => {
-                        let action = statement::action(&action, rows)?;
+                        let action = statement::action(&action, &end)?;
                         statement::subject(action, tables, &name.database)
                     }
                     None => older::subject(&text, &default_database, sql_mode)?,

@@ -2,6 +2,7 @@
 
 use headwater_binlog::{
     ddl::{Action, Subject},
+    position::SeqPlace,
     schema::TableName,
 };
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,16 @@ pub struct NameBody {
     table: String,
 }
 
-/// Every action by its name in a letter; a snapshot's end with the number of its rows.
+/// What the end of a snapshot says.
+#[derive(Default, Serialize, Deserialize)]
+pub struct EndBody {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun: Option<String>,
+}
+
+/// Every action by its name in a letter; a snapshot's end with [`EndBody`].
 const ACTIONS: [(&str, Action); 10] = [
     ("create_table", Action::CreateTable),
     ("alter_table", Action::AlterTable),
@@ -29,21 +39,33 @@ const ACTIONS: [(&str, Action); 10] = [
 ];
 const SNAPSHOT_END: &str = "snapshot_end";
 
-/// With the rows that a snapshot's end counts.
-pub fn name(action: Action) -> (Option<&'static str>, Option<u64>) {
+pub fn name(action: Action) -> (Option<&'static str>, EndBody) {
     match action {
-        Action::SnapshotEnd { rows } => (Some(SNAPSHOT_END), Some(rows)),
+        Action::SnapshotEnd { rows, begun } => {
+            let end = EndBody {
+                rows: Some(rows),
+                begun: begun.map(|place| place.to_string()),
+            };
+            (Some(SNAPSHOT_END), end)
+        }
         action => {
             let named = ACTIONS.iter().find(|(_, named)| *named == action);
-            (named.map(|(name, _)| *name), None)
+            (named.map(|(name, _)| *name), EndBody::default())
         }
     }
 }
 
-pub fn action(name: &str, rows: Option<u64>) -> Result<Action, Error> {
+pub fn action(name: &str, end: &EndBody) -> Result<Action, Error> {
     if name == SNAPSHOT_END {
-        let rows = rows.ok_or(Error::Missing("number of the snapshot's rows"))?;
-        return Ok(Action::SnapshotEnd { rows });
+        let rows = end
+            .rows
+            .ok_or(Error::Missing("number of the snapshot's rows"))?;
+        let begun = end.begun.as_ref().map(|text| text.parse::<SeqPlace>());
+        let begun = begun.transpose().map_err(|error| Error::Field {
+            what: "snapshot's begin",
+            error,
+        })?;
+        return Ok(Action::SnapshotEnd { rows, begun });
     }
     let named = ACTIONS.iter().find(|(known, _)| *known == name);
     let (_, action) = named.ok_or(Error::Missing("known action of a statement"))?;

@@ -9,7 +9,7 @@ use headwater_binlog::{
     ddl::{Action, Subject},
     event::Dialect,
     gtid::{Gtid, GtidSource, Uuid},
-    position::FileName,
+    position::{FileName, SeqPlace},
     rows::{ColumnSet, RowsBlock, RowsKind},
     schema::TableName,
     table_map::TableMap,
@@ -297,7 +297,18 @@ async fn what_belongs_to_a_snapshot_comes_back_with_its_run_and_attempt() {
     let changes = [
         row(),
         mark(Action::SnapshotBegin),
-        mark(Action::SnapshotEnd { rows: 1 << 40 }),
+        mark(Action::SnapshotEnd {
+            rows: 1 << 40,
+            begun: None,
+        }),
+        mark(Action::SnapshotEnd {
+            rows: 0,
+            begun: Some(SeqPlace {
+                epoch: 2,
+                file_number: 1,
+                offset: 1 << 33,
+            }),
+        }),
     ];
     for change in changes {
         let before = letter(of_snapshot(change), b"");
@@ -326,7 +337,10 @@ async fn a_letter_that_says_nothing_of_a_snapshot_is_of_none() {
         read(said.to_string().as_bytes()).is_err(),
         "without its attempt the row would get another id"
     );
-    let end = of_snapshot(mark(Action::SnapshotEnd { rows: 9 }));
+    let end = of_snapshot(mark(Action::SnapshotEnd {
+        rows: 9,
+        begun: None,
+    }));
     let line = buried(vec![letter(end, b"")]).await;
     let mut said: Value = serde_json::from_str(&line).expect("JSON");
     said["change"]["rows"].take();

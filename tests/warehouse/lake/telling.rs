@@ -130,9 +130,7 @@ async fn an_alter_of_a_table_of_iceberg_is_cured_as_the_diff_says() -> anyhow::R
     road.lake.alter(&finished.stdout.join("\n"))?;
     road.generate().await?;
     road.apply()?;
-    let launch = road.world.launch().clone();
-    let copy = launch.with_arguments(&["snapshot", "start", "-c", "headwater.toml", "shop.orders"]);
-    let finished = copy.finish(std::time::Duration::from_secs(120)).await?;
+    let finished = road.world.ask_for_copy(&["shop.orders"]).await?;
     assert_eq!(finished.code(), Some(0), "{}", finished.text());
     road.world.copied().await?;
     road.bring(Come::Settled).await?;

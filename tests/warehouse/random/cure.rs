@@ -1,14 +1,13 @@
-//! What a person does after statements on tables: what `--diff` says; of a table whose rows a statement changed without
-//! a line of each, it is emptied up to there; and the copies.
+//! What a person does after statements on tables: what `--diff` says, and a copy of each table whose rows a statement
+//! changed without a line of each.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use anyhow::ensure;
 use headwater_harness::road::SCHEMA;
 
 use super::rough::Rough;
 
-const WITHIN: Duration = Duration::from_secs(60);
 /// Statements whose rows go, come or change and have no line: of names, of partitions, of another character set.
 const WITHOUT_LINES: &str = "statement ~* '(rename (table|to)|drop table|partition|convert to)'";
 
@@ -23,18 +22,12 @@ pub async fn cure(road: &mut Rough) -> anyhow::Result<Vec<String>> {
     // What waited for tables that are new.
     road.merge().await?;
     let world = &road.world;
-    let empty = format!(
-        "INSERT INTO {SCHEMA}.lines (database_name, table_name, type, seq) \
-         SELECT database_name, table_name, 'truncate', MAX(seq) FROM {SCHEMA}.statements \
-         WHERE {WITHOUT_LINES} GROUP BY database_name, table_name"
+    let changed = format!(
+        "SELECT DISTINCT database_name, table_name FROM {SCHEMA}.statements WHERE table_name <> '' AND {WITHOUT_LINES}"
     );
-    world.postgres.exec(&empty).await?;
-    let emptied = format!(
-        "SELECT database_name, table_name FROM {SCHEMA}.lines WHERE type = 'truncate' AND line IS NULL"
-    );
-    let emptied = world.postgres.query_rows(&emptied).await?;
+    let changed = world.postgres.query_rows(&changed).await?;
     let mut copies: BTreeSet<String> = copies_in(&said).collect();
-    for names in emptied {
+    for names in changed {
         let names: Vec<String> = names
             .into_iter()
             .flatten()
@@ -42,21 +35,9 @@ pub async fn cure(road: &mut Rough) -> anyhow::Result<Vec<String>> {
             .collect();
         copies.insert(names.join("."));
     }
-    road.merge().await?;
     let mut refused = Vec::new();
-    for (number, table) in copies.into_iter().enumerate() {
-        let run = format!("cure-{number}");
-        let arguments = [
-            "snapshot",
-            "start",
-            "-c",
-            "headwater.toml",
-            &table,
-            "--run",
-            &run,
-        ];
-        let launch = road.world.launch().clone().with_arguments(&arguments);
-        let finished = launch.finish(WITHIN).await?;
+    for table in copies {
+        let finished = road.world.ask_for_copy(&[&table]).await?;
         let text = finished.text();
         let is_gone = text.contains("the server has no table");
         match finished.code() {

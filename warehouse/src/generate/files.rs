@@ -177,7 +177,7 @@ fn stream(incoming: &Incoming) -> Value {
 fn merged_line(dialect: Dialect) -> Value {
     let lines = |alias| line(dialect, &Lines::Nested, alias);
     let (mut of_lines, of_batch) = (lines("l"), lines("b"));
-    for field in ["statement", "run", "rows", "lane", "lanes"] {
+    for field in ["statement", "run", "rows", "begin_seq", "lane", "lanes"] {
         if let Some(expression) = of_batch.get(field) {
             of_lines.insert(field, expression.clone());
         }

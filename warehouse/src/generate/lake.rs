@@ -24,11 +24,12 @@ macro_rules! template {
     };
 }
 
-const TEMPLATES: [(&str, &str); 14] = [
+const TEMPLATES: [(&str, &str); 15] = [
     template!("batch.sql"),
     template!("changes.sql"),
     template!("complete_to.sql"),
     template!("current.sql"),
+    template!("emptied.sql"),
     template!("facts.sql"),
     template!("log.sql"),
     template!("rejected.sql"),
@@ -176,6 +177,7 @@ fn common(request: &Request<'_>, control: &str) -> Value {
         line => Value::from(Serde(line(dialect, request.lines, "l"))),
         field_type => field("type"),
         field_seq => field("seq"),
+        field_begin_seq => field("begin_seq"),
         field_id => field("id"),
         field_ts_us => field("ts_us"),
         field_old => field("old"),
@@ -235,6 +237,7 @@ fn lake_values(request: &Request<'_>, target: &Target) -> LakeValues {
         ("gtid", "string"),
         ("position", "string"),
         ("statement", "string"),
+        ("begin_seq", "string"),
     ];
     let ours = ours.map(|(name, kind)| declared(&request.lines.field(name), kind.into()));
     let columns = target.columns.iter();

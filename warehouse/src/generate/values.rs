@@ -29,7 +29,7 @@ const TYPES: [&str; 8] = [
 const ORDERED_TYPES: [&str; 6] = ["insert", "update", "delete", "ddl", "truncate", "heartbeat"];
 
 /// What a line may have at its top, and what it is taken out as.
-const FIELDS: [(&str, &str, Stored); 15] = [
+const FIELDS: [(&str, &str, Stored); 16] = [
     (
         "database_name",
         "database",
@@ -46,6 +46,7 @@ const FIELDS: [(&str, &str, Stored); 15] = [
     ("lane", "lane", Stored::Integer),
     ("lanes", "lanes", Stored::Integer),
     ("rows", "rows", Stored::BigInt),
+    ("begin_seq", "begin_seq", Stored::Varchar { bytes_max: 64 }),
     (
         "statement",
         "statement",

@@ -2,11 +2,11 @@
 CREATE OR REPLACE VIEW {{ view }} AS
 WITH {% include "batch.sql" %},
 {% set emptied %}COALESCE((
-    SELECT MAX({{ line.seq }})
+    SELECT MAX(CASE WHEN {{ line.type }} = 'truncate' THEN {{ line.seq }} ELSE {{ line.begin_seq }} END)
     FROM {{ control }}."log" AS l
     WHERE
       {{ line.database_name }} = {{ database_literal }} AND {{ line.table_name }} = {{ table_literal }}
-      AND {{ line.type }} = 'truncate'
+      AND {{ line.type }} IN ('truncate', 'snapshot_end')
   ), ''){% endset %}{% include "facts.sql" %}
 SELECT
   f.headwater_seq AS "_seq",

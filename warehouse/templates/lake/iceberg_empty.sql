@@ -1,3 +1,6 @@
--- A TRUNCATE of {{ source }} removes all that has a smaller seq, whenever it arrives. Run it before the merge.
+-- A TRUNCATE of {{ source }} removes all that has a smaller seq, whenever it arrives. So does the end of a copy of all rows,
+-- from where it began. Run it before the merge.
 DELETE FROM {{ rows }}
-WHERE "_seq" < (SELECT MAX(l.{{ field_seq }}) FROM {{ log }} AS l WHERE l.{{ field_type }} = 'truncate');
+WHERE "_seq" < (
+  {% include "emptied.sql" %}
+);

@@ -13,7 +13,7 @@ USING (
     WHERE l.{{ field_ts_us }} >= 0 -- from here on
   ),
   {% set emptied %}COALESCE((
-    SELECT MAX(l.{{ field_seq }}) FROM {{ log }} AS l WHERE l.{{ field_type }} = 'truncate'
+  {% include "emptied.sql" %}
   ), ''){% endset %}{% include "facts.sql" %}
   SELECT f.*
   FROM headwater_facts AS f

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use headwater_binlog::position::SeqPlace;
+
 use super::{
     Active, BUSY_WAIT, CHUNK_TARGET, Copying, Describing, FAILURE_WAIT_MAX, ROWS_MAX, Window,
     changed::Changed, slices::Arrived,
@@ -138,6 +140,7 @@ impl Copying {
         if let Some(active) = self.active.get_mut(id) {
             active.describing = Some(Describing {
                 ticket,
+                sent: SeqPlace::new(self.epoch, &sent.mark.position),
                 is_void: false,
             });
         }
@@ -178,14 +181,21 @@ impl Copying {
             Ok(DescribeAnswer::Described(described)) => {
                 active.description = Some(described.description.clone());
                 active.place = None;
-                self.begin(id, described, sent, now_us);
+                let begun = describing.sent;
+                self.begin(id, (described, begun), sent, now_us);
             }
         }
         self.failures = 0;
         Ok(())
     }
 
-    fn begin(&mut self, id: &CopyId, described: Described, sent: &Resume, now_us: u64) {
+    fn begin(
+        &mut self,
+        id: &CopyId,
+        (described, begun): (Described, SeqPlace),
+        sent: &Resume,
+        now_us: u64,
+    ) {
         let Some(copy) = self.copy(&sent.snapshots, id) else {
             return;
         };
@@ -199,6 +209,7 @@ impl Copying {
         copy.again = Vec::new();
         copy.ranges = described.ranges;
         copy.rows_estimate = described.rows_estimate;
+        copy.begun = Some(begun);
         if copy.begun_us == 0 {
             copy.begun_us = now_us;
         }

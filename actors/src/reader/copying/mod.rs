@@ -29,6 +29,8 @@ use std::{
 
 pub use self::asks::{Ask, Question, Ticket};
 pub use self::slices::{SLICE_BYTES, Slice};
+use headwater_binlog::position::SeqPlace;
+
 use self::{
     changed::{Changed, KeyPlace},
     slices::Arrived,
@@ -46,6 +48,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Copying {
     tables: Selection,
+    /// Of the stream.
+    epoch: u32,
     /// Copies that have begun and are not over, and those that are being described.
     active: BTreeMap<CopyId, Active>,
     /// The others that are not over: there may be thousands, and as many that are.
@@ -75,6 +79,8 @@ struct Active {
 #[derive(Debug)]
 struct Describing {
     ticket: Ticket,
+    /// How far the log had been sent.
+    sent: SeqPlace,
     /// A statement has touched the table since.
     is_void: bool,
 }
@@ -121,9 +127,12 @@ impl Active {
 }
 
 impl Copying {
-    /// Goes on where `snapshots` stand.
-    pub fn new(snapshots: &Snapshots) -> Self {
-        let mut copying = Self::default();
+    /// Goes on where `snapshots` stand, in a stream of this epoch.
+    pub fn new(snapshots: &Snapshots, epoch: u32) -> Self {
+        let mut copying = Self {
+            epoch,
+            ..Self::default()
+        };
         for (id, copy) in snapshots.open() {
             match copy.key {
                 Some(_) => drop(copying.active.insert(id.clone(), Active::new())),

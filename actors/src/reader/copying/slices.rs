@@ -200,7 +200,7 @@ impl Copying {
             say(&copy, Action::SnapshotBegin);
             // The table has no row.
             if copy.is_exhausted() {
-                say(&copy, Action::SnapshotEnd { rows: copy.rows });
+                say(&copy, copy.end_mark());
                 copy.end(CopyState::Complete, now_us);
                 self.active.remove(&id);
             }
@@ -269,8 +269,7 @@ impl Copying {
         }
         let mut lines_here = here + u64::from(rows);
         if copy.is_exhausted() && windows.is_empty() {
-            let end = Action::SnapshotEnd { rows: copy.rows };
-            items.push(mark((id, &copy), end, lines_here, sent, now_us));
+            items.push(mark((id, &copy), copy.end_mark(), lines_here, sent, now_us));
             lines_here += 1;
             copy.end(CopyState::Complete, now_us);
             self.active.remove(id);

@@ -11,7 +11,10 @@ use self::world::{Chances, World};
 const CASES: u32 = 200;
 
 fn run(seed: u64, chances: Chances) -> World {
-    let mut world = World::new(seed, chances);
+    run_of(World::new(seed, chances))
+}
+
+fn run_of(mut world: World) -> World {
     world.run(400);
     world.finish();
     world
@@ -43,6 +46,13 @@ proptest! {
     fn the_copy_is_the_table_over_statements(seed: u64) {
         let chances = Chances { statement: 0.03, crash: 0.01, ..Chances::default() };
         let world = run(seed, chances);
+        prop_assert_eq!(world.consumer(), world.table());
+    }
+
+    #[test]
+    fn rows_that_the_table_has_no_longer_go_with_the_end_of_a_copy(seed: u64) {
+        let chances = Chances { statement: 0.02, crash: 0.01, ..Chances::default() };
+        let world = run_of(World::new(seed, chances).with_stale_rows());
         prop_assert_eq!(world.consumer(), world.table());
     }
 

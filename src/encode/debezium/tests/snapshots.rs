@@ -40,7 +40,13 @@ fn a_snapshot_has_no_line_but_its_rows() {
         include_schema_changes: true,
         ..options()
     };
-    for action in [Action::SnapshotBegin, Action::SnapshotEnd { rows: 3 }] {
+    for action in [
+        Action::SnapshotBegin,
+        Action::SnapshotEnd {
+            rows: 3,
+            begun: None,
+        },
+    ] {
         assert_eq!(mark(&encoder(told.clone()), "tables", action), None);
     }
 }

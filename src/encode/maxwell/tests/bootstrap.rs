@@ -56,7 +56,10 @@ fn a_change_behind_a_snapshots_rows_has_its_transaction_again() {
 #[test]
 fn a_line_stands_before_a_snapshots_rows_and_one_behind_them() {
     let begin = Action::SnapshotBegin;
-    let end = Action::SnapshotEnd { rows: 3 };
+    let end = Action::SnapshotEnd {
+        rows: 3,
+        begun: None,
+    };
     for (action, name) in [(begin, "start"), (end, "complete")] {
         let quiet = mark(&encoder(options()), "tables", action);
         let expected = format!(

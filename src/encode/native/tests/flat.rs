@@ -222,7 +222,10 @@ fn statements_ends_of_snapshots_and_heartbeats_have_prefixed_fields_and_no_other
         )
     );
     assert!(line(Action::AlterTable).starts_with(r#"{"_type":"ddl","_database""#));
-    let end = line(Action::SnapshotEnd { rows: 9 });
+    let end = line(Action::SnapshotEnd {
+        rows: 9,
+        begun: None,
+    });
     assert!(
         end.starts_with(r#"{"_type":"snapshot_end","_database""#),
         "{end}"
@@ -269,7 +272,10 @@ fn where_only_rows_are_wanted_no_statement_and_no_snapshots_end_is_a_line() {
         for action in [
             Action::TruncateTable,
             Action::AlterTable,
-            Action::SnapshotEnd { rows: 9 },
+            Action::SnapshotEnd {
+                rows: 9,
+                begun: None,
+            },
         ] {
             let line = statement_line(&encoder, &statement(action), &orders().name);
             assert_eq!(line, None);

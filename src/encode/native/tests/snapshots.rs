@@ -3,7 +3,7 @@
 use headwater_actors::{changes::Heartbeat, filter::ColumnFilter, lane::Lane};
 use headwater_binlog::{
     ddl::{Action, Subject},
-    position::Position,
+    position::{Position, SeqPlace},
     transaction::{SnapshotOrigin, Statement},
 };
 
@@ -82,13 +82,44 @@ fn the_end_of_a_snapshot_says_how_many_rows_there_were_and_its_begin_says_nothin
     let plan = NativePlan::default();
     assert_eq!(mark(Action::SnapshotBegin, &plan), None);
     assert_eq!(
-        mark(Action::SnapshotEnd { rows: 9 }, &plan).as_deref(),
+        mark(
+            Action::SnapshotEnd {
+                rows: 9,
+                begun: None
+            },
+            &plan
+        )
+        .as_deref(),
         Some(concat!(
             r#"{"type":"snapshot_end","database":"shop","table":"orders","ts_us":1795416214123456,"#,
             r#""id":"snapshot:tables:3:binlog.000001:2401/18","#,
             r#""seq":"00000001.00000001.0000000000000961.00000003.0000000000000012","#,
             r#""position":"binlog.000001:2401","run":"tables","rows":9}"#
         ))
+    );
+}
+
+#[test]
+fn the_end_of_a_snapshot_of_all_rows_says_since_when_it_knows_them_as_a_seq() {
+    let end = Action::SnapshotEnd {
+        rows: 9,
+        begun: Some(SeqPlace {
+            epoch: 1,
+            file_number: 12,
+            offset: 2048,
+        }),
+    };
+    let line = mark(end, &NativePlan::default()).expect("a line");
+    let begun = r#","rows":9,"begin_seq":"00000001.0000000c.0000000000000800.00000000"}"#;
+    assert!(line.ends_with(begun), "{line}");
+    let without = NativePlan {
+        fields: vec![NativeField::Run],
+        ..NativePlan::default()
+    };
+    let line = mark(end, &without);
+    assert_eq!(
+        line.as_deref(),
+        Some(r#"{"type":"snapshot_end","run":"tables","rows":9}"#)
     );
 }
 
@@ -114,7 +145,13 @@ fn the_run_is_a_field_that_can_be_left_out() {
         String::from_utf8(out).expect("UTF-8"),
         r#"{"type":"snapshot","env":"prod","key":{"id":1},"data":{"id":1,"note":"a"}}"#
     );
-    let end = mark(Action::SnapshotEnd { rows: 9 }, &plan);
+    let end = mark(
+        Action::SnapshotEnd {
+            rows: 9,
+            begun: None,
+        },
+        &plan,
+    );
     assert_eq!(
         end.as_deref(),
         Some(r#"{"type":"snapshot_end","env":"prod","rows":9}"#)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use headwater_binlog::{assembler::Item, gtid::GtidSet};
+use headwater_binlog::{assembler::Item, ddl::Action, gtid::GtidSet};
 
 use super::table::{Change, KEYS, Rows, apply, described, item, place, select, values, version};
 use crate::{
@@ -70,12 +70,15 @@ pub struct World {
     read: usize,
     asked: Vec<Asked>,
     consumer: Rows,
+    /// After which transaction the consumer heard of a key last; of none before the first one.
+    heard: BTreeMap<i32, usize>,
     ids: BTreeMap<(u32, u64, u64), u32>,
     snapshot_rows: u64,
     /// What a restart may begin from: progress, and how much of the log that is.
     stored: (Resume, usize),
 }
 
+const EPOCH: u32 = 3;
 const RULES: SnapshotRules = SnapshotRules {
     parallel: 2,
     rows_per_sec_max: 0,
@@ -103,11 +106,22 @@ impl World {
             read: 0,
             asked: Vec::new(),
             consumer: Rows::new(),
+            heard: BTreeMap::new(),
             ids: BTreeMap::new(),
             snapshot_rows: 0,
         };
         world.restart();
         world
+    }
+
+    /// The consumer has rows from before the log, and nothing says that the source has them no longer.
+    pub fn with_stale_rows(mut self) -> Self {
+        for key in 0..KEYS {
+            if self.rng.bool() {
+                self.consumer.insert(key, [Some(-1), Some(-1)]);
+            }
+        }
+        self
     }
 
     pub fn run(&mut self, steps: usize) {
@@ -220,7 +234,7 @@ impl World {
     fn restart(&mut self) {
         self.asked.clear();
         self.sent.snapshots.attempt += 1;
-        self.copying = Copying::new(&self.sent.snapshots);
+        self.copying = Copying::new(&self.sent.snapshots, EPOCH);
         self.copying.set_wanted(TableFilter::default().into());
     }
 
@@ -284,11 +298,30 @@ impl World {
         advance.snapshot = self.copying.leave(&items, &self.sent, true);
         self.sent.apply(&advance).expect("no gap");
         self.read = until;
-        for change in &changes {
+        for (change, number) in changes.iter().zip(until - changes.len()..) {
             // What takes the name of a table that is copied is the consumer's own to fetch.
             let is_copied = self.sent.snapshots.are_over();
             apply(&mut self.consumer, change, is_copied);
+            self.hear(change, number);
         }
+    }
+
+    fn hear(&mut self, change: &Change, number: usize) {
+        let told: Vec<i32> = match change {
+            Change::Insert(key, _) | Change::Update(_, key, ..) => vec![*key],
+            Change::Swap(_) => self.consumer.keys().copied().collect(),
+            Change::Delete(_) | Change::Truncate | Change::Alter => Vec::new(),
+        };
+        for key in told {
+            self.heard.insert(key, number);
+        }
+    }
+
+    /// What nothing has been heard of since.
+    fn forget_before(&mut self, begun: usize) {
+        let heard = &self.heard;
+        self.consumer
+            .retain(|key, _| heard.get(key).is_some_and(|number| begun <= *number));
     }
 
     fn answer(&mut self) {
@@ -349,6 +382,13 @@ impl World {
             return;
         };
         for item in &slice.items {
+            if let Item::Statement(statement) = item
+                && let Action::SnapshotEnd { begun, .. } = statement.subject.action()
+            {
+                let begun = begun.expect("a copy of all rows");
+                assert_eq!(begun.epoch, EPOCH);
+                self.forget_before(version(begun.offset));
+            }
             let Item::Rows(block) = item else { continue };
             let origin = block.transaction.snapshot.as_ref().expect("of a snapshot");
             for (row, n) in block.rows().zip(block.first_row..) {
@@ -356,6 +396,7 @@ impl World {
                 let here = self.versions.get(self.read).and_then(|rows| rows.get(&key));
                 assert_eq!(here, Some(&row), "what row {key} is at its place");
                 self.consumer.insert(key, row);
+                self.heard.insert(key, self.read);
                 self.snapshot_rows += 1;
                 let id = (origin.attempt, block.transaction.offset, n);
                 *self.ids.entry(id).or_default() += 1;
