@@ -124,8 +124,12 @@ async fn losses_swaps_and_wrong_values_are_found_by_their_ids() -> anyhow::Resul
     let (finished, report) =
         damaged(&world, |lines| lines[5]["data"]["note"] = json!("secret")).await?;
     assert_eq!(
-        (finished.code(), &report["wrong_values"]),
-        (Some(1), &json!(1)),
+        [
+            finished.code().into(),
+            report["wrong_values"].clone(),
+            report["missing"].clone(),
+        ],
+        [1, 1, 1].map(|n| json!(n)),
         "{report}"
     );
     assert!(!finished.text().contains("secret"));
@@ -268,7 +272,9 @@ async fn a_snapshot_that_is_taken_again_names_what_the_source_did_not_log() -> a
     let again = |line: &&Value| line["run"] == "again" && line["key"]["id"] == 2;
     let line = lines.iter().find(again).context("the row again")?;
     assert_eq!(report["examples"][0]["id"], line["id"], "{report}");
-    // The deleted row has no line; the source says that it is gone.
+    let what = report["examples"][1]["what"].as_str();
+    let is_named = what.is_some_and(|what| what.contains("the source deleted it without logging"));
+    assert!(is_named, "{report}");
     let (_, report) = verified(&world, &["--against-source"]).await?;
     assert_eq!(report["wrong_values"], json!(2), "{report}");
     Ok(())

@@ -15,6 +15,9 @@ use crate::{
     snapshots::Snapshots,
 };
 
+const UNHEARD: &str = "the snapshot has no row of a key that was there: its deletion is missing, or the source deleted it without logging \
+     that; the `seq` is that of the newest such row's last line";
+
 /// What is looked at, and how much may be kept.
 #[derive(Debug, Clone)]
 pub struct AuditRules {
@@ -247,6 +250,7 @@ impl Audit {
     /// The verdict.
     pub fn finish(mut self) -> Report {
         self.report.keys = self.rows.len();
+        let unheard = self.unheard();
         let (snapshots, missing) = self.snapshots.judge(&self.table_names);
         self.report.snapshots = snapshots;
         for (amount, finding) in missing {
@@ -270,6 +274,9 @@ impl Audit {
             };
             self.report.add(misfit.amount, finding);
         }
+        for (amount, finding) in unheard {
+            self.report.add(amount, finding);
+        }
         for number in judged.partial {
             self.report
                 .tables
@@ -278,6 +285,26 @@ impl Audit {
                 .is_partial = true;
         }
         self.report
+    }
+
+    /// Rows from before a snapshot began that nothing was said of since are not among the rows of the table.
+    fn unheard(&self) -> Vec<(u64, Finding)> {
+        let of = |(table, begin, missing)| {
+            let (amount, last) = self.rows.unheard(table, begin);
+            let name = self.table_names.get(table as usize);
+            let finding = Finding {
+                kind: FindingKind::Missing,
+                table: name.cloned().unwrap_or_default(),
+                id: String::new(),
+                seq: last?.to_string(),
+                shard: String::new(),
+                what: UNHEARD.to_owned(),
+            };
+            // Rows of the snapshot that did not come may be these.
+            Some((amount.saturating_sub(missing), finding))
+        };
+        let all = self.snapshots.begins().filter_map(of);
+        all.filter(|(amount, _)| *amount > 0).collect()
     }
 
     /// New changes meet their key's last one. Whether the key's `seq` fell.

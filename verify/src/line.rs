@@ -90,8 +90,15 @@ pub struct Line {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfSnapshot {
     pub run: String,
-    /// Of its end: so many rows came before it.
-    pub rows: Option<u64>,
+    pub end: Option<EndOfSnapshot>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndOfSnapshot {
+    /// So many came before it.
+    pub rows: u64,
+    /// Of every row that the table has, a line says something that is not before it.
+    pub begin: Option<Seq>,
 }
 
 /// What a line is.
@@ -159,6 +166,12 @@ impl Line {
         for columns in [&key, &data, &old] {
             Image::of(columns).hash.hash(&mut content);
         }
+        let begin = raw
+            .begin_seq
+            .map(|text| Seq::parse(&text).ok_or(Unreadable::Seq));
+        let begin = begin.transpose()?;
+        let end = raw.rows.map(|rows| EndOfSnapshot { rows, begin });
+        let end = end.filter(|_| kind == Kind::SnapshotEnd);
         let is_row = kind.is_row() || kind == Kind::Snapshot;
         Ok(Parsed::Change(Self {
             kind,
@@ -166,12 +179,9 @@ impl Line {
                 .then(|| row(kind, &table, [&key, &data, &old], counter)),
             keeps_rows: kind == Kind::Ddl && raw.statement.as_deref().is_some_and(keeps_rows),
             table,
-            snapshot: kind.is_of_snapshot().then(|| {
-                Box::new(OfSnapshot {
-                    run: run(&id),
-                    rows: raw.rows.filter(|_| kind == Kind::SnapshotEnd),
-                })
-            }),
+            snapshot: kind
+                .is_of_snapshot()
+                .then(|| Box::new(OfSnapshot { run: run(&id), end })),
             id,
             seq,
             content: content.finish(),

@@ -44,6 +44,7 @@ pub struct Raw {
     pub old: Option<Map<String, Value>>,
     pub statement: Option<String>,
     pub rows: Option<u64>,
+    pub begin_seq: Option<String>,
     pub lanes: Option<u32>,
 }
 

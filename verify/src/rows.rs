@@ -208,6 +208,20 @@ impl Rows {
         })
     }
 
+    /// Of the rows of a table that are there by now, how many nothing was said of since the place, and the last line of
+    /// one of them.
+    pub fn unheard(&self, table: u32, since: Seq) -> (u64, Option<Seq>) {
+        let states = self.keys.values().filter(|state| {
+            state.table == table
+                && state.after.is_some()
+                && state.last < since
+                && !self.is_moved_behind(table, state.last)
+        });
+        states.fold((0, None), |(count, last), state| {
+            (count + 1, last.max(Some(state.last)))
+        })
+    }
+
     /// Whether a statement behind the place may have moved the table's rows.
     pub fn is_moved_behind(&self, table: u32, seq: Seq) -> bool {
         self.statements(table).any(|all| all.moves_rows_behind(seq))

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    line::Line,
+    line::{EndOfSnapshot, Line},
     report::{Finding, FindingKind, SnapshotReport},
     seq::Seq,
 };
@@ -30,7 +30,15 @@ struct Run {
 #[derive(Debug)]
 struct End {
     rows: u64,
+    begin: Option<Seq>,
     finding: Finding,
+}
+
+impl Run {
+    fn missing(&self) -> u64 {
+        let said = self.end.as_ref().map_or(0, |end| end.rows);
+        said.saturating_sub(self.lines)
+    }
 }
 
 impl Snapshots {
@@ -55,7 +63,7 @@ impl Snapshots {
             return;
         };
         run.first = run.first.min(line.seq);
-        let Some(rows) = snapshot.rows else {
+        let Some(EndOfSnapshot { rows, begin }) = snapshot.end else {
             run.lines += 1;
             return;
         };
@@ -68,7 +76,11 @@ impl Snapshots {
                 shard: shard.to_owned(),
                 what: "fewer rows of the snapshot came than its end says there were".to_owned(),
             };
-            run.end = Some(End { rows, finding });
+            run.end = Some(End {
+                rows,
+                begin,
+                finding,
+            });
         }
     }
 
@@ -77,6 +89,16 @@ impl Snapshots {
         self.tables.iter().filter_map(move |(table, runs)| {
             let run = runs.iter().find(|run| run.name == name)?;
             run.end.as_ref().map(|_| (*table, run.first))
+        })
+    }
+
+    /// Of each table that a run has sent whole, the newest place since which all that it has was said, and how many rows
+    /// of its runs did not come.
+    pub fn begins(&self) -> impl Iterator<Item = (u32, Seq, u64)> {
+        self.tables.iter().filter_map(|(table, runs)| {
+            let begins = runs.iter().filter_map(|run| run.end.as_ref()?.begin);
+            let missing = runs.iter().map(Run::missing).sum();
+            Some((*table, begins.max()?, missing))
         })
     }
 
@@ -90,10 +112,11 @@ impl Snapshots {
             let table = table_names.get(table as usize);
             for run in runs {
                 let rows_said = run.end.as_ref().map(|end| end.rows);
+                let missing = run.missing();
                 if let Some(end) = run.end
-                    && run.lines < end.rows
+                    && missing > 0
                 {
-                    findings.push((end.rows - run.lines, end.finding));
+                    findings.push((missing, end.finding));
                 }
                 reports.push(SnapshotReport {
                     table: table.cloned().unwrap_or_default(),

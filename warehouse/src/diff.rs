@@ -145,13 +145,13 @@ fn has_changed(out: &mut String, now: &Manifest, old: &Target, target: &Target) 
             Some(was) if was.stored != column.stored || was.identifier != column.identifier => {
                 wants_copy |= of_another_type(out, dialect, &rows, was, column);
             }
-            Some(was) if !keeps_values(&was.declared, &column.declared) => {
+            Some(was) if !keeps_values(was, column) => {
                 wants_copy = true;
                 remark(
                     out,
                     &format!(
-                        "{} was {}, and is {}: values that the ALTER changed are in no line.",
-                        column.name, was.declared, column.declared
+                        "{}: values that the ALTER changed are in no line.",
+                        has_become(was, column)
                     ),
                 );
             }
@@ -192,19 +192,13 @@ fn of_another_type(
         dialect.column_type(column.stored),
         quoted(&column.identifier),
     );
-    remark(
-        out,
-        &format!(
-            "{} was {}, and is {}.",
-            column.name, was.declared, column.declared
-        ),
-    );
+    remark(out, &format!("{}.", has_become(was, column)));
     if was.identifier == column.identifier && is_wider(was.stored, column.stored) {
         statement(
             out,
             &format!("ALTER TABLE {rows} ALTER COLUMN {identifier} TYPE {kind}"),
         );
-        return !keeps_values(&was.declared, &column.declared);
+        return !keeps_values(was, column);
     }
     let before = quoted(&kept_as(&was.identifier, dialect));
     let old = quoted(&was.identifier);
@@ -229,8 +223,26 @@ fn is_wider(was: Stored, is: Stored) -> bool {
     matches!((was, is), (Stored::Varchar { bytes_max: before }, Stored::Varchar { bytes_max: now }) if before < now)
 }
 
-/// Whether no ALTER from one to the other changes a value: a longer text, or labels behind those that there were.
-fn keeps_values(was: &str, now: &str) -> bool {
+const INTEGERS: [&str; 5] = ["tinyint", "smallint", "mediumint", "int", "bigint"];
+
+fn has_become(was: &Column, now: &Column) -> String {
+    let (before, after) = (was.definition(), now.definition());
+    format!("{} was {before}, and is {after}", now.name)
+}
+
+/// Whether no ALTER from one to the other changes a value.
+fn keeps_values(was: &Column, now: &Column) -> bool {
+    keeps_texts(was.charset.as_deref(), now.charset.as_deref())
+        && keeps_type(&was.declared, &now.declared)
+}
+
+/// What a character set lacks becomes `?`, and others may hold bytes that are no character.
+fn keeps_texts(was: Option<&str>, now: Option<&str>) -> bool {
+    was == now || matches!((was, now), (Some("utf8" | "utf8mb3"), Some("utf8mb4")))
+}
+
+/// A longer text, a larger integer, or labels behind those that there were.
+fn keeps_type(was: &str, now: &str) -> bool {
     let has_more_labels = || {
         let labels = was.strip_suffix(')')?;
         now.strip_prefix(labels)?.strip_prefix(",'")
@@ -243,7 +255,17 @@ fn keeps_values(was: &str, now: &str) -> bool {
         let lengths = length(was, name).zip(length(now, name));
         lengths.is_some_and(|(before, after)| before <= after)
     };
+    let integer = |declared: &str| {
+        let name = declared.split(['(', ' ']).next()?;
+        let size = INTEGERS.iter().position(|it| *it == name)?;
+        Some((size, declared.contains("unsigned")))
+    };
+    let is_larger = || {
+        let ((before, was_unsigned), (after, is_unsigned)) = integer(was).zip(integer(now))?;
+        Some(before <= after && was_unsigned == is_unsigned)
+    };
     was == now
+        || is_larger() == Some(true)
         || has_more_labels().is_some()
         || ["char", "varchar", "varbinary"].iter().any(is_longer)
 }
@@ -263,9 +285,7 @@ fn emptied(control: &str, target: &Target) -> String {
 fn keeps_keys(old: &Target, target: &Target) -> bool {
     target.key.iter().all(|name| {
         let both = old.column(name).zip(target.column(name));
-        both.is_some_and(|(was, is)| {
-            was.stored == is.stored && keeps_values(&was.declared, &is.declared)
-        })
+        both.is_some_and(|(was, is)| was.stored == is.stored && keeps_values(was, is))
     })
 }
 

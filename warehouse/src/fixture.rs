@@ -42,10 +42,11 @@ pub fn text() -> ColumnKind {
 }
 
 pub fn column(name: &str, declared: &str, kind: ColumnKind) -> SourceColumn {
+    let charset = matches!(kind, ColumnKind::Text { .. }).then_some("utf8mb4");
     SourceColumn {
         listed: ListedColumn {
             name: name.into(),
-            ..listed(declared, None, Some("utf8mb4"))
+            ..listed(declared, None, charset)
         },
         kind,
         shown: Shown::AsItIs,

@@ -76,6 +76,9 @@ pub struct Column {
     pub identifier: String,
     /// MySQL's COLUMN_TYPE.
     pub declared: String,
+    /// Of text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charset: Option<String>,
     pub stored: Stored,
 }
 
@@ -145,6 +148,15 @@ impl Target {
     /// All but the key, in the table's order.
     pub fn other_columns(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| !self.is_key(column))
+    }
+}
+
+impl Column {
+    /// As MySQL declares it, with its character set.
+    pub fn definition(&self) -> String {
+        let charset = self.charset.as_ref();
+        let charset = charset.map(|charset| format!(" CHARACTER SET {charset}"));
+        format!("{}{}", self.declared, charset.unwrap_or_default())
     }
 }
 

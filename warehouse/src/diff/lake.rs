@@ -4,7 +4,7 @@
 //! Firehose and the merge may run meanwhile: lines that came between the ALTER in MySQL and this SQL lack the new column,
 //! which the copy cures.
 
-use super::{apply, copy, kept_as, remark, statement};
+use super::{apply, copy, has_become, keeps_values, kept_as, remark, statement};
 use crate::{
     dialect::{Dialect, log_type},
     names::ticked,
@@ -50,11 +50,11 @@ fn views(out: &mut String, dialect: Dialect, old: &Target, target: &Target) {
                     column.name, column.declared
                 ),
             ),
-            Some(was) if was.declared != column.declared => remark(
+            Some(was) if was.definition() != column.definition() => remark(
                 out,
                 &format!(
-                    "{} was {}, and is {}: older lines are read by the new type, and what does not fit is counted in _lost.",
-                    column.name, was.declared, column.declared
+                    "{}: older lines are read by the new type, and what does not fit is counted in _lost.",
+                    has_become(was, column)
                 ),
             ),
             Some(_) => (),
@@ -77,7 +77,9 @@ fn views(out: &mut String, dialect: Dialect, old: &Target, target: &Target) {
     );
     let is_same = |column: &Column| {
         let was = old.column(&column.name);
-        was.is_some_and(|was| is_alike(dialect, was.stored, column.stored))
+        was.is_some_and(|was| {
+            is_alike(dialect, was.stored, column.stored) && keeps_values(was, column)
+        })
     };
     if old.key != target.key || !target.columns.iter().all(is_same) {
         copy(out, target);
@@ -146,16 +148,15 @@ fn tables(out: &mut String, dialect: Dialect, old: &Target, target: &Target) {
             wants_copy = true;
             continue;
         };
+        if was.definition() == column.definition() {
+            continue;
+        }
+        remark(out, &format!("{}.", has_become(was, column)));
+        // Values that the ALTER changed are in no line.
+        wants_copy |= !keeps_values(was, column) && !is_promoted(was.stored, column.stored);
         if log_type(was) == of_log && dialect.column_type(was.stored) == of_rows {
             continue;
         }
-        remark(
-            out,
-            &format!(
-                "{} was {}, and is {}.",
-                column.name, was.declared, column.declared
-            ),
-        );
         let (was_of_log, was_of_rows) = (log_type(was), dialect.column_type(was.stored));
         let is_text_as_before = (was_of_log == "string") == (of_log == "string");
         if is_promoted(was.stored, column.stored) && is_text_as_before {

@@ -168,6 +168,8 @@ fn an_alter_that_may_change_values_wants_a_copy_and_one_that_cannot_does_not() {
     let kind = ColumnKind::SmallInt { unsigned: false };
     for (was, now, wants_copy) in [
         ("smallint", "tinyint", true),
+        ("tinyint(1)", "smallint(6)", false),
+        ("tinyint unsigned", "smallint", true),
         ("enum('a','b')", "enum('a','b','c')", false),
         ("enum('a','b')", "enum('a','c')", true),
         ("datetime(6)", "datetime", true),
@@ -186,9 +188,33 @@ fn an_alter_that_may_change_values_wants_a_copy_and_one_that_cannot_does_not() {
             "{was}, {now}: {text}"
         );
     }
-    assert!(!keeps_values("binary(4)", "binary(16)"), "it is filled up");
-    assert!(keeps_values("varchar(4)", "varchar(16)"));
-    assert!(!keeps_values("varchar(16)", "varchar(4)"));
+    assert!(!keeps_type("binary(4)", "binary(16)"), "it is filled up");
+    assert!(keeps_type("varchar(4)", "varchar(16)"));
+    assert!(!keeps_type("varchar(16)", "varchar(4)"));
+}
+
+#[test]
+fn another_character_set_wants_a_copy_unless_it_holds_all_that_there_was() {
+    for (was, now, wants_copy) in [
+        ("utf8mb4", "latin1", true),
+        ("latin1", "utf8mb4", true),
+        ("utf8mb3", "utf8mb4", false),
+    ] {
+        for dialect in [Dialect::Redshift, Dialect::Athena, Dialect::Iceberg] {
+            let of = |charset: &str| {
+                let mut table = table("shop", "orders");
+                table.columns[1].listed.charset = Some(charset.into());
+                manifest_of(dialect, &[table])
+            };
+            let text = diff(&of(was), &of(now)).expect("the same warehouse");
+            let named = format!(
+                "note was varchar(20) CHARACTER SET {was}, and is varchar(20) CHARACTER SET {now}"
+            );
+            // What changes nothing is not said where nothing is to be done.
+            assert!(!wants_copy || text.contains(&named), "{text}");
+            assert_eq!(text.contains("snapshot start"), wants_copy, "{text}");
+        }
+    }
 }
 
 #[test]

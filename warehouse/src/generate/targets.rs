@@ -235,6 +235,7 @@ fn columns(request: &Request<'_>, table: &SourceTable) -> Vec<Column> {
         name: column.listed.name.clone(),
         identifier,
         declared: column.listed.column_type.clone(),
+        charset: column.listed.charset.clone(),
         stored: match column.shown {
             Shown::Masked => masked(request.choices),
             _ => stored(&column.kind, &column.listed, request.choices),

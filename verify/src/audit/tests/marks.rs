@@ -68,6 +68,36 @@ fn a_later_snapshot_names_the_keys_that_the_source_changed_without_logging_it() 
 }
 
 #[test]
+fn a_row_from_before_a_snapshot_that_the_snapshot_lacks_is_a_deletion_that_is_missing() {
+    let end = |begin: u64| {
+        let begin = format!("00000001.00000001.{begin:016x}.00000000");
+        mark(
+            "snapshot_end",
+            (9, 1, 1),
+            &format!(r#""rows":1,"begin_seq":"{begin}""#),
+        )
+    };
+    let other = base(9, 1, 0, r#""key":{"id":2},"data":{"id":2,"n":1}"#);
+    let deletion = event("delete", 3, &row(5));
+    let partition = event("ddl", 3, r#""statement":"ALTER TABLE t DROP PARTITION p""#);
+    for (between, begin, missing) in [
+        (None, 4, 1),
+        (None, 1, 0),
+        (Some(deletion), 4, 0),
+        (Some(partition), 4, 0),
+        (Some(base(8, 1, 0, &row(5))), 4, 0),
+    ] {
+        let first = [Some(update(1, 5)), between].into_iter().flatten();
+        let lines: Vec<String> = first.chain([other.clone(), end(begin)]).collect();
+        let report = judged(&lines, None);
+        assert_eq!(report.missing, missing, "{lines:?}: {report}");
+        assert_eq!(report.is_clean(), missing == 0);
+    }
+    let unreadable = mark("snapshot_end", (9, 1, 1), r#""rows":0,"begin_seq":"9""#);
+    assert!(!judged(&[unreadable], None).is_clean());
+}
+
+#[test]
 fn a_statement_between_the_last_change_and_the_row_explains_other_values() {
     let alter = event("ddl", 2, r#""statement":"ALTER TABLE t ADD b INT""#);
     let wider = r#""key":{"id":1},"data":{"id":1,"n":5,"b":null}"#;

@@ -25,6 +25,7 @@ enum Said {
     End {
         table: u8,
         rows: u64,
+        begin: u64,
         at: u64,
         attempt: u32,
         number: u64,
@@ -43,12 +44,14 @@ impl Said {
             Self::End {
                 table,
                 rows,
+                begin,
                 at,
                 attempt,
                 number,
             } => {
                 let place = place(*table, *at, *attempt, *number);
-                format!(r#"{{"type":"snapshot_end",{place},"rows":{rows}}}"#)
+                let begin = format!("00000001.00000001.{begin:016x}.00000000");
+                format!(r#"{{"type":"snapshot_end",{place},"rows":{rows},"begin_seq":"{begin}"}}"#)
             }
         }
     }
@@ -161,6 +164,7 @@ fn told(changes: &[Change], copying: &Copying) -> Vec<Said> {
         .iter()
         .map(|at| usize::from(*at) % changes.len())
         .collect();
+    let begin = places.iter().copied().min().unwrap_or_default() as u64;
     let crash = copying.crash.map(|(stored, at)| {
         let at = usize::from(at) % changes.len();
         (usize::from(stored) % (at + 1), at)
@@ -205,6 +209,7 @@ fn told(changes: &[Change], copying: &Copying) -> Vec<Said> {
         teller.said.push(Said::End {
             table,
             rows: teller.counts[usize::from(table)],
+            begin,
             at: last as u64,
             attempt: teller.attempt,
             number: 100 + u64::from(table),
