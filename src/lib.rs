@@ -4,6 +4,7 @@
 //! stop at the adapter's own file; only [`pipeline`] knows everyone.
 
 pub mod aws;
+mod certificates;
 pub mod checkpoint;
 pub mod cli;
 mod clock;

@@ -2,7 +2,9 @@
 //!
 //! The server's own words are kept; bytes of packets, which may hold rows or passwords, never are.
 
-use std::{error::Error as StdError, io, time::Duration};
+use std::{io, time::Duration};
+
+use crate::certificates;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -33,11 +35,8 @@ pub enum Error {
     #[error("TLS: certificates cannot name the host \"{0}\"")]
     HostName(String),
     /// What of ours cannot be used.
-    #[error("TLS: {what}")]
-    Tls {
-        what: String,
-        source: Box<dyn StdError + Send + Sync>,
-    },
+    #[error("TLS")]
+    Tls(#[from] certificates::Error),
     #[error("TLS: {0}")]
     Handshake(#[source] io::Error),
     #[error("unknown authentication plugin \"{0}\"")]

@@ -50,7 +50,7 @@ pub fn failure(doing: &str, user: &str, error: Error) -> Failure {
             "give the server a certificate (ssl_cert, ssl_key), or set source.tls.mode = \"preferred\" or \"disabled\"",
         ),
         Error::HostName(_) => certificate_failure(Failure::definite(doing).because(error)),
-        Error::Tls { .. } => Failure::definite(doing)
+        Error::Tls(_) => Failure::definite(doing)
             .with_code(Code::Certificate)
             .because(error)
             .with_hint("source.tls.ca_file, cert_file and key_file name PEM files that this process must be able to read; a key belongs to its certificate and has no password"),

@@ -13,7 +13,7 @@ mod table;
 
 use std::{
     collections::HashSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -33,7 +33,11 @@ use self::{
     source::{Read, Reader},
     table::Columns,
 };
-use super::{launch::snapshot_source, system, warehouse::current};
+use super::{
+    launch::snapshot_source,
+    system,
+    warehouse::{changed_since, current},
+};
 use crate::{
     checkpoint,
     encode::{
@@ -102,7 +106,7 @@ async fn run(plan: &Plan, mode: &AuditMode) -> Result<Report, Failure> {
         Failure::definite("warehouse.url is empty, so no warehouse can be asked")
             .with_hint("set warehouse.url, or say --target postgres://USER@HOST:PORT/DATABASE")
     })?;
-    ensure_current(plan, &manifest).await?;
+    ensure_current(plan, &mode.folder, &manifest).await?;
     let warehouse = target.connect(manifest.dialect.session()).await?;
     let auditor = Auditor {
         plan,
@@ -136,12 +140,9 @@ fn wanted<'m>(manifest: &'m Manifest, patterns: &[String]) -> Result<Vec<&'m Tar
 }
 
 /// A table that was altered since is not the one that is merged.
-async fn ensure_current(plan: &Plan, manifest: &Manifest) -> Result<(), Failure> {
+async fn ensure_current(plan: &Plan, folder: &Path, manifest: &Manifest) -> Result<(), Failure> {
     let now = current(plan, manifest.dialect).await?;
-    let changed = headwater_warehouse::diff::diff(manifest, &now.manifest).map_err(|error| {
-        Failure::definite(error.to_string())
-            .with_hint("name the folder that was generated with these settings")
-    })?;
+    let changed = changed_since(folder, manifest, &now.manifest)?;
     match changed.is_empty() {
         true => Ok(()),
         false => Err(Failure::definite(

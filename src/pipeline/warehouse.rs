@@ -239,6 +239,18 @@ pub(super) fn manifest(folder: &Path) -> Result<Option<Manifest>, Failure> {
     })
 }
 
+/// What a person has to do since `before` was written into the folder; empty where nothing has changed.
+pub(super) fn changed_since(
+    folder: &Path,
+    before: &Manifest,
+    now: &Manifest,
+) -> Result<String, Failure> {
+    diff(before, now).map_err(|error| {
+        Failure::definite(format!("{}: {error}", folder.join(MANIFEST_FILE).display()))
+            .with_hint("name the folder that was generated with these settings")
+    })
+}
+
 fn say_diff(folder: &Path, before: Option<&Manifest>, now: &Manifest) -> anyhow::Result<Exit> {
     let before = before.ok_or_else(|| {
         let path = folder.join(MANIFEST_FILE);
@@ -248,10 +260,7 @@ fn say_diff(folder: &Path, before: Option<&Manifest>, now: &Manifest) -> anyhow:
         ))
         .with_hint("generate first, without --diff")
     })?;
-    let changed = diff(before, now).map_err(|error| {
-        Failure::definite(format!("{}: {error}", folder.join(MANIFEST_FILE).display()))
-            .with_hint("name the folder that was generated with these settings")
-    })?;
+    let changed = changed_since(folder, before, now)?;
     if changed.is_empty() {
         terminal::line("nothing has changed")?;
         return Ok(Exit::Success);

@@ -4,15 +4,16 @@
 //! verified, unless the settings turn it off. Rows are handed over while they come. What is asked stands in
 //! `headwater-warehouse`; nothing is written there.
 
-use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::TryStreamExt;
 use headwater_actors::failure::Failure;
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::aws_lc_rs::default_provider,
-    pki_types::{CertificateDer, pem::PemObject},
-};
+use rustls::{ClientConfig, crypto::aws_lc_rs::default_provider};
 use tokio::time::timeout;
 use tokio_postgres::{
     Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow,
@@ -22,6 +23,7 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
+    certificates,
     options::{Error, optional},
     password::{Door, Password},
 };
@@ -154,7 +156,7 @@ impl Target {
             Tls::Verified(authorities) => {
                 config.ssl_mode(SslMode::Require);
                 let tls = MakeRustlsConnect::new(
-                    client_config(authorities.as_ref())
+                    client_config(authorities.as_deref())
                         .map_err(|failure| failure.within(&doing))?,
                 );
                 let (client, connection) = within(&doing, config.connect(tls)).await?;
@@ -192,22 +194,12 @@ where
     }
 }
 
-fn client_config(authorities: Option<&PathBuf>) -> Result<ClientConfig, Failure> {
-    let mut roots = RootCertStore::empty();
-    match authorities {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => {
-            let broken = |error: &dyn std::fmt::Display| {
-                Failure::definite(format!("certificates in \"{}\": {error}", path.display()))
-                    .with_hint("let warehouse.tls.ca_file name a PEM file of certificates that this process can read")
-            };
-            let found = CertificateDer::pem_file_iter(path).map_err(|error| broken(&error))?;
-            for certificate in found {
-                let certificate = certificate.map_err(|error| broken(&error))?;
-                roots.add(certificate).map_err(|error| broken(&error))?;
-            }
-        }
-    }
+fn client_config(authorities: Option<&Path>) -> Result<ClientConfig, Failure> {
+    let roots = certificates::authorities(authorities).map_err(|error| {
+        Failure::definite("TLS").because(error).with_hint(
+            "let warehouse.tls.ca_file name a PEM file of certificates that this process can read",
+        )
+    })?;
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| Failure::definite("TLS").because(error))?;

@@ -218,6 +218,16 @@ async fn a_warehouse_is_verified_before_it_gets_a_password() -> anyhow::Result<(
         "{}",
         finished.text()
     );
+    let empty = world.folder().join("empty.pem");
+    std::fs::write(&empty, "")?;
+    let nobody = launch
+        .clone()
+        .setting("warehouse.tls.ca_file", &empty.display().to_string());
+    let finished = nobody.finish(WITHIN).await?;
+    assert_eq!(finished.code(), Some(1));
+    for part in ["empty.pem", "no certificates", "warehouse.tls.ca_file"] {
+        assert!(finished.text().contains(part), "{}", finished.text());
+    }
     let launch = launch.setting("warehouse.tls.ca_file", &certificate.display().to_string());
     let finished = launch.finish(WITHIN).await?;
     assert_eq!(finished.code(), Some(1));

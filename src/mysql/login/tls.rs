@@ -5,10 +5,10 @@
 //! shown where the server asks for one. Files are read at each connect: they may have been renewed. Not here: whether
 //! the server offers TLS.
 
-use std::{error::Error as StdError, fs::File, io::Read, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -16,14 +16,17 @@ use rustls::{
     crypto::{
         CryptoProvider, aws_lc_rs::default_provider, verify_tls12_signature, verify_tls13_signature,
     },
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use tokio_rustls::TlsConnector;
 
-use crate::mysql::{
-    error::Error,
-    options::{ClientCertificate, TlsMode, TlsPlan},
-    packets::Wire,
+use crate::{
+    certificates,
+    mysql::{
+        error::Error,
+        options::{ClientCertificate, TlsMode, TlsPlan},
+        packets::Wire,
+    },
 };
 
 /// Encrypts `wire`, to the host called `host`.
@@ -66,10 +69,8 @@ fn config(tls: &TlsPlan) -> Result<ClientConfig, Error> {
     else {
         return Ok(builder.with_no_client_auth());
     };
-    let what = || format!("private key in \"{}\"", key_file.display());
-    let key = PrivateKeyDer::from_pem_slice(&read(key_file, what)?)
-        .map_err(|error| broken(what(), error))?;
-    let chain = certificates(cert_file)?;
+    let key = certificates::private_key(key_file)?;
+    let chain = certificates::chain(cert_file)?;
     builder.with_client_auth_cert(chain, key).map_err(|error| {
         let (cert_file, key_file) = (cert_file.display(), key_file.display());
         broken(
@@ -79,52 +80,18 @@ fn config(tls: &TlsPlan) -> Result<ClientConfig, Error> {
     })
 }
 
-/// At least one.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let what = || format!("certificates in \"{}\"", path.display());
-    let text = read(path, what)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let found = found.map_err(|error| broken(what(), error))?;
-    if found.is_empty() {
-        return Err(broken(what(), rustls::Error::NoCertificatesPresented));
-    }
-    Ok(found)
-}
-
-fn read(path: &Path, what: impl Fn() -> String) -> Result<Vec<u8>, Error> {
-    const BYTES_MAX: u64 = 4 << 20;
-    let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(BYTES_MAX).read_to_end(&mut text));
-    read.map_err(|error| broken(what(), error))?;
-    Ok(text)
-}
-
 fn verifier(
     tls: &TlsPlan,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, Error> {
-    let mut roots = RootCertStore::empty();
-    match &tls.ca_file {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => {
-            for certificate in certificates(path)? {
-                let added = roots.add(certificate);
-                added.map_err(|error| {
-                    broken(format!("certificates in \"{}\"", path.display()), error)
-                })?;
-            }
-        }
-    }
+    let roots = certificates::authorities(tls.ca_file.as_deref())?;
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
-        .map_err(|error| broken("certificates to trust".to_owned(), error))
+        .map_err(|error| certificates::Error::new("certificates to trust".to_owned(), error).into())
 }
 
-fn broken(what: String, error: impl StdError + Send + Sync + 'static) -> Error {
-    Error::Tls {
-        what,
-        source: error.into(),
-    }
+fn broken(what: String, error: rustls::Error) -> Error {
+    certificates::Error::new(what, error).into()
 }
 
 /// Looks at what the mode asks for, never at the name.
