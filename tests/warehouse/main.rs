@@ -2,6 +2,7 @@
 
 mod auditing;
 mod comparing;
+mod failover;
 mod generating;
 mod lake;
 mod merging;

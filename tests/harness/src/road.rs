@@ -148,6 +148,11 @@ impl Road {
         &self.launch
     }
 
+    /// A setting of the program, from its next start on.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.launch = self.launch.clone().setting(key, value);
+    }
+
     /// The bucket of Firehose.
     pub fn lake(&self) -> Objects {
         self.moto.bucket(BUCKET)
