@@ -18,7 +18,10 @@ use std::{
 };
 
 use headwater_actors::{failure::Failure, ports::snapshot::Sent, printable::printable_json};
-use headwater_binlog::{gtid::Uuid, position::SeqPlace};
+use headwater_binlog::{
+    gtid::Uuid,
+    position::{Position, SeqPlace},
+};
 use headwater_warehouse::{
     audit::{ROW_BYTES, Rows, Wrong},
     generate::MANIFEST_FILE,
@@ -166,11 +169,13 @@ struct Mark {
     seq: String,
     epoch: u32,
     server: Uuid,
+    /// Where the table is parked: nothing that is waited for comes.
+    parked: Option<Position>,
 }
 
 impl Auditor<'_> {
     async fn table(&self, target: &Target) -> Result<TableReport, Failure> {
-        let mark = self.mark().await?;
+        let mark = self.mark(target).await?;
         let columns = Columns::of(target);
         let mut rows = Rows::default();
         let mut take = |line: &[u8]| {
@@ -193,21 +198,26 @@ impl Auditor<'_> {
         };
         let goal = sorted_seq(SeqPlace::new(mark.epoch, &end));
         let began = Instant::now();
-        let (mut is_last, mut said) = (false, None);
+        let (mut is_last, mut said) = (mark.parked.is_some(), None);
         loop {
             let reached = self.reached(target).await?;
             let (mut report, missing) = self.compare(&mark, target, &columns, &mut rows).await?;
             let is_final = is_last || began.elapsed() >= self.mode.wait;
             if report.compared.is_clean() || is_final {
-                if !report.compared.is_clean()
-                    && reached.as_ref().is_none_or(|reached| *reached < goal)
-                {
-                    let waited = began.elapsed().as_secs();
-                    let reached = reached.as_deref().unwrap_or("nothing");
-                    report.behind = Some(format!(
-                        "the warehouse is behind: merged up to {reached}, MySQL was read up to {goal} (waited {waited} s)"
-                    ));
-                }
+                let is_behind = reached.as_ref().is_none_or(|reached| *reached < goal);
+                report.behind = match &mark.parked {
+                    _ if report.compared.is_clean() => None,
+                    Some(position) => Some(format!(
+                        "the table is parked at {position}: run headwater resume-table, then audit"
+                    )),
+                    None => is_behind.then(|| {
+                        let waited = began.elapsed().as_secs();
+                        let reached = reached.as_deref().unwrap_or("nothing");
+                        format!(
+                            "the warehouse is behind: merged up to {reached}, MySQL was read up to {goal} (waited {waited} s)"
+                        )
+                    }),
+                };
                 report.keys.missing = self.missing_keys(&mark, target, &columns, &missing).await?;
                 return Ok(report);
             }
@@ -226,14 +236,17 @@ impl Auditor<'_> {
         }
     }
 
-    async fn mark(&self) -> Result<Mark, Failure> {
+    async fn mark(&self, target: &Target) -> Result<Mark, Failure> {
         let stored = checkpoint::peek(&self.plan.checkpoint, &self.plan.name).await?;
         let checkpoint = stored.checkpoint.ok_or_else(|| {
             Failure::definite("the pipeline has stored no position yet")
                 .with_hint("let headwater run deliver something first, and audit with its settings")
         })?;
         let position = checkpoint.resume.mark.position.clone();
+        let name = target.name();
+        let parked = checkpoint.parked.iter().find(|it| it.table == name);
         Ok(Mark {
+            parked: parked.map(|it| it.resume.mark.position.clone()),
             seq: sorted_seq(SeqPlace::new(checkpoint.home.epoch, &position)),
             epoch: checkpoint.home.epoch,
             server: checkpoint.home.server_uuid,
