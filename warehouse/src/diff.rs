@@ -6,8 +6,10 @@
 //! What no longer exists in MySQL stays, and the text says how it can be removed. After this SQL the generated files are
 //! applied again.
 
+mod kept;
 mod lake;
 
+use self::kept::keeps_values;
 use crate::{
     dialect::Dialect,
     manifest::Manifest,
@@ -223,51 +225,9 @@ fn is_wider(was: Stored, is: Stored) -> bool {
     matches!((was, is), (Stored::Varchar { bytes_max: before }, Stored::Varchar { bytes_max: now }) if before < now)
 }
 
-const INTEGERS: [&str; 5] = ["tinyint", "smallint", "mediumint", "int", "bigint"];
-
 fn has_become(was: &Column, now: &Column) -> String {
     let (before, after) = (was.definition(), now.definition());
     format!("{} was {before}, and is {after}", now.name)
-}
-
-/// Whether no ALTER from one to the other changes a value.
-fn keeps_values(was: &Column, now: &Column) -> bool {
-    keeps_texts(was.charset.as_deref(), now.charset.as_deref())
-        && keeps_type(&was.declared, &now.declared)
-}
-
-/// What a character set lacks becomes `?`, and others may hold bytes that are no character.
-fn keeps_texts(was: Option<&str>, now: Option<&str>) -> bool {
-    was == now || matches!((was, now), (Some("utf8" | "utf8mb3"), Some("utf8mb4")))
-}
-
-/// A longer text, a larger integer, or labels behind those that there were.
-fn keeps_type(was: &str, now: &str) -> bool {
-    let has_more_labels = || {
-        let labels = was.strip_suffix(')')?;
-        now.strip_prefix(labels)?.strip_prefix(",'")
-    };
-    let length = |declared: &str, name: &str| -> Option<u64> {
-        let digits = declared.strip_prefix(name)?.strip_prefix('(')?;
-        digits.strip_suffix(')')?.parse().ok()
-    };
-    let is_longer = |name: &&str| {
-        let lengths = length(was, name).zip(length(now, name));
-        lengths.is_some_and(|(before, after)| before <= after)
-    };
-    let integer = |declared: &str| {
-        let name = declared.split(['(', ' ']).next()?;
-        let size = INTEGERS.iter().position(|it| *it == name)?;
-        Some((size, declared.contains("unsigned")))
-    };
-    let is_larger = || {
-        let ((before, was_unsigned), (after, is_unsigned)) = integer(was).zip(integer(now))?;
-        Some(before <= after && was_unsigned == is_unsigned)
-    };
-    was == now
-        || is_larger() == Some(true)
-        || has_more_labels().is_some()
-        || ["char", "varchar", "varbinary"].iter().any(is_longer)
 }
 
 /// As a TRUNCATE in the place of the newest statement on the table.

@@ -4,7 +4,7 @@
 //! Firehose and the merge may run meanwhile: lines that came between the ALTER in MySQL and this SQL lack the new column,
 //! which the copy cures.
 
-use super::{apply, copy, has_become, keeps_values, kept_as, remark, statement};
+use super::{apply, copy, has_become, kept::keeps_values, kept_as, remark, statement};
 use crate::{
     dialect::{Dialect, log_type},
     names::ticked,
