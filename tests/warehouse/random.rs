@@ -17,7 +17,7 @@ use headwater_harness::{
 };
 use serde_json::Value;
 
-use crate::{auditing, world::World};
+use crate::{auditing, syntax, world::World};
 use rough::{Figures, Rough};
 
 /// Of the suite; a longer run says how many tables and rows it wants.
@@ -64,6 +64,9 @@ async fn play(seed: u64, size: Size, figures: &mut Figures) -> anyhow::Result<()
     round.has_statements = false;
     round.make(size).await?;
     road.world.generate().await?;
+    if size == LARGE {
+        syntax::ensure_redshift_reads(&road.world.mysql, "").await?;
+    }
     road.world.apply().await?;
     road.world.start().await?;
     for _ in 0..PARTS {

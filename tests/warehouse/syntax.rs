@@ -69,6 +69,11 @@ fn ensure_read(generated: &Generated) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is generated of all tables of the server, with these settings.
+pub async fn ensure_redshift_reads(mysql: &MySql, settings: &str) -> anyhow::Result<()> {
+    ensure_read(&generate(mysql, settings).await?)
+}
+
 #[tokio::test]
 async fn every_type_gives_sql_that_parsers_of_redshift_read() -> anyhow::Result<()> {
     let mysql = MySql::start().await?;

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// How much a round does: told by its seed alone, so that the seed is all that has to be known.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     pub tables: u64,
     pub rows_per_table: u64,
