@@ -103,6 +103,18 @@ pub struct Checkpoint {
     pub parked: Arc<[Parked]>,
 }
 
+impl Checkpoint {
+    /// The stream was set to another place: where copies began says nothing of what it brings from there on.
+    pub fn forget_begins(&mut self) {
+        self.resume.snapshots.forget_begins();
+        let parked = self.parked.iter().cloned().map(|mut parked| {
+            parked.resume.snapshots.forget_begins();
+            parked
+        });
+        self.parked = parked.collect();
+    }
+}
+
 /// A table that is passed over since a change of it could not be delivered: everything of it before the mark
 /// is durable, nothing behind it counts.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,4 +128,62 @@ pub struct Parked {
     pub home: Home,
     /// Its commit time is that of the newest transaction at the mark, or of the first behind it.
     pub resume: Resume,
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_binlog::{
+        gtid::{GtidSet, Uuid},
+        position::SeqPlace,
+    };
+
+    use super::*;
+    use crate::{
+        fixture::{SOURCE, at, name},
+        snapshot::{CopyId, SETTINGS_RUN, TableCopy},
+    };
+
+    #[test]
+    fn a_stream_at_another_place_knows_no_longer_where_copies_began_those_of_parked_tables_too() {
+        let begun = Some(SeqPlace::new(1, &at(4)));
+        let home = Home {
+            server_uuid: Uuid(SOURCE),
+            epoch: 1,
+        };
+        let mut resume = Resume::at(at(7), GtidSet::default());
+        let id = CopyId {
+            run: SETTINGS_RUN.into(),
+            table: name("a"),
+        };
+        let copy = TableCopy {
+            begun,
+            ..TableCopy::new(None)
+        };
+        resume.snapshots.add(id.clone(), copy);
+        let parked = Parked {
+            table: name("a"),
+            reason: "too large".into(),
+            since_us: 1,
+            home,
+            resume: resume.clone(),
+        };
+        let mut checkpoint = Checkpoint {
+            name: "test".into(),
+            server_id: 1,
+            home,
+            resume,
+            ordering: OrderingKey::Table,
+            tables: Arc::default(),
+            snapshot_tables: Arc::default(),
+            drained: true,
+            parked: [parked].into(),
+        };
+        let begins = |checkpoint: &Checkpoint| {
+            let all = [&checkpoint.resume, &checkpoint.parked[0].resume];
+            all.map(|resume| resume.snapshots.copies[&id].begun)
+        };
+        assert_eq!(begins(&checkpoint), [begun; 2]);
+        checkpoint.forget_begins();
+        assert_eq!(begins(&checkpoint), [None; 2]);
+    }
 }

@@ -172,17 +172,11 @@ impl Snapshots {
         Arc::make_mut(&mut self.copies).entry(id).or_insert(copy);
     }
 
-    /// The same in a stream that was set to another place: where copies began says nothing of what it brings.
-    #[must_use]
-    pub fn at_another_place(&self) -> Self {
-        let mut moved = Self {
-            lines_here: 0,
-            ..self.clone()
-        };
-        for copy in Arc::make_mut(&mut moved.copies).values_mut() {
+    /// See [`Checkpoint::forget_begins`](crate::checkpoint::Checkpoint::forget_begins).
+    pub fn forget_begins(&mut self) {
+        for copy in Arc::make_mut(&mut self.copies).values_mut() {
             copy.begun = None;
         }
-        moved
     }
 
     /// The table's copies go on where `parked` stands: what was read of them since was not delivered.
@@ -278,25 +272,6 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_at_another_place_knows_no_longer_where_copies_began() {
-        let mut before = with(&[("a", CopyState::Active, 40)]);
-        before.lines_here = 3;
-        let place = SeqPlace {
-            epoch: 1,
-            file_number: 1,
-            offset: 4,
-        };
-        for copy in Arc::make_mut(&mut before.copies).values_mut() {
-            copy.begun = Some(place);
-        }
-        let end = |snapshots: &Snapshots| snapshots.copies[&id("a")].end_mark();
-        let of = |begun| Action::SnapshotEnd { rows: 40, begun };
-        assert_eq!(end(&before), of(Some(place)));
-        let after = before.at_another_place();
-        assert_eq!((end(&after), after.lines_here), (of(None), 0));
-    }
-
-    #[test]
     fn the_end_of_a_copy_of_some_rows_says_nothing_of_the_others() {
         let mut copy = TableCopy::new(Some("id > 5".into()));
         copy.begun = Some(SeqPlace {
@@ -304,14 +279,10 @@ mod tests {
             file_number: 1,
             offset: 4,
         });
-        let end = copy.end_mark();
-        assert_eq!(
-            end,
-            Action::SnapshotEnd {
-                rows: 0,
-                begun: None
-            }
-        );
+        let of = |begun| Action::SnapshotEnd { rows: 0, begun };
+        assert_eq!(copy.end_mark(), of(None));
+        copy.condition = None;
+        assert_eq!(copy.end_mark(), of(copy.begun));
     }
 
     #[test]

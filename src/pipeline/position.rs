@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use headwater_actors::snapshot::Snapshots;
+
 use super::{launch::checkpoint_of, system};
 use crate::{
     checkpoint,
@@ -43,8 +45,12 @@ pub fn position_set(plan: Plan, target: Target) -> anyhow::Result<Exit> {
         if let Some(before) = before {
             checkpoint.tables = Arc::clone(&before.tables);
             checkpoint.snapshot_tables = Arc::clone(&before.snapshot_tables);
-            checkpoint.resume.snapshots = before.resume.snapshots.at_another_place();
+            checkpoint.resume.snapshots = Snapshots {
+                lines_here: 0,
+                ..before.resume.snapshots.clone()
+            };
         }
+        checkpoint.forget_begins();
         let position = checkpoint.resume.mark.position.clone();
         store.save(checkpoint).await?;
         opened.give_back().await;
