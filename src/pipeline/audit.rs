@@ -26,7 +26,7 @@ use headwater_warehouse::{
     audit::{ROW_BYTES, Rows, Wrong},
     generate::MANIFEST_FILE,
     manifest::Manifest,
-    names::{literal, quoted},
+    names::quoted,
     table::Target,
 };
 use tokio::time::sleep;
@@ -279,11 +279,12 @@ impl Auditor<'_> {
     /// How far the table is merged, as a `seq`.
     async fn reached(&self, target: &Target) -> Result<Option<String>, Failure> {
         let control = quoted(&self.manifest.control_schema);
+        let dialect = self.manifest.dialect;
         let sql = format!(
             "SELECT MAX(seq) FROM (SELECT seq FROM {control}.complete_to_by_table WHERE database_name = {} \
              AND table_name = {} UNION ALL SELECT seq FROM {control}.complete_to) c",
-            literal(&target.database),
-            literal(&target.table)
+            dialect.literal(&target.database),
+            dialect.literal(&target.table)
         );
         self.warehouse.value(&sql).await
     }

@@ -118,6 +118,7 @@ async fn names_that_need_quotes_are_read_as_names() -> anyhow::Result<()> {
                `a b` INT, `say \"no\"` INT, `it''s` INT, `größe` INT, `{long}` INT, `tag` DATE, `UPPER` TEXT, \
                PRIMARY KEY (`User`, `from`)); \
              CREATE TABLE `Order`.`say \"it''s\" ü` (`k` VARBINARY(20), `Ключ` CHAR(9), `v` JSON, PRIMARY KEY (`k`, `Ключ`)); \
+             CREATE TABLE `Order`.`back\\` (`\\a` INT PRIMARY KEY, `e` ENUM('\\\\', 'y')); \
              CREATE TABLE `pg_x`.`{long}` (`group` VARCHAR(300) PRIMARY KEY, `t` TIME); \
              CREATE TABLE `{long}`.`{long}` (`group` BINARY(16) PRIMARY KEY, `t` TIME); \
              CREATE TABLE `{long}`.`{wide}` (`a` INT PRIMARY KEY); \

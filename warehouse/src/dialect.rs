@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::iceberg::{field, log_type};
 use crate::{
-    names::{identifiers, plain_identifiers},
+    names::{identifiers, literal, plain_identifiers},
     stored::{Choices, LongText, Stored},
     table::Column,
 };
@@ -46,6 +46,22 @@ impl Dialect {
             Self::Postgres => "postgres",
             Self::Athena => "athena",
             Self::Iceberg => "iceberg",
+        }
+    }
+
+    /// A text of SQL, as an expression.
+    pub fn literal(self, text: &str) -> String {
+        match self {
+            Self::Redshift => redshift::literal(text),
+            Self::Postgres | Self::Athena | Self::Iceberg => literal(text),
+        }
+    }
+
+    /// A text of SQL where no expression may stand.
+    pub fn comment(self, text: &str) -> String {
+        match self {
+            Self::Redshift => literal(&text.replace('\\', "\\\\")),
+            Self::Postgres | Self::Athena | Self::Iceberg => literal(text),
         }
     }
 

@@ -13,7 +13,7 @@ use self::kept::keeps_values;
 use crate::{
     dialect::Dialect,
     manifest::Manifest,
-    names::{in_comment, literal, quoted},
+    names::{in_comment, quoted},
     stored::Stored,
     table::{Column, Target},
 };
@@ -120,7 +120,7 @@ fn has_changed(out: &mut String, now: &Manifest, old: &Target, target: &Target) 
             out,
             "What is older than the statement and arrives late is under the key that was: it says nothing any more.",
         );
-        statement(out, &emptied(&now.control_schema, target));
+        statement(out, &emptied(dialect, &now.control_schema, target));
         apply(out);
         copy(out, target);
         return;
@@ -231,9 +231,12 @@ fn has_become(was: &Column, now: &Column) -> String {
 }
 
 /// As a TRUNCATE in the place of the newest statement on the table.
-fn emptied(control: &str, target: &Target) -> String {
+fn emptied(dialect: Dialect, control: &str, target: &Target) -> String {
     let control = quoted(control);
-    let (database, table) = (literal(&target.database), literal(&target.table));
+    let (database, table) = (
+        dialect.literal(&target.database),
+        dialect.literal(&target.table),
+    );
     format!(
         "INSERT INTO {control}.lines (database_name, table_name, type, seq) \
          SELECT database_name, table_name, 'truncate', MAX(seq) FROM {control}.pending_statements \

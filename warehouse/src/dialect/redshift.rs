@@ -8,7 +8,7 @@
 
 use super::Member;
 use crate::{
-    names::quoted,
+    names::{self, quoted},
     stored::{Stored, VARCHAR_BYTES_MAX},
 };
 
@@ -19,6 +19,17 @@ const CHARACTER_BYTES_MAX: u64 = 4;
 const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
 /// The quotes around a JSON string.
 const QUOTES_BYTES: u64 = 2;
+
+/// A backslash escapes what follows it there, as in PostgreSQL 8.0, which Redshift is made of; whether it does is a
+/// setting in other versions. So none is written.
+/// <https://docs.aws.amazon.com/redshift/latest/dg/r_patternmatching_condition_like.html>
+pub(super) fn literal(text: &str) -> String {
+    let parts: Vec<String> = text.split('\\').map(names::literal).collect();
+    match parts.as_slice() {
+        [one] => one.clone(),
+        _ => format!("({})", parts.join(" || CHR(92) || ")),
+    }
+}
 
 pub(super) fn column_type(stored: Stored) -> String {
     match stored {

@@ -57,6 +57,24 @@ fn a_table_with_more_columns_than_a_warehouse_has_is_left_out() {
 }
 
 #[test]
+fn a_backslash_of_a_name_escapes_nothing_in_redshift() {
+    let sql = |table: SourceTable| generated(&[table]).files[2].1.clone();
+    let named = sql(table("shop", r"it's\"));
+    assert!(!named.contains(r"'it''s\'"), "{named}");
+    assert!(
+        named.contains("table_name = ('it''s' || CHR(92) || '')"),
+        "{named}"
+    );
+    let mut labels = table("shop", "labels");
+    labels.columns[1].listed.column_type = r"enum('a\','b')".into();
+    let labelled = sql(labels);
+    assert!(
+        labelled.contains(r"IS 'note: enum(''a\\'',''b'')'"),
+        "{labelled}"
+    );
+}
+
+#[test]
 fn an_index_of_postgres_has_the_whole_key_where_an_entry_can_hold_it() {
     let index = |declared: &str| {
         let octets = declared.trim_matches(|c: char| !c.is_ascii_digit()).parse();

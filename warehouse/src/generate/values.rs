@@ -176,8 +176,8 @@ pub(super) fn table(
     };
     TableValues {
         source: in_comment(&target.name().to_string()),
-        database_literal: literal(&target.database),
-        table_literal: literal(&target.table),
+        database_literal: dialect.literal(&target.database),
+        table_literal: dialect.literal(&target.table),
         schema: quoted(&target.schema),
         view: target.within_schema(&target.view),
         rows_name: quoted(&target.rows),
@@ -216,7 +216,7 @@ fn column_values(
     ColumnValues {
         identifier: quoted(&column.identifier),
         kind: dialect.column_type(column.stored),
-        comment: literal(&format!("{}: {}", column.name, column.declared)),
+        comment: dialect.comment(&format!("{}: {}", column.name, column.declared)),
         is_key,
         value: of(if is_key { parts.key } else { parts.data }),
         moved_from: match is_key {
