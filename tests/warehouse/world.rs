@@ -150,17 +150,19 @@ impl World {
 
     /// Every copy that the settings or a command have asked for has ended.
     pub async fn copied(&self) -> anyhow::Result<()> {
+        self.ended_as(&["complete"]).await
+    }
+
+    /// The same, in one of these states.
+    pub async fn ended_as(&self, states: &[&str]) -> anyhow::Result<()> {
         let program = self.program.as_ref().context("the program does not run")?;
         let deadline = Deadline::after(WITHIN, "the copies to end");
         loop {
             let status = program.status().await?;
             let copies = status["copies"].as_array().map_or(&[][..], Vec::as_slice);
             let is_known = |run: &String| copies.iter().any(|copy| copy["run"] == **run);
-            let is_complete = |copy: &Value| copy["state"] == "complete";
-            if !copies.is_empty()
-                && self.asked.iter().all(is_known)
-                && copies.iter().all(is_complete)
-            {
+            let is_over = |copy: &Value| states.iter().any(|state| copy["state"] == **state);
+            if !copies.is_empty() && self.asked.iter().all(is_known) && copies.iter().all(is_over) {
                 return Ok(());
             }
             deadline.pause().await?;
