@@ -12,7 +12,7 @@ use headwater_harness::{
 use super::*;
 
 const LANES: usize = 6;
-const COUNT: usize = 20;
+const COUNT: usize = 60;
 
 /// What the stream holds of it all, in order of arrival.
 async fn stormy(

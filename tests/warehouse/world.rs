@@ -150,11 +150,11 @@ impl World {
 
     /// Every copy that the settings or a command have asked for has ended.
     pub async fn copied(&self) -> anyhow::Result<()> {
-        self.ended_as(&["complete"]).await
+        self.ended_as(&["complete"]).await.map(drop)
     }
 
-    /// The same, in one of these states.
-    pub async fn ended_as(&self, states: &[&str]) -> anyhow::Result<()> {
+    /// The same, each in one of these states.
+    pub async fn ended_as(&self, states: &[&str]) -> anyhow::Result<Vec<Value>> {
         let program = self.program.as_ref().context("the program does not run")?;
         let deadline = Deadline::after(WITHIN, "the copies to end");
         loop {
@@ -163,7 +163,7 @@ impl World {
             let is_known = |run: &String| copies.iter().any(|copy| copy["run"] == **run);
             let is_over = |copy: &Value| states.iter().any(|state| copy["state"] == **state);
             if !copies.is_empty() && self.asked.iter().all(is_known) && copies.iter().all(is_over) {
-                return Ok(());
+                return Ok(copies.to_vec());
             }
             deadline.pause().await?;
         }

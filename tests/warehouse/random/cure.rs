@@ -12,8 +12,8 @@ use super::rough::Rough;
 /// Statements by which rows go or come that have no line: of names and of partitions.
 const WITHOUT_LINES: &str = "statement ~* '(rename (table|to)|drop table|partition)'";
 
-/// The tables that could not be copied, as patterns: each was refused with a reason.
-pub async fn cure(road: &mut Rough) -> anyhow::Result<Vec<String>> {
+/// The tables that could not be copied at once, as one must whose key has the first characters of a column alone.
+pub async fn cure(road: &mut Rough) -> anyhow::Result<BTreeSet<String>> {
     road.settle().await?;
     let world = &road.world;
     let said = world.diff().await?;
@@ -41,23 +41,23 @@ pub async fn cure(road: &mut Rough) -> anyhow::Result<Vec<String>> {
             copies.insert(path(database, table));
         }
     }
-    let mut refused = Vec::new();
     for table in copies {
         let finished = road.world.ask_for_copy(&[&table]).await?;
         let text = finished.text();
         let is_gone = text.contains("the server has no table");
         match finished.code() {
             Some(0) => (),
-            Some(1) if is_gone => (),
-            Some(1) if text.contains("cannot be copied") => refused.push(table),
+            // The audit cannot read it either.
+            Some(1) if is_gone || text.contains("cannot be copied") => (),
             code => anyhow::bail!("the copy of {table} ended with {code:?}: {text}"),
         }
     }
-    // One whose key has the first characters of a column alone is read at once, or refused.
-    road.world.ended_as(&["complete", "refused"]).await?;
+    let ended = road.world.ended_as(&["complete", "refused"]).await?;
+    let refused = ended.iter().filter(|copy| copy["state"] == "refused");
+    let refused = refused.filter_map(|copy| Some(copy["table"].as_str()?.to_owned()));
     ensure!(!said.is_empty(), "statements changed nothing");
     road.settle().await?;
-    Ok(refused)
+    Ok(refused.collect())
 }
 
 /// The tables that a text of `--diff` wants to be copied: without the quotes that a shell takes away.
