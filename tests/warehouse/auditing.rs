@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use headwater_harness::{postgres::Postgres, program::Finished, road::SCHEMA, warehouse};
+use headwater_harness::{
+    postgres::{Postgres, READER},
+    process::Signal,
+    program::Finished,
+    road::SCHEMA,
+    warehouse,
+};
 use serde_json::Value;
 
 use crate::world::{ORDERS, World};
@@ -190,6 +196,32 @@ async fn a_warehouse_that_cannot_be_asked_says_why_and_what_to_do() -> anyhow::R
         .postgres
         .exec(&format!("DROP SCHEMA {SCHEMA} CASCADE"))
         .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_warehouse_that_is_far_behind_is_waited_for_until_a_signal() -> anyhow::Result<()> {
+    let mut world = World::running(|_| (), ORDERS).await?;
+    world.streamed().await?;
+    let arguments = [
+        "warehouse",
+        "audit",
+        "--dir",
+        "warehouse",
+        "-c",
+        "headwater.toml",
+    ];
+    let launch = world.launch().clone().with_arguments(&arguments);
+    let launch = launch
+        .setting("warehouse.url", &world.postgres.url(READER))
+        .setting("warehouse.tls.mode", "disabled");
+    let mut waiting = launch.start()?;
+    let line = "merged up to nothing; waiting for";
+    waiting.wait_for_line(line, WITHIN).await?;
+    waiting.signal(Signal::Term)?;
+    let finished = waiting.wait_exit(WITHIN).await?;
+    assert_ne!(finished.code(), Some(0), "{}", finished.text());
+    assert!(finished.stdout.is_empty(), "{}", finished.text());
     Ok(())
 }
 
