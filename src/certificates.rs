@@ -12,7 +12,7 @@ use rustls::{
 
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// What cannot be used, and why.
+/// A file or certificate that cannot be used; `source` says why.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct Error {
@@ -29,7 +29,7 @@ impl Error {
     }
 }
 
-/// Who is trusted to vouch for a server; without a file those that browsers trust.
+/// The authorities that may sign a server's certificate: those of the file, or without one those that browsers trust.
 ///
 /// # Errors
 /// When the file cannot be read, or a certificate in it is none.

@@ -14,7 +14,7 @@ pub struct ReadRules {
     pub xa: XaPolicy,
     /// How the server compares names.
     pub name_case: NameCase,
-    /// Of all places that are read.
+    /// The epoch of the stream that is read.
     pub epoch: u32,
     /// The log may end inside any transaction, as files do that were copied while they were written.
     pub may_be_cut: bool,

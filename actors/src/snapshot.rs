@@ -121,7 +121,7 @@ impl TableCopy {
         self.again = Vec::new();
     }
 
-    /// What stands in the stream when all is sent.
+    /// The mark that ends the copy in the stream.
     pub fn end_mark(&self) -> Action {
         Action::SnapshotEnd {
             rows: self.rows,

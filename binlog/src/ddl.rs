@@ -78,8 +78,8 @@ pub enum Action {
     SnapshotEnd {
         /// So many were sent.
         rows: u64,
-        /// Of all rows that the table has, a change or the snapshot says something at or behind this place. Unknown
-        /// where only some rows were wanted.
+        /// Each row of the table has a line at or behind this place: a change, or a row of the snapshot. `None` when a
+        /// condition chose the rows.
         begun: Option<SeqPlace>,
     },
 }

@@ -68,7 +68,7 @@ fn object(contents: &mut ScopedDecoder<'_, '_>) -> Result<Object, Malformed> {
     let (mut key, mut bytes, mut etag) = (None, None, None);
     while let Some(mut tag) = contents.next_tag() {
         match tag.start_el().local() {
-            // Of a query: `+` is a blank.
+            // S3 encodes keys as in a query, where `+` stands for a blank.
             "Key" => key = percent::decode(&try_data(&mut tag)?.replace('+', " ")),
             "Size" => bytes = try_data(&mut tag)?.trim().parse().ok(),
             "ETag" => etag = Some(try_data(&mut tag)?.into_owned()),

@@ -154,18 +154,7 @@ async fn a_warehouse_that_cannot_be_asked_says_why_and_what_to_do() -> anyhow::R
         (wrong.as_str(), 1, "warehouse.password_file"),
         (nowhere.as_str(), 1, "warehouse.url name a host"),
     ] {
-        let arguments = [
-            "warehouse",
-            "audit",
-            "--dir",
-            "warehouse",
-            "-c",
-            "headwater.toml",
-        ];
-        let launch = world.launch().clone().with_arguments(&arguments);
-        let launch = launch
-            .setting("warehouse.url", url)
-            .setting("warehouse.tls.mode", "disabled");
+        let launch = warehouse::audit_launch(world.launch(), url, "warehouse", &[]);
         let finished = launch.finish(WITHIN).await?;
         assert_eq!(finished.code(), Some(code), "{}", finished.text());
         assert!(finished.text().contains(named), "{}", finished.text());
@@ -203,18 +192,8 @@ async fn a_warehouse_that_cannot_be_asked_says_why_and_what_to_do() -> anyhow::R
 async fn a_warehouse_that_is_far_behind_is_waited_for_until_a_signal() -> anyhow::Result<()> {
     let mut world = World::running(|_| (), ORDERS).await?;
     world.streamed().await?;
-    let arguments = [
-        "warehouse",
-        "audit",
-        "--dir",
-        "warehouse",
-        "-c",
-        "headwater.toml",
-    ];
-    let launch = world.launch().clone().with_arguments(&arguments);
-    let launch = launch
-        .setting("warehouse.url", &world.postgres.url(READER))
-        .setting("warehouse.tls.mode", "disabled");
+    let url = world.postgres.url(READER);
+    let launch = warehouse::audit_launch(world.launch(), &url, "warehouse", &[]);
     let mut waiting = launch.start()?;
     let line = "merged up to nothing; waiting for";
     waiting.wait_for_line(line, WITHIN).await?;

@@ -1,7 +1,7 @@
 //! Another server takes over: its places in the log begin anew, and what came of the first one, also late, is older.
 
 use anyhow::Context;
-use headwater_harness::{mysql::MySql, road::SCHEMA, warehouse};
+use headwater_harness::{mysql::MySql, warehouse};
 
 use crate::world::{ORDERS, WITHIN, World};
 
@@ -20,11 +20,9 @@ async fn what_a_promoted_replica_says_is_newer_than_what_comes_late_of_the_prima
         .exec("UPDATE shop.orders SET note = REPEAT('x', 40); UPDATE shop.orders SET note = 'the first server' WHERE id % 2 = 0")
         .await?;
     world.settle_and_load().await?;
-    let hold = format!(
-        "CREATE TABLE {SCHEMA}.late AS SELECT line FROM {SCHEMA}.incoming WHERE (line #>> '{{key,id}}')::int % 3 = 0; \
-         DELETE FROM {SCHEMA}.incoming WHERE (line #>> '{{key,id}}')::int % 3 = 0"
-    );
-    world.postgres.exec(&hold).await?;
+    world
+        .hold_lines("(line #>> '{key,id}')::int % 3 = 0")
+        .await?;
     world.merge().await?;
 
     replica.caught_up_with(&world.mysql).await?;
@@ -41,9 +39,8 @@ async fn what_a_promoted_replica_says_is_newer_than_what_comes_late_of_the_prima
         )
         .await?;
     world.complete().await?;
-    let late = format!("INSERT INTO {SCHEMA}.incoming (line) SELECT line FROM {SCHEMA}.late");
     for _ in 0..2 {
-        world.postgres.exec(&late).await?;
+        world.load_kept_lines().await?;
         world.merge().await?;
     }
     world.ensure_orders_equal().await?;

@@ -223,12 +223,9 @@ async fn a_line_from_under_another_key_that_comes_late_brings_nothing_back() -> 
         .exec("INSERT INTO shop.orders (id, quantity) VALUES (9001, 1), (9002, 2)")
         .await?;
     world.settle_and_load().await?;
-    let late = "(line #>> '{key,id}')::int > 9000";
-    let hold = format!(
-        "CREATE TABLE {SCHEMA}.late AS SELECT line FROM {SCHEMA}.incoming WHERE {late}; \
-         DELETE FROM {SCHEMA}.incoming WHERE {late}"
-    );
-    world.postgres.exec(&hold).await?;
+    world
+        .hold_lines("(line #>> '{key,id}')::int > 9000")
+        .await?;
     world.merge().await?;
     world
         .mysql
@@ -245,8 +242,7 @@ async fn a_line_from_under_another_key_that_comes_late_brings_nothing_back() -> 
     let asked = world.ask_for_copy(&["shop.orders"]).await?;
     assert_eq!(asked.code(), Some(0), "{}", asked.text());
     world.copied().await?;
-    let come = format!("INSERT INTO {SCHEMA}.incoming (line) SELECT line FROM {SCHEMA}.late");
-    world.postgres.exec(&come).await?;
+    world.load_kept_lines().await?;
     world.settle().await?;
     world.ensure_orders_equal().await
 }

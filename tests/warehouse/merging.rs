@@ -96,11 +96,7 @@ async fn a_replay_of_everything_changes_nothing() -> anyhow::Result<()> {
 async fn lines_from_before_a_truncate_stay_gone_when_they_come_late() -> anyhow::Result<()> {
     let mut world = World::running(|_| (), ORDERS).await?;
     world.settle_and_load().await?;
-    let hold = format!(
-        "CREATE TABLE {SCHEMA}.late AS SELECT line FROM {SCHEMA}.incoming WHERE (line #>> '{{key,id}}')::int > 100; \
-         DELETE FROM {SCHEMA}.incoming WHERE (line #>> '{{key,id}}')::int > 100"
-    );
-    world.postgres.exec(&hold).await?;
+    world.hold_lines("(line #>> '{key,id}')::int > 100").await?;
     world.merge().await?;
     assert_eq!(
         world.value("SELECT COUNT(*) FROM shop.orders").await?,
@@ -111,12 +107,7 @@ async fn lines_from_before_a_truncate_stay_gone_when_they_come_late() -> anyhow:
         .exec("TRUNCATE TABLE shop.orders; INSERT INTO shop.orders (id) VALUES (7)")
         .await?;
     world.settle().await?;
-    world
-        .postgres
-        .exec(&format!(
-            "INSERT INTO {SCHEMA}.incoming (line) SELECT line FROM {SCHEMA}.late"
-        ))
-        .await?;
+    world.load_kept_lines().await?;
     world.merge().await?;
     assert_eq!(
         world

@@ -32,10 +32,9 @@ async fn they_go_with_a_copy_that_was_killed_and_do_not_come_back_with_late_line
     );
     let mut world = World::running(|_| (), &partitioned).await?;
     world.settle_and_load().await?;
-    let hold = format!(
-        "CREATE TABLE {SCHEMA}.late AS SELECT line FROM {SCHEMA}.incoming WHERE (line #>> '{{key,id}}')::int % 7 = 0"
-    );
-    world.postgres.exec(&hold).await?;
+    world
+        .keep_lines("(line #>> '{key,id}')::int % 7 = 0")
+        .await?;
     world.merge().await?;
     world
         .mysql
@@ -68,8 +67,7 @@ async fn they_go_with_a_copy_that_was_killed_and_do_not_come_back_with_late_line
     world.settle().await?;
     world.ensure_orders_equal().await?;
 
-    let again = format!("INSERT INTO {SCHEMA}.incoming (line) SELECT line FROM {SCHEMA}.late");
-    world.postgres.exec(&again).await?;
+    world.load_kept_lines().await?;
     world.merge().await?;
     world.ensure_orders_equal().await
 }

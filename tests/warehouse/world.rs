@@ -95,6 +95,27 @@ impl World {
         warehouse::merge(&self.postgres, SCHEMA).await
     }
 
+    /// Lines of `incoming`, by a condition, are there to come again.
+    pub async fn keep_lines(&self, condition: &str) -> anyhow::Result<()> {
+        let keep = format!(
+            "CREATE TABLE {SCHEMA}.late AS SELECT line FROM {SCHEMA}.incoming WHERE {condition}"
+        );
+        self.postgres.exec(&keep).await
+    }
+
+    /// They come late, and not before.
+    pub async fn hold_lines(&self, condition: &str) -> anyhow::Result<()> {
+        self.keep_lines(condition).await?;
+        let hold = format!("DELETE FROM {SCHEMA}.incoming WHERE {condition}");
+        self.postgres.exec(&hold).await
+    }
+
+    /// The lines that were kept or held come.
+    pub async fn load_kept_lines(&self) -> anyhow::Result<()> {
+        let come = format!("INSERT INTO {SCHEMA}.incoming (line) SELECT line FROM {SCHEMA}.late");
+        self.postgres.exec(&come).await
+    }
+
     /// All that MySQL has by now is delivered, loaded and merged.
     pub async fn settle(&mut self) -> anyhow::Result<()> {
         self.settle_and_load().await?;

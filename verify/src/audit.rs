@@ -11,7 +11,7 @@ use crate::{
     raw::{Prefix, Unreadable},
     report::{Finding, FindingKind, Report, SourceReport},
     rows::{Live, Rows, Spot, TooManyKeys},
-    seq::Standing,
+    seq::{Seq, Standing},
     snapshots::Snapshots,
 };
 
@@ -287,24 +287,29 @@ impl Audit {
         self.report
     }
 
-    /// Rows from before a snapshot began that nothing was said of since are not among the rows of the table.
+    /// Rows from before a snapshot began, without a line since: the table does not have them.
     fn unheard(&self) -> Vec<(u64, Finding)> {
-        let of = |(table, begin, missing)| {
-            let (amount, last) = self.rows.unheard(table, begin);
+        let begins: HashMap<u32, (Seq, u64)> = self.snapshots.begins().collect();
+        let since = begins.iter().map(|(table, (begin, _))| (*table, *begin));
+        let unheard = self.rows.unheard(&since.collect());
+        let finding = |(table, (amount, last)): (u32, (u64, Seq))| {
             let name = self.table_names.get(table as usize);
             let finding = Finding {
                 kind: FindingKind::Missing,
                 table: name.cloned().unwrap_or_default(),
                 id: String::new(),
-                seq: last?.to_string(),
+                seq: last.to_string(),
                 shard: String::new(),
                 what: UNHEARD.to_owned(),
             };
             // Rows of the snapshot that did not come may be these.
-            Some((amount.saturating_sub(missing), finding))
+            let missing = begins.get(&table).map_or(0, |(_, missing)| *missing);
+            (amount.saturating_sub(missing), finding)
         };
-        let all = self.snapshots.begins().filter_map(of);
-        all.filter(|(amount, _)| *amount > 0).collect()
+        let mut findings: Vec<(u64, Finding)> = unheard.into_iter().map(finding).collect();
+        findings.retain(|(amount, _)| *amount > 0);
+        findings.sort_by(|one, other| one.1.table.cmp(&other.1.table));
+        findings
     }
 
     /// New changes meet their key's last one. Whether the key's `seq` fell.

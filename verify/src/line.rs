@@ -97,7 +97,7 @@ pub struct OfSnapshot {
 pub struct EndOfSnapshot {
     /// So many came before it.
     pub rows: u64,
-    /// Of every row that the table has, a line says something that is not before it.
+    /// Each row of the table has a line at or behind this place.
     pub begin: Option<Seq>,
 }
 

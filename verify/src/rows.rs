@@ -195,7 +195,8 @@ impl Rows {
 
     /// The rows that are there by now, with table and key.
     pub fn live(&self) -> impl Iterator<Item = (u32, u64, Live)> {
-        self.keys.iter().filter_map(|(key, state)| {
+        let there = self.keys.iter().filter(|(_, state)| self.is_there(state));
+        there.filter_map(|(key, state)| {
             let image = state.after?;
             let live = Live {
                 image,
@@ -203,23 +204,29 @@ impl Rows {
                     .statements(state.table)
                     .any(|all| all.is_behind(state.last)),
             };
-            let is_gone = self.is_moved_behind(state.table, state.last);
-            (!is_gone).then_some((state.table, *key, live))
+            Some((state.table, *key, live))
         })
     }
 
-    /// Of the rows of a table that are there by now, how many nothing was said of since the place, and the last line of
-    /// one of them.
-    pub fn unheard(&self, table: u32, since: Seq) -> (u64, Option<Seq>) {
-        let states = self.keys.values().filter(|state| {
-            state.table == table
-                && state.after.is_some()
-                && state.last < since
-                && !self.is_moved_behind(table, state.last)
+    /// Counts the rows that are there by now and whose last line lies before the place in `since` of their table. With
+    /// each count comes the newest of these lines.
+    pub fn unheard(&self, since: &HashMap<u32, Seq>) -> HashMap<u32, (u64, Seq)> {
+        let mut unheard = HashMap::new();
+        let old = self.keys.values().filter(|state| {
+            since
+                .get(&state.table)
+                .is_some_and(|since| state.last < *since)
         });
-        states.fold((0, None), |(count, last), state| {
-            (count + 1, last.max(Some(state.last)))
-        })
+        for state in old.filter(|state| self.is_there(state)) {
+            let (count, last) = unheard.entry(state.table).or_insert((0, state.last));
+            *count += 1;
+            *last = (*last).max(state.last);
+        }
+        unheard
+    }
+
+    fn is_there(&self, state: &State) -> bool {
+        state.after.is_some() && !self.is_moved_behind(state.table, state.last)
     }
 
     /// Whether a statement behind the place may have moved the table's rows.

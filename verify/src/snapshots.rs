@@ -92,13 +92,13 @@ impl Snapshots {
         })
     }
 
-    /// Of each table that a run has sent whole, the newest place since which all that it has was said, and how many rows
-    /// of its runs did not come.
-    pub fn begins(&self) -> impl Iterator<Item = (u32, Seq, u64)> {
+    /// The tables that a run has sent whole: the newest place since which a line named each of their rows, and how many
+    /// rows of their runs did not come.
+    pub fn begins(&self) -> impl Iterator<Item = (u32, (Seq, u64))> {
         self.tables.iter().filter_map(|(table, runs)| {
             let begins = runs.iter().filter_map(|run| run.end.as_ref()?.begin);
             let missing = runs.iter().map(Run::missing).sum();
-            Some((*table, begins.max()?, missing))
+            Some((*table, (begins.max()?, missing)))
         })
     }
 

@@ -4,14 +4,18 @@
 //! It is no change: it has no `id`, and nothing is repeated for it.
 
 use headwater_actors::ports::encoder::HeartbeatEvent;
-use headwater_binlog::{Error, json::escape_json, position::Position};
+use headwater_binlog::{
+    Error,
+    json::escape_json,
+    position::{Position, SeqPlace},
+};
 
 use super::{
     super::value,
     NativeField,
     layout::Layout,
     names::Name,
-    origin::{self, Numbering, hex},
+    origin::{self, Numbering},
 };
 
 /// On an error `out` is as it was.
@@ -57,12 +61,7 @@ fn write_place(
     [seq, place]: [Name; 2],
     out: &mut Vec<u8>,
 ) {
-    if layout.has(NativeField::Seq) {
-        layout.write_label(seq, out);
-        origin::write_sorted(epoch, position.file.number, position.offset, out);
-        out.extend_from_slice(&hex::<8>(0));
-        out.push(b'"');
-    }
+    origin::write_place_seq(layout, seq, SeqPlace::new(epoch, position), out);
     if layout.has(NativeField::Position) {
         layout.write_label(place, out);
         escape_json(&position.file.name, out);

@@ -129,6 +129,16 @@ pub(super) fn write_sorted(epoch: u32, file_number: u64, offset: u64, out: &mut 
     out.push(b'.');
 }
 
+/// A field with the `seq` of a place between two transactions, where lines have `seq`.
+pub(super) fn write_place_seq(layout: &Layout, name: Name, place: SeqPlace, out: &mut Vec<u8>) {
+    if layout.has(NativeField::Seq) {
+        layout.write_label(name, out);
+        write_sorted(place.epoch, place.file_number, place.offset, out);
+        out.extend_from_slice(&hex::<8>(0));
+        out.push(b'"');
+    }
+}
+
 /// The `seq` of a place between two transactions, as a heartbeat has it: all before it is smaller.
 pub fn sorted_seq(place: SeqPlace) -> String {
     format!("{place}.{:08x}", 0)

@@ -59,11 +59,18 @@ pub async fn audit(
     out: &str,
     arguments: &[&str],
 ) -> anyhow::Result<Finished> {
-    let launch = launch
+    let launch = audit_launch(launch, &postgres.url(READER), out, arguments);
+    launch.finish(WITHIN).await
+}
+
+/// How that is started, for the warehouse at `url`, without TLS.
+pub fn audit_launch(launch: &Launch, url: &str, out: &str, arguments: &[&str]) -> Launch {
+    let command = ["warehouse", "audit", "--dir", out, "-c", "headwater.toml"];
+    launch
         .clone()
-        .setting("warehouse.url", &postgres.url(READER))
-        .setting("warehouse.tls.mode", "disabled");
-    command(&launch, &[&["audit", "--dir", out], arguments].concat()).await
+        .with_arguments(&[&command, arguments].concat())
+        .setting("warehouse.url", url)
+        .setting("warehouse.tls.mode", "disabled")
 }
 
 /// Applies all files of a folder, in order.

@@ -48,7 +48,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Copying {
     tables: Selection,
-    /// Of the stream.
+    /// The stream's epoch; a restart may raise it.
     epoch: u32,
     /// Copies that have begun and are not over, and those that are being described.
     active: BTreeMap<CopyId, Active>,

@@ -317,7 +317,7 @@ impl World {
         }
     }
 
-    /// What nothing has been heard of since.
+    /// Removes the rows that no line has named since.
     fn forget_before(&mut self, begun: usize) {
         let heard = &self.heard;
         self.consumer

@@ -113,7 +113,7 @@ async fn merge(session: &Session, lines: u64, rows: u64, table: &mut Table) -> a
 async fn audit(
     options: &Options,
     server: &MySql,
-    warehouse: &Postgres,
+    postgres: &Postgres,
     session: &Session,
     setup: &Setup,
     table: &mut Table,
@@ -141,20 +141,8 @@ async fn audit(
     setup.rewind()?;
     setup.finish().await?;
     let rows_max = rows.to_string();
-    let arguments = [
-        "warehouse",
-        "audit",
-        "--dir",
-        OUT,
-        "--rows-max",
-        &rows_max,
-        "-c",
-        "headwater.toml",
-    ];
-    let launch = setup.launch.clone().with_arguments(&arguments);
-    let launch = launch
-        .setting("warehouse.url", &warehouse.url(READER))
-        .setting("warehouse.tls.mode", "disabled");
+    let arguments = ["--rows-max", &rows_max];
+    let launch = warehouse::audit_launch(&setup.launch, &postgres.url(READER), OUT, &arguments);
     let program = launch.start()?;
     let peak = Peak::watch(program.id());
     let finished = program.wait_exit(AUDIT_WITHIN).await?;
