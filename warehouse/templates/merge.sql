@@ -34,8 +34,8 @@ BEGIN
   GET DIAGNOSTICS merge_refused := ROW_COUNT;
   DELETE FROM headwater_batch WHERE is_refused = 1;
 
-  -- A TRUNCATE removes all that has a smaller seq, whenever it arrives. So does the end of a copy of all rows: of each
-  -- row that MySQL has, a line since it began says something.
+  -- A TRUNCATE removes all that has a smaller seq, whenever it arrives. So does the end of a copy of all rows: each
+  -- row that MySQL has, has a line since the copy began.
   SELECT MAX(CASE WHEN b.type = 'truncate' THEN b.seq ELSE {{ line.begin_seq }} END) INTO merge_emptied
   FROM headwater_batch b
   WHERE b.type IN ('truncate', 'snapshot_end');

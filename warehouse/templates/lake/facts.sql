@@ -1,7 +1,7 @@
 headwater_facts AS (
   -- What each key is. An update that moves a row says two things: its new key has it, its old key no longer does.
   -- place 1 is the newest word on a key. A TRUNCATE removes all that has a smaller seq,
-  -- and so does the end of a copy of all rows: of each row that MySQL has, a line since it began says something.
+  -- and so does the end of a copy of all rows: each row that MySQL has, has a line since the copy began.
   SELECT
     f.*,
     ROW_NUMBER() OVER (
