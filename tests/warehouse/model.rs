@@ -33,7 +33,7 @@ pub struct Log {
     rng: Rng,
     table: Table,
     pub lines: Vec<Value>,
-    /// So many when the last copy had ended.
+    /// So many when the last copy began or ended: a server that takes over sends none of them again.
     copied: usize,
     epoch: u32,
     offset: u64,
@@ -147,6 +147,8 @@ impl Log {
         let rng = &mut self.rng;
         self.table.retain(|_, _| rng.u8(..8) > 0);
         let begun = format!("{:08x}.00000001.{:016x}.00000000", self.epoch, self.offset);
+        // Who goes on from a place before it would begin the copy anew.
+        self.copied = self.lines.len();
         for _ in 0..self.rng.u8(..4) {
             self.change();
         }
@@ -168,7 +170,7 @@ impl Log {
 
     /// Another server sends the newest changes again, under their ids and at its own places.
     fn fail_over(&mut self) {
-        // Where a copy has ended is stored with all before it.
+        // That a copy has begun or ended is stored with all before it.
         let since = self.lines.len() - self.copied;
         let from = self.lines.len() - self.rng.usize(..=since.min(20));
         let again: Vec<Value> = self.lines[from..].to_vec();
